@@ -1,0 +1,1 @@
+"""Reads anybody's checkpoint without running its code; refuses rather than guesses."""

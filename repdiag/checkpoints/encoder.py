@@ -1,0 +1,71 @@
+"""`Encoder`: an eval-mode backbone with what is known about how to feed and read it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from torch import Tensor, nn
+
+from repdiag.core.shapes import Float
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EncoderInfo:
+    """What was recognised about a checkpoint: whose format, which branch, which layer, which input.
+
+    `training` holds the settings that the file records (dataset, method, temperature, queue size, epochs, ...); an
+    unknown one is absent, never guessed. `resize` is the shorter side before the center crop to `image_size`; None
+    means that images are resized straight to `image_size`.
+    """
+
+    name: str
+    path: str
+    sha256: str
+    family: str
+    backbone: str
+    branch: str
+    layer: str
+    feature_dim: int
+    projection_dim: int | None = None
+    image_size: int
+    resize: int | None = None
+    interpolation: str = "bilinear"
+    mean: tuple[float, float, float] = IMAGENET_MEAN
+    std: tuple[float, float, float] = IMAGENET_STD
+    parameters: int
+    epoch: int | None = None
+    match: float = 1.0
+    training: dict[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields as plain JSON values."""
+        return asdict(self)
+
+
+class Encoder(nn.Module):
+    """Backbone and optional projector in eval mode; normalised images [B, 3, H, W] -> features [B, D]."""
+
+    def __init__(self, backbone: nn.Module, info: EncoderInfo, projector: nn.Module | None = None) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.projector = projector
+        self.info = info
+        self.eval()
+        self.requires_grad_(False)
+
+    def forward(self, images: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B D"]:
+        """Return the features, before any projector and not normalised."""
+        features: Tensor = self.backbone(images)
+        return features
+
+    def project(self, features: Float[Tensor, "B D"]) -> Float[Tensor, "B P"] | None:
+        """Return the projector's output, or None where the checkpoint came without one."""
+        if self.projector is None:
+            return None
+        projections: Tensor = self.projector(features)
+        return projections

@@ -1,0 +1,1 @@
+"""One command per file; parses and wires, holds no logic, imports torch late."""

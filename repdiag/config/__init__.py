@@ -1,0 +1,1 @@
+"""Typed settings and recipes: what a run is, before anything runs."""

@@ -1,0 +1,1 @@
+"""The nouns that both halves share; imports nothing else of repdiag."""

@@ -1,0 +1,100 @@
+"""`EmbeddingSet`: the row-aligned outputs of one encoder on one split; the noun where both halves meet."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from repdiag.core.errors import MetricError
+from repdiag.core.provenance import Provenance
+
+Space = Literal["features", "projections"]
+SPACES: tuple[Space, ...] = ("features", "projections")
+RowIds = NDArray[np.str_] | NDArray[np.int64]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class EmbeddingSet:
+    """Row-aligned outputs of one encoder on one split. Frozen; computes nothing.
+
+    Shapes: features [N, D] (after pooling, before any projector, never normalised here), projections [N, P],
+    labels [N] integers, views [V, N, D], view_projections [V, N, P], row_ids [N]. Only `features` is required.
+    Raises `MetricError` when a field does not align with the rows.
+    """
+
+    features: Tensor
+    projections: Tensor | None = None
+    labels: Tensor | None = None
+    views: Tensor | None = None
+    view_projections: Tensor | None = None
+    row_ids: RowIds | None = None
+    class_names: tuple[str, ...] | None = None
+    provenance: Provenance = Provenance()
+
+    def __post_init__(self) -> None:
+        for name, rank in (
+            ("features", 2),
+            ("projections", 2),
+            ("labels", 1),
+            ("views", 3),
+            ("view_projections", 3),
+        ):
+            value = getattr(self, name)
+            if value is not None:
+                _check_rows(name, value, rank=rank, rows=len(self.features))
+        if self.labels is not None and self.labels.is_floating_point():
+            raise MetricError("labels must be integers", found=f"dtype {self.labels.dtype}")
+        ids = np.arange(len(self)) if self.row_ids is None else np.asarray(self.row_ids)
+        if ids.shape != (len(self),):
+            raise MetricError("row_ids must name every row once", found=f"{ids.shape} for {len(self)} rows")
+        object.__setattr__(self, "row_ids", ids)
+
+    def __len__(self) -> int:
+        return int(self.features.shape[0])
+
+    def available(self) -> tuple[str, ...]:
+        """Return the names of the array fields that are present."""
+        return tuple(field for field in ARRAY_FIELDS if getattr(self, field) is not None)
+
+    def select(self, rows: Sequence[int] | Tensor | NDArray[Any]) -> EmbeddingSet:
+        """Return the set of the given rows, in that order (indices or a boolean mask)."""
+        index = torch.as_tensor(np.asarray(rows))
+        index = index.nonzero().squeeze(1) if index.dtype == torch.bool else index.long()
+        assert self.row_ids is not None
+        picked: dict[str, Any] = {"row_ids": self.row_ids[index.numpy()]}
+        for name in self.available():
+            value = getattr(self, name)
+            picked[name] = value[:, index] if value.ndim == 3 else value[index]
+        return replace(self, **picked)
+
+    def in_space(self, space: Space) -> EmbeddingSet:
+        """Return the set with the named space as its `features` and `views`."""
+        if space == "features":
+            return replace(self, projections=None, view_projections=None)
+        if self.projections is None:
+            raise MetricError("the set has no projections", hint="the checkpoint came without a projector")
+        return replace(
+            self,
+            features=self.projections,
+            views=self.view_projections,
+            projections=None,
+            view_projections=None,
+        )
+
+
+ARRAY_FIELDS = ("features", "projections", "labels", "views", "view_projections")
+FIELD_NAMES = tuple(field.name for field in fields(EmbeddingSet))
+
+
+def _check_rows(name: str, value: Tensor, *, rank: int, rows: int) -> None:
+    if not isinstance(value, Tensor) or value.ndim != rank:
+        found = f"{type(value).__name__} of shape {tuple(getattr(value, 'shape', ()))}"
+        raise MetricError(f"{name} must be a tensor with {rank} axes", found=found)
+    if value.shape[1 if rank == 3 else 0] != rows:
+        raise MetricError(f"{name} must have one entry for each of the {rows} rows", found=f"{tuple(value.shape)}")

@@ -1,0 +1,135 @@
+"""`MetricTable`: tidy rows, one value each, so that every plot and every rule is a filter."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import TYPE_CHECKING, Any
+
+from repdiag.core.errors import MetricError, unknown_name
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True, kw_only=True)
+class MetricRow:
+    """One value of one metric, with everything needed to tell it from another and to trust it."""
+
+    checkpoint: str
+    epoch: int | None = None
+    dataset: str
+    split: str
+    space: str
+    metric: str
+    version: int
+    params: Mapping[str, Any] = field(default_factory=dict)
+    value: float | None
+    ci_low: float | None = None
+    ci_high: float | None = None
+    ci_method: str | None = None
+    n: int
+    seed: int | None = None
+    reason: str | None = None
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.value is not None and not math.isfinite(self.value):
+            raise MetricError(f"{self.metric} gave a value that is not finite", found=str(self.value))
+        if self.value is None and not self.reason:
+            raise MetricError(f"{self.metric} gave no value and no reason")
+
+
+COLUMNS = tuple(item.name for item in fields(MetricRow))
+_JSON_COLUMNS = ("params", "extra")
+
+
+@dataclass(frozen=True)
+class MetricTable:
+    """An immutable sequence of `MetricRow`; filters return tables."""
+
+    rows: tuple[MetricRow, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __iter__(self) -> Iterator[MetricRow]:
+        return iter(self.rows)
+
+    def __add__(self, other: MetricTable) -> MetricTable:
+        return MetricTable(self.rows + other.rows)
+
+    def where(self, **wanted: Any) -> MetricTable:
+        """Return the rows whose columns, or else whose params, equal every given value."""
+        return MetricTable(tuple(row for row in self.rows if _matches(row, wanted)))
+
+    def one(self, **wanted: Any) -> MetricRow:
+        """Return the only row that matches; an error says how many did."""
+        found = self.where(**wanted).rows
+        if len(found) != 1:
+            raise MetricError(f"wanted one row for {wanted}", found=f"{len(found)} rows")
+        return found[0]
+
+    def value(self, **wanted: Any) -> float | None:
+        """Return the value of the only row that matches."""
+        return self.one(**wanted).value
+
+    def names(self, column: str = "metric") -> tuple[Any, ...]:
+        """Return the distinct values of one column, in order of appearance."""
+        if column not in COLUMNS:
+            raise unknown_name("column", column, COLUMNS)
+        return tuple(dict.fromkeys(getattr(row, column) for row in self.rows))
+
+    def to_records(self) -> list[dict[str, Any]]:
+        """Return one plain dictionary a row."""
+        return [asdict(row) for row in self.rows]
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return a DataFrame with the columns of `COLUMNS`; params and extra as sorted JSON."""
+        import pandas as pd
+
+        records = self.to_records()
+        for record in records:
+            for name in _JSON_COLUMNS:
+                record[name] = json.dumps(record[name], sort_keys=True)
+        frame = pd.DataFrame.from_records(records, columns=list(COLUMNS))
+        numeric = {"value": "float64", "ci_low": "float64", "ci_high": "float64"}
+        return frame.astype({**numeric, "epoch": "Int64", "seed": "Int64", "n": "int64", "version": "int64"})
+
+    @classmethod
+    def from_frame(cls, frame: pd.DataFrame) -> MetricTable:
+        """Rebuild from `to_frame` (also after a round trip through CSV or parquet)."""
+        missing = [name for name in COLUMNS if name not in frame.columns]
+        if missing:
+            raise MetricError("not a metric table", found=f"columns missing: {', '.join(missing)}")
+        return cls(tuple(_row_from_record(record) for record in frame.to_dict(orient="records")))
+
+    @classmethod
+    def concat(cls, tables: Iterable[MetricTable]) -> MetricTable:
+        """Return the rows of all tables, in order."""
+        return cls(tuple(row for table in tables for row in table))
+
+
+def _matches(row: MetricRow, wanted: Mapping[str, Any]) -> bool:
+    for name, value in wanted.items():
+        found = getattr(row, name) if name in COLUMNS else row.params.get(name)
+        if found != value:
+            return False
+    return True
+
+
+def _row_from_record(record: Mapping[Any, Any]) -> MetricRow:
+    import pandas as pd
+
+    values: dict[str, Any] = {}
+    for name in COLUMNS:
+        value = record[name]
+        if name in _JSON_COLUMNS:
+            values[name] = json.loads(value) if isinstance(value, str) else dict(value or {})
+        else:
+            values[name] = None if pd.isna(value) else value
+    for name in ("version", "n", "epoch", "seed"):
+        values[name] = None if values[name] is None else int(values[name])
+    return MetricRow(**values)

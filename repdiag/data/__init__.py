@@ -1,0 +1,1 @@
+"""Images and the views made of them; the only place pairs are made."""

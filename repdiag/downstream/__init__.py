@@ -1,0 +1,1 @@
+"""Frozen-feature evaluations that train something."""

@@ -1,0 +1,1 @@
+"""Distances inside and between classes."""

@@ -1,0 +1,1 @@
+"""k-means clusters held against the classes."""

@@ -1,0 +1,1 @@
+"""Metrics of unit rows on the hypersphere."""

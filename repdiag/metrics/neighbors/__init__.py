@@ -1,0 +1,1 @@
+"""Nearest neighbours: classification, retrieval, hubness, local dimension."""

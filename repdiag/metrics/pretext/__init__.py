@@ -1,0 +1,1 @@
+"""The pretext task: can an image find its own view?"""

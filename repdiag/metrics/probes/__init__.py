@@ -1,0 +1,1 @@
+"""Trained probes on frozen features."""

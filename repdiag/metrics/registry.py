@@ -1,0 +1,250 @@
+"""The metric registry: the signature of a metric is its declaration."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, cast
+
+import torch
+from torch import Tensor
+
+from repdiag.core.errors import MetricError, unknown_name
+from repdiag.core.metric_value import MetricValue
+
+Direction = Literal["higher", "lower", "context"]
+Second = Literal["bank", "other"]
+Family = Literal[
+    "hypersphere",
+    "classes",
+    "clusters",
+    "pretext",
+    "neighbors",
+    "spectrum",
+    "similarity",
+    "probes",
+    "external",
+]
+Interval = Literal["per_query", "u_statistic", "seeds", "subsample", "none"]
+
+DATA_PARAMETERS = ("features", "labels", "views", "other_features", "other_labels")
+ENTRY_POINT_GROUP = "repdiag.metrics"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sizes:
+    """What a metric may look at to choose its default settings: counts, never values."""
+
+    rows: int
+    dims: int
+    classes: int | None
+    views: int
+    bank_rows: int | None
+
+
+Variants = Sequence[Mapping[str, Any]] | Callable[[Sizes], Sequence[Mapping[str, Any]]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Metric:
+    """A registered metric: its function and everything that is declared about it, once.
+
+    `variants` are the settings that `evaluate` runs by default, one row of the table each. `needs` are the data
+    parameters, read from the signature. `second` says whether `other_*` is a bank (the train set) or a second
+    encoder on the same rows. `interval` names how its confidence interval is made (metrics/inference.py).
+    `reductions` lists what it wants from the shared pass over similarity tiles (metrics/pairwise.py).
+    """
+
+    name: str
+    family: Family
+    function: Callable[..., MetricValue]
+    direction: Direction
+    bounds: tuple[float, float]
+    invariances: frozenset[str]
+    version: int
+    reference: str
+    second: Second | None
+    interval: Interval
+    variants: Variants
+    spaces: tuple[str, ...]
+    default: bool
+    reductions: Callable[..., Sequence[Any]] | None
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """Names of the data parameters without a default."""
+        parameters = inspect.signature(self.function).parameters.values()
+        return tuple(p.name for p in parameters if p.name in DATA_PARAMETERS and p.default is p.empty)
+
+    @property
+    def takes(self) -> tuple[str, ...]:
+        """Names of all data parameters, optional ones included."""
+        return tuple(p for p in inspect.signature(self.function).parameters if p in DATA_PARAMETERS)
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Keyword settings with their defaults."""
+        parameters = inspect.signature(self.function).parameters.values()
+        return {p.name: p.default for p in parameters if p.name not in DATA_PARAMETERS}
+
+    def variants_for(self, sizes: Sizes) -> tuple[dict[str, Any], ...]:
+        """Return the settings to evaluate on data of these sizes."""
+        chosen = self.variants(sizes) if callable(self.variants) else self.variants
+        return tuple(dict(variant) for variant in chosen) or ({},)
+
+
+_REGISTRY: dict[str, Metric] = {}
+
+
+def metric(
+    *,
+    direction: Direction,
+    bounds: tuple[float, float],
+    invariances: Iterable[str],
+    version: int,
+    reference: str,
+    interval: Interval = "none",
+    second: Second | None = None,
+    variants: Variants = (),
+    spaces: tuple[str, ...] = ("features", "projections"),
+    default: bool = True,
+    reductions: Callable[..., Sequence[Any]] | None = None,
+    family: Family | None = None,
+) -> Callable[[Callable[..., MetricValue]], Callable[..., MetricValue]]:
+    """Register a metric under its function's name and give it the common door.
+
+    The door accepts arrays and tensors of any device, checks shapes and finiteness of the data parameters, and
+    completes `params` of the result with the settings of the call. The function itself stays pure.
+    """
+
+    def register(function: Callable[..., MetricValue]) -> Callable[..., MetricValue]:
+        signature = inspect.signature(function)
+
+        @functools.wraps(function)
+        def door(*args: Any, **kwargs: Any) -> MetricValue:
+            bound = signature.bind(*args, **kwargs)
+            bound.apply_defaults()
+            for name, value in bound.arguments.items():
+                if name in DATA_PARAMETERS and value is not None:
+                    bound.arguments[name] = as_tensor(name, value)
+            check_rows(bound.arguments)
+            result = function(*bound.args, **bound.kwargs)
+            settings = {k: v for k, v in bound.arguments.items() if k not in DATA_PARAMETERS and v is not None}
+            settings.pop("generator", None)
+            return _with_params(result, {**settings, **result.params})
+
+        name = function.__name__
+        if name in _REGISTRY and _REGISTRY[name].function.__module__ != function.__module__:
+            raise MetricError(f"two metrics are named {name!r}", found=_REGISTRY[name].function.__module__)
+        _REGISTRY[name] = Metric(
+            name=name,
+            family=family or cast(Family, _family_of(function.__module__)),
+            function=door,
+            direction=direction,
+            bounds=bounds,
+            invariances=frozenset(invariances),
+            version=version,
+            reference=reference,
+            second=second,
+            interval=interval,
+            variants=variants,
+            spaces=spaces,
+            default=default,
+            reductions=reductions,
+        )
+        return door
+
+    return register
+
+
+def get(name: str) -> Metric:
+    """Return one registered metric; a typo gets the nearest name."""
+    known = load_all()
+    if name not in known:
+        raise unknown_name("metric", name, known)
+    return known[name]
+
+
+@functools.lru_cache(maxsize=1)
+def _load_entry_points() -> None:
+    from importlib.metadata import entry_points
+
+    for entry in entry_points(group=ENTRY_POINT_GROUP):
+        entry.load()
+
+
+def load_all() -> dict[str, Metric]:
+    """Return every metric by name: ours, and those that installed packages register."""
+    import repdiag.metrics.families  # noqa: F401  (importing registers)
+
+    _load_entry_points()
+    return dict(sorted(_REGISTRY.items()))
+
+
+def as_tensor(name: str, value: Any) -> Tensor:
+    """Return `value` as a tensor on its own device; labels as int64, everything else floating point."""
+    tensor = value if isinstance(value, Tensor) else torch.as_tensor(value)
+    if name.endswith("labels"):
+        if tensor.is_floating_point() or tensor.is_complex():
+            raise MetricError(f"{name} must be integers", found=f"dtype {tensor.dtype}")
+        return tensor.long()
+    if not tensor.is_floating_point():
+        raise MetricError(f"{name} must be floating point", found=f"dtype {tensor.dtype}")
+    return tensor.detach()
+
+
+def check_rows(arguments: Mapping[str, Any]) -> None:
+    """Raise `MetricError` for empty, misaligned or non-finite data, naming what and how many."""
+    for name in DATA_PARAMETERS:
+        value = arguments.get(name)
+        if value is None:
+            continue
+        rank = {"views": 3, "labels": 1, "other_labels": 1}.get(name, 2)
+        if value.ndim != rank:
+            raise MetricError(f"{name} must have {rank} axes", found=f"shape {tuple(value.shape)}")
+        if value.numel() == 0:
+            raise MetricError(f"{name} is empty", found=f"shape {tuple(value.shape)}")
+        if value.is_floating_point():
+            _check_finite(name, value)
+    _check_aligned(arguments, "features", ("labels",))
+    _check_aligned(arguments, "other_features", ("other_labels",))
+    features, views = arguments.get("features"), arguments.get("views")
+    if features is not None and views is not None and views.shape[1:] != features.shape:
+        found = f"views {tuple(views.shape)}, features {tuple(features.shape)}"
+        raise MetricError("views must hold the same rows and dimensions as features", found=found)
+
+
+def _check_aligned(arguments: Mapping[str, Any], first: str, others: tuple[str, ...]) -> None:
+    base = arguments.get(first)
+    for name in others:
+        value = arguments.get(name)
+        if base is not None and value is not None and len(value) != len(base):
+            raise MetricError(f"{name} and {first} differ in length", found=f"{len(value)} and {len(base)}")
+
+
+def _check_finite(name: str, value: Tensor) -> None:
+    if bool(torch.isfinite(value.sum(dtype=torch.float64))):
+        return  # a finite float64 sum of float32 rows has only finite terms: one cheap pass in the usual case
+    bad = ~torch.isfinite(value).all(dim=-1)
+    rows = bad.any(dim=0).nonzero().flatten() if value.ndim == 3 else bad.nonzero().flatten()
+    if len(rows) == 0:
+        return  # float64 inputs may overflow in the sum alone
+    shown = ", ".join(str(int(row)) for row in rows[:5]) + (", ..." if len(rows) > 5 else "")
+    raise MetricError(
+        f"{name} has NaN or infinite values in {len(rows)} rows",
+        found=f"rows {shown}",
+        hint="drop or repair these rows; half precision overflows above 65504",
+    )
+
+
+def _with_params(result: MetricValue, params: dict[str, Any]) -> MetricValue:
+    from dataclasses import replace
+
+    return replace(result, params=params)
+
+
+def _family_of(module: str) -> str:
+    parts = module.split(".")
+    return parts[2] if parts[:2] == ["repdiag", "metrics"] and len(parts) > 3 else "external"

@@ -1,0 +1,1 @@
+"""Two encoders compared on the same rows."""

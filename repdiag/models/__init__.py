@@ -1,0 +1,1 @@
+"""Backbones, projectors and their momentum copies; no data, no losses."""

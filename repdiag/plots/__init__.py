@@ -1,0 +1,1 @@
+"""One figure per file: numbers in, Figure out; computes nothing."""

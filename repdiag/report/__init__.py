@@ -1,0 +1,1 @@
+"""Puts stored tables and figures on one page."""

@@ -1,0 +1,1 @@
+"""Makes encoders: loop, optimizer, schedule, state that survives a kill."""
