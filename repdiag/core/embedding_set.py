@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -35,7 +35,7 @@ class EmbeddingSet:
     view_projections: Tensor | None = None
     row_ids: RowIds | None = None
     class_names: tuple[str, ...] | None = None
-    provenance: Provenance = Provenance()
+    provenance: Provenance = field(default_factory=Provenance)
 
     def __post_init__(self) -> None:
         for name, rank in (
@@ -60,7 +60,7 @@ class EmbeddingSet:
 
     def available(self) -> tuple[str, ...]:
         """Return the names of the array fields that are present."""
-        return tuple(field for field in ARRAY_FIELDS if getattr(self, field) is not None)
+        return tuple(name for name in ARRAY_FIELDS if getattr(self, name) is not None)
 
     def select(self, rows: Sequence[int] | Tensor | NDArray[Any]) -> EmbeddingSet:
         """Return the set of the given rows, in that order (indices or a boolean mask)."""
@@ -89,7 +89,7 @@ class EmbeddingSet:
 
 
 ARRAY_FIELDS = ("features", "projections", "labels", "views", "view_projections")
-FIELD_NAMES = tuple(field.name for field in fields(EmbeddingSet))
+FIELD_NAMES = tuple(item.name for item in fields(EmbeddingSet))
 
 
 def _check_rows(name: str, value: Tensor, *, rank: int, rows: int) -> None:

@@ -15,8 +15,8 @@ from repdiag.core.errors import MetricError
 class MetricValue:
     """One number with what is needed to read it.
 
-    `value` is None, with a `reason`, when it could not be computed: never 0, never NaN. `params` holds the settings
-    that tell this value from others of the same metric; `extra` holds counts worth knowing (ties, excluded rows).
+    `value` is None, with a `reason`, when it could not be computed: never 0, never NaN. `params` holds the
+    settings that tell this value from others of the same metric; `extra` counts worth knowing (ties, excluded rows).
     `per_row` [N] and `per_class` [C] hold the parts whose mean is the value, where the metric decomposes.
     """
 

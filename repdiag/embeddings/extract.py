@@ -1,0 +1,201 @@
+"""From an encoder and images to an `EmbeddingSet`: originals and their seeded views, row by row."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from repdiag.checkpoints.encoder import Encoder
+from repdiag.config.views import EvaluationSettings
+from repdiag.core.embedding_set import EmbeddingSet
+from repdiag.core.errors import CheckpointError
+from repdiag.core.provenance import Provenance
+from repdiag.core.shapes import Float
+from repdiag.data.image_split import ImageSplit
+from repdiag.data.views import EvaluationViews
+from repdiag.embeddings.cache import EmbeddingCache
+
+Progress = Callable[[int, int], None]
+
+
+def extract(
+    encoder: Encoder,
+    split: ImageSplit,
+    *,
+    settings: EvaluationSettings | None = None,
+    device: str | torch.device = "cpu",
+    batch_size: int = 256,
+    workers: int = 0,
+    cache: EmbeddingCache | None = None,
+    progress: Progress | None = None,
+) -> EmbeddingSet:
+    """Run the encoder in eval mode over every image of `split` and its seeded views.
+
+    Shapes: N images -> features [N, D], views [V, N, D], projections where the encoder has a projector. Batch size,
+    device and worker count change nothing beyond rounding and are not part of the cache key.
+    """
+    chosen = settings or EvaluationSettings(preset=split.preset)
+    views = evaluation_views(encoder, chosen)
+
+    def make() -> EmbeddingSet:
+        batches = _batches(split, views, batch_size, workers)
+        parts = [
+            _forward(encoder, batch, torch.device(device)) for batch in _counted(batches, len(split), progress)
+        ]
+        return _assemble(parts, split, _provenance(encoder, split, views, chosen))
+
+    encoder.to(device)
+    made = make() if cache is None else cache.get_or_make(_cache_key(encoder, split, views), make)
+    # The same weights may have been stored under another file name.
+    return replace(made, provenance=_provenance(encoder, split, views, chosen))
+
+
+def evaluation_views(encoder: Encoder, settings: EvaluationSettings) -> EvaluationViews:
+    """Return the view maker at the encoder's input size; the draws depend on seed and row alone."""
+    info = encoder.info
+    return EvaluationViews(settings, info.image_size, resize=info.resize, interpolation=info.interpolation)
+
+
+@dataclass(frozen=True)
+class _Part:
+    features: Tensor
+    views: Tensor
+    projections: Tensor | None
+    view_projections: Tensor | None
+
+
+class _RowBatches(torch.utils.data.Dataset[tuple[Tensor, Tensor]]):
+    """Decodes and augments one batch of rows an item, so that worker processes share nothing but row numbers."""
+
+    def __init__(self, split: ImageSplit, views: EvaluationViews, batch_size: int) -> None:
+        self.split, self.views, self.batch_size = split, views, batch_size
+
+    def __len__(self) -> int:
+        return -(-len(self.split) // self.batch_size)
+
+    def __getitem__(self, item: int) -> tuple[Tensor, Tensor]:
+        start = item * self.batch_size
+        rows = np.arange(start, min(start + self.batch_size, len(self.split)))
+        return self.views.originals(self.split, rows), self.views.views(self.split, rows)
+
+
+def _batches(
+    split: ImageSplit, views: EvaluationViews, batch_size: int, workers: int
+) -> Iterator[tuple[Tensor, Tensor]]:
+    dataset = _RowBatches(split, views, batch_size)
+    yield from torch.utils.data.DataLoader(dataset, batch_size=None, num_workers=workers)
+
+
+def _counted(
+    batches: Iterator[tuple[Tensor, Tensor]], total: int, progress: Progress | None
+) -> Iterator[tuple[Tensor, Tensor]]:
+    done = 0
+    for originals, views in batches:
+        yield originals, views
+        done += len(originals)
+        if progress is not None:
+            progress(done, total)
+
+
+@torch.inference_mode()
+def _forward(encoder: Encoder, batch: tuple[Tensor, Tensor], device: torch.device) -> _Part:
+    if any(module.training for module in encoder.modules()):
+        raise CheckpointError("the encoder is in training mode", hint="call encoder.eval() before extracting")
+    originals, views = batch
+    features, projections = _encode(encoder, originals, device)
+    encoded = [_encode(encoder, view, device) for view in views]
+    dims = features.shape[1]
+    return _Part(
+        features=features,
+        views=torch.stack([item[0] for item in encoded])
+        if encoded
+        else features.new_zeros(0, len(features), dims),
+        projections=projections,
+        view_projections=_stack([item[1] for item in encoded]),
+    )
+
+
+def _encode(
+    encoder: Encoder, images: Float[Tensor, "B 3 H W"], device: torch.device
+) -> tuple[Tensor, Tensor | None]:
+    info = encoder.info
+    mean = torch.tensor(info.mean, device=device).view(1, 3, 1, 1)
+    std = torch.tensor(info.std, device=device).view(1, 3, 1, 1)
+    features = encoder((images.to(device) - mean) / std)
+    projections = encoder.project(features)
+    return features.float().cpu(), None if projections is None else projections.float().cpu()
+
+
+def _stack(parts: list[Tensor | None]) -> Tensor | None:
+    present = [part for part in parts if part is not None]
+    return torch.stack(present) if present and len(present) == len(parts) else None
+
+
+def _join(parts: list[Tensor | None], axis: int) -> Tensor | None:
+    present = [part for part in parts if part is not None]
+    return torch.cat(present, dim=axis).clone() if len(present) == len(parts) else None
+
+
+def _assemble(parts: list[_Part], split: ImageSplit, provenance: Provenance) -> EmbeddingSet:
+    features = torch.cat([part.features for part in parts]).clone()
+    views = torch.cat([part.views for part in parts], dim=1).clone()
+    return EmbeddingSet(
+        features=features,
+        projections=_join([part.projections for part in parts], 0),
+        labels=torch.as_tensor(np.asarray(split.labels, dtype=np.int64)),
+        views=views if len(views) else None,
+        view_projections=_join([part.view_projections for part in parts], 1),
+        row_ids=split.row_ids,
+        class_names=tuple(split.class_names),
+        provenance=provenance,
+    )
+
+
+def _provenance(
+    encoder: Encoder, split: ImageSplit, views: EvaluationViews, settings: EvaluationSettings
+) -> Provenance:
+    info = encoder.info
+    return Provenance(
+        checkpoint=info.name,
+        checkpoint_sha256=info.sha256,
+        epoch=info.epoch,
+        backbone=info.backbone,
+        layer=info.layer,
+        dataset=split.name,
+        split=split.split,
+        dataset_fingerprint=split.fingerprint,
+        transform=views.fingerprint,
+        views_seed=settings.seed,
+    )
+
+
+def _cache_key(encoder: Encoder, split: ImageSplit, views: EvaluationViews) -> str:
+    """Name what the values depend on: weights, what is read of them, pixels. The checkpoint's name is not among it."""
+    return EmbeddingCache.key(
+        {
+            "weights": weights_digest(encoder),
+            "layer": encoder.info.layer,
+            "normalization": (encoder.info.mean, encoder.info.std),
+            "rows": split.fingerprint,
+            "views": views.fingerprint,
+            "dtype": "float32",
+        }
+    )
+
+
+def weights_digest(module: nn.Module) -> str:
+    """Return the SHA-256 over names, types, shapes and bytes of all parameters and buffers, and the module's layout.
+
+    The layout is part of it because two architectures can share every tensor and differ in an activation or a stride.
+    """
+    import hashlib
+
+    digest = hashlib.sha256(repr(module).encode("utf-8"))
+    for name, tensor in sorted(module.state_dict().items()):
+        digest.update(f"{name}{tensor.dtype}{tuple(tensor.shape)}".encode())
+        digest.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
