@@ -43,9 +43,7 @@ def extract(
 
     def make() -> EmbeddingSet:
         batches = _batches(split, views, batch_size, workers)
-        parts = [
-            _forward(encoder, batch, torch.device(device)) for batch in _counted(batches, len(split), progress)
-        ]
+        parts = [_forward(encoder, batch, torch.device(device)) for batch in _counted(batches, len(split), progress)]
         return _assemble(parts, split, _provenance(encoder, split, views, chosen))
 
     encoder.to(device)
@@ -111,17 +109,13 @@ def _forward(encoder: Encoder, batch: tuple[Tensor, Tensor], device: torch.devic
     dims = features.shape[1]
     return _Part(
         features=features,
-        views=torch.stack([item[0] for item in encoded])
-        if encoded
-        else features.new_zeros(0, len(features), dims),
+        views=torch.stack([item[0] for item in encoded]) if encoded else features.new_zeros(0, len(features), dims),
         projections=projections,
         view_projections=_stack([item[1] for item in encoded]),
     )
 
 
-def _encode(
-    encoder: Encoder, images: Float[Tensor, "B 3 H W"], device: torch.device
-) -> tuple[Tensor, Tensor | None]:
+def _encode(encoder: Encoder, images: Float[Tensor, "B 3 H W"], device: torch.device) -> tuple[Tensor, Tensor | None]:
     info = encoder.info
     mean = torch.tensor(info.mean, device=device).view(1, 3, 1, 1)
     std = torch.tensor(info.std, device=device).view(1, 3, 1, 1)
