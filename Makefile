@@ -1,0 +1,45 @@
+# Every target works as the first command on a machine with Python (>= 3.11) and make.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+# What `make figures` runs on; DATA=imagefolder:/path BUDGET=full is the real thing.
+DATA   ?= digits
+BUDGET ?= demo
+OUT    ?= figures
+
+.DEFAULT_GOAL := help
+.PHONY: help setup check test figures bench docs clean
+
+help: ## list the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+setup: $(READY) ## create .venv and install repdiag with its development tools
+
+# uv resolves and installs in a minute what pip needs ten for; it lives inside the environment, nothing global is touched.
+$(READY): pyproject.toml
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m uv --version >/dev/null 2>&1 || $(BIN)/python -m pip install --quiet uv
+	$(BIN)/python -m uv pip install --quiet --python $(BIN)/python -e '.[dev]'
+	@touch $@
+
+check: $(READY) ## ruff, mypy --strict, import contracts
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test: $(READY) ## all tests: CPU, no network
+	$(BIN)/pytest
+
+figures: $(READY) ## small against large encoder: train, analyze, compare, draw
+	$(BIN)/python -m analyses.small_vs_large.run --data '$(DATA)' --budget $(BUDGET) --out $(OUT)
+
+bench: $(READY) ## speed and memory claims, each a ratio measured in one run
+	$(BIN)/python -m benchmarks
+
+docs: $(READY) ## regenerate the generated pages of docs/
+	$(BIN)/python -m docs.generate
+
+clean: ## remove the environment, caches and results
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis $(OUT) runs

@@ -1,0 +1,195 @@
+"""Composition of one analysis: checkpoint -> embeddings -> table -> judgement. Wires the two halves; computes nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from repdiag.core.errors import DataError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from repdiag.checkpoints.encoder import Encoder, EncoderInfo
+    from repdiag.config.views import EvaluationSettings
+    from repdiag.core.embedding_set import EmbeddingSet
+    from repdiag.core.metric_table import MetricTable
+    from repdiag.data.image_split import ImageSplit
+    from repdiag.diagnosis.diagnose import Diagnosis
+
+UNTRAINED = " (untrained)"
+
+
+@dataclass(frozen=True, kw_only=True)
+class AnalysisOptions:
+    """What an analysis may be told. Device, batch size and workers change no value."""
+
+    data: str | None = None
+    views: str | None = None
+    per_class: int = 50
+    bank_per_class: int = 500
+    seed: int = 0
+    limit: int | None = None
+    untrained: bool = True
+    device: str = "cpu"
+    batch_size: int = 256
+    workers: int = 0
+    cache: bool = True
+    download: bool = False
+    strict_data: bool = False
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the options that the values depend on."""
+        names = ("data", "views", "per_class", "bank_per_class", "seed", "limit", "untrained")
+        return {name: getattr(self, name) for name in names}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rows:
+    """The images of one analysis: equal galleries of train and val with views, and kNN bank and queries without."""
+
+    train: ImageSplit
+    val: ImageSplit
+    bank: ImageSplit
+    queries: ImageSplit
+
+    def excluded(self) -> list[dict[str, str]]:
+        """Return every image that was left out, once, with the reason."""
+        found = {str(item.path): item.reason for split in (self.bank, self.queries) for item in split.excluded}
+        return [{"path": path, "reason": reason} for path, reason in sorted(found.items())]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Analysis:
+    """Everything one analysis found; `embeddings` holds the sets of the trained encoder by split."""
+
+    info: EncoderInfo
+    table: MetricTable
+    diagnosis: Diagnosis
+    embeddings: dict[str, EmbeddingSet]
+    excluded: list[dict[str, str]] = field(default_factory=list)
+
+
+def analyze_checkpoint(
+    path: Path, options: AnalysisOptions, *, name: str | None = None, counting: Any = None
+) -> Analysis:
+    """Load, extract, evaluate and judge one checkpoint."""
+    from repdiag.checkpoints.load import load_encoder
+
+    encoder = load_encoder(path)
+    if name is not None:
+        encoder.info = replace(encoder.info, name=name)
+    spec = options.data or encoder.info.training.get("data")
+    if spec is None:
+        raise UsageError(
+            f"{path.name} does not say which images it was trained on",
+            hint="name some with --data, for example --data imagefolder:PATH; `repdiag datasets` lists the rest",
+        )
+    rows = choose_rows(str(spec), options)
+    return analyze_encoder(encoder, rows, options, counting=counting)
+
+
+def analyze_encoder(encoder: Encoder, rows: Rows, options: AnalysisOptions, *, counting: Any = None) -> Analysis:
+    """Extract, evaluate and judge one encoder on the given rows, with its untrained copy beside it."""
+    from repdiag.core.metric_table import MetricTable
+    from repdiag.diagnosis.diagnose import judge
+
+    sets = extract_sets(encoder, rows, options, counting=counting)
+    tables = [evaluate_sets(sets, options)]
+    if options.untrained:
+        from repdiag.checkpoints.untrained import untrained_copy
+
+        reference = untrained_copy(encoder, seed=options.seed)
+        reference.info = replace(reference.info, name=encoder.info.name + UNTRAINED)
+        tables.append(evaluate_sets(extract_sets(reference, rows, options, counting=counting), options))
+    table = MetricTable.concat(tables)
+    return Analysis(
+        info=encoder.info,
+        table=table,
+        diagnosis=judge(table.where(checkpoint=encoder.info.name)),
+        embeddings={"train": sets["train"], "val": sets["val"]},
+        excluded=rows.excluded(),
+    )
+
+
+def choose_rows(spec: str, options: AnalysisOptions) -> Rows:
+    """Open the dataset and choose equal, class-balanced galleries from train and val, by seed alone."""
+    import numpy as np
+
+    from repdiag.data.datasets import open_dataset
+
+    how = {"download": options.download, "strict": options.strict_data}
+    train = open_dataset(spec, "train", **how)
+    val = open_dataset(spec, "val", **how)
+    if train.class_names != val.class_names:
+        raise DataError(
+            f"train and val of {spec} have different classes",
+            found=f"{len(train.class_names)} and {len(val.class_names)}",
+        )
+    smallest = min(int(np.bincount(split.labels, minlength=len(split.class_names)).min()) for split in (train, val))
+    per_class = min(options.per_class, smallest)
+    bank_per_class = options.bank_per_class
+    if options.limit is not None:
+        per_class = min(per_class, max(2, options.limit // len(train.class_names)))
+        bank_per_class = min(bank_per_class, max(2, options.limit // len(train.class_names)))
+    return Rows(
+        train=train.balanced(per_class, options.seed),
+        val=val.balanced(per_class, options.seed),
+        bank=train.balanced(bank_per_class, options.seed),
+        queries=val.balanced(bank_per_class, options.seed),
+    )
+
+
+def extract_sets(
+    encoder: Encoder, rows: Rows, options: AnalysisOptions, *, counting: Any = None
+) -> dict[str, EmbeddingSet]:
+    """Extract the four sets of one encoder; the cache answers for what was extracted before."""
+    from repdiag.config.views import EvaluationSettings
+    from repdiag.embeddings.cache import EmbeddingCache, cache_root
+    from repdiag.embeddings.extract import extract
+
+    preset = options.views or rows.train.preset
+    with_views = EvaluationSettings(preset=preset, seed=options.seed)
+    plain = EvaluationSettings(preset=preset, seed=options.seed, views=0)
+    plan: Sequence[tuple[str, ImageSplit, EvaluationSettings]] = (
+        ("train", rows.train, with_views),
+        ("val", rows.val, with_views),
+        ("bank", rows.bank, plain),
+        ("queries", rows.queries, plain),
+    )
+    sets = {}
+    for role, split, settings in plan:
+        with counting(f"{encoder.info.name}: {role}") if counting else _silent() as progress:
+            sets[role] = extract(
+                encoder,
+                split,
+                settings=settings,
+                device=options.device,
+                batch_size=options.batch_size,
+                workers=options.workers,
+                cache=EmbeddingCache(cache_root()) if options.cache else None,
+                progress=progress,
+            )
+    return sets
+
+
+def evaluate_sets(sets: dict[str, EmbeddingSet], options: AnalysisOptions) -> MetricTable:
+    """Evaluate every default metric of one encoder: val against train, then train by itself, then kNN."""
+    from repdiag.metrics.evaluate import evaluate
+    from repdiag.metrics.registry import load_all
+
+    chosen = [m for m in load_all().values() if m.default and m.second != "other"]
+    alone = [m.name for m in chosen if m.second is None]
+    paired = [m.name for m in chosen if m.second == "bank" and "other_views" in m.takes]
+    banked = [m.name for m in chosen if m.second == "bank" and "other_views" not in m.takes]
+    table = evaluate(sets["val"], [*alone, *paired], bank=sets["train"], seed=options.seed)
+    table += evaluate(sets["train"], alone, seed=options.seed)
+    return table + evaluate(sets["queries"], banked, bank=sets["bank"], seed=options.seed)
+
+
+def _silent() -> Any:
+    from contextlib import nullcontext
+
+    return nullcontext(None)
+

@@ -1,0 +1,116 @@
+"""`repdiag analyze CHECKPOINT`: numbers, a judgement and figures for one encoder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from repdiag.cli import options
+from repdiag.cli.console import Console, resolve_device
+
+Embeddings = Annotated[
+    Path | None,
+    typer.Option("--embeddings", help="Vectors instead of a checkpoint: .npz, .npy, .parquet, .safetensors or a store."),
+]
+Labels = Annotated[Path | None, typer.Option("--labels", help="Class labels for --embeddings, one a row.")]
+FailOn = Annotated[
+    str | None,
+    typer.Option("--fail-on", help="Exit 3 when one of these is found: over-clustering,overfitting,collapse."),
+]
+
+
+def analyze(
+    checkpoint: Annotated[str | None, typer.Argument(help="A checkpoint file, a run directory, or a manifest's name.")] = None,
+    embeddings: Embeddings = None,
+    labels: Labels = None,
+    data: options.Data = None,
+    out: options.Out = None,
+    per_class: options.PerClass = 50,
+    seed: options.Seed = 0,
+    limit: options.Limit = None,
+    untrained: Annotated[bool, typer.Option(help="Also evaluate an untrained copy of the encoder.")] = True,
+    figures: Annotated[bool, typer.Option(help="Draw the figures.")] = True,
+    fail_on: FailOn = None,
+    device: options.Device = "auto",
+    batch_size: options.BatchSize = 256,
+    workers: options.Workers = 0,
+    no_cache: options.NoCache = False,
+    download: options.Download = False,
+    strict_data: options.StrictData = False,
+    overwrite: options.Overwrite = False,
+    as_json: options.Json = False,
+    verbose: options.Verbose = False,
+    quiet: options.Quiet = False,
+    no_progress: options.NoProgress = False,
+) -> None:
+    """Diagnose one encoder: is it any good, and what is wrong with it?
+
+    Dataset, transform and backbone are taken from the checkpoint unless told otherwise. Writes run.json, metrics.csv,
+    metrics.parquet, verdict.json, the embeddings and figures/ to --out (default: analysis/ beside the checkpoint's run).
+    """
+    from repdiag.cli import summary
+    from repdiag.cli.gates import check_gates, parse_gates
+
+    console = Console(as_json=as_json, quiet=quiet, verbose=verbose, progress=not no_progress)
+    gates = parse_gates(fail_on)
+    if embeddings is not None:
+        from repdiag.cli.vectors import analyze_vectors
+
+        _refuse_both(checkpoint)
+        result = analyze_vectors(embeddings, labels, out=out, seed=seed, overwrite=overwrite)
+        summary.show_vectors(console, result)
+        check_gates(result.diagnosis, gates)
+        return
+    path = _needed(checkpoint)
+    folder = out or _default_out(path)
+    from repdiag.cli.analysis import AnalysisOptions, analyze_checkpoint
+    from repdiag.cli.figures import draw_analysis
+    from repdiag.cli.run_directory import prepare, write_analysis
+    from repdiag.cli.targets import default_name
+
+    prepare(folder, overwrite=overwrite or out is None)
+    chosen = AnalysisOptions(
+        data=data,
+        per_class=per_class,
+        seed=seed,
+        limit=limit,
+        untrained=untrained,
+        device=resolve_device(device),
+        batch_size=batch_size,
+        workers=workers,
+        cache=not no_cache,
+        download=download,
+        strict_data=strict_data,
+    )
+    analysis = analyze_checkpoint(path, chosen, name=default_name(path), counting=console.counting)
+    write_analysis(analysis, chosen, folder)
+    drawn = draw_analysis(analysis, folder, history=path.parent.parent / "history.csv") if figures else []
+    summary.show_analysis(console, analysis, folder, drawn)
+    check_gates(analysis.diagnosis, gates)
+
+
+def _needed(checkpoint: str | None) -> Path:
+    from repdiag.cli.targets import find_checkpoint
+    from repdiag.core.errors import UsageError
+
+    if checkpoint is None:
+        raise UsageError("nothing to analyze", hint="give a checkpoint, or vectors with --embeddings FILE")
+    return find_checkpoint(checkpoint)
+
+
+def _refuse_both(checkpoint: str | None) -> None:
+    from repdiag.core.errors import UsageError
+
+    if checkpoint is not None:
+        raise UsageError("give a checkpoint or --embeddings, not both")
+
+
+def _default_out(path: Path) -> Path:
+    """Return RUN/analysis/STEM for a checkpoint of a run directory, else runs/analysis/NAME."""
+    from repdiag.cli.targets import default_name
+
+    if path.parent.name == "checkpoints":
+        return path.parent.parent / "analysis" / path.stem
+    return Path("runs") / "analysis" / default_name(path)

@@ -1,0 +1,74 @@
+"""The command line: registers the commands and turns errors into one screen and an exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from repdiag.cli import (
+    analyze,
+    compare,
+    datasets,
+    doctor,
+    embed,
+    evaluate,
+    metrics,
+    train,
+)
+from repdiag.core.errors import RepdiagError
+from repdiag.core.version import __version__
+
+app = typer.Typer(
+    name="repdiag",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Representation-space diagnostics: is this encoder any good, and what is wrong with it?",
+    epilog="Exit codes: 0 ok, 1 failed, 2 usage, 3 a gate given with --fail-on did not hold. "
+    "--debug anywhere shows the traceback of an error.",
+)
+app.command("train")(train.train)
+app.command("analyze")(analyze.analyze)
+app.command("compare")(compare.compare)
+app.command("evaluate")(evaluate.evaluate)
+app.command("embed")(embed.embed)
+app.add_typer(metrics.app, name="metrics")
+app.command("datasets")(datasets.datasets)
+app.command("doctor")(doctor.doctor)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"repdiag {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")] = False,
+) -> None:
+    """Diagnose the representation space of any image encoder."""
+
+
+def main() -> None:
+    """Run the command line; errors of our own are printed without a traceback."""
+    debug = "--debug" in sys.argv
+    sys.argv[1:] = [argument for argument in sys.argv[1:] if argument != "--debug"]
+    try:
+        app()
+    except RepdiagError as error:
+        if debug:
+            raise
+        typer.secho("error: ", fg="red", bold=True, nl=False, err=True)
+        typer.echo(str(error), err=True)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        typer.echo("interrupted", err=True)
+        sys.exit(130)
+    except BrokenPipeError:
+        # The reader of our output went away (`| head`): not a failure, and nothing more can be said.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

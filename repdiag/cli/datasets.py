@@ -1,0 +1,28 @@
+"""`repdiag datasets`: what can be named with --data, what is here, how to get the rest."""
+
+from __future__ import annotations
+
+from repdiag.cli import options
+from repdiag.cli.console import Console
+
+
+def datasets(as_json: options.Json = False) -> None:
+    """List the datasets, which of them are present, and how to get the others."""
+    from dataclasses import asdict
+
+    from rich.table import Table
+
+    from repdiag.data.datasets import list_datasets
+
+    console = Console(as_json=as_json)
+    found = list_datasets()
+    table = Table("name", "here", "classes", "where / how to get it", title="Datasets for --data")
+    for info in found:
+        where = str(info.where) if info.present else info.how_to_get
+        table.add_row(info.name, "yes" if info.present else "no", str(info.classes or "any"), where)
+    console.table(table)
+    console.json([{key: _plain(value) for key, value in asdict(info).items()} for info in found])
+
+
+def _plain(value: object) -> object:
+    return value if value is None or isinstance(value, bool | int | float | str | list | tuple | dict) else str(value)

@@ -1,0 +1,44 @@
+"""`repdiag evaluate FILE`: numbers only, from vectors of any kind."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from repdiag.cli import options
+from repdiag.cli.console import Console
+
+Names = Annotated[str | None, typer.Option("--metrics", help="Comma-separated names; default: all that apply.")]
+
+
+def evaluate(
+    vectors: Annotated[Path, typer.Argument(help=".npz, .npy, .parquet, .safetensors, or a stored embedding set.")],
+    labels: Annotated[Path | None, typer.Option("--labels", help="Class labels, one a row.")] = None,
+    bank: Annotated[Path | None, typer.Option("--bank", help="The train set's vectors, for kNN and probes.")] = None,
+    other: Annotated[Path | None, typer.Option("--other", help="A second encoder on the same rows, for CKA.")] = None,
+    metrics: Names = None,
+    out: options.Out = None,
+    seed: options.Seed = 0,
+    as_json: options.Json = False,
+) -> None:
+    """Compute metrics of vectors: text, audio, tabular or image embeddings, from any model."""
+    from repdiag.cli import summary
+    from repdiag.cli.run_directory import write_tables
+    from repdiag.embeddings.as_embedding_set import as_embedding_set
+    from repdiag.metrics.evaluate import evaluate as run
+
+    console = Console(as_json=as_json)
+    names = None if metrics is None else [name.strip() for name in metrics.split(",") if name.strip()]
+    table = run(
+        as_embedding_set(vectors, labels=labels),
+        names,
+        bank=None if bank is None else as_embedding_set(bank),
+        other=None if other is None else as_embedding_set(other),
+        seed=seed,
+    )
+    if out is not None:
+        write_tables(table, out)
+    summary.show_rows(console, table)
+    console.json(table.to_records())

@@ -1,0 +1,59 @@
+"""`repdiag metrics list` and `repdiag metrics show NAME`: the cards of the registry."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from repdiag.cli import options
+from repdiag.cli.console import Console
+
+app = typer.Typer(no_args_is_help=True, help="List the metrics, or show one metric's card.")
+
+
+@app.command("list")
+def list_metrics(as_json: options.Json = False) -> None:
+    """List every metric: family, direction, version, first line of its card."""
+    from rich.table import Table
+
+    from repdiag.metrics.registry import load_all
+
+    console = Console(as_json=as_json)
+    table = Table("metric", "family", "better", "version", "what it is")
+    records = []
+    for name, metric in load_all().items():
+        first = (metric.function.__doc__ or "").strip().splitlines()[0]
+        table.add_row(name, metric.family, metric.direction, str(metric.version), first)
+        records.append({"name": name, "family": metric.family, "direction": metric.direction, "summary": first})
+    console.table(table)
+    console.json(records)
+
+
+@app.command("show")
+def show(name: Annotated[str, typer.Argument(help="A metric's name.")], as_json: options.Json = False) -> None:
+    """Show one metric's card: formula, range, conventions, limits, reference."""
+    import inspect
+
+    from repdiag.metrics.registry import get
+
+    metric = get(name)
+    card = {
+        "name": metric.name,
+        "family": metric.family,
+        "version": metric.version,
+        "better": metric.direction,
+        "bounds": [str(bound) for bound in metric.bounds],
+        "needs": list(metric.needs),
+        "settings": {key: repr(value) for key, value in metric.settings.items()},
+        "invariant_under": sorted(metric.invariances),
+        "interval": metric.interval,
+        "reference": metric.reference,
+        "card": inspect.getdoc(metric.function),
+    }
+    console = Console(as_json=as_json)
+    console.say(f"{metric.name}  (version {metric.version}, better: {metric.direction})\n")
+    console.say(str(card["card"]))
+    console.say(f"\nneeds:    {', '.join(metric.needs)}")
+    console.say(f"settings: {', '.join(f'{key}={value!r}' for key, value in metric.settings.items()) or 'none'}")
+    console.json(card)

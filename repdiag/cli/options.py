@@ -1,0 +1,27 @@
+"""Options that mean the same in every command, defined once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Out = Annotated[Path | None, typer.Option("--out", "-o", help="Where to write. Default: see the command.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON only on stdout; everything else goes to stderr.")]
+Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:N.")]
+Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed of everything that is drawn.")]
+Limit = Annotated[int | None, typer.Option("--limit", min=1, help="Use at most this many images of each split.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what is already at --out.")]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Say more.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say only what went wrong.")]
+NoProgress = Annotated[bool, typer.Option("--no-progress", help="No progress display.")]
+Data = Annotated[
+    str | None, typer.Option("--data", help="A dataset's name or imagefolder:PATH; see `repdiag datasets`.")
+]
+Download = Annotated[bool, typer.Option("--download", help="Fetch the dataset when it is not there.")]
+StrictData = Annotated[bool, typer.Option("--strict-data", help="Fail on the first corrupt image.")]
+PerClass = Annotated[int, typer.Option("--per-class", min=2, help="Images of each class in the evaluation set.")]
+BatchSize = Annotated[int, typer.Option("--batch-size", min=1, help="Images in one forward pass; changes no value.")]
+Workers = Annotated[int, typer.Option("--workers", min=0, help="Processes that decode images; changes no value.")]
+NoCache = Annotated[bool, typer.Option("--no-cache", help="Extract again, even when the embeddings are cached.")]

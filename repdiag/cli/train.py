@@ -1,0 +1,71 @@
+"""`repdiag train`: from images to a checkpoint."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from repdiag.cli import options
+from repdiag.cli.console import Console, resolve_device
+
+
+def train(
+    recipe: Annotated[str | None, typer.Option("--recipe", help="A recipe's name or a YAML file; see --list.")] = None,
+    data: options.Data = None,
+    backbone: Annotated[str | None, typer.Option("--backbone", help="A backbone's name, or file.py:function.")] = None,
+    epochs: Annotated[int | None, typer.Option("--epochs", min=1, help="Passes over the training images.")] = None,
+    batch_size: Annotated[int | None, typer.Option("--batch-size", min=2, help="Images a step.")] = None,
+    out: options.Out = None,
+    device: options.Device = "auto",
+    seed: Annotated[int | None, typer.Option("--seed", min=0, help="Seed of weights, order and views.")] = None,
+    resume: Annotated[
+        str | None, typer.Option("--resume", help="auto: go on where --out stopped; or a checkpoint's path.")
+    ] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", help="Override one setting: KEY=VALUE. May be repeated.")
+    ] = None,
+    tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write TensorBoard events.")] = False,
+    download: options.Download = False,
+    strict_data: options.StrictData = False,
+    overwrite: options.Overwrite = False,
+    list_recipes: Annotated[bool, typer.Option("--list", help="List the recipes and stop.")] = False,
+    show: Annotated[str | None, typer.Option("--show", help="Print a recipe and stop.")] = None,
+    as_json: options.Json = False,
+    verbose: options.Verbose = False,
+    quiet: options.Quiet = False,
+    no_progress: options.NoProgress = False,
+) -> None:
+    """Train an encoder. With no arguments: a small one (resnet20) on the embedded digits, by MoCo-v2.
+
+    Writes run.json, history.csv and checkpoints/ to --out (default: runs/RECIPE-BACKBONE-DATA-NUMBER).
+    """
+    from repdiag.cli import recipes
+
+    console = Console(as_json=as_json, quiet=quiet, verbose=verbose, progress=not no_progress)
+    if list_recipes or show is not None:
+        recipes.print_recipes(console, show)
+        return
+    from repdiag.cli.training import TrainRequest, run_training
+
+    request = TrainRequest(
+        recipe=recipe,
+        data=data,
+        backbone=backbone,
+        epochs=epochs,
+        batch_size=batch_size,
+        out=out,
+        device=resolve_device(device),
+        seed=seed,
+        resume=resume,
+        overrides=tuple(settings or ()),
+        tensorboard=tensorboard,
+        download=download,
+        strict_data=strict_data,
+        overwrite=overwrite,
+    )
+    last = run_training(request, console)
+    console.say(f"checkpoint: {last}")
+    console.say(f"next:       repdiag analyze {last}")
+    console.json({"checkpoint": str(last), "run": str(last.parent.parent)})

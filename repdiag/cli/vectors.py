@@ -1,0 +1,51 @@
+"""Analysis of vectors that come without an encoder: text, audio, tabular or image embeddings from any model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from repdiag.core.metric_table import MetricTable
+    from repdiag.diagnosis.diagnose import Diagnosis
+
+
+@dataclass(frozen=True, kw_only=True)
+class VectorAnalysis:
+    """Numbers and judgement of one set of vectors, and where they were written."""
+
+    name: str
+    rows: int
+    dims: int
+    table: MetricTable
+    diagnosis: Diagnosis
+    folder: Path
+
+
+def analyze_vectors(
+    source: Path, labels: Path | None, *, out: Path | None, seed: int, overwrite: bool
+) -> VectorAnalysis:
+    """Evaluate and judge a file of vectors; what needs views or a train set is null with the reason."""
+    from dataclasses import replace
+
+    from repdiag.cli.run_directory import prepare, write_run, write_tables
+    from repdiag.core.files import write_json
+    from repdiag.diagnosis.diagnose import judge
+    from repdiag.embeddings.as_embedding_set import as_embedding_set
+    from repdiag.metrics.evaluate import evaluate
+
+    embeddings = as_embedding_set(source, labels=labels)
+    named = replace(embeddings.provenance, checkpoint=source.stem, dataset=source.name)
+    embeddings = replace(embeddings, provenance=named)
+    folder = out or Path("runs") / "analysis" / source.stem
+    prepare(folder, overwrite=overwrite or out is None)
+    table = evaluate(embeddings, seed=seed)
+    diagnosis = judge(table)
+    write_tables(table, folder)
+    write_json(folder / "verdict.json", diagnosis.to_dict())
+    write_run(folder, kind="analyze-vectors", options={"source": str(source), "seed": seed})
+    rows, dims = embeddings.features.shape
+    return VectorAnalysis(
+        name=source.stem, rows=rows, dims=dims, table=table, diagnosis=diagnosis, folder=folder
+    )
