@@ -1,0 +1,100 @@
+"""KEY=VALUE overrides, and validation whose errors name the nearest setting."""
+
+from __future__ import annotations
+
+import copy
+import difflib
+from collections.abc import Mapping, Sequence
+from typing import Any, get_args
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from repdiag.config.training import TrainSettings
+from repdiag.core.errors import ConfigError, unknown_name
+
+
+def apply_overrides(settings: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
+    """Return a copy of nested settings with each "section.key=value" applied; values are read as YAML.
+
+    Another `method.name` starts from that method's defaults, since the settings of one mean nothing to another.
+    Raises `ConfigError` with the nearest names for a key that does not exist.
+    """
+    result = copy.deepcopy(dict(settings))
+    for override in overrides:
+        key, equals, text = override.partition("=")
+        if not equals or not key.strip():
+            raise ConfigError("an override must look like section.key=value", found=repr(override))
+        path = key.strip().split(".")
+        _check_path(path)
+        _assign(result, path, _read_value(text))
+    return result
+
+
+def parse_settings(raw: Mapping[str, Any]) -> TrainSettings:
+    """Return validated settings; every problem is named by its key, with the nearest key for a typo."""
+    try:
+        return TrainSettings.model_validate(raw)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        path = [str(part) for part in first["loc"]]
+        if first["type"] == "extra_forbidden":
+            _check_path([part for part in path if part not in _method_names()])
+        raise ConfigError(
+            f"setting {'.'.join(path)} is not valid: {first['msg']}", found=repr(first.get("input"))[:80]
+        ) from error
+
+
+def _assign(settings: dict[str, Any], path: list[str], value: Any) -> None:
+    if path == ["method", "name"] and settings.get("method", {}).get("name") != value:
+        settings["method"] = {}
+    section = settings
+    for part in path[:-1]:
+        section = section.setdefault(part, {})
+    section[path[-1]] = value
+
+
+def _read_value(text: str) -> Any:
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError("the value of an override must be YAML", found=repr(text)) from error
+
+
+def _check_path(path: Sequence[str]) -> None:
+    """Walk the settings' classes along `path`; a missing name raises with the nearest ones."""
+    models: tuple[type[BaseModel], ...] = (TrainSettings,)
+    for depth, part in enumerate(path):
+        fields = {name: field for model in models for name, field in model.model_fields.items()}
+        if part not in fields:
+            raise _unknown_setting(path, depth, fields)
+        annotation = fields[part].annotation
+        models = tuple(item for item in (annotation, *get_args(annotation)) if _is_model(item))
+        if not models:
+            if depth + 1 < len(path) and annotation != dict[str, Any]:
+                raise ConfigError(f"setting {'.'.join(path[: depth + 1])} has no parts", found=".".join(path))
+            return
+
+
+def _unknown_setting(path: Sequence[str], depth: int, fields: Mapping[str, Any]) -> ConfigError:
+    prefix = ".".join(path[:depth])
+    choices = [f"{prefix}.{name}" if prefix else name for name in fields]
+    if not difflib.get_close_matches(path[depth], fields, n=1, cutoff=0.6):
+        everywhere = {
+            f"{section}.{name}"
+            for section, field in TrainSettings.model_fields.items()
+            for model in (field.annotation, *get_args(field.annotation))
+            if _is_model(model)
+            for name in model.model_fields
+        }
+        choices = [name for name in everywhere if name.endswith(f".{path[-1]}")] or choices
+    error = unknown_name("setting", ".".join(path[: depth + 1]), choices)
+    return ConfigError(error.problem, hint=error.hint)
+
+
+def _is_model(item: Any) -> bool:
+    return isinstance(item, type) and issubclass(item, BaseModel)
+
+
+def _method_names() -> set[str]:
+    return {model.model_fields["name"].default for model in get_args(TrainSettings.model_fields["method"].annotation)}

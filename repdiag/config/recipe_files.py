@@ -1,0 +1,56 @@
+"""Recipes: the training settings of the papers, one YAML file each in `config/recipes/`."""
+
+from __future__ import annotations
+
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from repdiag.config.overrides import apply_overrides, parse_settings
+from repdiag.config.training import TrainSettings
+from repdiag.core.errors import ConfigError, unknown_name
+
+DEFAULT_RECIPE = "digits_moco_v2"
+
+
+def list_recipes() -> dict[str, str]:
+    """Return the shipped recipes: name -> description."""
+    return {name: str(_read_recipe(name).get("description", "")) for name in _names()}
+
+
+def load_recipe(name: str, overrides: list[str] | None = None) -> TrainSettings:
+    """Return the settings of a shipped recipe, or of a YAML file of one's own, with overrides applied."""
+    raw = _read_file(Path(name)) if name.endswith((".yaml", ".yml")) else _read_recipe(name)
+    raw.setdefault("recipe", Path(name).stem)
+    return parse_settings(apply_overrides(raw, overrides or []))
+
+
+def _names() -> tuple[str, ...]:
+    folder = resources.files("repdiag.config") / "recipes"
+    return tuple(sorted(entry.name[:-5] for entry in folder.iterdir() if entry.name.endswith(".yaml")))
+
+
+def _read_recipe(name: str) -> dict[str, Any]:
+    if name not in _names():
+        raise unknown_name("recipe", name, _names(), hint="your own: path/to/recipe.yaml")
+    text = (resources.files("repdiag.config") / "recipes" / f"{name}.yaml").read_text(encoding="utf-8")
+    return _parse(text, where=name)
+
+
+def _read_file(path: Path) -> dict[str, Any]:
+    try:
+        return _parse(path.read_text(encoding="utf-8"), where=str(path))
+    except OSError as error:
+        raise ConfigError("the recipe cannot be read", found=f"{path}: {error.strerror}") from error
+
+
+def _parse(text: str, *, where: str) -> dict[str, Any]:
+    try:
+        raw = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"recipe {where} is not YAML", found=str(error).splitlines()[0]) from error
+    if not isinstance(raw, dict):
+        raise ConfigError(f"recipe {where} must be a mapping of settings", found=type(raw).__name__)
+    return raw

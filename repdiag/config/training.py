@@ -1,0 +1,172 @@
+"""`TrainSettings`: everything a training run depends on, typed; a recipe, the data and overrides fill it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from repdiag.config.method_settings import MethodSettings, MoCoV2Settings
+from repdiag.config.views import ViewSettings, view_preset
+
+Positive = Annotated[int, Field(ge=1)]
+Natural = Annotated[int, Field(ge=0)]
+Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
+AUTO = "auto"
+
+
+class _Settings(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class DataSettings(_Settings):
+    """Which images, at which size, normalised how."""
+
+    dataset: str = "digits"
+    root: str | None = None
+    download: bool = False
+    image_size: Positive | None = None
+    """Side of the training views; None takes the dataset's own size, or 224 where images differ in size."""
+    limit: Positive | None = None
+    """Train on this many images only, spread over the whole split."""
+    workers: Natural = 0
+    mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
+    std: tuple[float, float, float] = (0.229, 0.224, 0.225)
+
+
+class ViewsSettings(_Settings):
+    """Which augmented views a step sees: a preset, with changes to every view of it."""
+
+    preset: str = AUTO
+    """Name in `VIEW_PRESETS`; "auto" is the dataset's own."""
+    change: dict[str, Any] = {}
+    """Fields of `ViewSettings` to set in every view, for ablations: {"gray_p": 0.5}."""
+    local_views: Natural | None = None
+    """Number of small views of a multi-crop preset; None keeps the preset's."""
+
+    def resolved(self) -> tuple[ViewSettings, ...]:
+        """Return the settings of each view."""
+        views = view_preset(self.preset)
+        global_views = tuple(view for view in views if view.size is None)
+        local_views = tuple(view for view in views if view.size is not None)
+        if self.local_views is not None and local_views:
+            local_views = local_views[:1] * self.local_views
+        changed = (ViewSettings.model_validate(view.model_dump() | self.change) for view in global_views + local_views)
+        return tuple(changed)
+
+
+class BackboneSettings(_Settings):
+    """The encoder; `stem="auto"` keeps the resolution of images of at most 64 px."""
+
+    name: str = "resnet20"
+    stem: Literal["auto", "imagenet", "cifar"] = AUTO
+    drop_path: Fraction = 0.0
+
+
+class ProjectorSettings(_Settings):
+    """The MLP between features and loss; `hidden_dim` replaces the widths that `kind` implies."""
+
+    kind: Literal["linear", "simple", "wide", "deep"] = "simple"
+    out_dim: Positive = 128
+    hidden_dim: Positive | None = None
+    batch_norm: bool = False
+    dropout: Fraction = 0.0
+
+
+class OptimizerSettings(_Settings):
+    """The optimizer; the learning rate holds at `lr_batch` images a step and is scaled linearly from there."""
+
+    name: Literal["sgd", "adamw", "lars"] = "sgd"
+    lr: Annotated[float, Field(gt=0.0)] = 0.06
+    lr_batch: Positive | None = None
+    """Batch size that `lr` is meant for; None uses `lr` as it is."""
+    momentum: Fraction = 0.9
+    nesterov: bool = False
+    betas: tuple[Fraction, Fraction] = (0.9, 0.999)
+    weight_decay: Annotated[float, Field(ge=0.0)] = 1e-4
+    final_weight_decay: Annotated[float, Field(ge=0.0)] | None = None
+    """Where a cosine takes the weight decay; None keeps it constant."""
+    no_decay: tuple[Literal["bias", "norm", "depthwise"], ...] = ()
+    """Kinds of parameters without weight decay."""
+    trust: Annotated[float, Field(gt=0.0)] = 0.001
+    """LARS: the trust coefficient; biases and norms are never adapted."""
+    clip_norm: Annotated[float, Field(gt=0.0)] | None = None
+
+
+class ScheduleSettings(_Settings):
+    """Length of the run and shape of the learning rate: linear warm-up, then cosine down to `final_lr`."""
+
+    epochs: Positive = 30
+    warmup_epochs: Annotated[float, Field(ge=0.0)] = 0.0
+    final_lr: Annotated[float, Field(ge=0.0)] = 0.0
+    """Learning rate at the end, scaled with the batch size as `lr` is."""
+
+    @model_validator(mode="after")
+    def _warmup_fits(self) -> Self:
+        if self.warmup_epochs > self.epochs:
+            raise ValueError(f"warmup_epochs ({self.warmup_epochs:g}) must not exceed epochs ({self.epochs})")
+        return self
+
+
+class LoopSettings(_Settings):
+    """How the steps are run and what is kept."""
+
+    batch_size: Positive = 64
+    seed: Natural = 0
+    precision: Literal["auto", "fp32", "bf16"] = AUTO
+    """"auto" is bf16 on GPUs that have it and fp32 on the CPU."""
+    channels_last: bool | None = None
+    """None: on GPUs only."""
+    deterministic: bool | None = None
+    """Only algorithms that give the same bits again; None: on the CPU only."""
+    log_every: Positive = 10
+    """Steps between rows of history.csv; values are means over the steps in between."""
+    save_every_steps: Positive | None = None
+    save_every_seconds: Annotated[float, Field(gt=0.0)] | None = 600.0
+    """Save also within an epoch once this long has passed since the last save."""
+    keep_every_epochs: Positive | None = None
+    """Keep checkpoints/epoch_XXXX.pt at these intervals."""
+    monitor_every_epochs: Positive = 1
+    tensorboard: bool = False
+
+
+class TrainSettings(_Settings):
+    """One training run. `initialize_from` names a checkpoint whose matching weights are the starting point."""
+
+    recipe: str = "custom"
+    description: str = ""
+    data: DataSettings = DataSettings()
+    views: ViewsSettings = ViewsSettings()
+    backbone: BackboneSettings = BackboneSettings()
+    projector: ProjectorSettings = ProjectorSettings()
+    method: MethodSettings = Field(default=MoCoV2Settings(), discriminator="name")
+    optimizer: OptimizerSettings = OptimizerSettings()
+    schedule: ScheduleSettings = ScheduleSettings()
+    loop: LoopSettings = LoopSettings()
+    initialize_from: str | None = None
+
+    def changed(self, **sections: Mapping[str, Any]) -> TrainSettings:
+        """Return a validated copy with fields of the named sections replaced: changed(loop={"seed": 1})."""
+        raw = self.model_dump()
+        for section, values in sections.items():
+            raw[section] = raw[section] | dict(values)
+        return TrainSettings.model_validate(raw)
+
+    def fitted(self, *, rows: int, native_size: int | None, preset: str) -> TrainSettings:
+        """Return the settings with everything "auto" decided for a train split of `rows` images.
+
+        Images of one size are used at that size, else at 224 px; the view preset is the dataset's own; at most 64 px
+        keep their resolution in the stem; a queue never holds more than one epoch of keys, in whole batches.
+        """
+        size = self.data.image_size or native_size or 224
+        batch = min(self.loop.batch_size, rows)
+        changes: dict[str, dict[str, Any]] = {"data": {"image_size": size}, "loop": {"batch_size": batch}}
+        if self.views.preset == AUTO:
+            changes["views"] = {"preset": preset}
+        if self.backbone.stem == AUTO:
+            changes["backbone"] = {"stem": "cifar" if size <= 64 else "imagenet"}
+        queue = getattr(self.method, "queue_size", None)
+        if queue:
+            changes["method"] = {"queue_size": max(1, min(queue, rows) // batch) * batch}
+        return self.changed(**changes)

@@ -1,0 +1,176 @@
+"""Backbones by name: the CIFAR ResNets, torchvision, timm, or your own `file.py:function`; always [B, D] features."""
+
+from __future__ import annotations
+
+import functools
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Any, Literal
+
+import torch
+from torch import nn
+
+from repdiag.core.errors import ConfigError, unknown_name
+from repdiag.core.shapes import Float, Tensor
+from repdiag.models.cifar_resnet import DEPTHS, CifarResNet
+from repdiag.models.own_code import call_named, is_own_code
+
+Stem = Literal["imagenet", "cifar"]
+DEFAULT_IMAGE_SIZE = 224
+
+# Short names for the vision transformers of the papers; the full timm names work as well.
+_VIT = {name: f"{name}_patch16_224" for name in ("vit_tiny", "vit_small", "vit_base", "deit_tiny", "deit_small")}
+_HEADS = ("fc", "linear", "classifier", "heads", "head")
+
+
+class Backbone(nn.Module):
+    """A network without its classifier: normalised images [B, 3, H, W] -> pooled features [B, feature_dim].
+
+    `layer` says where the features are read. The wrapped `trunk` does not show in the state dict: its keys are those
+    of the original network (`conv1.weight`, ...), so that files move between this package and others.
+    """
+
+    def __init__(self, trunk: nn.Module, *, name: str, layer: str, feature_dim: int) -> None:
+        super().__init__()
+        self.trunk = trunk
+        self.name = name
+        self.layer = layer
+        self.feature_dim = feature_dim
+        self.register_state_dict_post_hook(_drop_prefix)
+        self.register_load_state_dict_pre_hook(_add_prefix)
+
+    def forward(self, images: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B D"]:
+        """Return the pooled features, not normalised."""
+        features: Tensor = self.trunk(images)
+        return features
+
+
+def build_backbone(
+    name: str, *, stem: Stem = "imagenet", image_size: int | None = None, drop_path: float = 0.0
+) -> Backbone:
+    """Return the untrained backbone `name`; weights are drawn from torch's global generator.
+
+    `stem="cifar"` keeps the resolution of small images: a 3x3 convolution without max-pooling in ResNets, a first
+    convolution of stride 1 in the mobile networks, patches of an eighth of the image in vision transformers.
+    `image_size` matters to transformers only. Raises `UsageError` with the nearest names for an unknown name.
+    """
+    size = image_size or DEFAULT_IMAGE_SIZE
+    trunk, layer = _build_trunk(name, stem=stem, image_size=size, drop_path=drop_path)
+    return Backbone(trunk, name=name, layer=layer, feature_dim=_measure_features(trunk, name, size))
+
+
+@functools.lru_cache(maxsize=1)
+def known_backbones() -> tuple[str, ...]:
+    """Return every name that `build_backbone` knows without a file: ours, torchvision's, timm's."""
+    import timm
+
+    own = [f"resnet{depth}" for depth in DEPTHS]
+    return tuple(sorted({*own, *_VIT, *_torchvision_names(), *timm.list_models()}))
+
+
+def _build_trunk(name: str, *, stem: Stem, image_size: int, drop_path: float) -> tuple[nn.Module, str]:
+    if is_own_code(name):
+        module = call_named(name, kind="backbone")
+        if not isinstance(module, nn.Module):
+            raise ConfigError(f"{name} must return a torch module", found=type(module).__name__)
+        return module, "output"
+    if name in {f"resnet{depth}" for depth in DEPTHS}:
+        return _without_classifier(CifarResNet(int(name.removeprefix("resnet"))), name)
+    if name in _VIT or name.startswith(("vit_", "deit")):
+        return _timm_transformer(name, stem=stem, image_size=image_size, drop_path=drop_path)
+    if name in _torchvision_names():
+        import torchvision
+
+        trunk, layer = _without_classifier(torchvision.models.get_model(name, weights=None), name)
+    else:
+        trunk, layer = _timm_model(name, drop_path=drop_path)
+    if stem == "cifar":
+        _keep_resolution(trunk)
+    return trunk, layer
+
+
+@functools.lru_cache(maxsize=1)
+def _torchvision_names() -> frozenset[str]:
+    import torchvision
+
+    # torchvision's transformers have a fixed input size; timm's, of the same names in its spelling, take any.
+    names = torchvision.models.list_models(module=torchvision.models)
+    return frozenset(name for name in names if not name.startswith("vit_"))
+
+
+def _timm_model(name: str, **settings: Any) -> tuple[nn.Module, str]:
+    import timm
+
+    if not timm.is_model(name):
+        raise unknown_name("backbone", name, known_backbones(), hint="your own: path/to/file.py:function")
+    try:
+        module = timm.create_model(name, num_classes=0, drop_path_rate=settings.pop("drop_path"), **settings)
+    except TypeError:
+        module = timm.create_model(name, num_classes=0, **settings)  # an architecture without stochastic depth
+    return module, "pre_logits"
+
+
+def _timm_transformer(name: str, *, stem: Stem, image_size: int, drop_path: float) -> tuple[nn.Module, str]:
+    full = _VIT.get(name, name)
+    settings: dict[str, Any] = {"img_size": image_size}
+    if stem == "cifar":
+        settings["patch_size"] = max(2, image_size // 8)
+    module, _ = _timm_model(full, drop_path=drop_path, **settings)
+    return module, "class token" if getattr(module, "global_pool", "token") == "token" else "mean of tokens"
+
+
+def _without_classifier(module: nn.Module, name: str) -> tuple[nn.Module, str]:
+    """Remove the last linear layer and the dropout before it; layers before these belong to the features.
+
+    So MobileNetV3 is read after the hidden layer of its classifier (1024 or 1280 features), as its papers do.
+    """
+    for attribute in _HEADS:
+        head = getattr(module, attribute, None)
+        if isinstance(head, nn.Linear):
+            setattr(module, attribute, nn.Identity())
+            return module, "pooling"
+        if isinstance(head, nn.Sequential) and len(head) and isinstance(head[-1], nn.Linear):
+            layers = list(head.named_children())[:-1]
+            while layers and isinstance(layers[-1][1], nn.Dropout):
+                layers.pop()
+            setattr(module, attribute, nn.Sequential(OrderedDict(layers)))
+            return module, f"{attribute}.{layers[-1][0]}" if layers else "pooling"
+    raise ConfigError(f"{name} has no linear classifier to remove", hint="wrap it in your own file.py:function")
+
+
+def _keep_resolution(trunk: nn.Module) -> None:
+    if isinstance(getattr(trunk, "conv1", None), nn.Conv2d) and hasattr(trunk, "maxpool"):
+        planes = trunk.conv1.out_channels
+        trunk.conv1 = nn.Conv2d(3, planes, kernel_size=3, padding=1, bias=False)
+        nn.init.kaiming_normal_(trunk.conv1.weight, mode="fan_out", nonlinearity="relu")
+        trunk.maxpool = nn.Identity()
+        return
+    first = next(module for module in trunk.modules() if isinstance(module, nn.Conv2d))
+    first.stride = (1, 1)
+
+
+def _measure_features(trunk: nn.Module, name: str, image_size: int) -> int:
+    training = trunk.training
+    trunk.eval()
+    with torch.no_grad():
+        out = trunk(torch.zeros(1, 3, image_size, image_size))
+    trunk.train(training)
+    if not isinstance(out, Tensor) or out.ndim != 2:
+        found = f"shape {tuple(out.shape)}" if isinstance(out, Tensor) else type(out).__name__
+        raise ConfigError(f"backbone {name} must return features [B, D]", found=found)
+    return int(out.shape[1])
+
+
+def _drop_prefix(module: nn.Module, state: dict[str, Any], prefix: str, metadata: dict[str, Any]) -> None:
+    del module, metadata
+    _rename(state, lambda key: prefix + key.removeprefix(f"{prefix}trunk."), where=f"{prefix}trunk.")
+
+
+def _add_prefix(module: nn.Module, state: dict[str, Any], prefix: str, *unused: Any) -> None:
+    del module, unused
+    _rename(state, lambda key: f"{prefix}trunk.{key.removeprefix(prefix)}", where=prefix)
+
+
+def _rename(state: dict[str, Any], new_name: Callable[[str], str], *, where: str) -> None:
+    for key in [key for key in state if key.startswith(where)]:
+        state[new_name(key)] = state.pop(key)

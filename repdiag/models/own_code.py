@@ -1,0 +1,48 @@
+"""A user's own function, named as `file.py:function` or `package.module:function`; called on request only."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from repdiag.core.errors import ConfigError, unknown_name
+
+
+def is_own_code(name: str) -> bool:
+    """Say whether `name` points at a function of the user's rather than at a known network."""
+    return ":" in name
+
+
+def call_named(name: str, *, kind: str) -> Any:
+    """Import the module part of `name`, call the function without arguments and return its result.
+
+    This runs the user's code; only names typed by the user get here, never names read from a checkpoint.
+    """
+    where, _, function = name.rpartition(":")
+    module = _import_file(Path(where), kind) if where.endswith(".py") else _import_package(where, kind)
+    found = getattr(module, function, None)
+    if not callable(found):
+        public = [item for item in vars(module) if not item.startswith("_") and callable(getattr(module, item))]
+        raise unknown_name(f"function for the {kind} in {where}", function, public)
+    return found()
+
+
+def _import_file(path: Path, kind: str) -> ModuleType:
+    if not path.is_file():
+        raise ConfigError(f"the file of the {kind} does not exist", found=str(path))
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def _import_package(name: str, kind: str) -> ModuleType:
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        raise ConfigError(f"the module of the {kind} cannot be imported", found=str(error)) from error
