@@ -1,0 +1,109 @@
+"""Are positives close and the rest spread out? Alignment against uniformity, better towards the lower left."""
+
+from __future__ import annotations
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.collections import PathCollection
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import PercentFormatter
+
+from repdiag.plots.frame_check import distinct, require
+from repdiag.plots.palette import GREY, checkpoint_styles
+from repdiag.plots.style import TWO_COLUMNS, panels, styled
+from repdiag.plots.text import add_caption, label_points, missing_note, short_names, source_of
+
+COLUMNS = ("checkpoint", "dataset", "split", "space", "alignment", "uniformity", "n")
+_MARKERS = {"val": "o", "test": "o", "train": "s"}
+
+
+@styled
+def alignment_uniformity_plane(
+    frame: pd.DataFrame, *, untrained: tuple[str, ...] = (), width: float = TWO_COLUMNS
+) -> Figure:
+    """Draw one panel per space, one point per checkpoint and split; colour is accuracy where the frame has it.
+
+    Columns:
+        checkpoint  str    labelled beside its val point
+        dataset     str    for the caption
+        split       str    "train" (square) or "val" (circle)
+        space       str    "features" or "projections", one panel each: unlike dimensions are not compared
+        alignment   float  mean squared distance of positives, 0 to 4; null where it could not be computed
+        uniformity  float  log of the mean Gaussian potential, nats; null where it could not be computed
+        n           int    images
+        accuracy    float  optional, fraction, null allowed: colour of the point
+    """
+    require(frame, COLUMNS, figure="alignment_uniformity_plane")
+    spaces = distinct(frame, "space")
+    figure, axes = panels(len(spaces), width=width, panel_height=2.6, columns=2 if width > 5 else 1)
+    styles = checkpoint_styles(distinct(frame, "checkpoint"), untrained=untrained)
+    colored = "accuracy" in frame and frame["accuracy"].notna().any()
+    known = frame.dropna(subset=["alignment", "uniformity"])
+    colors = {name: style.color for name, style in styles.items()}
+    ink = None
+    for axis, space in zip(axes, spaces, strict=True):
+        rows = known[known["space"] == space]
+        for name, group in rows.groupby("checkpoint", sort=False):
+            axis.plot(group["uniformity"], group["alignment"], color="#bbbbbb", linewidth=0.7, zorder=1)
+            if not colored:
+                _points(axis, group, edge=colors[str(name)], face=styles[str(name)].face)
+        if colored:
+            _points(axis, rows, edge=GREY, face="white")
+            ink = _colored_points(axis, rows, frame) or ink
+        axis.set_title(space if len(spaces) > 1 else "")
+        axis.set_xlabel("uniformity (nats)   \N{LEFTWARDS ARROW} better")
+        axis.set_ylabel("alignment   \N{LEFTWARDS ARROW} better")
+        axis.grid()
+        axis.margins(0.18)
+    if ink is not None:
+        bar = figure.colorbar(ink, ax=axes, label="accuracy", shrink=0.8, pad=0.02)
+        bar.ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+        bar.outline.set_visible(False)
+    _legend(figure, distinct(known, "split"))
+    gaps = missing_note(frame, "uniformity") or missing_note(frame, "alignment")
+    blank = "White points: accuracy not known" if colored and frame["accuracy"].isna().any() else ""
+    add_caption(figure, source_of(frame), blank, gaps)
+    _label(axes, known, spaces=spaces, colors=dict.fromkeys(colors, "black") if colored else colors)
+    return figure
+
+
+def _points(axis: Axes, rows: pd.DataFrame, *, edge: str, face: str) -> None:
+    for split, group in rows.groupby("split", sort=False):
+        marker = _MARKERS.get(str(split), "D")
+        axis.scatter(group["uniformity"], group["alignment"], s=26, marker=marker, c=face, edgecolors=edge, zorder=3)
+
+
+def _colored_points(axis: Axes, rows: pd.DataFrame, frame: pd.DataFrame) -> PathCollection | None:
+    ink = None
+    for split, group in rows.dropna(subset=["accuracy"]).groupby("split", sort=False):
+        ink = axis.scatter(
+            group["uniformity"],
+            group["alignment"],
+            c=group["accuracy"].to_numpy(dtype=float),
+            s=26,
+            marker=_MARKERS.get(str(split), "D"),
+            vmin=float(frame["accuracy"].min()),
+            vmax=float(frame["accuracy"].max()),
+            edgecolors="black",
+            linewidths=0.5,
+            zorder=4,
+        )
+    return ink
+
+
+def _legend(figure: Figure, splits: list[str]) -> None:
+    handles = [
+        Line2D([], [], linestyle="", marker=_MARKERS.get(split, "D"), color="#444444", label=split) for split in splits
+    ]
+    figure.legend(handles=handles, loc="outside upper left", ncols=len(handles))
+
+
+def _label(axes: list[Axes], rows: pd.DataFrame, *, spaces: list[str], colors: dict[str, str]) -> None:
+    shown = short_names(distinct(rows, "checkpoint"), limit=22)
+    for axis, space in zip(axes, spaces, strict=True):
+        points = []
+        for name, group in rows[rows["space"] == space].groupby("checkpoint", sort=False):
+            last = group.sort_values("split").iloc[-1]  # "val" sorts after "train"
+            points.append((float(last["uniformity"]), float(last["alignment"]), shown[str(name)], colors[str(name)]))
+        label_points(axis, points)

@@ -1,0 +1,82 @@
+"""Does the encoder recognise its training images better than unseen ones? Train against val, top 1 to 5."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
+
+from repdiag.plots.frame_check import distinct, require
+from repdiag.plots.palette import ORANGE, SKY
+from repdiag.plots.style import TWO_COLUMNS, panels, styled
+from repdiag.plots.text import add_caption, missing_note, short_names, source_of
+
+COLUMNS = ("checkpoint", "dataset", "split", "k", "value", "ci_low", "ci_high", "n")
+_SPLITS = {"train": (ORANGE, ""), "val": (SKY, "////")}
+
+
+@styled
+def instance_discrimination_bars(frame: pd.DataFrame, *, width: float = TWO_COLUMNS) -> Figure:
+    """Draw one panel per checkpoint, a train and a val bar for each k; the gap at the smallest k in the title.
+
+    Columns:
+        checkpoint       str    one panel each
+        dataset          str    for the caption
+        split            str    "train" or "val", galleries of equal size
+        k                int    top-k
+        value            float  accuracy, fraction; null where it could not be computed
+        ci_low, ci_high  float  interval of the value, fraction; null where there is none
+        n                int    images in the gallery
+        gap, gap_low, gap_high  float  optional: train minus val at the smallest k with its interval, fraction
+        space, pair      str    optional, for the caption
+        reason           str    optional, why a value is null
+    """
+    require(frame, COLUMNS, figure="instance_discrimination_bars")
+    names = distinct(frame, "checkpoint")
+    figure, axes = panels(len(names), width=width, panel_height=1.55)
+    shown = short_names(names, limit=24)
+    columns = axes[0].get_gridspec().ncols  # type: ignore[union-attr]
+    for number, (axis, name) in enumerate(zip(axes, names, strict=True)):
+        rows = frame[frame["checkpoint"].astype(str) == name]
+        _draw(axis, rows)
+        axis.set_title(shown[name] + _gap(rows))
+        axis.set_ylabel("accuracy" if number % columns == 0 else "")
+        axis.set_xlabel("top-k" if number + columns >= len(names) else "")
+    handles, labels = axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper left", ncols=2)
+    pair = f"pair: {', '.join(distinct(frame, 'pair'))}" if "pair" in frame else ""
+    whiskers = "Whiskers: 95 % intervals" if frame["ci_low"].notna().any() else ""
+    add_caption(figure, source_of(frame), pair, whiskers, missing_note(frame, "value", by=("checkpoint", "split")))
+    return figure
+
+
+def _draw(axis: Axes, rows: pd.DataFrame) -> None:
+    ks = sorted(set(rows["k"]))
+    at = np.arange(len(ks))
+    for side, (split, (color, hatch)) in zip((-0.2, 0.2), _SPLITS.items(), strict=True):
+        part = rows[rows["split"] == split].set_index("k").reindex(ks)
+        value = part["value"].to_numpy(dtype=float)
+        axis.bar(at + side, value, 0.38, color=color, hatch=hatch, edgecolor="white", label=split)
+        low, high = (part[name].to_numpy(dtype=float) for name in ("ci_low", "ci_high"))
+        axis.errorbar(
+            at + side, value, np.vstack([value - low, high - value]), fmt="none", ecolor="black", elinewidth=0.7
+        )
+        for place in at[np.isnan(value)]:
+            axis.text(place + side, 0.02, "n/a", ha="center", va="bottom", rotation=90, size=5.5, color="#666666")
+    axis.set_xticks(at, [str(k) for k in ks])
+    axis.set_ylim(0, 1)
+    axis.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    axis.grid(axis="y")
+    axis.tick_params(axis="x", length=0)
+
+
+def _gap(rows: pd.DataFrame) -> str:
+    if "gap" not in rows or rows["gap"].isna().all():
+        return ""
+    first = rows.dropna(subset=["gap"]).iloc[0]
+    text = f"\ngap {100 * first['gap']:+.1f} points"
+    if "gap_low" in rows and pd.notna(first["gap_low"]):
+        text += f" [{100 * first['gap_low']:+.1f}, {100 * first['gap_high']:+.1f}]"
+    return text

@@ -1,0 +1,37 @@
+"""Writes a figure and the numbers behind it; the same input gives the same bytes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from repdiag.core.files import write_atomic, write_text
+from repdiag.plots.style import repdiag_style
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+# No dates and no versions: they would change the bytes of an unchanged figure.
+_METADATA: dict[str, dict[str, Any]] = {
+    "png": {"Software": None},
+    "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
+    "svg": {"Date": None, "Creator": None},
+}
+
+
+def save_figure(figure: Figure, frame: pd.DataFrame, folder: Path, *, name: str) -> tuple[Path, ...]:
+    """Write NAME.png (200 dpi), NAME.pdf, NAME.svg and NAME.csv into `folder`, each atomically; return the paths."""
+    paths = []
+    with repdiag_style():
+        for kind, metadata in _METADATA.items():
+            paths.append(
+                write_atomic(
+                    folder / f"{name}.{kind}",
+                    lambda stream, kind=kind, metadata=metadata: figure.savefig(  # type: ignore[misc]
+                        stream, format=kind, metadata=metadata
+                    ),
+                )
+            )
+    text = frame.to_csv(index=False, lineterminator="\n")
+    return (*paths, write_text(folder / f"{name}.csv", text))

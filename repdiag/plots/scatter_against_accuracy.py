@@ -1,0 +1,81 @@
+"""Does a metric tell good encoders from bad ones? The metric against accuracy over architectures."""
+
+from __future__ import annotations
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, PercentFormatter
+
+from repdiag.plots.frame_check import distinct, require
+from repdiag.plots.palette import CheckpointStyle, checkpoint_styles
+from repdiag.plots.style import TWO_COLUMNS, panels, styled
+from repdiag.plots.text import add_caption, label_points, missing_note, short_names, source_of
+
+COLUMNS = ("checkpoint", "dataset", "metric", "label", "value", "accuracy", "n")
+
+
+@styled
+def scatter_against_accuracy(
+    frame: pd.DataFrame, *, untrained: tuple[str, ...] = (), width: float = TWO_COLUMNS
+) -> Figure:
+    """Draw one panel per metric, one labelled point per checkpoint, the rank correlation in the title.
+
+    Columns:
+        checkpoint  str    one point each
+        dataset     str    for the caption
+        metric      str    one panel each
+        label       str    axis title
+        value       float  in the unit of the metric; null where it could not be computed
+        accuracy    float  fraction; null where it is not known
+        n           int    images
+        correlation, correlation_low, correlation_high  float  optional: Spearman's with its interval, per metric
+    """
+    require(frame, COLUMNS, figure="scatter_against_accuracy")
+    metrics = distinct(frame, "metric")
+    styles = checkpoint_styles(distinct(frame, "checkpoint"), untrained=untrained)
+    columns = 1 if width < 5 else min(len(metrics), 2)
+    figure, axes = panels(len(metrics), width=width, panel_height=2.3, columns=columns)
+    known = frame.dropna(subset=["value", "accuracy"])
+    for number, (axis, metric) in enumerate(zip(axes, metrics, strict=True)):
+        part = frame[frame["metric"] == metric]
+        _draw(axis, known[known["metric"] == metric], styles=styles)
+        axis.set_title(_correlation(part))
+        axis.set_xlabel(str(part["label"].iloc[0]))
+        axis.set_ylabel("accuracy" if number % columns == 0 else "")
+    has_interval = "correlation_low" in frame and frame["correlation_low"].notna().any()
+    interval = "In brackets: 95 % interval of the rank correlation" if has_interval else ""
+    gaps = missing_note(frame, "value", by=("checkpoint", "metric")) or missing_note(frame, "accuracy")
+    add_caption(figure, source_of(frame), interval, gaps)
+    shown = short_names(list(styles), limit=22)
+    for axis, metric in zip(axes, metrics, strict=True):
+        rows = known[known["metric"] == metric]
+        names = [str(name) for name in rows["checkpoint"]]
+        label_points(
+            axis,
+            [
+                (float(x), float(y), shown[name], styles[name].color)
+                for x, y, name in zip(rows["value"], rows["accuracy"], names, strict=True)
+            ],
+        )
+    return figure
+
+
+def _draw(axis: Axes, rows: pd.DataFrame, *, styles: dict[str, CheckpointStyle]) -> None:
+    for name, x, y in zip(rows["checkpoint"].astype(str), rows["value"], rows["accuracy"], strict=True):
+        style = styles[name]
+        axis.scatter([x], [y], s=24, marker=style.marker, c=style.face, edgecolors=style.color, zorder=3)
+    axis.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    axis.xaxis.set_major_locator(MaxNLocator(5))
+    axis.grid()
+    axis.margins(0.16)
+
+
+def _correlation(part: pd.DataFrame) -> str:
+    if "correlation" not in part or part["correlation"].isna().all():
+        return ""
+    first = part.dropna(subset=["correlation"]).iloc[0]
+    text = f"Spearman {first['correlation']:+.2f}"
+    if "correlation_low" in part and pd.notna(first["correlation_low"]):
+        text += f" [{first['correlation_low']:+.2f}, {first['correlation_high']:+.2f}]"
+    return text

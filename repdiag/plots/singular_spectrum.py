@@ -1,0 +1,77 @@
+"""How many directions does the space use? Singular values from the largest to the smallest, log-log."""
+
+from __future__ import annotations
+
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+from repdiag.plots.frame_check import distinct, require
+from repdiag.plots.palette import checkpoint_styles
+from repdiag.plots.style import TWO_COLUMNS, panels, styled
+from repdiag.plots.text import add_caption, missing_note, short_names, source_of
+
+COLUMNS = ("checkpoint", "dataset", "split", "space", "index", "singular_value", "rankme", "dims", "n")
+# Below this a value is rounding; showing it would flatten the part that matters.
+_FLOOR = 1e-6
+
+
+@styled
+def singular_spectrum(frame: pd.DataFrame, *, untrained: tuple[str, ...] = (), width: float = TWO_COLUMNS) -> Figure:
+    """Draw one panel per space, one line per checkpoint; a steep fall means that few directions carry everything.
+
+    Columns:
+        checkpoint      str    one line each
+        dataset, split  str    for the caption
+        space           str    "features" or "projections", one panel each
+        index           int    rank of the singular value, from 1
+        singular_value  float  over the largest one, 0 to 1; null where it could not be computed
+        rankme          float  effective number of directions, for the legend; null if unknown
+        dims            int    number of dimensions D
+        n               int    images
+    """
+    require(frame, COLUMNS, figure="singular_spectrum")
+    names, spaces = distinct(frame, "checkpoint"), distinct(frame, "space")
+    styles, shown = checkpoint_styles(names, untrained=untrained), short_names(names, limit=24)
+    figure, axes = panels(len(spaces), width=width, panel_height=2.6, columns=2 if width > 5 else 1)
+    floor = max(_FLOOR, float(frame.loc[frame["singular_value"] > _FLOOR, "singular_value"].min()))
+    for axis, space in zip(axes, spaces, strict=True):
+        part = frame[frame["space"] == space]
+        for name in names:
+            rows = part[part["checkpoint"].astype(str) == name].dropna(subset=["singular_value"])
+            style = styles[name]
+            axis.plot(
+                rows["index"],
+                rows["singular_value"],
+                color=style.color,
+                linestyle=style.line,
+                marker=style.marker,
+                markevery=0.17,
+                markersize=3.5,
+                markerfacecolor=style.face,
+                label=_legend_entry(rows, name=shown[name]),
+            )
+        axis.set(xscale="log", yscale="log", xlabel="rank of the singular value", title=space)
+        axis.set_ylim(floor / 1.5, 1.4)
+        axis.grid(which="major")
+        for side in (axis.xaxis, axis.yaxis):
+            side.set_major_locator(LogLocator(base=10))
+            side.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+            side.set_minor_formatter(NullFormatter())
+        axis.legend(loc="lower left" if len(names) <= 6 else "upper left", bbox_to_anchor=_legend_place(len(names)))
+    axes[0].set_ylabel("singular value / largest")
+    cut = f"Values below {_FLOOR:g} not shown" if (frame["singular_value"] < _FLOOR).any() else ""
+    add_caption(figure, source_of(frame), cut, missing_note(frame, "singular_value", by=("checkpoint", "space")))
+    return figure
+
+
+def _legend_entry(rows: pd.DataFrame, *, name: str) -> str:
+    if rows.empty:
+        return f"{name}: n/a"
+    rank, dims = rows["rankme"].iloc[0], int(rows["dims"].iloc[0])
+    return f"{name}: " + (f"RankMe {rank:.3g} of {dims}" if pd.notna(rank) else f"D = {dims}")
+
+
+def _legend_place(count: int) -> tuple[float, float]:
+    """Inside below the curves while it fits there, else below the axis."""
+    return (0.0, 0.0) if count <= 6 else (0.0, -0.2)

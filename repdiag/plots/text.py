@@ -1,0 +1,135 @@
+"""Words in figures: names that fit and can be printed, direct labels, the caption line."""
+
+from __future__ import annotations
+
+import functools
+import textwrap
+import unicodedata
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.font_manager import findfont, get_font
+from matplotlib.text import Annotation
+from matplotlib.transforms import Bbox
+
+from repdiag.plots.frame_check import distinct
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_POINTS_PER_INCH = 72.0
+_CAPTION_SIZE = 6.0
+# Mean width of a character of the caption font, as a share of its size; measured on DejaVu Sans.
+_CHARACTER_WIDTH = 0.55
+# Where a direct label may stand around its point: horizontal, vertical, in points.
+_OFFSETS = ((5, 3), (5, -8), (-5, 3), (-5, -8), (0, 7), (0, -12), (9, 9), (9, -15), (-9, 9), (-9, -15))
+
+
+def printable(text: str) -> str:
+    """Return `text` with control and direction marks dropped and characters that the font lacks shown as boxes."""
+    kept = "".join(" " if c.isspace() else c for c in text if c.isspace() or unicodedata.category(c)[0] != "C")
+    return "".join(c if ord(c) in _font_characters() else "\N{WHITE SQUARE}" for c in kept)
+
+
+def short_names(names: Sequence[str], *, limit: int) -> dict[str, str]:
+    """Return a printable form of at most `limit` characters for every name, all of them different.
+
+    The middle of a long name is left out: its ends tell checkpoints apart most often. Names that still coincide get
+    a number.
+    """
+    shown: dict[str, str] = {}
+    for name in dict.fromkeys(names):
+        text = printable(name)
+        if len(text) > limit:
+            head = (limit - 1) * 2 // 5
+            text = f"{text[:head]}\N{HORIZONTAL ELLIPSIS}{text[len(text) - (limit - 1 - head) :]}"
+        taken, number, base = set(shown.values()), 2, text
+        while text in taken:
+            mark = f" ({number})"
+            text, number = base[: limit - len(mark)] + mark, number + 1
+        shown[name] = text
+    return shown
+
+
+def source_of(frame: pd.DataFrame) -> str:
+    """Return what the numbers were computed on: dataset, split, space and n, as far as the frame has them."""
+    parts = [", ".join(map(printable, distinct(frame, "dataset")))] if "dataset" in frame else []
+    told = [distinct(frame, column) for column in ("split", "space") if column in frame]
+    parts += [values[0] for values in told if len(values) == 1]
+    if "n" in frame and frame["n"].notna().any():
+        counts = frame["n"].dropna().astype(int)
+        low, high = int(counts.min()), int(counts.max())
+        parts.append(f"n = {low:,}" if low == high else f"n = {low:,} to {high:,}")
+    return ", ".join(parts)
+
+
+def add_caption(figure: Figure, *parts: str) -> None:
+    """Write the caption along the bottom edge and make the layout leave room for it."""
+    width, height = figure.get_size_inches()
+    per_line = int(width * _POINTS_PER_INCH / (_CAPTION_SIZE * _CHARACTER_WIDTH))
+    text = textwrap.fill(". ".join(part for part in parts if part) + ".", per_line)
+    room = (text.count("\n") + 1) * _CAPTION_SIZE * 1.35 / _POINTS_PER_INCH + 0.03
+    caption = figure.text(0.01, 0.03 / height, text, size=_CAPTION_SIZE, color="#444444", va="bottom")
+    caption.set_in_layout(False)
+    engine = figure.get_layout_engine()
+    if engine is not None:
+        engine.set(rect=(0, room / height, 1, 1 - room / height))  # type: ignore[call-arg]
+
+
+def missing_note(frame: pd.DataFrame, value: str, *, by: Sequence[str] = ("checkpoint",), limit: int = 24) -> str:
+    """Name the rows without a value, with the reasons that the frame gives; empty when there are none."""
+    absent = frame[frame[value].isna()]
+    if absent.empty:
+        return ""
+    names = [tuple(str(part) for part in key) for key in absent[list(by)].itertuples(index=False)]
+    seen = list(dict.fromkeys(" ".join(printable(part)[:limit] for part in key) for key in names))
+    more = f" and {len(seen) - 4} more" if len(seen) > 4 else ""
+    reasons = distinct(absent.dropna(subset=["reason"]), "reason") if "reason" in absent else []
+    why = f" ({printable('; '.join(reasons[:2]))})" if reasons else ""
+    return f"No value: {', '.join(seen[:4])}{more}{why}"
+
+
+def label_points(axes: Axes, points: Sequence[tuple[float, float, str, str]]) -> None:
+    """Write each (x, y, text, colour) beside its point where it covers the least of what is there already."""
+    figure = axes.get_figure(root=True)
+    assert figure is not None
+    figure.draw_without_rendering()  # the layout must be final before anything is measured
+    renderer = figure.canvas.get_renderer()  # type: ignore[attr-defined]
+    frame = axes.get_window_extent(renderer)
+    taken = [_dot_box(axes, x, y) for x, y, _, _ in points]
+    for x, y, text, color in points:
+        best: tuple[float, Annotation | None, Bbox | None] = (float("inf"), None, None)
+        for dx, dy in _OFFSETS:
+            label = axes.annotate(text, (x, y), (dx, dy), textcoords="offset points", size=6, color=color)
+            label.set_horizontalalignment("left" if dx > 0 else "right" if dx < 0 else "center")
+            label.set_in_layout(False)
+            box = label.get_window_extent(renderer)
+            cost = sum(_overlap(box, other) for other in taken) + 3 * (box.width * box.height - _overlap(box, frame))
+            if cost < best[0] - 1e-6:
+                if best[1] is not None:
+                    best[1].remove()
+                best = (cost, label, box)
+            else:
+                label.remove()
+        if best[2] is not None:
+            taken.append(best[2])
+
+
+def _dot_box(axes: Axes, x: float, y: float) -> Bbox:
+    across, up = axes.transData.transform((x, y))
+    return Bbox.from_bounds(across - 5, up - 5, 10, 10)
+
+
+def _overlap(first: Bbox, second: Bbox) -> float:
+    common = Bbox.intersection(first, second)
+    return 0.0 if common is None else float(common.width * common.height)
+
+
+@functools.lru_cache(maxsize=1)
+def _font_characters() -> frozenset[int]:
+    """Code points of DejaVu Sans, which matplotlib brings along."""
+    path = findfont("DejaVu Sans", directory=f"{mpl.get_data_path()}/fonts/ttf", fallback_to_default=True)
+    return frozenset(get_font(path).get_charmap())
