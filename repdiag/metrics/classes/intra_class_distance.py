@@ -1,0 +1,53 @@
+"""`intra_class_distance`: how far apart the images of one class lie."""
+
+from __future__ import annotations
+
+from repdiag.core.metric_value import MetricValue, undefined
+from repdiag.core.shapes import Features, Labels
+from repdiag.metrics.classes.pair_means import Average, mean_within, within_classes
+from repdiag.metrics.moments import class_moments
+from repdiag.metrics.registry import metric
+
+
+@metric(
+    direction="lower",
+    bounds=(0.0, 4.0),
+    invariances={"rotation", "scale", "row_order"},
+    version=1,
+    reference="shi2022",
+    interval="u_statistic",
+)
+def intra_class_distance(features: Features, labels: Labels, *, average: Average = "classes") -> MetricValue:
+    """Intra-class distance: mean squared distance between unit rows of the same class.
+
+    Formula:      mean_c mean_{i<j in c} ||z_i - z_j||^2 = mean_c 2 (1 - ||m_c||^2) n_c/(n_c - 1),  z = features /
+                  ||features||
+    Shapes:       features [N, D], labels [N] -> scalar; per_class [C].
+    Range:        0 (each class one point) to about 2 (rows of a class no closer than random ones).  Better: lower.
+    Invariant:    rotation, scale, row order.   Not invariant: translation.
+    Conventions:  pairs i<j, self-pairs excluded; unweighted mean over classes (average="classes") or over all
+                  same-class pairs (average="pairs"), equal when classes are; classes of one row have no pair: they
+                  are left out and counted in extra; rows normalised here; float64.
+    Read it as:   the "intra-class alignment" of shi2022. Compare with inter_class_distance: alone it falls when
+                  everything collapses, and across recipes of one architecture it can rise with accuracy.
+    Limits:       squared distances only; says nothing about how a class is split: four tight islands and one cloud
+                  can read the same.
+    Cost:         O(N D) time, O(C D) memory.
+    Reference:    Shi et al. 2022, section 3. Official code: WOWNICE/ssl-small, eval/stats-dist.py.
+                  Golden: tests/golden/test_golden_classes.py.
+    Example:      >>> import torch
+                  >>> rows = torch.tensor([[1.0, 0.0], [0.0, 1.0], [-1.0, 0.0], [-1.0, 0.0]])
+                  >>> float(intra_class_distance(rows, torch.tensor([0, 0, 1, 1])))
+                  1.0
+    """
+    every = class_moments(features, labels, normalize=True)
+    moments = every.keep(every.counts >= 2)
+    excluded = {"singleton_classes": len(every.counts) - len(moments.counts)}
+    if len(moments.counts) == 0:
+        return undefined("no class has two rows", n=len(features))
+    return MetricValue(
+        value=mean_within(moments, average),
+        n=len(features),
+        per_class=within_classes(moments),
+        extra=excluded,
+    )
