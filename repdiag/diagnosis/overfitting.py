@@ -1,0 +1,106 @@
+"""Overfitting to the pretext task: does the encoder tell train images apart better than images it never saw?"""
+
+from __future__ import annotations
+
+from repdiag.core.metric_table import MetricRow
+from repdiag.diagnosis.advice import advice_for
+from repdiag.diagnosis.intervals import SQUARE_AND_ADD, Estimate, difference, proportion
+from repdiag.diagnosis.rows import TRAIN, JudgedRows, evidence_from
+from repdiag.diagnosis.thresholds import Thresholds
+from repdiag.diagnosis.verdict import INCONCLUSIVE, Evidence, Finding, Severity
+
+PAIRS = ("original-view", "view-view")
+_TASK = "instance_discrimination_accuracy"
+
+
+def judge_overfitting(rows: JudgedRows, thresholds: Thresholds) -> Finding:
+    """Return the finding from instance discrimination on train and on the judged split, equal galleries."""
+    delta = thresholds.overfitting_gap
+    evidence: list[Evidence] = []
+    gap, obstacle = _gap(rows, PAIRS[0])
+    if gap is not None:
+        evidence.append(_gap_evidence(rows, PAIRS[0], gap, delta=delta))
+    second, _ = _gap(rows, PAIRS[1])
+    if second is not None:
+        evidence.append(_gap_evidence(rows, PAIRS[1], second, delta=delta))
+    evidence += _context(rows)
+    verdict, summary = _decide(gap, obstacle, delta=delta)
+    return Finding(
+        question="Does the encoder overfit the pretext task?",
+        verdict=verdict,
+        severity=_severity(verdict, gap, delta=delta),
+        summary=summary,
+        evidence=tuple(evidence),
+        thresholds=thresholds.only("overfitting_gap"),
+        advice=advice_for(verdict),
+    )
+
+
+def _gap(rows: JudgedRows, pair: str) -> tuple[Estimate | None, str]:
+    """Return the gap, or the reason why there is none."""
+    if not rows.has_train:
+        return None, "there are no train rows to compare with"
+    train = rows.find(_TASK, split=TRAIN, pair=pair, k=1)
+    held_out = rows.find(_TASK, pair=pair, k=1)
+    for row, split in ((train, TRAIN), (held_out, rows.split)):
+        if row is None:
+            return None, f"{_TASK} was not measured on {split}"
+        if row.value is None:
+            return None, f"{_TASK} on {split}: {row.reason}"
+    assert train is not None
+    assert held_out is not None
+    if train.n != held_out.n:
+        return None, f"the galleries differ in size ({train.n} train, {held_out.n} {rows.split})"
+    return difference(proportion(train), proportion(held_out)), ""
+
+
+def _decide(gap: Estimate | None, obstacle: str, *, delta: float) -> tuple[str, str]:
+    if gap is None:
+        return INCONCLUSIVE, f"Overfitting cannot be judged: {obstacle}."
+    shown = f"{100 * gap.value:+.1f} points [{100 * gap.low:+.1f}, {100 * gap.high:+.1f}]"
+    limit = f"{100 * delta:g} points"
+    if gap.low > delta:
+        return "overfitting", f"Train images are told apart better than unseen ones by {shown}, more than {limit}."
+    if gap.high < delta:
+        return "no overfitting", f"The train-val gap of the pretext task is {shown}, below {limit}."
+    return INCONCLUSIVE, f"The train-val gap of {shown} includes the limit of {limit}: more rows would decide."
+
+
+def _severity(verdict: str, gap: Estimate | None, *, delta: float) -> Severity:
+    if verdict == INCONCLUSIVE or gap is None:
+        return "unknown"
+    if verdict == "no overfitting":
+        return "none"
+    if gap.low > 10 * delta:
+        return "severe"
+    return "marked" if gap.low > 3 * delta else "mild"
+
+
+def _gap_evidence(rows: JudgedRows, pair: str, gap: Estimate, *, delta: float) -> Evidence:
+    return Evidence(
+        metric="pretext_gap",
+        params={"pair": pair, "k": 1},
+        space=rows.space,
+        split=f"{TRAIN} - {rows.split}",
+        value=gap.value,
+        ci_low=gap.low,
+        ci_high=gap.high,
+        ci_method=SQUARE_AND_ADD,
+        threshold=delta,
+        against_what="train split",
+        reading=gap.reading(delta, above="for"),
+        sentence=f"Instance discrimination ({pair}) is {100 * gap.value:+.1f} points better on train.",
+    )
+
+
+def _context(rows: JudgedRows) -> list[Evidence]:
+    """Return the alignment of both splits: views of train images much closer than of unseen ones point the same way."""
+    found: list[Evidence] = []
+    for split in (TRAIN, rows.split) if rows.has_train else (rows.split,):
+        row: MetricRow | None = rows.find("alignment", split=split, pair=PAIRS[0])
+        if row is not None and row.value is not None:
+            sentence = (
+                f"Views of {split} images lie at a mean squared distance of {row.value:.3f} from their originals."
+            )
+            found.append(evidence_from(row, reading="neutral", sentence=sentence, against_what="context"))
+    return found

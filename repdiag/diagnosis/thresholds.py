@@ -1,0 +1,65 @@
+"""The thresholds of every verdict: one typed object, shown with the verdict, overridable by name."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
+
+from repdiag.core.errors import ConfigError, unknown_name
+
+
+@dataclass(frozen=True, kw_only=True)
+class Thresholds:
+    """Where each verdict turns. The defaults are calibrated on spaces with known truth (docs/calibration.md)."""
+
+    overfitting_gap: float = 0.02
+    """Instance discrimination on train minus on val (a fraction) that counts as overfitting."""
+
+    over_granularity: float = 1.5
+    """Clusters per class from which a space is over-clustered."""
+
+    under_granularity: float = 0.75
+    """Clusters per class below which several classes share a cluster."""
+
+    cluster_signal: float = 0.05
+    """AMI at the peak of the over-cluster curve below which the clusters say nothing about the classes."""
+
+    locality_ratio: float = 0.5
+    """R-precision over precision at 1, both above chance, below which neighbours of the class are only local."""
+
+    scattered_ratio: float = 0.7
+    """Intra- over inter-class distance from which a class is hardly tighter than chance."""
+
+    complete_variance: float = 1e-4
+    """Variance of unit rows (1 is the largest) below which all images have one representation."""
+
+    cone_cosine: float = 0.95
+    """Mean cosine of random pairs from which the rows lie in a narrow cone."""
+
+    rank_share: float = 0.1
+    """Effective rank over the largest possible one below which dimensions are lost."""
+
+    rank_share_sound: float = 0.2
+    """Effective rank over the largest possible one from which no dimension counts as lost."""
+
+    def to_dict(self) -> dict[str, float]:
+        """Return every threshold by name."""
+        return asdict(self)
+
+    def only(self, *names: str) -> dict[str, float]:
+        """Return the named thresholds, as a finding shows them."""
+        return {name: getattr(self, name) for name in names}
+
+    def override(self, values: Mapping[str, float]) -> Thresholds:
+        """Return a copy with some thresholds replaced; an unknown name gets the nearest ones."""
+        known = [item.name for item in fields(self)]
+        for name, value in values.items():
+            if name not in known:
+                raise unknown_name("threshold", name, known)
+            if not isinstance(value, int | float) or isinstance(value, bool) or not math.isfinite(value):
+                raise ConfigError(f"threshold {name} must be a number", found=repr(value))
+        return replace(self, **{name: float(value) for name, value in values.items()})
+
+
+DEFAULT_THRESHOLDS = Thresholds()

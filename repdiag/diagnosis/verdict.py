@@ -1,0 +1,129 @@
+"""The nouns of a judgement: a piece of evidence, a finding with its verdict, and the whole diagnosis."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+Reading = Literal["for", "against", "neutral"]
+Severity = Literal["none", "mild", "marked", "severe", "unknown"]
+INCONCLUSIVE = "inconclusive"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evidence:
+    """One number and what it says about the finding's question.
+
+    `reading` is "for" or "against" the fault that the finding asks about; "neutral" is a number whose interval
+    straddles its threshold, or one that only gives context. `against_what` names what the value was held against:
+    a threshold, the label-permuted null, the untrained copy, a reference checkpoint, the train split.
+    """
+
+    metric: str
+    params: Mapping[str, Any] = field(default_factory=dict)
+    space: str
+    split: str
+    value: float | None
+    ci_low: float | None = None
+    ci_high: float | None = None
+    ci_method: str | None = None
+    threshold: float | None = None
+    against_what: str = "threshold"
+    reading: Reading
+    sentence: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Advice:
+    """Something to try, who found it, and where the finding ends."""
+
+    what: str
+    because: str
+    reference: str
+    limits: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """The answer to one question about a space.
+
+    `verdict` is one of the legal answers of its question; `summary` says it in one sentence; `severity` grades a
+    fault ("none" where there is none, "unknown" where the verdict is inconclusive); `thresholds` are those used.
+    """
+
+    question: str
+    verdict: str
+    severity: Severity
+    summary: str
+    evidence: tuple[Evidence, ...]
+    thresholds: Mapping[str, float]
+    advice: tuple[Advice, ...] = ()
+
+    @property
+    def conclusive(self) -> bool:
+        """Return whether the evidence sufficed for an answer."""
+        return self.verdict != INCONCLUSIVE
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON values."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CollapseFinding(Finding):
+    """The answer about collapse, with one finding a kind: complete, cone, dimensional."""
+
+    complete: Finding
+    cone: Finding
+    dimensional: Finding
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """Return the kinds of collapse that were found."""
+        named = (("complete", self.complete), ("cone", self.cone), ("dimensional", self.dimensional))
+        return tuple(name for name, finding in named if finding.verdict == "collapsed")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON values, with the kinds that were found."""
+        return {**asdict(self), "kinds": list(self.kinds)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Diagnosis:
+    """The judgement of one encoder on one dataset in one space."""
+
+    checkpoint: str
+    epoch: int | None
+    dataset: str
+    space: str
+    over_clustering: Finding
+    overfitting: Finding
+    collapse: CollapseFinding
+
+    def __iter__(self) -> Iterator[tuple[str, Finding]]:
+        yield "over_clustering", self.over_clustering
+        yield "overfitting", self.overfitting
+        yield "collapse", self.collapse
+
+    @property
+    def faults(self) -> tuple[str, ...]:
+        """Return the verdicts that name a fault, with the kinds of collapse spelled out; empty for a sound space."""
+        named = [finding.verdict for _, finding in self if finding.verdict in FAULTS and finding is not self.collapse]
+        return (*named, *(f"{kind} collapse" for kind in self.collapse.kinds))
+
+    @property
+    def summary(self) -> str:
+        """Return the judgement in one sentence."""
+        open_questions = [name.replace("_", "-") for name, finding in self if not finding.conclusive]
+        said = ", ".join(self.faults) if self.faults else "no fault found"
+        return said + (f"; inconclusive about {', '.join(open_questions)}" if open_questions else "")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON values, the answer first."""
+        where = {name: getattr(self, name) for name in ("checkpoint", "epoch", "dataset", "space")}
+        head = {**where, "summary": self.summary, "faults": list(self.faults)}
+        return {**head, **{name: finding.to_dict() for name, finding in self}}
+
+
+FAULTS = ("over-clustered", "under-clustered", "overfitting", "collapsed")

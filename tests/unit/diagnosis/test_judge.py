@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from repdiag.core.errors import MetricError, UsageError
+from repdiag.core.metric_table import MetricTable
+from repdiag.diagnosis.diagnose import judge
+
+
+def tables(row, *, train: float = 0.9, val: float = 0.9, granularity: float = 1.0, half: float = 0.2) -> MetricTable:
+    """The least that gives an answer to every question."""
+    accuracy = "instance_discrimination_accuracy"
+    return MetricTable(
+        (
+            row(accuracy, train, split="train", pair="original-view", k=1, half=0.005),
+            row(accuracy, val, pair="original-view", k=1, half=0.005),
+            row("granularity", granularity, half=half),
+            row("ami", 0.8, clusters=40),
+        )
+    )
+
+
+@pytest.mark.parametrize(
+    ("train", "val", "verdict"),
+    [
+        (0.99, 0.60, "overfitting"),
+        (0.90, 0.90, "no overfitting"),
+        (0.60, 0.99, "no overfitting"),
+        (0.92, 0.90, "inconclusive"),
+    ],
+)
+def test_overfitting_is_a_gap_whose_whole_interval_passes_the_limit(row, train, val, verdict) -> None:
+    assert judge(tables(row, train=train, val=val)).overfitting.verdict == verdict
+
+
+def test_the_limit_of_overfitting_can_be_moved(row) -> None:
+    table = tables(row, train=0.95, val=0.90)
+    assert judge(table).overfitting.verdict == "overfitting"
+    assert judge(table, thresholds={"overfitting_gap": 0.1}).overfitting.verdict == "no overfitting"
+
+
+def test_galleries_of_unlike_size_are_not_compared(row) -> None:
+    accuracy = "instance_discrimination_accuracy"
+    table = MetricTable(
+        (
+            row(accuracy, 0.99, split="train", pair="original-view", k=1, n=1000),
+            row(accuracy, 0.50, pair="original-view", k=1, n=500),
+        )
+    )
+    finding = judge(table).overfitting
+    assert finding.verdict == "inconclusive"
+    assert "1000 train, 500 val" in finding.summary
+
+
+@pytest.mark.parametrize(
+    ("granularity", "half", "verdict"),
+    [
+        (4.0, 0.5, "over-clustered"),
+        (1.0, 0.2, "not over-clustered"),
+        (0.4, 0.1, "under-clustered"),
+        (1.6, 0.4, "inconclusive"),
+        (0.7, 0.2, "inconclusive"),
+    ],
+)
+def test_granularity_answers_where_its_interval_stays_on_one_side(row, granularity, half, verdict) -> None:
+    assert judge(tables(row, granularity=granularity, half=half)).over_clustering.verdict == verdict
+
+
+def test_what_was_not_measured_is_inconclusive_and_named(row) -> None:
+    diagnosis = judge(MetricTable((row("alignment", 0.2, pair="original-view"),)))
+    assert [finding.verdict for _, finding in diagnosis] == ["inconclusive"] * 3
+    assert "granularity was not measured" in diagnosis.over_clustering.summary
+    assert "no train rows" in diagnosis.overfitting.summary
+
+
+def test_a_value_that_could_not_be_computed_gives_its_reason(row) -> None:
+    finding = judge(MetricTable((row("granularity", None, reason="one class only"),))).over_clustering
+    assert finding.verdict == "inconclusive"
+    assert "one class only" in finding.summary
+
+
+def test_two_checkpoints_are_not_judged_as_one(row) -> None:
+    table = tables(row) + MetricTable((row("granularity", 2.0, checkpoint="b.pt"),))
+    with pytest.raises(MetricError, match=r"a\.pt, b\.pt"):
+        judge(table)
+
+
+def test_an_unknown_space_names_those_there(row) -> None:
+    with pytest.raises(MetricError, match="'features'"):
+        judge(tables(row), space="projections")
+
+
+def test_a_misspelt_threshold_gets_the_nearest_name(row) -> None:
+    with pytest.raises(UsageError, match="overfitting_gap"):
+        judge(tables(row), thresholds={"overfiting_gap": 0.1})
+
+
+def test_a_diagnosis_is_plain_json(row) -> None:
+    values = json.loads(json.dumps(judge(tables(row, train=0.99, val=0.6, granularity=4.0)).to_dict(), allow_nan=False))
+    assert values["overfitting"]["verdict"] == "overfitting"
+    assert values["faults"] == ["over-clustered", "overfitting"]
+    assert values["overfitting"]["thresholds"] == {"overfitting_gap": 0.02}
+    assert {"metric", "value", "ci_low", "ci_high", "threshold", "reading", "sentence"} <= set(
+        values["overfitting"]["evidence"][0]
+    )
