@@ -1,0 +1,96 @@
+"""Random resized crops: boxes drawn as torchvision's RandomResizedCrop draws them, and their overlaps."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from repdiag.config.views import Interval, ViewSettings
+from repdiag.data.counter_rng import CounterStream, Uniforms
+
+Boxes = NDArray[np.int64]
+"""One (top, left, height, width) a row, in pixels of the image."""
+Sizes = NDArray[np.int64]
+"""One (height, width) a row."""
+
+TRIES = 10  # torchvision gives up after ten boxes that do not fit and takes the centre
+_PER_TRY = 4  # area, ratio, top, left
+SLOTS = TRIES * _PER_TRY
+
+
+def whole_boxes(sizes: Sizes) -> Boxes:
+    """Return the box of the whole image for each row."""
+    return np.concatenate([np.zeros_like(sizes), sizes], axis=1)
+
+
+def draw_boxes(view: ViewSettings, stream: CounterStream, *, slot: int, sizes: Sizes) -> Boxes:
+    """Return one crop a row: area uniform in `crop_scale`, ratio log-uniform in `crop_ratio`, place uniform."""
+    if view.crop_scale is None:
+        return whole_boxes(sizes)
+    draws = stream.uniform(slot, SLOTS).reshape(len(sizes), TRIES, _PER_TRY)
+    height, width = sizes[:, :1], sizes[:, 1:]
+    area = height * width * _between(draws[..., 0], view.crop_scale)
+    ratio = np.exp(_between(draws[..., 1], (np.log(view.crop_ratio[0]), np.log(view.crop_ratio[1]))))
+    w = np.rint(np.sqrt(area * ratio)).astype(np.int64)
+    h = np.rint(np.sqrt(area / ratio)).astype(np.int64)
+    fits: NDArray[np.bool_] = (w > 0) & (w <= width) & (h > 0) & (h <= height)
+    top = np.floor(draws[..., 2] * (height - h + 1)).astype(np.int64)
+    left = np.floor(draws[..., 3] * (width - w + 1)).astype(np.int64)
+    boxes = np.stack([top, left, h, w], axis=2)
+    first = boxes[np.arange(len(sizes)), fits.argmax(axis=1)]
+    return np.where(fits.any(axis=1, keepdims=True), first, _centre_boxes(sizes, view.crop_ratio))
+
+
+def box_iou(first: Boxes, second: Boxes) -> Uniforms:
+    """Return intersection over union of the boxes, row by row (any leading axes)."""
+    low = np.maximum(first[..., :2], second[..., :2])
+    high = np.minimum(first[..., :2] + first[..., 2:], second[..., :2] + second[..., 2:])
+    common = np.prod(np.clip(high - low, 0, None), axis=-1)
+    union = np.prod(first[..., 2:], axis=-1) + np.prod(second[..., 2:], axis=-1) - common
+    ious: Uniforms = common / union
+    return ious
+
+
+def draw_overlapping_boxes(
+    views: tuple[ViewSettings, ...],
+    streams: tuple[CounterStream, ...],
+    *,
+    slot: int,
+    sizes: Sizes,
+    bounds: Interval,
+    attempts: int = 256,
+) -> tuple[Boxes, ...]:
+    """Return one box a view, redrawn together until every later one overlaps the first within `bounds`.
+
+    The first of `attempts` joint draws whose overlaps (IoU) all lie in the interval is taken; where none does, the
+    one that comes nearest. Views that crop differently from the defaults may make an interval unreachable.
+    """
+    best = tuple(whole_boxes(sizes) for _ in views)
+    nearest = np.full(len(sizes), np.inf)
+    for attempt in range(attempts):
+        at = slot + attempt * SLOTS
+        boxes = tuple(
+            draw_boxes(view, stream, slot=at, sizes=sizes) for view, stream in zip(views, streams, strict=True)
+        )
+        miss = np.zeros(len(sizes))
+        for later in boxes[1:]:
+            iou = box_iou(boxes[0], later)
+            miss = np.maximum(miss, np.maximum(bounds[0] - iou, iou - bounds[1]))
+        better = np.maximum(miss, 0.0) < nearest
+        nearest = np.where(better, np.maximum(miss, 0.0), nearest)
+        best = tuple(np.where(better[:, None], new, old) for new, old in zip(boxes, best, strict=True))
+        if not nearest.any():
+            break
+    return best
+
+
+def _between(draws: Uniforms, bounds: Interval) -> Uniforms:
+    return bounds[0] + draws * (bounds[1] - bounds[0])
+
+
+def _centre_boxes(sizes: Sizes, ratio: Interval) -> Boxes:
+    height, width = sizes[:, 0], sizes[:, 1]
+    aspect = np.clip(width / height, *ratio)
+    w = np.minimum(width, np.rint(height * aspect).astype(np.int64)).clip(1)
+    h = np.minimum(height, np.rint(width / aspect).astype(np.int64)).clip(1)
+    return np.stack([(height - h) // 2, (width - w) // 2, h, w], axis=1)

@@ -1,0 +1,69 @@
+"""Antialiased crop, resize and flip: one separable linear map a sample, the same as torchvision's, in batch."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+from repdiag.config.views import Interpolation
+from repdiag.data.crops import Boxes
+
+_SUPPORT: dict[Interpolation, float] = {"bilinear": 1.0, "bicubic": 2.0}
+_KEYS_A = -0.5  # Keys' cubic as Pillow and torch use it when they antialias
+
+
+def resize_crops(
+    images: Tensor, boxes: Boxes, *, size: int, flip: NDArray[np.bool_], interpolation: Interpolation
+) -> Tensor:
+    """Cut each sample's box out, resize it to `size` x `size` and mirror it where asked.
+
+    Floating [B, 3, H, W] to [B, 3, size, size]. Only pixels within the box count, as if it had been cut out first.
+    """
+    height, width = images.shape[-2:]
+    box = torch.from_numpy(np.ascontiguousarray(boxes.T)).to(images)
+    rows = _weights(box[0], box[2], length=height, size=size, interpolation=interpolation)
+    columns = _weights(box[1], box[3], length=width, size=size, interpolation=interpolation)
+    mirrored = torch.from_numpy(flip).to(images.device)[:, None, None]
+    columns = torch.where(mirrored, columns.flip(1), columns)
+    # The order of the two products is free; the one with the smaller intermediate first is the cheaper.
+    across = torch.matmul(images, columns[:, None].mT)
+    return torch.matmul(rows[:, None], across)
+
+
+def resize_one(image: Tensor, box: NDArray[np.int64], *, size: int, interpolation: Interpolation) -> Tensor:
+    """Cut one uint8 image [3, H, W] and resize it to uint8 [3, size, size]."""
+    top, left, height, width = box.tolist()
+    return resize_whole(image[:, top : top + height, left : left + width], (size, size), interpolation)
+
+
+def resize_whole(image: Tensor, shape: tuple[int, int], interpolation: Interpolation) -> Tensor:
+    """Resize one uint8 image [3, H, W] to the shape, antialiased."""
+    if image.shape[-2:] == shape:
+        return image
+    # torch has a fast uint8 kernel for interleaved pixels only.
+    interleaved = image[None].contiguous(memory_format=torch.channels_last)
+    resized = F.interpolate(interleaved, shape, mode=interpolation, align_corners=False, antialias=True)
+    return resized[0]
+
+
+def _weights(start: Tensor, extent: Tensor, *, length: int, size: int, interpolation: Interpolation) -> Tensor:
+    """Return the map from `length` pixels to `size` samples of [start, start + extent): [B, size, length]."""
+    scale = (extent / size)[:, None, None]
+    stretch = scale.clamp_min(1.0)  # the filter widens when shrinking, and never narrows when growing
+    centre = scale * (torch.arange(size, device=start.device, dtype=start.dtype)[:, None] + 0.5)
+    pixel = torch.arange(length, device=start.device, dtype=start.dtype) - start[:, None, None]
+    inside = (pixel >= 0) & (pixel < extent[:, None, None])
+    distance = ((pixel + 0.5 - centre) / stretch).abs_()
+    weights = _kernel(distance, interpolation).mul_(inside)
+    return weights.div_(weights.sum(dim=2, keepdim=True))
+
+
+def _kernel(x: Tensor, interpolation: Interpolation) -> Tensor:
+    if interpolation == "bilinear":
+        return (1.0 - x).clamp_min_(0.0)
+    near = ((_KEYS_A + 2.0) * x - (_KEYS_A + 3.0)) * x * x + 1.0
+    far = ((x - 5.0) * x + 8.0) * x * _KEYS_A - 4.0 * _KEYS_A
+    return torch.where(x < 1.0, near, far).mul_(x < _SUPPORT[interpolation])
