@@ -62,12 +62,13 @@ class Rows:
 
 @dataclass(frozen=True, kw_only=True)
 class Analysis:
-    """Everything one analysis found; `embeddings` holds the sets of the trained encoder by split."""
+    """Everything one analysis found; `embeddings` holds the encoder's sets by split, `untrained` the val set of its copy."""
 
     info: EncoderInfo
     table: MetricTable
     diagnosis: Diagnosis
     embeddings: dict[str, EmbeddingSet]
+    untrained: EmbeddingSet | None = None
     excluded: list[dict[str, str]] = field(default_factory=list)
 
 
@@ -97,18 +98,22 @@ def analyze_encoder(encoder: Encoder, rows: Rows, options: AnalysisOptions, *, c
 
     sets = extract_sets(encoder, rows, options, counting=counting)
     tables = [evaluate_sets(sets, options)]
+    untrained = None
     if options.untrained:
         from repdiag.checkpoints.untrained import untrained_copy
 
         reference = untrained_copy(encoder, seed=options.seed)
         reference.info = replace(reference.info, name=encoder.info.name + UNTRAINED)
-        tables.append(evaluate_sets(extract_sets(reference, rows, options, counting=counting), options))
+        fresh = extract_sets(reference, rows, options, counting=counting)
+        tables.append(evaluate_sets(fresh, options))
+        untrained = fresh["val"]
     table = MetricTable.concat(tables)
     return Analysis(
         info=encoder.info,
         table=table,
         diagnosis=judge(table.where(checkpoint=encoder.info.name)),
         embeddings={"train": sets["train"], "val": sets["val"]},
+        untrained=untrained,
         excluded=rows.excluded(),
     )
 
@@ -119,9 +124,9 @@ def choose_rows(spec: str, options: AnalysisOptions) -> Rows:
 
     from repdiag.data.datasets import open_dataset
 
-    how = {"download": options.download, "strict": options.strict_data}
-    train = open_dataset(spec, "train", **how)
-    val = open_dataset(spec, "val", **how)
+    train, val = (
+        open_dataset(spec, split, download=options.download, strict=options.strict_data) for split in ("train", "val")
+    )
     if train.class_names != val.class_names:
         raise DataError(
             f"train and val of {spec} have different classes",
@@ -134,10 +139,10 @@ def choose_rows(spec: str, options: AnalysisOptions) -> Rows:
         per_class = min(per_class, max(2, options.limit // len(train.class_names)))
         bank_per_class = min(bank_per_class, max(2, options.limit // len(train.class_names)))
     return Rows(
-        train=train.balanced(per_class, options.seed),
-        val=val.balanced(per_class, options.seed),
-        bank=train.balanced(bank_per_class, options.seed),
-        queries=val.balanced(bank_per_class, options.seed),
+        train=train.balanced(per_class, seed=options.seed),
+        val=val.balanced(per_class, seed=options.seed),
+        bank=train.balanced(bank_per_class, seed=options.seed),
+        queries=val.balanced(bank_per_class, seed=options.seed),
     )
 
 
@@ -192,4 +197,3 @@ def _silent() -> Any:
     from contextlib import nullcontext
 
     return nullcontext(None)
-

@@ -12,7 +12,9 @@ from repdiag.cli.console import Console, resolve_device
 
 Embeddings = Annotated[
     Path | None,
-    typer.Option("--embeddings", help="Vectors instead of a checkpoint: .npz, .npy, .parquet, .safetensors or a store."),
+    typer.Option(
+        "--embeddings", help="Vectors instead of a checkpoint: .npz, .npy, .parquet, .safetensors or a store."
+    ),
 ]
 Labels = Annotated[Path | None, typer.Option("--labels", help="Class labels for --embeddings, one a row.")]
 FailOn = Annotated[
@@ -22,7 +24,9 @@ FailOn = Annotated[
 
 
 def analyze(
-    checkpoint: Annotated[str | None, typer.Argument(help="A checkpoint file, a run directory, or a manifest's name.")] = None,
+    checkpoint: Annotated[
+        str | None, typer.Argument(help="A checkpoint file, a run directory, or a manifest's name.")
+    ] = None,
     embeddings: Embeddings = None,
     labels: Labels = None,
     data: options.Data = None,

@@ -12,7 +12,18 @@ import typer
 from repdiag.cli import options
 from repdiag.cli.console import Console
 
-_PACKAGES = ("torch", "torchvision", "timm", "faiss", "sklearn", "umap", "matplotlib", "pandas", "pyarrow", "safetensors")
+_PACKAGES = (
+    "torch",
+    "torchvision",
+    "timm",
+    "faiss",
+    "sklearn",
+    "umap",
+    "matplotlib",
+    "pandas",
+    "pyarrow",
+    "safetensors",
+)
 
 
 def doctor(as_json: options.Json = False) -> None:

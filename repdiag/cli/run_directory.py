@@ -38,7 +38,9 @@ def write_analysis(analysis: Analysis, options: AnalysisOptions, out: Path) -> N
         folder = out / "embeddings" / split
         shutil.rmtree(folder, ignore_errors=True)
         save_embedding_set(embeddings, folder)
-    write_run(out, kind="analyze", options=options.to_dict(), encoder=analysis.info.to_dict(), excluded=analysis.excluded)
+    write_run(
+        out, kind="analyze", options=options.to_dict(), encoder=analysis.info.to_dict(), excluded=analysis.excluded
+    )
 
 
 def write_tables(table: MetricTable, out: Path) -> None:

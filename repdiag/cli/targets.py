@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from repdiag.core.errors import CheckpointError
+from repdiag.core.errors import CheckpointError, UsageError
+
+if TYPE_CHECKING:
+    from repdiag.cli.console import Console
 
 MANIFEST = Path("checkpoints_manifest.yaml")
 
@@ -26,6 +30,37 @@ def find_checkpoint(target: str) -> Path:
         if entry is not None:
             return entry.local_path()
     raise CheckpointError(f"no checkpoint {target!r}", hint=_nearest_files(path))
+
+
+def find_checkpoints(targets: list[str], *, only: str | None, console: Console) -> dict[str, Path]:
+    """Return name -> checkpoint for every target; a manifest stands for its entries, absent ones are listed."""
+    named: dict[str, Path] = {}
+    files: list[Path] = []
+    for target in targets:
+        if Path(target).suffix in {".yaml", ".yml"}:
+            named.update(_manifest_entries(Path(target), only, console))
+        else:
+            files.append(find_checkpoint(target))
+    return {**named, **dict(zip(unique_names(files), files, strict=True))}
+
+
+def _manifest_entries(path: Path, only: str | None, console: Console) -> dict[str, Path]:
+    import fnmatch
+
+    from repdiag.checkpoints.manifest import read_manifest
+
+    entries = [entry for entry in read_manifest(path).entries if fnmatch.fnmatch(entry.id, only or "*")]
+    if not entries:
+        raise UsageError(f"no entry of {path} matches {only!r}")
+    present = {}
+    for entry in entries:
+        if entry.is_present():
+            present[entry.id] = entry.local_path()
+        else:
+            console.say(f"not here: {entry.id} ({entry.how_to_get()})")
+    if not present:
+        raise CheckpointError(f"none of the {len(entries)} checkpoints named in {path} is here")
+    return present
 
 
 def _nearest_files(path: Path) -> str:

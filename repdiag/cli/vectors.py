@@ -46,6 +46,4 @@ def analyze_vectors(
     write_json(folder / "verdict.json", diagnosis.to_dict())
     write_run(folder, kind="analyze-vectors", options={"source": str(source), "seed": seed})
     rows, dims = embeddings.features.shape
-    return VectorAnalysis(
-        name=source.stem, rows=rows, dims=dims, table=table, diagnosis=diagnosis, folder=folder
-    )
+    return VectorAnalysis(name=source.stem, rows=rows, dims=dims, table=table, diagnosis=diagnosis, folder=folder)

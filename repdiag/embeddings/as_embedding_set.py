@@ -27,10 +27,8 @@ def as_embedding_set(source: Any, *, labels: Any = None) -> EmbeddingSet:
     """
     if isinstance(source, EmbeddingSet):
         return source if labels is None else _with_labels(source, labels)
-    if isinstance(source, str | Path):
-        found = _from_path(Path(source))
-    else:
-        found = EmbeddingSet(features=_float(source))
+    is_path = isinstance(source, str | Path)
+    found = _from_path(Path(source)) if is_path else EmbeddingSet(features=_float(source))
     return found if labels is None else _with_labels(found, labels)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
@@ -73,12 +74,15 @@ class _RowBatches(torch.utils.data.Dataset[tuple[Tensor, Tensor]]):
         self.split, self.views, self.batch_size = split, views, batch_size
 
     def __len__(self) -> int:
-        return -(-len(self.split) // self.batch_size)
+        return math.ceil(len(self.split) / self.batch_size)
 
     def __getitem__(self, item: int) -> tuple[Tensor, Tensor]:
         start = item * self.batch_size
         rows = np.arange(start, min(start + self.batch_size, len(self.split)))
-        return self.views.originals(self.split, rows), self.views.views(self.split, rows)
+        originals = self.views.originals(self.split, rows)
+        if self.views.settings.views == 0:
+            return originals, originals.new_zeros(0, *originals.shape)
+        return originals, self.views.views(self.split, rows)
 
 
 def _batches(

@@ -1,0 +1,1 @@
+"""One folder per question: README (question, command, finding), config.yaml, run.py."""

@@ -1,0 +1,1 @@
+"""Small against large backbones, trained by the same recipe."""

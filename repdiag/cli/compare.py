@@ -1,0 +1,72 @@
+"""`repdiag compare A B ...`: checkpoints side by side, on the same rows and views."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from repdiag.cli import options
+from repdiag.cli.console import Console, resolve_device
+
+
+def compare(
+    checkpoints: Annotated[
+        list[str], typer.Argument(help="Checkpoint files, run directories, names of the manifest, or a manifest file.")
+    ],
+    data: options.Data = None,
+    out: options.Out = None,
+    only: Annotated[str | None, typer.Option("--only", help="Of a manifest, the ids that match this glob.")] = None,
+    per_class: options.PerClass = 50,
+    seed: options.Seed = 0,
+    limit: options.Limit = None,
+    untrained: Annotated[bool, typer.Option(help="Also evaluate an untrained copy of each encoder.")] = True,
+    device: options.Device = "auto",
+    batch_size: options.BatchSize = 256,
+    workers: options.Workers = 0,
+    no_cache: options.NoCache = False,
+    download: options.Download = False,
+    strict_data: options.StrictData = False,
+    overwrite: options.Overwrite = False,
+    as_json: options.Json = False,
+    verbose: options.Verbose = False,
+    quiet: options.Quiet = False,
+    no_progress: options.NoProgress = False,
+) -> None:
+    """Put checkpoints side by side. Stopped in the middle, it goes on where it was; finished ones are not redone.
+
+    Writes metrics.csv, verdict.json, figures/ and one folder a checkpoint to --out (default: runs/compare).
+    """
+    from repdiag.cli import summary
+    from repdiag.cli.analysis import AnalysisOptions
+    from repdiag.cli.comparison import compare_checkpoints, write_comparison
+    from repdiag.cli.figures import draw_comparison
+    from repdiag.cli.targets import find_checkpoints
+
+    console = Console(as_json=as_json, quiet=quiet, verbose=verbose, progress=not no_progress)
+    folder = out or Path("runs") / "compare"
+    chosen = AnalysisOptions(
+        data=data,
+        per_class=per_class,
+        seed=seed,
+        limit=limit,
+        untrained=untrained,
+        device=resolve_device(device),
+        batch_size=batch_size,
+        workers=workers,
+        cache=not no_cache,
+        download=download,
+        strict_data=strict_data,
+    )
+    if overwrite and folder.is_dir():
+        import shutil
+
+        shutil.rmtree(folder / "checkpoints", ignore_errors=True)
+    paths = find_checkpoints(checkpoints, only=only, console=console)
+    comparison = compare_checkpoints(paths, chosen, folder, console=console)
+    drawn = draw_comparison(comparison.table, folder)
+    write_comparison(comparison, chosen, folder)
+    summary.show_comparison(console, comparison, folder, drawn)
+    if comparison.failures:
+        raise typer.Exit(1)

@@ -1,0 +1,79 @@
+"""Draws the figures of a run: frames from tables and vectors go to `plots`, which draws and saves them with their CSV."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import pandas as pd
+
+    from repdiag.cli.analysis import Analysis
+    from repdiag.core.metric_table import MetricTable
+
+FOLDER = "figures"
+VECTOR_FIGURES = ("class_distance_distributions", "cluster_class_confusion", "singular_spectrum", "embedding_map")
+
+
+def draw_analysis(analysis: Analysis, out: Path, *, history: Path) -> list[Path]:
+    """Draw every figure of one checkpoint into out/figures."""
+    from repdiag.cli import vector_frames
+    from repdiag.cli.analysis import UNTRAINED
+
+    val = analysis.embeddings["val"]
+    sets = {analysis.info.name: val}
+    if analysis.untrained is not None:
+        sets[analysis.info.name + UNTRAINED] = analysis.untrained
+    frames = _table_frames(analysis.table)
+    frames["class_distance_distributions"] = vector_frames.class_distances(sets)
+    frames["cluster_class_confusion"] = vector_frames.cluster_classes({analysis.info.name: val})
+    frames["singular_spectrum"] = vector_frames.spectra(sets, analysis.table)
+    frames["embedding_map"] = vector_frames.embedding_map(analysis.info.name, val)
+    if history.is_file():
+        frames["training_history"] = vector_frames.history(history, analysis.info)
+    return _draw(frames, out, untrained=tuple(name for name in sets if name.endswith(UNTRAINED)))
+
+
+def draw_comparison(table: MetricTable, out: Path) -> list[Path]:
+    """Draw the joined figures of all checkpoints into out/figures, from stored tables alone."""
+    import pandas as pd
+
+    from repdiag.cli.analysis import UNTRAINED
+
+    frames = _table_frames(table)
+    for name in (*VECTOR_FIGURES, "training_history"):
+        stored = sorted(out.glob(f"checkpoints/*/{FOLDER}/{name}.csv"))
+        if stored:
+            frames[name] = pd.concat([pd.read_csv(path) for path in stored], ignore_index=True)
+    names = [str(name) for name in table.names("checkpoint")]
+    return _draw(frames, out, untrained=tuple(name for name in names if name.endswith(UNTRAINED)))
+
+
+def _table_frames(table: MetricTable) -> dict[str, pd.DataFrame]:
+    from repdiag.report import frames
+
+    return {
+        "instance_discrimination_bars": frames.instance_discrimination_bars(table),
+        "alignment_uniformity_plane": frames.alignment_uniformity_plane(table),
+        "over_cluster_curve": frames.over_cluster_curve(table),
+        "checkpoint_comparison": frames.checkpoint_comparison(table),
+    }
+
+
+def _draw(frames: dict[str, pd.DataFrame], out: Path, *, untrained: tuple[str, ...]) -> list[Path]:
+    import inspect
+    from importlib import import_module
+
+    from repdiag.plots.save import save_figure
+
+    drawn: list[Path] = []
+    for name, frame in frames.items():
+        if frame.empty:
+            continue
+        plot: Callable[..., Any] = getattr(import_module(f"repdiag.plots.{name}"), name)
+        takes = inspect.signature(plot).parameters
+        figure = plot(frame, untrained=untrained) if "untrained" in takes else plot(frame)
+        drawn.extend(save_figure(figure, frame, out / FOLDER, name=name))
+    return drawn

@@ -1,0 +1,197 @@
+"""What a command prints when it is done: the headline table, the judgement with its evidence, where things are."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
+
+    from repdiag.cli.analysis import Analysis
+    from repdiag.cli.comparison import Comparison
+    from repdiag.cli.console import Console
+    from repdiag.cli.vectors import VectorAnalysis
+    from repdiag.core.metric_table import MetricRow, MetricTable
+
+# What a reader wants first, in the order of the argument: is it any good, does it overfit, does it over-cluster.
+HEADLINES: tuple[tuple[str, str, dict[str, Any]], ...] = (
+    ("kNN accuracy (k 20)", "knn_accuracy", {"split": "val", "k": 20}),
+    ("instance discrimination, train", "instance_discrimination_accuracy", {"split": "train", "k": 1}),
+    ("instance discrimination, val", "instance_discrimination_accuracy", {"split": "val", "k": 1}),
+    ("pretext gap", "pretext_gap", {"split": "val"}),
+    ("contrast accuracy", "contrast_accuracy", {"split": "val"}),
+    ("alignment", "alignment", {"split": "val"}),
+    ("uniformity", "uniformity", {"split": "val"}),
+    ("intra-class distance", "intra_class_distance", {"split": "val"}),
+    ("inter-class distance", "inter_class_distance", {"split": "val"}),
+    ("class distance ratio", "class_distance_ratio", {"split": "val"}),
+    ("k-means purity (K = C)", "kmeans_purity", {"split": "val"}),
+    ("AMI (K = C)", "ami", {"split": "val"}),
+    ("granularity", "granularity", {"split": "val"}),
+    ("RankMe", "rankme", {"split": "val"}),
+)
+_PERCENT = ("accuracy", "gap", "purity")
+ARROWS = {"higher": "+", "lower": "-", "context": ""}
+
+
+def show_analysis(console: Console, analysis: Analysis, folder: Path, drawn: Sequence[Path]) -> None:
+    """Print one checkpoint: trained features, projections, and the untrained copy's features beside them."""
+    from repdiag.cli.analysis import UNTRAINED
+
+    info = analysis.info
+    val = analysis.embeddings["val"]
+    title = f"{info.name}: {info.backbone}, {info.parameters / 1e6:.2f} M parameters, {val.provenance.dataset}"
+    columns = [
+        ("features", info.name, "features"),
+        ("projections", info.name, "projections"),
+        ("untrained", info.name + UNTRAINED, "features"),
+    ]
+    present = [c for c in columns if len(analysis.table.where(checkpoint=c[1], space=c[2]))]
+    console.table(_headline_table(title, analysis.table, present, classes=_classes(val)))
+    _say_left_out(console, analysis.excluded)
+    _say_diagnosis(console, analysis.diagnosis.to_dict())
+    console.say(f"\nresults: {folder}")
+    if drawn:
+        console.say(f"figures: {drawn[0].parent} ({len({path.stem for path in drawn})} figures)")
+    console.json(
+        {
+            "checkpoint": info.to_dict(),
+            "metrics": analysis.table.to_records(),
+            "verdict": analysis.diagnosis.to_dict(),
+            "excluded": analysis.excluded,
+            "folder": str(folder),
+        }
+    )
+
+
+def show_vectors(console: Console, result: VectorAnalysis) -> None:
+    """Print one set of vectors."""
+    show_rows(console, result.table, title=f"{result.name}: {result.rows} rows x {result.dims} dimensions")
+    _say_diagnosis(console, result.diagnosis.to_dict())
+    console.say(f"\nresults: {result.folder}")
+    console.json(
+        {
+            "name": result.name,
+            "metrics": result.table.to_records(),
+            "verdict": result.diagnosis.to_dict(),
+            "folder": str(result.folder),
+        }
+    )
+
+
+def show_comparison(console: Console, comparison: Comparison, folder: Path, drawn: Sequence[Path]) -> None:
+    """Print checkpoints side by side, features of val."""
+    names = comparison.table.names("checkpoint")
+    columns = [(str(name), str(name), "features") for name in names]
+    classes = _classes_of_table(comparison.table)
+    console.table(_headline_table("Same rows, same views; features, val", comparison.table, columns, classes=classes))
+    for name, verdict in comparison.verdicts.items():
+        console.say(f"{name}: " + "; ".join(_verdict_words(verdict)))
+    for name, reason in comparison.failures.items():
+        console.say(f"left out: {name} ({reason.splitlines()[0]})")
+    console.say(f"\nresults: {folder}")
+    if drawn:
+        console.say(f"figures: {drawn[0].parent}")
+    console.json(
+        {
+            "metrics": comparison.table.to_records(),
+            "verdicts": comparison.verdicts,
+            "failures": comparison.failures,
+            "folder": str(folder),
+        }
+    )
+
+
+def show_rows(console: Console, table: MetricTable, *, title: str | None = None) -> None:
+    """Print every row of a table."""
+    from rich.table import Table
+
+    shown = Table("space", "metric", "settings", "value", "95 % interval", "n", title=title)
+    for row in table:
+        settings = ", ".join(f"{key}={value}" for key, value in sorted(row.params.items()))
+        shown.add_row(row.space, row.metric, settings, _number(row), _interval(row), str(row.n))
+    console.table(shown)
+
+
+def _headline_table(
+    title: str, table: MetricTable, columns: Iterable[tuple[str, str, str]], *, classes: int | None
+) -> Any:
+    from rich.table import Table
+
+    from repdiag.metrics.registry import get
+
+    columns = list(columns)
+    shown = Table("", "better", *(label for label, _, _ in columns), title=title)
+    for label, metric, wanted in HEADLINES:
+        rows = [
+            _first(table.where(checkpoint=name, space=space, metric=metric, **wanted), classes)
+            for _, name, space in columns
+        ]
+        if any(row is not None for row in rows):
+            better = {"higher": "higher", "lower": "lower", "context": ""}[get(metric).direction]
+            shown.add_row(label, better, *(_cell(row) for row in rows))
+    return shown
+
+
+def _first(found: MetricTable, classes: int | None) -> MetricRow | None:
+    """Return the row of the default setting; on the over-cluster curve that is K = C."""
+    curve = [row for row in found if row.params.get("clusters") == classes]
+    return next(iter(curve or found.rows), None)
+
+
+def _cell(row: MetricRow | None) -> str:
+    if row is None:
+        return ""
+    interval = _interval(row)
+    return f"{_number(row)} [dim]{interval}[/dim]" if interval else _number(row)
+
+
+def _number(row: MetricRow) -> str:
+    return f"n/a ({row.reason})" if row.value is None else _format(row.metric, row.value)
+
+
+def _interval(row: MetricRow) -> str:
+    if row.ci_low is None or row.ci_high is None:
+        return ""
+    return f"\\[{_format(row.metric, row.ci_low)}, {_format(row.metric, row.ci_high)}]"
+
+
+def _format(metric: str, value: float) -> str:
+    if any(word in metric for word in _PERCENT):
+        return f"{100 * value:.1f} %"
+    return f"{value:.3f}" if abs(value) < 10 else f"{value:.1f}"
+
+
+def _classes(embeddings: Any) -> int | None:
+    return None if embeddings.labels is None else int(embeddings.labels.unique().numel())
+
+
+def _classes_of_table(table: MetricTable) -> int | None:
+    """Return C, the K that the agreement metrics of the default curve are centred on, from the granularity rows."""
+    row = next(iter(table.where(metric="granularity")), None)
+    return None if row is None else row.extra.get("classes")
+
+
+def _say_left_out(console: Console, excluded: list[dict[str, str]]) -> None:
+    if not excluded:
+        return
+    console.say(f"left out {len(excluded)} images that could not be read:")
+    for item in excluded[:5]:
+        console.say(f"  {item['path']}: {item['reason']}")
+    if len(excluded) > 5:
+        console.say(f"  and {len(excluded) - 5} more, all named in run.json")
+
+
+def _verdict_words(verdict: dict[str, Any]) -> list[str]:
+    return [str(part["verdict"]) for part in verdict.values() if isinstance(part, dict) and "verdict" in part]
+
+
+def _say_diagnosis(console: Console, verdict: dict[str, Any]) -> None:
+    console.say("")
+    for name, part in verdict.items():
+        if not isinstance(part, dict) or "verdict" not in part:
+            continue
+        console.say(f"{name.replace('_', '-')}: {part['verdict'].upper()}")
+        for row in part.get("evidence", ()):
+            console.say(f"  {row.get('reading', ''):<8} {row.get('sentence', '')}")

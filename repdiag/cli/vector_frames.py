@@ -1,0 +1,155 @@
+"""Frames for the figures that need vectors and not only a table: distances, clusters, spectra, the map, the history."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from repdiag.checkpoints.encoder import EncoderInfo
+    from repdiag.core.embedding_set import EmbeddingSet
+    from repdiag.core.metric_table import MetricTable
+
+# Counting pairs is quadratic: beyond this many rows a class-balanced part of them gives the same picture.
+PAIR_ROWS = 10_000
+
+
+def class_distances(sets: dict[str, EmbeddingSet]) -> pd.DataFrame:
+    """Densities of squared distances inside and between classes; columns of `class_distance_distributions`."""
+    import pandas as pd
+
+    from repdiag.embeddings.projection_2d import balanced_rows
+    from repdiag.metrics.classes.distance_histogram import distance_histogram
+
+    records: list[dict[str, Any]] = []
+    for name, embeddings in sets.items():
+        if embeddings.labels is None:
+            continue
+        part = embeddings.select(balanced_rows(embeddings.labels, PAIR_ROWS))
+        assert part.labels is not None
+        found = distance_histogram(part.features, part.labels)
+        common = {"checkpoint": name, **_where(embeddings), "space": "features", "n": len(part)}
+        for kind, density, mean in (
+            ("intra", found.intra, found.intra_mean),
+            ("inter", found.inter, found.inter_mean),
+        ):
+            records.extend(
+                {**common, "kind": kind, "left": left, "right": right, "density": value, "mean": mean}
+                for left, right, value in zip(
+                    found.edges[:-1].tolist(), found.edges[1:].tolist(), density.tolist(), strict=True
+                )
+            )
+    return pd.DataFrame.from_records(records)
+
+
+def cluster_classes(sets: dict[str, EmbeddingSet], *, seed: int = 0) -> pd.DataFrame:
+    """Images of each class in each k-means cluster at K = C; columns of `cluster_class_confusion`."""
+    import numpy as np
+    import pandas as pd
+
+    from repdiag.metrics.clusters.k_means import assign
+
+    records: list[dict[str, Any]] = []
+    for name, embeddings in sets.items():
+        if embeddings.labels is None:
+            continue
+        labels = embeddings.labels.numpy()
+        classes = np.unique(labels)
+        clusters = np.asarray(assign(embeddings.features, clusters=len(classes), seed=seed))
+        counts = np.zeros((len(classes), len(classes)), dtype=np.int64)
+        np.add.at(counts, (np.searchsorted(classes, labels), clusters), 1)
+        # By majority class, then by its share: a good clustering shows a dark diagonal.
+        order = sorted(range(len(classes)), key=lambda c: (int(counts[:, c].argmax()), -int(counts[:, c].max())))
+        common = {"checkpoint": name, **_where(embeddings), "space": "features", "n": len(embeddings)}
+        for cluster in order:
+            for row, label in enumerate(classes):
+                count = int(counts[row, cluster])
+                share = count / int(counts[row].sum())
+                class_name = _class_name(embeddings, int(label))
+                records.append({**common, "cluster": cluster, "class_name": class_name, "count": count, "share": share})
+    return pd.DataFrame.from_records(records)
+
+
+def spectra(sets: dict[str, EmbeddingSet], table: MetricTable) -> pd.DataFrame:
+    """Singular values over the largest; columns of `singular_spectrum`."""
+    import pandas as pd
+
+    from repdiag.core.embedding_set import SPACES
+    from repdiag.metrics.spectrum.singular_values import singular_values
+
+    records: list[dict[str, Any]] = []
+    for name, embeddings in sets.items():
+        for space in SPACES:
+            rows = embeddings.features if space == "features" else embeddings.projections
+            if rows is None:
+                continue
+            values = singular_values(rows)
+            found = table.where(checkpoint=name, space=space, split="val", metric="rankme").rows
+            common = {
+                "checkpoint": name,
+                **_where(embeddings),
+                "space": space,
+                "rankme": found[0].value if found else None,
+                "dims": rows.shape[1],
+                "n": len(rows),
+            }
+            scaled = (values / values.max().clamp_min(1e-300)).tolist()
+            records.extend({**common, "index": i + 1, "singular_value": value} for i, value in enumerate(scaled))
+    return pd.DataFrame.from_records(records)
+
+
+def embedding_map(name: str, embeddings: EmbeddingSet, *, seed: int = 0) -> pd.DataFrame:
+    """A 2-D map of originals and their views together; columns of `embedding_map`."""
+    import pandas as pd
+    import torch
+
+    from repdiag.embeddings.projection_2d import MAX_ROWS, balanced_rows, project_2d
+
+    if embeddings.labels is None:
+        return pd.DataFrame()
+    count = 1 + (0 if embeddings.views is None else len(embeddings.views))
+    part = embeddings.select(balanced_rows(embeddings.labels, MAX_ROWS // count, seed=seed))
+    assert part.labels is not None
+    assert part.row_ids is not None
+    blocks = [part.features, *(part.views if part.views is not None else ())]
+    places = project_2d(torch.cat(blocks), seed=seed)
+    views = ["original", *(f"view {index}" for index in range(1, count))]
+    names = [_class_name(part, int(label)) for label in part.labels]
+    frames = []
+    for index, view in enumerate(views):
+        xy = places[index * len(part) : (index + 1) * len(part)].tolist()
+        frames.append(
+            pd.DataFrame(
+                {
+                    "checkpoint": name,
+                    **_where(part),
+                    "row_id": part.row_ids,
+                    "view": view,
+                    "class_name": names,
+                    "x": [point[0] for point in xy],
+                    "y": [point[1] for point in xy],
+                    "n": len(part),
+                }
+            )
+        )
+    return pd.concat(frames, ignore_index=True)
+
+
+def history(path: Path, info: EncoderInfo) -> pd.DataFrame:
+    """The training history of our own runs, one row an epoch; columns of `training_history`."""
+    import pandas as pd
+
+    frame = pd.read_csv(path)
+    frame["checkpoint"] = info.name
+    frame["dataset"] = str(info.training.get("data", ""))
+    return frame
+
+
+def _where(embeddings: EmbeddingSet) -> dict[str, str]:
+    return {"dataset": embeddings.provenance.dataset, "split": embeddings.provenance.split}
+
+
+def _class_name(embeddings: EmbeddingSet, label: int) -> str:
+    return embeddings.class_names[label] if embeddings.class_names else str(label)
