@@ -1,4 +1,4 @@
-"""Composition of one analysis: checkpoint -> embeddings -> table -> judgement. Wires the two halves; computes nothing."""
+"""Composition of one analysis: checkpoint -> embeddings -> table -> judgement. Wires; computes nothing."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class Rows:
 
 @dataclass(frozen=True, kw_only=True)
 class Analysis:
-    """Everything one analysis found; `embeddings` holds the encoder's sets by split, `untrained` the val set of its copy."""
+    """Everything one analysis found; `embeddings` by split; `untrained` is the val set of the untrained copy."""
 
     info: EncoderInfo
     table: MetricTable

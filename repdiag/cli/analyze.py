@@ -52,7 +52,7 @@ def analyze(
     """Diagnose one encoder: is it any good, and what is wrong with it?
 
     Dataset, transform and backbone are taken from the checkpoint unless told otherwise. Writes run.json, metrics.csv,
-    metrics.parquet, verdict.json, the embeddings and figures/ to --out (default: analysis/ beside the checkpoint's run).
+    metrics.parquet, verdict.json, the embeddings and figures/ to --out (default: analysis/ in the run).
     """
     from repdiag.cli import summary
     from repdiag.cli.gates import check_gates, parse_gates

@@ -1,4 +1,4 @@
-"""Draws the figures of a run: frames from tables and vectors go to `plots`, which draws and saves them with their CSV."""
+"""Draws the figures of a run: frames from tables and vectors go to `plots`, which draw and save them."""
 
 from __future__ import annotations
 

@@ -49,7 +49,7 @@ def cluster_classes(sets: dict[str, EmbeddingSet], *, seed: int = 0) -> pd.DataF
     import numpy as np
     import pandas as pd
 
-    from repdiag.metrics.clusters.k_means import assign
+    from repdiag.metrics.clusters.kmeans import assignments
 
     records: list[dict[str, Any]] = []
     for name, embeddings in sets.items():
@@ -57,7 +57,7 @@ def cluster_classes(sets: dict[str, EmbeddingSet], *, seed: int = 0) -> pd.DataF
             continue
         labels = embeddings.labels.numpy()
         classes = np.unique(labels)
-        clusters = np.asarray(assign(embeddings.features, clusters=len(classes), seed=seed))
+        clusters = assignments(embeddings.features, len(classes), seed=seed)
         counts = np.zeros((len(classes), len(classes)), dtype=np.int64)
         np.add.at(counts, (np.searchsorted(classes, labels), clusters), 1)
         # By majority class, then by its share: a good clustering shows a dark diagonal.

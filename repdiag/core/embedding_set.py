@@ -16,7 +16,7 @@ from repdiag.core.provenance import Provenance
 
 Space = Literal["features", "projections"]
 SPACES: tuple[Space, ...] = ("features", "projections")
-RowIds = NDArray[np.str_] | NDArray[np.int64]
+RowIds = NDArray[Any]  # text or int64; beartype cannot check fixed-width text
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
