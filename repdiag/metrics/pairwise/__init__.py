@@ -1,0 +1,39 @@
+"""One pass over all pairs of rows, in tiles, for every metric that looks at pairs.
+
+A metric names what it wants of the pairs (`PotentialSum`, `PositiveRank`, `TopK`) and calls `over_pairs` or
+`over_cross`; inside `sharing()` all wishes on the same rows are served by one pass. Memory stays O(N D + tile^2).
+"""
+
+from repdiag.metrics.pairwise.pairing import Pairing
+from repdiag.metrics.pairwise.passes import (
+    PairRequest,
+    over_cross,
+    over_pairs,
+    prefetch,
+    reduce_cross,
+    reduce_pairs,
+)
+from repdiag.metrics.pairwise.potential import PotentialSum
+from repdiag.metrics.pairwise.ranks import PositiveRank, Ranks
+from repdiag.metrics.pairwise.rows import Rows, raw_rows, unit_rows
+from repdiag.metrics.pairwise.sharing import sharing
+from repdiag.metrics.pairwise.top_k import Neighbors, TopK
+
+__all__ = [
+    "Neighbors",
+    "PairRequest",
+    "Pairing",
+    "PositiveRank",
+    "PotentialSum",
+    "Ranks",
+    "Rows",
+    "TopK",
+    "over_cross",
+    "over_pairs",
+    "prefetch",
+    "raw_rows",
+    "reduce_cross",
+    "reduce_pairs",
+    "sharing",
+    "unit_rows",
+]

@@ -1,0 +1,150 @@
+"""The pass over tiles: one product for everything that is wanted of the same pairs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor
+
+from repdiag.core.errors import MetricError
+from repdiag.metrics.pairwise.pairing import Pairing
+from repdiag.metrics.pairwise.reduction import Reduction, State
+from repdiag.metrics.pairwise.rows import Rows
+from repdiag.metrics.pairwise.sharing import active
+from repdiag.metrics.pairwise.tiles import NOTHING, Tile, Workspace, blocks
+
+T = TypeVar("T")
+
+# A float32 tile of 1024 x 1024 and its scratch stay in the caches of a CPU core while the reductions read them.
+_CPU_TILE = 1024
+_GPU_TILE = 8192
+_SMALLEST_TILE = 64
+_BUFFERS = 4  # tile, scratch and what reductions hold of the same size
+
+
+@dataclass(frozen=True, eq=False)
+class PairRequest:
+    """A reduction that is going to be wanted of a pairing."""
+
+    pairing: Pairing
+    reduction: Reduction[Any]
+
+
+def over_pairs(rows: Rows, reduction: Reduction[T]) -> T:
+    """Return one reduction over all pairs of different rows of one set."""
+    return _shared(Pairing.within(rows), [reduction])[0]  # type: ignore[no-any-return]
+
+
+def over_cross(left: Rows, right: Rows, reduction: Reduction[T], *, own: Tensor | None = None) -> T:
+    """Return one reduction over the pairs of two sets; `own` [N] names the column that row i does not meet."""
+    return _shared(Pairing(left, right, own), [reduction])[0]  # type: ignore[no-any-return]
+
+
+def reduce_pairs(
+    rows: Rows, *reductions: Reduction[Any], memory_budget: int | None = None, tile: int | None = None
+) -> tuple[Any, ...]:
+    """Return several reductions over all pairs of one set from one pass over the upper triangle of tiles.
+
+    `memory_budget` (bytes) bounds the working tiles, `tile` fixes their side; neither changes the results beyond
+    1e-6. When memory runs out the side is halved and the pass begins anew.
+    """
+    return _run(Pairing.within(rows), reductions, memory_budget=memory_budget, tile=tile)
+
+
+def reduce_cross(
+    left: Rows,
+    right: Rows,
+    *reductions: Reduction[Any],
+    own: Tensor | None = None,
+    memory_budget: int | None = None,
+    tile: int | None = None,
+) -> tuple[Any, ...]:
+    """Return several reductions over the pairs of two sets from one pass."""
+    return _run(Pairing(left, right, own), reductions, memory_budget=memory_budget, tile=tile)
+
+
+def prefetch(requests: Iterable[PairRequest]) -> None:
+    """Make one pass for each pairing among the requests; only within a `sharing` block."""
+    groups: dict[tuple[object, ...], tuple[Pairing, list[Reduction[Any]]]] = {}
+    for request in requests:
+        groups.setdefault(request.pairing.key, (request.pairing, []))[1].append(request.reduction)
+    for pairing, reductions in groups.values():
+        _shared(pairing, reductions)
+
+
+def _shared(pairing: Pairing, reductions: Sequence[Reduction[Any]]) -> tuple[Any, ...]:
+    memo = active()
+    if memo is None:
+        return _run(pairing, reductions, memory_budget=None, tile=None)
+    memo.kept.append(pairing)
+    known: list[tuple[Reduction[Any], Any]] = memo.values.setdefault(("pass", pairing.key), [])
+    missing = [wish for wish in reductions if not any(done.covers(wish) for done, _ in known)]
+    if missing:
+        known.extend(zip(missing, _run(pairing, missing, memory_budget=memo.memory_budget, tile=None), strict=True))
+    return tuple(wish.narrow(next(result for done, result in known if done.covers(wish))) for wish in reductions)
+
+
+def _run(
+    pairing: Pairing, reductions: Sequence[Reduction[Any]], *, memory_budget: int | None, tile: int | None
+) -> tuple[Any, ...]:
+    if pairing.partners < 1:
+        raise MetricError("pairs need at least two rows", found=f"{len(pairing.left)} row")
+    chosen: list[Reduction[Any]] = []
+    for wish in reductions:
+        if not any(done.covers(wish) for done in chosen):
+            chosen = [done for done in chosen if not wish.covers(done)] + [wish]
+    side = tile or _default_tile(pairing.left, memory_budget)
+    while True:
+        states = [wish.start(pairing) for wish in chosen]
+        try:
+            _pass(pairing, states, side)
+            results = [state.finish() for state in states]
+        except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
+            if not _is_out_of_memory(error) or side <= _SMALLEST_TILE:
+                raise
+            side //= 2
+            continue
+        return tuple(
+            wish.narrow(next(result for done, result in zip(chosen, results, strict=True) if done.covers(wish)))
+            for wish in reductions
+        )
+
+
+def _pass(pairing: Pairing, states: Sequence[State[Any]], side: int) -> None:
+    left, right = pairing.left, pairing.right
+    workspace = Workspace(left.fast, min(side, len(left)), min(side, len(right)))
+    for rows in blocks(len(left), side):
+        for columns in blocks(len(right), side):
+            if pairing.symmetric and columns.start < rows.start:
+                continue
+            tile = workspace.compute(left, rows, right, columns)
+            _leave_out_own(tile, pairing.own)
+            for state in states:
+                state.add(tile)
+            if pairing.symmetric and columns.start > rows.start:
+                mirror = tile.transposed()
+                for state in states:
+                    state.add(mirror)
+
+
+def _leave_out_own(tile: Tile, own: Tensor | None) -> None:
+    if own is None:
+        return
+    column = own[tile.rows] - tile.columns.start
+    row = ((column >= 0) & (column < tile.columns.stop - tile.columns.start)).nonzero().flatten()
+    tile.scores[row, column[row]] = NOTHING
+
+
+def _default_tile(rows: Rows, memory_budget: int | None) -> int:
+    side = _GPU_TILE if rows.fast.is_cuda else _CPU_TILE
+    if memory_budget is None:
+        return side
+    affordable = int((memory_budget / (_BUFFERS * rows.fast.element_size())) ** 0.5)
+    return max(_SMALLEST_TILE, min(side, affordable))
+
+
+def _is_out_of_memory(error: BaseException) -> bool:
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "allocate memory" in str(error)

@@ -1,0 +1,43 @@
+"""What a reduction over pairs has to offer."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any, Generic, Protocol, TypeVar, cast
+
+from repdiag.metrics.pairwise.pairing import Pairing
+from repdiag.metrics.pairwise.tiles import Tile
+
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+
+
+class State(Protocol[T_co]):
+    """The running result of one reduction in one pass."""
+
+    def add(self, tile: Tile) -> None:
+        """Take in a tile, read row by row."""
+
+    def finish(self) -> T_co:
+        """Return the result."""
+
+
+class Reduction(ABC, Generic[T]):
+    """A wish on all pairs of a pass: small, frozen, compared by `key`."""
+
+    @property
+    @abstractmethod
+    def key(self) -> tuple[object, ...]:
+        """What tells this reduction from others on the same rows."""
+
+    @abstractmethod
+    def start(self, pairing: Pairing) -> State[T]:
+        """Return the state at the beginning of a pass."""
+
+    def covers(self, other: Reduction[Any]) -> bool:
+        """Say whether the result of this reduction holds the result of the other."""
+        return self.key == other.key
+
+    def narrow(self, result: Any) -> T:
+        """Return this reduction's result out of the result of one that covers it."""
+        return cast(T, result)

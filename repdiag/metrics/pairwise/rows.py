@@ -1,0 +1,217 @@
+"""Rows made ready for tiles: fast ones to multiply, exact ones to settle what rounding cannot decide."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from typing_extensions import override
+
+from repdiag.core.errors import MetricError
+from repdiag.metrics.pairwise.sharing import memoised, tensor_key
+
+_BATCH = 1 << 20  # float64 numbers in work at a time: they stay in the caches
+
+# Unit roundoff of a float32 product, by torch.get_float32_matmul_precision(): TF32 and bfloat16 inputs round more.
+_ROUNDOFF = {"highest": 2.0**-24, "high": 2.0**-11, "medium": 2.0**-8}
+
+
+@dataclass(frozen=True, eq=False)
+class Rows(ABC):
+    """Rows in one geometry. A pair's score is larger the nearer the two rows are.
+
+    `fast` [N, D] feeds the matrix products, in float32 unless the source is float64. `exact` gives float64 rows
+    straight from the source; `error` bounds |score of a tile - exact score|, so that near ties can be found and
+    settled in float64.
+    """
+
+    source: Tensor
+    fast: Tensor
+
+    def __len__(self) -> int:
+        return int(self.fast.shape[0])
+
+    @property
+    def dims(self) -> int:
+        """Number of features D."""
+        return int(self.fast.shape[1])
+
+    @property
+    def key(self) -> tuple[object, ...]:
+        """Identity of the rows and their geometry for as long as the tensors live."""
+        return (type(self).__name__, tensor_key(self.fast))
+
+    @property
+    def roundoff(self) -> float:
+        """Unit roundoff of the products of `fast`."""
+        if self.fast.dtype == torch.float64:
+            return 2.0**-53
+        return _ROUNDOFF[torch.get_float32_matmul_precision()]
+
+    @abstractmethod
+    def exact(self, index: Tensor) -> Tensor:
+        """Return the float64 rows at `index`, in this geometry."""
+
+    @abstractmethod
+    def tile(self, rows: slice, other: Rows, columns: slice, out: Tensor) -> None:
+        """Write the scores of rows[rows] against other[columns] into `out`."""
+
+    @abstractmethod
+    def score(self, left: Tensor, right: Tensor) -> Tensor:
+        """Return the float64 scores of exact rows taken in pairs; equal rows give equal bits."""
+
+    @abstractmethod
+    def score_matrix(self, left: Tensor, right: Tensor) -> Tensor:
+        """Return the float64 scores of all pairs of exact rows."""
+
+    @abstractmethod
+    def error(self, rows: slice, other: Rows) -> Tensor:
+        """Return, for each of the rows, a bound on the error of its scores against `other`."""
+
+    def exact_scores(self, index: Tensor, other: Rows, other_index: Tensor) -> Tensor:
+        """Return the float64 scores of the pairs (index[p], other_index[p]), a bounded number at a time."""
+        result = torch.empty(len(index), dtype=torch.float64, device=self.fast.device)
+        step = max(1, _BATCH // self.dims)
+        for start in range(0, len(index), step):
+            chunk = slice(start, start + step)
+            result[chunk] = self.score(self.exact(index[chunk]), other.exact(other_index[chunk]))
+        return result
+
+
+class UnitRows(Rows):
+    """Rows on the unit sphere; the score is the cosine similarity."""
+
+    @override
+    def exact(self, index: Tensor) -> Tensor:
+        return _unit(self.source[index].double())
+
+    @override
+    def tile(self, rows: slice, other: Rows, columns: slice, out: Tensor) -> None:
+        torch.mm(self.fast[rows], other.fast[columns].T, out=out)
+
+    @override
+    def score(self, left: Tensor, right: Tensor) -> Tensor:
+        return (left * right).sum(dim=1)
+
+    @override
+    def score_matrix(self, left: Tensor, right: Tensor) -> Tensor:
+        return left @ right.T
+
+    @override
+    def error(self, rows: slice, other: Rows) -> Tensor:
+        # Rounding two unit rows: 2u. A product of D terms: D u, in any order of summation.
+        bound = (self.dims + 3) * max(self.roundoff, other.roundoff)
+        return torch.full((rows.stop - rows.start,), bound, dtype=torch.float64, device=self.fast.device)
+
+
+@dataclass(frozen=True, eq=False)
+class RawRows(Rows):
+    """Rows as they are; the score is minus the squared Euclidean distance.
+
+    They are shifted by `center`, which changes no distance and keeps 2xy - x^2 - y^2 from losing digits.
+    """
+
+    center: Tensor
+    squares: Tensor
+
+    @override
+    def exact(self, index: Tensor) -> Tensor:
+        return self.source[index].double() - self.center
+
+    @override
+    def tile(self, rows: slice, other: Rows, columns: slice, out: Tensor) -> None:
+        assert isinstance(other, RawRows)
+        torch.mm(self.fast[rows], other.fast[columns].T, out=out)
+        torch.add(-self.squares[rows, None].to(out.dtype), out, alpha=2.0, out=out)
+        out.sub_(other.squares[columns].to(out.dtype)).clamp_(max=0.0)
+
+    @override
+    def score(self, left: Tensor, right: Tensor) -> Tensor:
+        return -(left - right).square().sum(dim=1)
+
+    @override
+    def score_matrix(self, left: Tensor, right: Tensor) -> Tensor:
+        squares = left.square().sum(dim=1)[:, None] + right.square().sum(dim=1)
+        return (2.0 * (left @ right.T) - squares).clamp_(max=0.0)
+
+    @override
+    def error(self, rows: slice, other: Rows) -> Tensor:
+        assert isinstance(other, RawRows)
+        # |x||y| <= (x^2 + y^2) / 2 bounds the doubled product; 8 covers rounding of rows, squares and sums.
+        return (self.dims + 8) * self.roundoff * (self.squares[rows] + other.squares.max())
+
+
+def unit_rows(features: Tensor) -> Rows:
+    """Return the rows scaled to unit length; a row without direction (all zeros) is an error."""
+
+    def build() -> Rows:
+        fast = torch.empty_like(features, dtype=_working_dtype(features), memory_format=torch.contiguous_format)
+        for chunk in _chunks(features):
+            fast[chunk] = _unit(features[chunk].double(), chunk.start)
+        return UnitRows(source=features, fast=fast)
+
+    return memoised(("unit", tensor_key(features)), build, keep=features)
+
+
+def raw_rows(features: Tensor, *, center: Tensor | None = None) -> Rows:
+    """Return the rows for Euclidean distances; `center` [D] is subtracted, by default their mean."""
+    if center is None:
+        return memoised(("raw", tensor_key(features)), lambda: _raw(features, _mean(features)), keep=features)
+    return _raw(features, center)
+
+
+def _raw(features: Tensor, center: Tensor) -> Rows:
+    fast = torch.empty_like(features, dtype=_working_dtype(features), memory_format=torch.contiguous_format)
+    squares = torch.empty(len(features), dtype=torch.float64, device=features.device)
+    for chunk in _chunks(features):
+        shifted = features[chunk].double() - center
+        fast[chunk] = shifted
+        squares[chunk] = shifted.square().sum(dim=1)
+    if not bool(torch.isfinite(squares.max().to(fast.dtype))):
+        raise MetricError("squared distances overflow", found=f"rows as far as {float(squares.max()) ** 0.5:.3g}")
+    return RawRows(source=features, fast=fast, center=center, squares=squares)
+
+
+def _chunks(features: Tensor) -> Iterator[slice]:
+    step = max(1, _BATCH // features.shape[1])
+    for start in range(0, len(features), step):
+        yield slice(start, min(start + step, len(features)))
+
+
+def _mean(features: Tensor) -> Tensor:
+    return features.mean(dim=0, dtype=torch.float64)
+
+
+def _working_dtype(features: Tensor) -> torch.dtype:
+    return torch.float64 if features.dtype == torch.float64 else torch.float32
+
+
+def _unit(rows: Tensor, first: int = 0) -> Tensor:
+    """Normalise float64 rows; `first` is the number of the first one, for the error."""
+    lengths = _lengths(rows)
+    extreme = ~((lengths > 1e-140) & (lengths < 1e140))
+    if bool(extreme.any()):  # their squares over- or underflow; a power of two scales them without rounding
+        _, exponent = torch.frexp(rows.abs().amax(dim=1, keepdim=True))
+        rows = torch.where(extreme, torch.ldexp(rows, -exponent), rows)
+        lengths = _lengths(rows)
+        _check_directions(lengths[:, 0] == 0, first)
+    return rows / lengths
+
+
+def _lengths(rows: Tensor) -> Tensor:
+    return rows.square().sum(dim=1, keepdim=True).sqrt_()
+
+
+def _check_directions(zero: Tensor, first: int) -> None:
+    if not bool(zero.any()):
+        return
+    index = zero.nonzero().flatten() + first
+    shown = ", ".join(str(int(row)) for row in index[:5]) + (", ..." if len(index) > 5 else "")
+    raise MetricError(
+        "a row of zeros has no direction on the hypersphere",
+        found=f"{len(index)} such rows: {shown}",
+        hint="drop these rows, or look for a dead layer",
+    )

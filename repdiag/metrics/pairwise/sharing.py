@@ -1,0 +1,64 @@
+"""The memo that lets many metrics of one evaluation share prepared rows and passes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from torch import Tensor
+
+T = TypeVar("T")
+
+
+@dataclass(eq=False)
+class Memo:
+    """Results by key, with the tensors whose addresses the keys hold, so that no address is used twice."""
+
+    memory_budget: int | None
+    values: dict[Any, Any] = field(default_factory=dict)
+    kept: list[Any] = field(default_factory=list)
+
+
+_MEMO: ContextVar[Memo | None] = ContextVar("repdiag_pairwise_memo", default=None)
+
+
+@contextmanager
+def sharing(*, memory_budget: int | None = None) -> Iterator[None]:
+    """Share prepared rows and results of passes within the block; a block inside a block joins the outer one.
+
+    `memory_budget` (bytes) bounds the working tiles of every pass in the block. Tensors must not be changed
+    in place meanwhile.
+    """
+    if _MEMO.get() is not None:
+        yield
+        return
+    token = _MEMO.set(Memo(memory_budget))
+    try:
+        yield
+    finally:
+        _MEMO.reset(token)
+
+
+def active() -> Memo | None:
+    """Return the memo of the enclosing `sharing` block, if there is one."""
+    return _MEMO.get()
+
+
+def memoised(key: tuple[object, ...], build: Callable[[], T], *, keep: object) -> T:
+    """Return the shared value of `key`, building it once; without a `sharing` block, build it."""
+    memo = _MEMO.get()
+    if memo is None:
+        return build()
+    if key not in memo.values:
+        memo.values[key] = build()
+        memo.kept.append(keep)
+    value: T = memo.values[key]
+    return value
+
+
+def tensor_key(tensor: Tensor) -> tuple[object, ...]:
+    """Return what identifies the values of a living tensor: where they lie and how they are laid out."""
+    return (tensor.data_ptr(), tuple(tensor.shape), tensor.stride(), tensor.dtype, str(tensor.device))

@@ -1,0 +1,99 @@
+"""A tile of scores, and the workspace that tiles are computed in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from repdiag.metrics.pairwise.rows import Rows
+
+GROUP = 32  # columns that share one maximum
+NOTHING = -torch.inf  # the score of a pair that does not count
+
+
+@dataclass(eq=False)
+class Tile:
+    """Scores of `rows` against `columns` of one pass; pairs of a row with itself hold -inf.
+
+    Reductions read a tile row by row. In a symmetric pass each tile off the diagonal is read a second time
+    through `transposed`, which shares what was computed for the first reading.
+    """
+
+    padded: Tensor
+    scratch: Tensor
+    rows: slice
+    columns: slice
+    _potentials: dict[float, Tensor] = field(default_factory=dict)
+
+    @property
+    def scores(self) -> Tensor:
+        """The scores [rows, columns]."""
+        return self.padded[: self.rows.stop - self.rows.start, : self.columns.stop - self.columns.start]
+
+    def transposed(self) -> Tile:
+        """Return the same scores with rows and columns exchanged."""
+        potentials = {t: value.T for t, value in self._potentials.items()}
+        return Tile(self.padded.T, self.scratch.T, self.columns, self.rows, potentials)
+
+    def potential(self, t: float) -> Tensor:
+        """Return exp(2 t (score - 1)), which is exp(-t d^2) on the sphere, scores above 1 taken as 1."""
+        if t not in self._potentials:
+            scores = self.scores
+            # One further potential of the same tile would overwrite the scratch of the first: it gets its own.
+            out = self.scratch[: scores.shape[0], : scores.shape[1]] if not self._potentials else None
+            shift = torch.tensor(-2.0 * t, dtype=scores.dtype, device=scores.device)
+            self._potentials[t] = torch.add(shift, scores, alpha=2.0 * t, out=out).clamp_(max=0.0).exp_()
+        return self._potentials[t]
+
+    @cached_property
+    def _group_maxima(self) -> Tensor:
+        """The maximum of each group g of columns {g, g + G, g + 2G, ...}: strided groups reduce at full speed."""
+        height, groups = self.rows.stop - self.rows.start, self.padded.shape[1] // GROUP
+        if self.padded.stride(1) == 1:
+            return self.padded[:height].view(height, GROUP, groups).amax(dim=1)
+        # Reducing the transposed tile as it lies in memory is thirty times faster than through its mirror.
+        return self.padded.T[:, :height].view(GROUP, groups, height).amax(dim=0).T
+
+    def above(self, threshold: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return (row, column, score) of all pairs with a score above their row's threshold, sorted by row.
+
+        Rows and columns count within the tile. Only groups whose maximum passes are looked into, which makes
+        the search cost one maximum when few pairs pass.
+        """
+        maxima = self._group_maxima
+        row, group = (maxima > threshold[:, None]).nonzero(as_tuple=True)
+        column = group[:, None] + torch.arange(GROUP, device=group.device) * maxima.shape[1]
+        scores = self.padded[row[:, None], column]
+        keep = scores > threshold[row][:, None]
+        return row[:, None].expand_as(column)[keep], column[keep], scores[keep]
+
+
+class Workspace:
+    """The buffers of one pass: a tile and a scratch of the same size, padded to whole groups."""
+
+    def __init__(self, like: Tensor, height: int, width: int) -> None:
+        self._tile = like.new_empty(_round_up(height), _round_up(width))
+        self._scratch = torch.empty_like(self._tile)
+
+    def compute(self, left: Rows, rows: slice, right: Rows, columns: slice) -> Tile:
+        """Compute one tile; it is valid until the next call."""
+        height, width = rows.stop - rows.start, columns.stop - columns.start
+        padded = self._tile[: _round_up(height), : _round_up(width)]
+        left.tile(rows, right, columns, padded[:height, :width])
+        padded[height:] = NOTHING
+        padded[:, width:] = NOTHING
+        return Tile(padded, self._scratch, rows, columns)
+
+
+def blocks(count: int, size: int) -> Iterator[slice]:
+    """Cut 0..count into slices of `size`, the last one shorter."""
+    for start in range(0, count, size):
+        yield slice(start, min(start + size, count))
+
+
+def _round_up(size: int) -> int:
+    return -(-size // GROUP) * GROUP
