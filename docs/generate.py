@@ -1,0 +1,91 @@
+"""Regenerates the generated pages of docs/ from the code: `python -m docs.generate` (`--check` only compares)."""
+
+from __future__ import annotations
+
+import argparse
+import inspect
+import sys
+from pathlib import Path
+
+from repdiag.metrics.registry import Metric, load_all
+
+HERE = Path(__file__).parent
+FAMILIES = {
+    "hypersphere": "Unit rows on the hypersphere",
+    "classes": "Classes",
+    "clusters": "Clusters",
+    "pretext": "Pretext task",
+    "neighbors": "Neighbours",
+    "spectrum": "Spectrum",
+    "similarity": "Two encoders on the same rows",
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--check", action="store_true", help="exit 1 when a page is out of date")
+    check = parser.parse_args().check
+    stale = [path.name for path, text in pages().items() if not path.is_file() or path.read_text("utf-8") != text]
+    if check and stale:
+        sys.exit(f"out of date: {', '.join(stale)}; run make docs")
+    if not check:
+        for path, text in pages().items():
+            path.write_text(text, encoding="utf-8")
+            print(f"wrote {path}")
+
+
+def pages() -> dict[Path, str]:
+    """Return every generated page: path -> text."""
+    return {HERE / "metrics.md": metric_cards()}
+
+
+def metric_cards() -> str:
+    """Return one card a metric, by family, after a table of all."""
+    lines = [
+        "# Metrics",
+        "",
+        "Generated from the registry by `make docs`; `repdiag metrics show NAME` prints the same card. A changed default or",
+        "convention is a new version; values of unlike versions are never compared.",
+        "",
+        "| metric | family | better | version | interval | reference |",
+        "|---|---|---|---|---|---|",
+    ]
+    metrics = [metric for metric in load_all().values() if metric.family in FAMILIES]
+    metrics.sort(key=lambda metric: (list(FAMILIES).index(metric.family), metric.name))
+    for metric in metrics:
+        cells = (
+            f"[{metric.name}](#{metric.name})",
+            metric.family,
+            metric.direction,
+            str(metric.version),
+            metric.interval.replace("_", " "),
+            metric.reference,
+        )
+        lines.append(f"| {' | '.join(cells)} |")
+    for family, title in FAMILIES.items():
+        lines += ["", f"## {title}"]
+        for metric in metrics:
+            if metric.family == family:
+                lines += card(metric)
+    return "\n".join(lines) + "\n"
+
+
+def card(metric: Metric) -> list[str]:
+    """Return one metric's card."""
+    low, high = metric.bounds
+    settings = ", ".join(f"`{name}={value!r}`" for name, value in metric.settings.items()) or "none"
+    return [
+        "",
+        f"### {metric.name}",
+        "",
+        "```text",
+        inspect.getdoc(metric.function) or "",
+        "```",
+        "",
+        f"Needs {', '.join(f'`{name}`' for name in metric.needs)}; settings: {settings}; bounds [{low:g}, {high:g}]; "
+        f"invariant under {', '.join(sorted(metric.invariances)) or 'nothing declared'}; better: {metric.direction}.",
+    ]
+
+
+if __name__ == "__main__":
+    main()
