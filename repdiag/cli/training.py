@@ -1,0 +1,122 @@
+"""From the words of `repdiag train` to a run: which settings, which directory, whether to go on."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from repdiag.core.errors import UsageError
+
+if TYPE_CHECKING:
+    from repdiag.cli.console import Console
+    from repdiag.config.training import TrainSettings
+
+RUNS = Path("runs")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainRequest:
+    """What the command line asked for; None leaves it to the recipe and the data."""
+
+    recipe: str | None = None
+    data: str | None = None
+    backbone: str | None = None
+    epochs: int | None = None
+    batch_size: int | None = None
+    out: Path | None = None
+    device: str = "cpu"
+    seed: int | None = None
+    resume: str | None = None
+    overrides: tuple[str, ...] = ()
+    tensorboard: bool = False
+    download: bool = False
+    strict_data: bool = False
+    overwrite: bool = False
+
+
+def run_training(request: TrainRequest, console: Console) -> Path:
+    """Train, or go on training, and return the last checkpoint."""
+    from repdiag.training.assembly import resolve_settings
+    from repdiag.training.loop import train
+    from repdiag.training.progress import make_progress
+
+    settings = resolve_settings(
+        request.recipe,
+        data=request.data,
+        backbone=request.backbone,
+        epochs=request.epochs,
+        batch_size=request.batch_size,
+        seed=request.seed,
+        overrides=_overrides(request),
+    )
+    if request.strict_data:
+        _refuse_corrupt_images(settings)
+    out, resume = _choose_directory(request, settings)
+    console.say(f"{settings.recipe}: {settings.backbone.name} on {settings.data.dataset}, run {out}")
+    progress = make_progress(enabled=console.progress and not console.quiet)
+    return train(settings, out, resume=resume, device=request.device, progress=progress)
+
+
+def _overrides(request: TrainRequest) -> list[str]:
+    switches = {"loop.tensorboard": request.tensorboard, "data.download": request.download}
+    return [*(f"{key}=true" for key, on in switches.items() if on), *request.overrides]
+
+
+def _refuse_corrupt_images(settings: TrainSettings) -> None:
+    from repdiag.data.datasets import open_dataset
+
+    data = settings.data
+    open_dataset(data.dataset, "train", root=Path(data.root) if data.root else None, strict=True)
+
+
+def _choose_directory(request: TrainRequest, settings: TrainSettings) -> tuple[Path, Literal["auto", "never"]]:
+    """Return where to run and whether to go on with what is there; never silently over another run."""
+    if request.resume is None:
+        out = request.out or _new_directory(settings)
+        if _has_run(out) and not request.overwrite:
+            raise UsageError(
+                f"{out} already holds a run", hint="--resume auto goes on with it, --overwrite starts again"
+            )
+        if request.overwrite and request.out is not None:
+            shutil.rmtree(out / "checkpoints", ignore_errors=True)
+        return out, "never"
+    if request.resume == "auto":
+        return request.out or _unfinished(settings) or _new_directory(settings), "auto"
+    path = Path(request.resume)
+    folder = path.parent.parent if path.parent.name == "checkpoints" else path
+    if not _has_run(folder):
+        raise UsageError(f"nothing to resume at {path}", hint="give auto, a run directory, or a checkpoint in one")
+    return folder, "auto"
+
+
+def _stem(settings: TrainSettings) -> str:
+    data = settings.data.dataset.partition(":")
+    name = Path(data[2]).name if data[2] else data[0]
+    return f"{settings.recipe}-{settings.backbone.name.replace('/', '_').replace(':', '-')}-{name}"
+
+
+def _new_directory(settings: TrainSettings) -> Path:
+    stem, number = _stem(settings), 1
+    while (RUNS / f"{stem}-{number}").exists():
+        number += 1
+    return RUNS / f"{stem}-{number}"
+
+
+def _unfinished(settings: TrainSettings) -> Path | None:
+    """Return the newest run of this recipe, backbone and data that did not reach its end."""
+    found = [path for path in RUNS.glob(f"{_stem(settings)}-*") if _has_run(path) and not _is_complete(path)]
+    return max(found, key=lambda path: path.stat().st_mtime, default=None)
+
+
+def _has_run(folder: Path) -> bool:
+    return (folder / "run.json").exists() or any((folder / "checkpoints").glob("*.pt"))
+
+
+def _is_complete(folder: Path) -> bool:
+    try:
+        return bool(json.loads((folder / "run.json").read_text("utf-8")).get("status") == "completed")
+    except (OSError, ValueError):
+        return False
