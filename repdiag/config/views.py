@@ -97,6 +97,8 @@ class EvaluationSettings(BaseModel):
             raise unknown_name("view preset", self.preset, VIEW_PRESETS)
         if self.difficulty is not None and self.iou is not None:
             raise ValueError("give either difficulty or iou, not both")
+        if self.iou_bounds is not None and self.views == 1:
+            raise ValueError("bounds on the overlap of views need at least two of them")
         if self.iou is not None and not 0.0 <= self.iou[0] <= self.iou[1] <= 1.0:
             raise ValueError(f"iou must be an interval within [0, 1], found {self.iou}")
         return self

@@ -37,6 +37,10 @@ class CounterStream:
         offset = np.frombuffer(hashlib.blake2b(name, digest_size=8).digest(), dtype="<u8").astype(np.uint64)
         return cls(_finalise(keys ^ offset))
 
+    def rows(self, chosen: NDArray[np.int64]) -> CounterStream:
+        """Return the streams of some of the rows."""
+        return CounterStream(self.origins[chosen])
+
     def bits(self, slot: int, count: int = 1) -> Keys:
         """Return 64 random bits for each row and each of `count` slots from `slot` on: [B, count]."""
         steps = np.arange(slot + 1, slot + 1 + count, dtype=np.uint64) * _GAMMA

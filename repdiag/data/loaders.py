@@ -9,12 +9,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
 
-from repdiag.config.views import ViewSettings
-from repdiag.core.errors import DataError
-from repdiag.data.augmentations import augment, draw_parameters
-from repdiag.data.counter_rng import CounterStream, permutation
+from repdiag.config.views import Interval, ViewSettings
+from repdiag.core.errors import ConfigError, DataError
+from repdiag.data.counter_rng import permutation
 from repdiag.data.image_split import ImageSplit
+from repdiag.data.views import Frames, SeededViews
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,7 +27,11 @@ class Batch:
 
 
 class TrainLoader:
-    """Batches of any number of views; incomplete last batches are dropped."""
+    """Batches of any number of views; an incomplete last batch is dropped.
+
+    Order and pixels depend on the seed, the epoch and the row ids, never on `workers`. Of `world` processes, each
+    with `batch_size` rows a step, process `rank` sees its part of the batch that one process alone would see.
+    """
 
     def __init__(
         self,
@@ -40,10 +45,13 @@ class TrainLoader:
         device: torch.device | str = "cpu",
         rank: int = 0,
         world: int = 1,
+        iou: Interval | None = None,
     ) -> None:
-        self.split, self.views, self.image_size = split, views, image_size
-        self.batch_size, self.seed, self.workers = batch_size, seed, workers
+        if not 0 <= rank < world:
+            raise ConfigError("rank must be one of 0 .. world - 1", found=f"rank {rank}, world {world}")
+        self.split, self.batch_size, self.seed, self.workers = split, batch_size, seed, workers
         self.device, self.rank, self.world = torch.device(device), rank, world
+        self.views = SeededViews(settings=views, image_size=image_size, purpose="train", seed=seed, iou=iou)
         if len(self) == 0:
             raise DataError(
                 f"{split.name} has too few images for one batch",
@@ -63,17 +71,28 @@ class TrainLoader:
 
     def batches(self, epoch: int, *, start: int = 0) -> Iterator[Batch]:
         """Yield the batches of an epoch from batch `start` on; the same ones however often it is asked."""
-        for rows in self.order(epoch)[start:]:
-            yield self._batch(rows, epoch)
+        steps = _Steps(self.split, self.views, self.order(epoch)[start:], epoch)
+        # Images in memory cost less to index than to send between processes.
+        workers = self.workers if self.split.native_size is None else 0
+        loader = DataLoader(
+            steps,
+            batch_size=None,
+            num_workers=workers,
+            pin_memory=self.device.type == "cuda",
+            generator=torch.Generator(),  # else the loader would draw from the global one
+        )
+        for rows, frames in zip(steps.rows, loader, strict=True):
+            yield Batch(torch.from_numpy(rows.copy()), frames.finish(self.device))
 
-    def _batch(self, rows: NDArray[np.int64], epoch: int) -> Batch:
-        images = self.split.images(rows).to(self.device)
-        sizes = np.broadcast_to(np.array(images.shape[-2:]), (len(rows), 2))
-        views = []
-        for number, view in enumerate(self.views):
-            stream = CounterStream.keyed(
-                self.split.keys[rows], purpose="train", seed=self.seed, number=epoch, view=number
-            )
-            parameters = draw_parameters(view, stream, image_sizes=sizes, size=self.image_size)
-            views.append(augment(images, parameters))
-        return Batch(torch.from_numpy(rows), tuple(views))
+
+class _Steps(Dataset[Frames]):
+    """One batch of an epoch an item, so that worker processes need no more than its number."""
+
+    def __init__(self, split: ImageSplit, views: SeededViews, rows: NDArray[np.int64], epoch: int) -> None:
+        self.split, self.views, self.rows, self.epoch = split, views, rows, epoch
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, item: int) -> Frames:
+        return self.views.frame(self.split, self.rows[item], number=self.epoch)

@@ -39,14 +39,24 @@ def resize_one(image: Tensor, box: NDArray[np.int64], *, size: int, interpolatio
     return resize_whole(image[:, top : top + height, left : left + width], (size, size), interpolation)
 
 
-def resize_whole(image: Tensor, shape: tuple[int, int], interpolation: Interpolation) -> Tensor:
-    """Resize one uint8 image [3, H, W] to the shape, antialiased."""
-    if image.shape[-2:] == shape:
-        return image
+def resize_whole(images: Tensor, shape: tuple[int, int], interpolation: Interpolation) -> Tensor:
+    """Resize uint8 images [..., 3, H, W] to the shape, antialiased."""
+    if images.shape[-2:] == shape:
+        return images
     # torch has a fast uint8 kernel for interleaved pixels only.
-    interleaved = image[None].contiguous(memory_format=torch.channels_last)
+    interleaved = images.reshape(-1, *images.shape[-3:]).contiguous(memory_format=torch.channels_last)
     resized = F.interpolate(interleaved, shape, mode=interpolation, align_corners=False, antialias=True)
-    return resized[0]
+    return resized.reshape(*images.shape[:-2], *shape)
+
+
+def resize_and_centre(images: Tensor, *, resize: int, size: int, interpolation: Interpolation) -> Tensor:
+    """Resize the shorter side of uint8 images [..., 3, H, W] to `resize` and cut the central `size` x `size` out."""
+    height, width = images.shape[-2:]
+    shorter = min(height, width)
+    # Whole pixels as torchvision counts them: the longer side is cut, the crop's corner rounded.
+    images = resize_whole(images, (resize * height // shorter, resize * width // shorter), interpolation)
+    top, left = (round((side - size) / 2) for side in images.shape[-2:])
+    return images[..., top : top + size, left : left + size]
 
 
 def _weights(start: Tensor, extent: Tensor, *, length: int, size: int, interpolation: Interpolation) -> Tensor:
