@@ -12,7 +12,7 @@ from matplotlib.ticker import PercentFormatter
 from repdiag.plots.frame_check import distinct, require
 from repdiag.plots.palette import GREY, checkpoint_styles
 from repdiag.plots.style import TWO_COLUMNS, panels, styled
-from repdiag.plots.text import add_caption, label_points, missing_note, short_names, source_of
+from repdiag.plots.text import add_caption, add_legend, label_points, missing_note, short_names, source_of
 
 COLUMNS = ("checkpoint", "dataset", "split", "space", "alignment", "uniformity", "n")
 _MARKERS = {"val": "o", "test": "o", "train": "s"}
@@ -36,9 +36,14 @@ def alignment_uniformity_plane(
     """
     require(frame, COLUMNS, figure="alignment_uniformity_plane")
     spaces = distinct(frame, "space")
-    figure, axes = panels(len(spaces), width=width, panel_height=2.6, columns=2 if width > 5 else 1)
+    figure, axes = panels(
+        len(spaces),
+        width=width,
+        panel_height=2.3 if frame["checkpoint"].nunique() < 6 else 3.0,
+        columns=2 if width > 5 else 1,
+    )
     styles = checkpoint_styles(distinct(frame, "checkpoint"), untrained=untrained)
-    colored = "accuracy" in frame and frame["accuracy"].notna().any()
+    colored = "accuracy" in frame and frame["accuracy"].nunique() > 1
     known = frame.dropna(subset=["alignment", "uniformity"])
     colors = {name: style.color for name, style in styles.items()}
     ink = None
@@ -57,7 +62,7 @@ def alignment_uniformity_plane(
         axis.grid()
         axis.margins(0.18)
     if ink is not None:
-        bar = figure.colorbar(ink, ax=axes, label="accuracy", shrink=0.8, pad=0.02)
+        bar = figure.colorbar(ink, ax=axes, label="accuracy", shrink=min(0.8, 1.6 / figure.get_figheight()), pad=0.02)
         bar.ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
         bar.outline.set_visible(False)
     _legend(figure, distinct(known, "split"))
@@ -96,14 +101,15 @@ def _legend(figure: Figure, splits: list[str]) -> None:
     handles = [
         Line2D([], [], linestyle="", marker=_MARKERS.get(split, "D"), color="#444444", label=split) for split in splits
     ]
-    figure.legend(handles=handles, loc="outside upper left", ncols=len(handles))
+    add_legend(figure, handles, columns=max(1, len(handles)))
 
 
 def _label(axes: list[Axes], rows: pd.DataFrame, *, spaces: list[str], colors: dict[str, str]) -> None:
     shown = short_names(distinct(rows, "checkpoint"), limit=22)
     for axis, space in zip(axes, spaces, strict=True):
-        points = []
+        points, others = [], []
         for name, group in rows[rows["space"] == space].groupby("checkpoint", sort=False):
-            last = group.sort_values("split").iloc[-1]  # "val" sorts after "train"
-            points.append((float(last["uniformity"]), float(last["alignment"]), shown[str(name)], colors[str(name)]))
-        label_points(axis, points)
+            places = list(group.sort_values("split")[["uniformity", "alignment"]].itertuples(index=False, name=None))
+            others += places[:-1]
+            points.append((*places[-1], shown[str(name)], colors[str(name)]))  # "val" sorts after "train"
+        label_points(axis, points, others=others)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Hashable, Mapping
 from typing import Any
 
@@ -20,7 +21,9 @@ COLUMNS = ("checkpoint", "dataset", "split", "space", "metric", "label", "direct
 _BETTER = {
     "higher": "better \N{RIGHTWARDS ARROW}",
     "lower": "\N{LEFTWARDS ARROW} better",
-    "context": "neither side is better",
+    "zero": "best near 0",
+    "one": "best near 1",
+    "context": "no side is better",
 }
 
 
@@ -35,7 +38,7 @@ def checkpoint_comparison(
         dataset, split, space  str  for the caption
         metric           str    one panel each
         label            str    title of the panel
-        direction        str    "higher", "lower" or "context": which side is better
+        direction        str    "higher", "lower", "zero", "one" or "context": what is better
         value            float  in the unit of the metric; null where it could not be computed
         ci_low, ci_high  float  interval of the value; null where there is none
         n                int    images
@@ -52,10 +55,10 @@ def checkpoint_comparison(
         of_name = {str(row["checkpoint"]): row for row in rows}
         for place, name in enumerate(names):
             _dot(axis, of_name.get(name), place=place, style=styles[name])
-        _dress(axis, rows[0])
+        _dress(axis, rows[0], title=22 if width > 5 else 16)
         axis.set_ylim(len(names) - 0.4, -0.6)
         axis.set_yticks(range(len(names)), [shown[name] for name in names] if number % columns == 0 else [])
-    intervals = "Lines: 95 % intervals" if frame["ci_low"].notna().any() else ""
+    intervals = "Lines: 95% intervals" if frame["ci_low"].notna().any() else ""
     hollow = "Hollow: untrained" if any(not style.trained for style in styles.values()) else ""
     gaps = missing_note(frame, "value", by=("checkpoint", "metric"))
     add_caption(figure, source_of(frame), intervals, hollow, gaps)
@@ -74,8 +77,8 @@ def _dot(axis: Axes, row: Mapping[Hashable, Any] | None, *, place: int, style: C
         axis.axvline(value, color=style.color, linewidth=0.7, linestyle=(0, (2, 2)), zorder=0)
 
 
-def _dress(axis: Axes, first: Mapping[Hashable, Any]) -> None:
-    axis.set_title(f"{first['label']}")
+def _dress(axis: Axes, first: Mapping[Hashable, Any], *, title: int) -> None:
+    axis.set_title(textwrap.fill(str(first["label"]), title))
     axis.set_xlabel(_BETTER[str(first["direction"])], size=6, color="#444444")
     axis.xaxis.set_major_locator(MaxNLocator(4))
     axis.margins(x=0.12)

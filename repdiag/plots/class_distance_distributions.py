@@ -13,7 +13,7 @@ from matplotlib.patches import Patch
 from repdiag.plots.frame_check import distinct, require
 from repdiag.plots.palette import BLUE, ORANGE
 from repdiag.plots.style import TWO_COLUMNS, panels, styled
-from repdiag.plots.text import add_caption, missing_note, short_names, source_of
+from repdiag.plots.text import add_caption, add_legend, missing_note, short_names, source_of
 
 COLUMNS = ("checkpoint", "dataset", "split", "space", "kind", "left", "right", "density", "n")
 _KINDS: dict[str, tuple[str, Any, str]] = {
@@ -37,7 +37,7 @@ def class_distance_distributions(frame: pd.DataFrame, *, width: float = TWO_COLU
     """
     require(frame, COLUMNS, figure="class_distance_distributions")
     names = distinct(frame, "checkpoint")
-    figure, axes = panels(len(names), width=width, panel_height=0.62 if len(names) > 3 else 0.95, columns=1)
+    figure, axes = panels(len(names), width=width, panel_height=0.6 if len(names) > 3 else 0.95, columns=1)
     shown = short_names(names, limit=30 if width > 5 else 20)
     known = frame[frame["density"] > 0]
     low, high = (float(known["left"].min()), float(known["right"].max())) if len(known) else (0.0, 4.0)
@@ -47,14 +47,14 @@ def class_distance_distributions(frame: pd.DataFrame, *, width: float = TWO_COLU
             axis.text(0.5, 0.4, "not available", transform=axis.transAxes, ha="center", color="#666666")
         for kind in _KINDS:
             _draw(axis, rows[rows["kind"] == kind].dropna(subset=["density"]), kind=kind)
-        axis.set_title(shown[name], y=0.72, x=0.005, pad=0)
+        axis.set_title(shown[name], pad=1)
         axis.set_xlim(low, high)
-        axis.set_ylim(bottom=0, top=max(1e-9, float(rows["density"].fillna(0).max())) * 1.25)
+        axis.set_ylim(bottom=0, top=max(1e-9, float(rows["density"].fillna(0).max())) * 1.05)
         axis.set_yticks([])
         axis.spines["left"].set_visible(False)
         axis.tick_params(axis="x", labelbottom=axis is axes[-1])
     axes[-1].set_xlabel("squared distance of unit rows")
-    figure.legend(handles=_legend_handles(), loc="outside upper left", ncols=2)
+    add_legend(figure, _legend_handles(), columns=2)
     ticks = "Ticks: means" if "mean" in frame and frame["mean"].notna().any() else ""
     add_caption(figure, source_of(frame), "Each strip scaled to its own peak", ticks, missing_note(frame, "density"))
     return figure
@@ -70,7 +70,7 @@ def _draw(axis: Axes, rows: pd.DataFrame, *, kind: str) -> None:
     axis.stairs(density, edges, fill=True, color=color, alpha=0.3)
     axis.stairs(density, edges, color=color, linestyle=line, linewidth=1.1)
     if "mean" in rows and rows["mean"].notna().any():
-        axis.axvline(float(rows["mean"].iloc[0]), ymax=0.8, color=color, linestyle=line, linewidth=0.9)
+        axis.axvline(float(rows["mean"].iloc[0]), ymax=1.0, color=color, linestyle=line, linewidth=0.9)
 
 
 def _legend_handles() -> list[Patch]:

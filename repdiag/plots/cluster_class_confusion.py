@@ -44,10 +44,15 @@ def cluster_class_confusion(frame: pd.DataFrame, *, width: float = TWO_COLUMNS) 
         rows = frame[frame["checkpoint"].astype(str) == name]
         image = _draw(axis, rows, numbers=columns <= 2)
         axis.set_title(shown[name])
+        same = distinct(rows, "class_name") == distinct(frame, "class_name")
+        if number % columns and same:
+            axis.set_yticklabels([])
         axis.set_ylabel("class" if number % columns == 0 else "")
-        axis.set_xlabel("cluster, ordered by majority class" if number + columns >= len(names) else "")
+        axis.set_xlabel("cluster (by majority class)" if number + columns >= len(names) else "")
     if image is not None:
-        bar = figure.colorbar(image, ax=axes, shrink=0.6, pad=0.01, label="share of the class")
+        bar = figure.colorbar(
+            image, ax=axes, shrink=min(0.8, 1.6 / figure.get_figheight()), pad=0.01, label="share of the class"
+        )
         bar.ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
         bar.outline.set_visible(False)
     add_caption(figure, source_of(frame), "As many clusters as classes; a dark diagonal means that they agree")

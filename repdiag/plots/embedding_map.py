@@ -10,7 +10,7 @@ from matplotlib.lines import Line2D
 from repdiag.plots.frame_check import distinct, require
 from repdiag.plots.palette import CLASS_COLORS, class_colors
 from repdiag.plots.style import TWO_COLUMNS, panels, styled
-from repdiag.plots.text import add_caption, missing_note, short_names, source_of
+from repdiag.plots.text import add_caption, add_legend, missing_note, short_names, source_of
 
 COLUMNS = ("checkpoint", "dataset", "split", "row_id", "view", "class_name", "x", "y", "n")
 ORIGINAL = "original"
@@ -32,7 +32,7 @@ def embedding_map(frame: pd.DataFrame, *, method: str = "UMAP", width: float = T
     require(frame, COLUMNS, figure="embedding_map")
     names, classes = distinct(frame, "checkpoint"), distinct(frame, "class_name")
     columns = min(len(names), 1 if width < 5 else 2 if len(names) in {2, 4} else 3)
-    figure, axes = panels(len(names), width=width, panel_height=min(3.4, width / columns), columns=columns)
+    figure, axes = panels(len(names), width=width, panel_height=_panel_height(width, columns), columns=columns)
     colors, shown = class_colors(sorted(classes)), short_names(names, limit=26)
     for axis, name in zip(axes, names, strict=True):
         rows = frame[frame["checkpoint"].astype(str) == name].dropna(subset=["x", "y"])
@@ -40,13 +40,15 @@ def embedding_map(frame: pd.DataFrame, *, method: str = "UMAP", width: float = T
         axis.set_title(shown[name])
     repeated = len(classes) > len(CLASS_COLORS)
     handles = [] if repeated else _class_handles(colors)
-    figure.legend(
-        handles=handles + _view_handles(distinct(frame, "view")),
-        loc="outside right upper" if width > 5 else "outside lower left",
-        ncols=1 if width > 5 else 4,
-    )
+    handles += _view_handles(distinct(frame, "view"))
+    if width > 5:
+        figure.legend(handles=handles, loc="outside right upper")
+    else:
+        add_legend(figure, handles, columns=3)
     note = f"{len(classes)} classes: colours repeat every {len(CLASS_COLORS)}" if repeated else ""
-    add_caption(figure, source_of(frame), f"{method}: distances between far groups mean little", note, _gaps(frame))
+    add_caption(
+        figure, source_of(frame), f"{method}: distances between far groups mean little", note, missing_note(frame, "x")
+    )
     return figure
 
 
@@ -89,5 +91,7 @@ def _view_handles(views: list[str]) -> list[Line2D]:
     ]
 
 
-def _gaps(frame: pd.DataFrame) -> str:
-    return missing_note(frame, "x")
+def _panel_height(width: float, columns: int) -> float:
+    """Return the height of a square map with its title, in inches; a wide figure keeps a margin for the legend."""
+    margin = 1.3 if width > 5 else 0.0
+    return min(3.4, (width - margin) / columns + 0.2)

@@ -11,7 +11,7 @@ from matplotlib.ticker import PercentFormatter
 from repdiag.plots.frame_check import distinct, require
 from repdiag.plots.palette import ORANGE, SKY
 from repdiag.plots.style import TWO_COLUMNS, panels, styled
-from repdiag.plots.text import add_caption, missing_note, short_names, source_of
+from repdiag.plots.text import add_caption, add_legend, missing_note, short_names, source_of
 
 COLUMNS = ("checkpoint", "dataset", "split", "k", "value", "ci_low", "ci_high", "n")
 _SPLITS = {"train": (ORANGE, ""), "val": (SKY, "////")}
@@ -35,19 +35,20 @@ def instance_discrimination_bars(frame: pd.DataFrame, *, width: float = TWO_COLU
     """
     require(frame, COLUMNS, figure="instance_discrimination_bars")
     names = distinct(frame, "checkpoint")
-    figure, axes = panels(len(names), width=width, panel_height=1.55)
-    shown = short_names(names, limit=24)
+    figure, axes = panels(len(names), width=width, panel_height=1.8)
+    shown = short_names(names, limit=18)
     columns = axes[0].get_gridspec().ncols  # type: ignore[union-attr]
     for number, (axis, name) in enumerate(zip(axes, names, strict=True)):
         rows = frame[frame["checkpoint"].astype(str) == name]
         _draw(axis, rows)
-        axis.set_title(shown[name] + _gap(rows))
+        gap = _gap(rows)
+        axis.set_title(shown[name], pad=12 if gap else None)
+        axis.text(0, 1.03, gap, transform=axis.transAxes, size=6)
         axis.set_ylabel("accuracy" if number % columns == 0 else "")
         axis.set_xlabel("top-k" if number + columns >= len(names) else "")
-    handles, labels = axes[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper left", ncols=2)
-    pair = f"pair: {', '.join(distinct(frame, 'pair'))}" if "pair" in frame else ""
-    whiskers = "Whiskers: 95 % intervals" if frame["ci_low"].notna().any() else ""
+    add_legend(figure, axes[0].get_legend_handles_labels()[0], columns=2)
+    pair = f"Pair: {', '.join(distinct(frame, 'pair'))}" if "pair" in frame else ""
+    whiskers = "Whiskers: 95% intervals; pt: percentage points" if frame["ci_low"].notna().any() else ""
     add_caption(figure, source_of(frame), pair, whiskers, missing_note(frame, "value", by=("checkpoint", "split")))
     return figure
 
@@ -76,7 +77,7 @@ def _gap(rows: pd.DataFrame) -> str:
     if "gap" not in rows or rows["gap"].isna().all():
         return ""
     first = rows.dropna(subset=["gap"]).iloc[0]
-    text = f"\ngap {100 * first['gap']:+.1f} points"
+    text = f"gap {100 * first['gap']:+.1f} pt"
     if "gap_low" in rows and pd.notna(first["gap_low"]):
         text += f" [{100 * first['gap_low']:+.1f}, {100 * first['gap_high']:+.1f}]"
     return text

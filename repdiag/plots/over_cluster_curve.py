@@ -10,7 +10,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter, NullLo
 from repdiag.plots.frame_check import distinct, require
 from repdiag.plots.palette import CheckpointStyle, checkpoint_styles
 from repdiag.plots.style import TWO_COLUMNS, panels, styled
-from repdiag.plots.text import add_caption, missing_note, short_names, source_of
+from repdiag.plots.text import add_caption, add_legend, missing_note, short_names, source_of
 
 COLUMNS = ("checkpoint", "dataset", "split", "space", "metric", "clusters", "ratio", "value", "low", "high", "n")
 _LABELS = {
@@ -58,7 +58,7 @@ def over_cluster_curve(frame: pd.DataFrame, *, untrained: tuple[str, ...] = (), 
         _dress(axis, part)
     for axis in axes[-(axes[0].get_gridspec().ncols) :]:  # type: ignore[union-attr]
         axis.set_xlabel("clusters per class, K / C")
-    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper left", ncols=3 if width > 5 else 1)
+    add_legend(figure, axes[0].get_legend_handles_labels()[0], columns=3 if width > 5 else 1)
     band = "Bands: spread over k-means seeds" if frame["low"].notna().any() else ""
     has_peak = "granularity" in frame and frame["granularity"].notna().any()
     peak = "Triangle: granularity, where AMI peaks" if has_peak else ""

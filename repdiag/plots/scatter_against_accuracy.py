@@ -35,7 +35,9 @@ def scatter_against_accuracy(
     metrics = distinct(frame, "metric")
     styles = checkpoint_styles(distinct(frame, "checkpoint"), untrained=untrained)
     columns = 1 if width < 5 else min(len(metrics), 2)
-    figure, axes = panels(len(metrics), width=width, panel_height=2.3, columns=columns)
+    figure, axes = panels(
+        len(metrics), width=width, panel_height=2.2 if frame["checkpoint"].nunique() < 6 else 2.8, columns=columns
+    )
     known = frame.dropna(subset=["value", "accuracy"])
     for number, (axis, metric) in enumerate(zip(axes, metrics, strict=True)):
         part = frame[frame["metric"] == metric]
@@ -44,7 +46,7 @@ def scatter_against_accuracy(
         axis.set_xlabel(str(part["label"].iloc[0]))
         axis.set_ylabel("accuracy" if number % columns == 0 else "")
     has_interval = "correlation_low" in frame and frame["correlation_low"].notna().any()
-    interval = "In brackets: 95 % interval of the rank correlation" if has_interval else ""
+    interval = "In brackets: 95% interval of the rank correlation" if has_interval else ""
     gaps = missing_note(frame, "value", by=("checkpoint", "metric")) or missing_note(frame, "accuracy")
     add_caption(figure, source_of(frame), interval, gaps)
     shown = short_names(list(styles), limit=22)

@@ -9,7 +9,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from repdiag.plots.frame_check import distinct, require
 from repdiag.plots.palette import checkpoint_styles
 from repdiag.plots.style import TWO_COLUMNS, panels, styled
-from repdiag.plots.text import add_caption, missing_note, short_names, source_of
+from repdiag.plots.text import add_caption, add_legend, missing_note, short_names, source_of
 
 COLUMNS = ("checkpoint", "dataset", "split", "space", "index", "singular_value", "rankme", "dims", "n")
 # Below this a value is rounding; showing it would flatten the part that matters.
@@ -33,7 +33,7 @@ def singular_spectrum(frame: pd.DataFrame, *, untrained: tuple[str, ...] = (), w
     require(frame, COLUMNS, figure="singular_spectrum")
     names, spaces = distinct(frame, "checkpoint"), distinct(frame, "space")
     styles, shown = checkpoint_styles(names, untrained=untrained), short_names(names, limit=24)
-    figure, axes = panels(len(spaces), width=width, panel_height=2.6, columns=2 if width > 5 else 1)
+    figure, axes = panels(len(spaces), width=width, panel_height=2.2, columns=2 if width > 5 else 1)
     floor = max(_FLOOR, float(frame.loc[frame["singular_value"] > _FLOOR, "singular_value"].min()))
     for axis, space in zip(axes, spaces, strict=True):
         part = frame[frame["space"] == space]
@@ -49,7 +49,7 @@ def singular_spectrum(frame: pd.DataFrame, *, untrained: tuple[str, ...] = (), w
                 markevery=0.17,
                 markersize=3.5,
                 markerfacecolor=style.face,
-                label=_legend_entry(rows, name=shown[name]),
+                label=_legend_entry(frame[frame["checkpoint"].astype(str) == name], name=shown[name], spaces=spaces),
             )
         axis.set(xscale="log", yscale="log", xlabel="rank of the singular value", title=space)
         axis.set_ylim(floor / 1.5, 1.4)
@@ -58,20 +58,18 @@ def singular_spectrum(frame: pd.DataFrame, *, untrained: tuple[str, ...] = (), w
             side.set_major_locator(LogLocator(base=10))
             side.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
             side.set_minor_formatter(NullFormatter())
-        axis.legend(loc="lower left" if len(names) <= 6 else "upper left", bbox_to_anchor=_legend_place(len(names)))
     axes[0].set_ylabel("singular value / largest")
+    add_legend(figure, axes[0].get_legend_handles_labels()[0], columns=2 if width > 5 else 1)
     cut = f"Values below {_FLOOR:g} not shown" if (frame["singular_value"] < _FLOOR).any() else ""
     add_caption(figure, source_of(frame), cut, missing_note(frame, "singular_value", by=("checkpoint", "space")))
     return figure
 
 
-def _legend_entry(rows: pd.DataFrame, *, name: str) -> str:
-    if rows.empty:
-        return f"{name}: n/a"
-    rank, dims = rows["rankme"].iloc[0], int(rows["dims"].iloc[0])
-    return f"{name}: " + (f"RankMe {rank:.3g} of {dims}" if pd.notna(rank) else f"D = {dims}")
-
-
-def _legend_place(count: int) -> tuple[float, float]:
-    """Inside below the curves while it fits there, else below the axis."""
-    return (0.0, 0.0) if count <= 6 else (0.0, -0.2)
+def _legend_entry(rows: pd.DataFrame, *, name: str, spaces: list[str]) -> str:
+    """Return the name with RankMe and D of each panel, in the order of the panels."""
+    parts = []
+    for space in spaces:
+        part = rows[rows["space"] == space].dropna(subset=["dims"])
+        rank, dims = (part["rankme"].iloc[0], int(part["dims"].iloc[0])) if len(part) else (float("nan"), 0)
+        parts.append(f"{rank:.3g} of {dims}" if pd.notna(rank) else "n/a")
+    return f"{name}: RankMe {' | '.join(parts)}"

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import functools
+import math
 import textwrap
 import unicodedata
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import matplotlib as mpl
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.font_manager import findfont, get_font
@@ -24,8 +26,8 @@ _POINTS_PER_INCH = 72.0
 _CAPTION_SIZE = 6.0
 # Mean width of a character of the caption font, as a share of its size; measured on DejaVu Sans.
 _CHARACTER_WIDTH = 0.55
-# Where a direct label may stand around its point: horizontal, vertical, in points.
-_OFFSETS = ((5, 3), (5, -8), (-5, 3), (-5, -8), (0, 7), (0, -12), (9, 9), (9, -15), (-9, 9), (-9, -15))
+# Where a direct label may stand around its point: distance in points, angle in degrees.
+_PLACES = tuple((radius, angle) for radius in (6, 14, 24, 36, 50) for angle in range(0, 360, 30))
 
 
 def printable(text: str) -> str:
@@ -67,16 +69,26 @@ def source_of(frame: pd.DataFrame) -> str:
 
 
 def add_caption(figure: Figure, *parts: str) -> None:
-    """Write the caption along the bottom edge and make the layout leave room for it."""
+    """Write the caption along the bottom edge and make the figure taller by what it needs."""
     width, height = figure.get_size_inches()
     per_line = int(width * _POINTS_PER_INCH / (_CAPTION_SIZE * _CHARACTER_WIDTH))
     text = textwrap.fill(". ".join(part for part in parts if part) + ".", per_line)
     room = (text.count("\n") + 1) * _CAPTION_SIZE * 1.35 / _POINTS_PER_INCH + 0.03
+    height = float(height) + room
+    figure.set_size_inches(width, height)
     caption = figure.text(0.01, 0.03 / height, text, size=_CAPTION_SIZE, color="#444444", va="bottom")
     caption.set_in_layout(False)
     engine = figure.get_layout_engine()
     if engine is not None:
         engine.set(rect=(0, room / height, 1, 1 - room / height))  # type: ignore[call-arg]
+
+
+def add_legend(figure: Figure, handles: Sequence[Artist], *, columns: int) -> None:
+    """Put one legend for all panels above them and make the figure taller by what it needs."""
+    width, height = figure.get_size_inches()
+    rows = -(-len(handles) // columns)
+    figure.set_size_inches(width, height + 0.1 + 0.13 * rows)
+    figure.legend(handles=list(handles), loc="outside upper left", ncols=columns)
 
 
 def missing_note(frame: pd.DataFrame, value: str, *, by: Sequence[str] = ("checkpoint",), limit: int = 24) -> str:
@@ -92,30 +104,51 @@ def missing_note(frame: pd.DataFrame, value: str, *, by: Sequence[str] = ("check
     return f"No value: {', '.join(seen[:4])}{more}{why}"
 
 
-def label_points(axes: Axes, points: Sequence[tuple[float, float, str, str]]) -> None:
-    """Write each (x, y, text, colour) beside its point where it covers the least of what is there already."""
+def label_points(
+    axes: Axes, points: Sequence[tuple[float, float, str, str]], *, others: Sequence[tuple[float, float]] = ()
+) -> None:
+    """Write each (x, y, text, colour) where it covers least, with a line to its point when that is further off.
+
+    `others` are points without a label that must stay visible.
+    """
     figure = axes.get_figure(root=True)
     assert figure is not None
     figure.draw_without_rendering()  # the layout must be final before anything is measured
     renderer = figure.canvas.get_renderer()  # type: ignore[attr-defined]
     frame = axes.get_window_extent(renderer)
-    taken = [_dot_box(axes, x, y) for x, y, _, _ in points]
+    taken = [_dot_box(axes, x, y) for x, y in (*((x, y) for x, y, _, _ in points), *others)]
     for x, y, text, color in points:
-        best: tuple[float, Annotation | None, Bbox | None] = (float("inf"), None, None)
-        for dx, dy in _OFFSETS:
-            label = axes.annotate(text, (x, y), (dx, dy), textcoords="offset points", size=6, color=color)
-            label.set_horizontalalignment("left" if dx > 0 else "right" if dx < 0 else "center")
-            label.set_in_layout(False)
-            box = label.get_window_extent(renderer)
-            cost = sum(_overlap(box, other) for other in taken) + 3 * (box.width * box.height - _overlap(box, frame))
-            if cost < best[0] - 1e-6:
-                if best[1] is not None:
-                    best[1].remove()
-                best = (cost, label, box)
-            else:
-                label.remove()
-        if best[2] is not None:
-            taken.append(best[2])
+        label = axes.annotate(text, (x, y), (0, 0), textcoords="offset points", size=6, color=color, va="center")
+        label.set_in_layout(False)
+        costs = []
+        for radius, angle in _PLACES:
+            box = _place(label, radius, angle).get_window_extent(renderer)
+            outside = box.width * box.height - _overlap(box, frame)
+            hidden = sum(_overlap(box, other) for other in taken)
+            costs.append((3 * hidden + 4 * outside + 6 * radius, radius, angle))
+        _, radius, angle = min(costs)
+        taken.append(_place(label, radius, angle).get_window_extent(renderer))
+        if radius > _PLACES[0][0]:
+            _leader(axes, label)
+
+
+def _place(label: Annotation, radius: float, angle: float) -> Annotation:
+    """Move a label to a place around its point, in points and degrees."""
+    across, up = radius * math.cos(math.radians(angle)), radius * math.sin(math.radians(angle))
+    label.set_position((across, up))
+    label.set_horizontalalignment("center" if abs(across) < 0.5 * radius else "left" if across > 0 else "right")
+    return label
+
+
+def _leader(axes: Axes, label: Annotation) -> None:
+    axes.annotate(
+        "",
+        label.xy,
+        label.get_position(),
+        textcoords="offset points",
+        arrowprops={"arrowstyle": "-", "linewidth": 0.4, "color": "#888888", "shrinkA": 0, "shrinkB": 2},
+        zorder=2,
+    ).set_in_layout(False)
 
 
 def _dot_box(axes: Axes, x: float, y: float) -> Bbox:

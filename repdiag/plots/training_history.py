@@ -10,7 +10,7 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 from repdiag.plots.frame_check import distinct, require
 from repdiag.plots.palette import checkpoint_styles
 from repdiag.plots.style import TWO_COLUMNS, panels, styled
-from repdiag.plots.text import add_caption, short_names, source_of
+from repdiag.plots.text import add_caption, add_legend, short_names, source_of
 
 COLUMNS = ("checkpoint", "epoch", "loss", "contrast_accuracy", "lr")
 _PANELS = {"loss": "Loss", "contrast_accuracy": "Contrast accuracy", "lr": "Learning rate"}
@@ -42,8 +42,8 @@ def training_history(frame: pd.DataFrame, *, width: float = TWO_COLUMNS) -> Figu
             axis.plot(rows["epoch"], rows[column], color=style.color, linestyle=style.line, label=shown[name])
         _dress(axis, column)
     if len(names) > 1:
-        figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper left", ncols=3 if width > 5 else 1)
-    elif names:
+        add_legend(figure, axes[0].get_legend_handles_labels()[0], columns=3 if width > 5 else 1)
+    else:
         figure.suptitle(shown[names[0]], size=7.5, weight="bold", x=0.01, ha="left")
     absent = [label.lower() for column, label in _PANELS.items() if column not in present]
     note = f"Not recorded: {', '.join(absent)}" if absent else ""

@@ -1,0 +1,175 @@
+"""From metric tables to the frames that the figures draw: each function filters, renames and orders rows, no more."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from repdiag.core.metric_table import MetricRow, MetricTable
+from repdiag.report.headlines import HEADLINES
+from repdiag.report.rank_correlation import Correlation
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+CURVE_METRICS = ("kmeans_purity", "ami", "homogeneity", "completeness")
+TOP = (1, 2, 3, 4, 5)
+KNN = 20
+
+
+def instance_discrimination_bars(
+    table: MetricTable, *, space: str = "features", pair: str = "original-view"
+) -> pd.DataFrame:
+    """Return the frame of the figure of the same name; empty where the table has no such rows."""
+    from repdiag.plots.instance_discrimination_bars import COLUMNS
+
+    records = []
+    for row in table.where(metric="instance_discrimination_accuracy", space=space, pair=pair):
+        if row.params.get("k") in TOP:
+            gap = first(table, checkpoint=row.checkpoint, metric="pretext_gap", space=space, pair=pair)
+            records.append(
+                _where(row)
+                | {"pair": pair, "k": row.params["k"], "value": row.value}
+                | {"ci_low": row.ci_low, "ci_high": row.ci_high, "reason": row.reason}
+                | {
+                    "gap": gap.value if gap else None,
+                    "gap_low": gap.ci_low if gap else None,
+                    "gap_high": gap.ci_high if gap else None,
+                }
+            )
+    return _frame(records, (*COLUMNS, "space", "pair", "gap", "gap_low", "gap_high", "reason"))
+
+
+def alignment_uniformity_plane(table: MetricTable, *, pair: str = "original-view") -> pd.DataFrame:
+    """Return the frame of the figure of the same name, with kNN accuracy as the colour."""
+    from repdiag.plots.alignment_uniformity_plane import COLUMNS
+
+    records = []
+    for row in table.where(metric="alignment", pair=pair):
+        where = {"checkpoint": row.checkpoint, "space": row.space}
+        uniformity = first(table, **where, split=row.split, metric="uniformity")
+        accuracy = first(table, **where, metric="knn_accuracy", k=KNN)
+        records.append(
+            _where(row)
+            | {"alignment": row.value, "uniformity": uniformity.value if uniformity else None}
+            | {"accuracy": accuracy.value if accuracy else None}
+        )
+    return _frame(_once(records, ("checkpoint", "split", "space")), (*COLUMNS, "accuracy"))
+
+
+def over_cluster_curve(
+    table: MetricTable,
+    *,
+    space: str = "features",
+    split: str = "val",
+    metrics: Sequence[str] = CURVE_METRICS,
+) -> pd.DataFrame:
+    """Return the frame of the figure of the same name; K / C needs the number of classes that `granularity` states."""
+    from repdiag.plots.over_cluster_curve import COLUMNS
+
+    records = []
+    for metric in metrics:
+        for row in table.where(metric=metric, space=space, split=split):
+            peak = first(table, checkpoint=row.checkpoint, metric="granularity", space=space, split=split)
+            classes = row.extra.get("classes") or (peak.extra.get("classes") if peak else None)
+            clusters = row.params.get("clusters")
+            if clusters is None or not classes:
+                continue
+            records.append(
+                _where(row)
+                | {"metric": metric, "clusters": clusters, "ratio": clusters / classes, "value": row.value}
+                | {"low": row.ci_low, "high": row.ci_high, "reason": row.reason}
+                | {"granularity": peak.value if peak else None}
+            )
+    return _frame(records, (*COLUMNS, "granularity", "reason"))
+
+
+def checkpoint_comparison(table: MetricTable, *, space: str = "features", split: str = "val") -> pd.DataFrame:
+    """Return the frame of the figure of the same name: the headline metrics that any checkpoint has."""
+    from repdiag.plots.checkpoint_comparison import COLUMNS
+
+    records: list[dict[str, Any]] = []
+    for headline in HEADLINES:
+        found = [
+            first(table, checkpoint=name, space=space, split=split, metric=headline.metric, **headline.params)
+            for name in table.names("checkpoint")
+        ]
+        if headline.metric in AT_CLASSES:
+            found = [_at_classes(table, row) if row else None for row in found]
+        records.extend(
+            _where(row)
+            | {"metric": row.metric, "label": headline.label, "direction": headline.direction, "value": row.value}
+            | {"ci_low": row.ci_low, "ci_high": row.ci_high, "reason": row.reason}
+            for row in found
+            if row is not None
+        )
+    return _frame(records, (*COLUMNS, "reason"))
+
+
+def scatter_against_accuracy(
+    table: MetricTable,
+    *,
+    metrics: Sequence[str] = ("intra_class_distance", "uniformity"),
+    space: str = "features",
+    split: str = "val",
+    correlations: Mapping[str, Correlation] | None = None,
+) -> pd.DataFrame:
+    """Return the frame of the figure of the same name; `correlations` gives value and interval of each metric."""
+    from repdiag.plots.scatter_against_accuracy import COLUMNS
+
+    records = []
+    for metric in metrics:
+        correlation = (correlations or {}).get(metric, (None, None, None))
+        for name in table.names("checkpoint"):
+            row = first(table, checkpoint=name, space=space, split=split, metric=metric)
+            accuracy = first(table, checkpoint=name, space=space, split=split, metric="knn_accuracy", k=KNN)
+            if row is not None:
+                named = dict(zip(("correlation", "correlation_low", "correlation_high"), correlation, strict=True))
+                records.append(
+                    _where(row)
+                    | {"metric": metric, "label": metric.replace("_", " "), "value": row.value}
+                    | {"accuracy": accuracy.value if accuracy else None, **named}
+                )
+    return _frame(records, (*COLUMNS, "split", "space", "correlation", "correlation_low", "correlation_high"))
+
+
+def first(table: MetricTable, **wanted: Any) -> MetricRow | None:
+    """Return the first row that matches, the one of the default settings, or None."""
+    return next(iter(table.where(**wanted)), None)
+
+
+# Metrics of the over-cluster curve: their headline is the row at K = C.
+AT_CLASSES = frozenset({*CURVE_METRICS, "nmi", "ari", "v_measure", "fowlkes_mallows"})
+
+
+def _at_classes(table: MetricTable, row: MetricRow) -> MetricRow:
+    where = {"checkpoint": row.checkpoint, "space": row.space, "split": row.split}
+    peak = first(table, **where, metric="granularity")
+    classes = row.extra.get("classes") or (peak.extra.get("classes") if peak else None)
+    return first(table, **where, metric=row.metric, clusters=classes) or row
+
+
+def _where(row: MetricRow) -> dict[str, Any]:
+    return {
+        "checkpoint": row.checkpoint,
+        "dataset": row.dataset,
+        "split": row.split,
+        "space": row.space,
+        "n": row.n,
+    }
+
+
+def _once(records: Iterable[dict[str, Any]], keys: Sequence[str]) -> list[dict[str, Any]]:
+    kept: dict[tuple[Any, ...], dict[str, Any]] = {}
+    for record in records:
+        kept.setdefault(tuple(record[key] for key in keys), record)
+    return list(kept.values())
+
+
+def _frame(records: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> pd.DataFrame:
+    import pandas as pd
+
+    frame = pd.DataFrame.from_records(list(records), columns=list(columns))
+    text = {"checkpoint", "dataset", "split", "space", "pair", "metric", "label", "direction", "reason"}
+    whole = {"k", "clusters", "n"}
+    return frame.astype({name: "int64" if name in whole else "float64" for name in columns if name not in text})

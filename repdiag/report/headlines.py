@@ -1,0 +1,42 @@
+"""The metrics that a reader wants first, in the order of the argument: is it any good, does it overfit, what shape."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Best = Literal["higher", "lower", "zero", "one", "context"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Headline:
+    """One metric at one setting. `direction` also knows "zero" and "one": best near that value."""
+
+    metric: str
+    label: str
+    direction: Best
+    params: Mapping[str, Any] = field(default_factory=dict)
+    percent: bool = False
+
+
+HEADLINES = (
+    Headline(metric="knn_accuracy", label="kNN accuracy, k = 20", direction="higher", params={"k": 20}, percent=True),
+    Headline(
+        metric="instance_discrimination_accuracy",
+        label="Instance discrimination, top-1",
+        direction="higher",
+        params={"k": 1, "pair": "original-view"},
+        percent=True,
+    ),
+    Headline(metric="pretext_gap", label="Pretext gap, train - val", direction="zero", percent=True),
+    Headline(metric="alignment", label="Alignment", direction="lower", params={"pair": "original-view"}),
+    Headline(metric="uniformity", label="Uniformity", direction="lower"),
+    Headline(metric="intra_class_distance", label="Intra-class distance", direction="lower"),
+    Headline(metric="class_distance_ratio", label="Intra / inter distance", direction="lower"),
+    Headline(metric="kmeans_purity", label="k-means purity, K = C", direction="higher", percent=True),
+    Headline(metric="ami", label="AMI, K = C", direction="higher"),
+    Headline(metric="granularity", label="Granularity", direction="one"),
+    Headline(metric="r_precision", label="R-precision", direction="higher", percent=True),
+    Headline(metric="rankme", label="RankMe", direction="higher"),
+)
