@@ -13,7 +13,7 @@ from repdiag.config.views import ViewSettings, view_preset
 Positive = Annotated[int, Field(ge=1)]
 Natural = Annotated[int, Field(ge=0)]
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
-AUTO = "auto"
+AUTO: Literal["auto"] = "auto"
 
 
 class _Settings(BaseModel):

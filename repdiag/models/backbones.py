@@ -36,8 +36,8 @@ class Backbone(nn.Module):
         self.name = name
         self.layer = layer
         self.feature_dim = feature_dim
-        self.register_state_dict_post_hook(_drop_prefix)
-        self.register_load_state_dict_pre_hook(_add_prefix)
+        self.register_state_dict_post_hook(_drop_prefix)  # type: ignore[no-untyped-call]
+        self.register_load_state_dict_pre_hook(_add_prefix)  # type: ignore[no-untyped-call]
 
     def forward(self, images: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B D"]:
         """Return the pooled features, not normalised."""
@@ -76,12 +76,13 @@ def _build_trunk(name: str, *, stem: Stem, image_size: int, drop_path: float) ->
         return module, "output"
     if name in {f"resnet{depth}" for depth in DEPTHS}:
         return _without_classifier(CifarResNet(int(name.removeprefix("resnet"))), name)
-    if name in _VIT or name.startswith(("vit_", "deit")):
-        return _timm_transformer(name, stem=stem, image_size=image_size, drop_path=drop_path)
     if name in _torchvision_names():
         import torchvision
 
-        trunk, layer = _without_classifier(torchvision.models.get_model(name, weights=None), name)
+        settings = {"image_size": image_size} if name.startswith("vit_") else {}
+        trunk, layer = _without_classifier(torchvision.models.get_model(name, weights=None, **settings), name)
+    elif name in _VIT or name.startswith(("vit_", "deit")):
+        return _timm_transformer(name, stem=stem, image_size=image_size, drop_path=drop_path)
     else:
         trunk, layer = _timm_model(name, drop_path=drop_path)
     if stem == "cifar":
@@ -93,9 +94,7 @@ def _build_trunk(name: str, *, stem: Stem, image_size: int, drop_path: float) ->
 def _torchvision_names() -> frozenset[str]:
     import torchvision
 
-    # torchvision's transformers have a fixed input size; timm's, of the same names in its spelling, take any.
-    names = torchvision.models.list_models(module=torchvision.models)
-    return frozenset(name for name in names if not name.startswith("vit_"))
+    return frozenset(torchvision.models.list_models(module=torchvision.models))
 
 
 def _timm_model(name: str, **settings: Any) -> tuple[nn.Module, str]:
@@ -139,11 +138,11 @@ def _without_classifier(module: nn.Module, name: str) -> tuple[nn.Module, str]:
 
 
 def _keep_resolution(trunk: nn.Module) -> None:
-    if isinstance(getattr(trunk, "conv1", None), nn.Conv2d) and hasattr(trunk, "maxpool"):
-        planes = trunk.conv1.out_channels
-        trunk.conv1 = nn.Conv2d(3, planes, kernel_size=3, padding=1, bias=False)
-        nn.init.kaiming_normal_(trunk.conv1.weight, mode="fan_out", nonlinearity="relu")
-        trunk.maxpool = nn.Identity()
+    wide_stem = getattr(trunk, "conv1", None)
+    if isinstance(wide_stem, nn.Conv2d) and hasattr(trunk, "maxpool"):
+        small_stem = nn.Conv2d(3, wide_stem.out_channels, kernel_size=3, padding=1, bias=False)
+        nn.init.kaiming_normal_(small_stem.weight, mode="fan_out", nonlinearity="relu")
+        trunk.conv1, trunk.maxpool = small_stem, nn.Identity()
         return
     first = next(module for module in trunk.modules() if isinstance(module, nn.Conv2d))
     first.stride = (1, 1)

@@ -1,0 +1,23 @@
+"""Collects rows over the processes of a distributed run; alone, it changes nothing."""
+
+from __future__ import annotations
+
+import torch
+import torch.distributed as dist
+
+from repdiag.core.shapes import Float, Tensor
+
+
+def world_size() -> int:
+    """Return the number of processes that train together."""
+    return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
+
+
+@torch.no_grad()
+def gather_rows(rows: Float[Tensor, "B P"]) -> Float[Tensor, "W P"]:
+    """Return the rows of all processes in rank order, without gradients."""
+    if world_size() == 1:
+        return rows
+    parts = [torch.empty_like(rows) for _ in range(world_size())]
+    dist.all_gather(parts, rows.contiguous())
+    return torch.cat(parts)

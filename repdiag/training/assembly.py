@@ -1,0 +1,118 @@
+"""Puts a run together from its settings: data, method, optimizer, state."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from repdiag.config.recipe_files import DEFAULT_RECIPE, load_recipe
+from repdiag.config.training import TrainSettings
+from repdiag.core.errors import ConfigError
+from repdiag.data.datasets import open_dataset
+from repdiag.data.image_split import ImageSplit
+from repdiag.data.loaders import TrainLoader
+from repdiag.methods.build import build_method
+from repdiag.training.compute import Compute
+from repdiag.training.distributed import World
+from repdiag.training.meters import Meters
+from repdiag.training.optimizers import build_optimizer
+from repdiag.training.run_state import RunState, seed_everything
+from repdiag.training.step import Stepper
+
+
+def resolve_settings(
+    recipe: str | None = None,
+    *,
+    data: str | None = None,
+    backbone: str | None = None,
+    epochs: int | None = None,
+    batch_size: int | None = None,
+    seed: int | None = None,
+    overrides: list[str] | None = None,
+) -> TrainSettings:
+    """Return complete settings: recipe, then named options, then overrides, then what the data decides.
+
+    Without a recipe the digits get theirs and any other data the plain MoCo v2 of the papers.
+    """
+    options = {
+        "data.dataset": data,
+        "backbone.name": backbone,
+        "schedule.epochs": epochs,
+        "loop.batch_size": batch_size,
+        "loop.seed": seed,
+    }
+    given = [f"{key}={value}" for key, value in options.items() if value is not None]
+    name = recipe or (DEFAULT_RECIPE if data in (None, "digits") else "moco_v2")
+    settings = load_recipe(name, [*given, *(overrides or [])])
+    return fit_to_data(settings, open_train_split(settings))
+
+
+def open_train_split(settings: TrainSettings) -> ImageSplit:
+    """Return the images to train on."""
+    data = settings.data
+    root = Path(data.root) if data.root else None
+    split = open_dataset(data.dataset, "train", root=root, download=data.download)
+    if data.limit is not None and data.limit < len(split):
+        split = split.subset(np.linspace(0, len(split) - 1, data.limit).round().astype(np.int64))
+    return split
+
+
+def fit_to_data(settings: TrainSettings, split: ImageSplit) -> TrainSettings:
+    """Return the settings with everything decided that depends on the data."""
+    return settings.fitted(rows=len(split), native_size=split.native_size, preset=split.preset)
+
+
+@dataclass(frozen=True)
+class Assembly:
+    """The parts of a run."""
+
+    settings: TrainSettings
+    split: ImageSplit
+    labels: Tensor
+    loader: TrainLoader
+    stepper: Stepper
+    state: RunState
+
+
+def assemble(settings: TrainSettings, *, compute: Compute, world: World) -> Assembly:
+    """Build everything for a run at step 0; weights are drawn from the run's seed."""
+    split = open_train_split(settings)
+    settings = fit_to_data(settings, split)
+    if settings.loop.batch_size % world.size:
+        found = f"{settings.loop.batch_size} images over {world.size} processes"
+        raise ConfigError("loop.batch_size must be a multiple of the number of processes", found=found)
+    size = settings.data.image_size
+    assert size is not None
+    loader = TrainLoader(
+        split,
+        settings.views.resolved(),
+        image_size=size,
+        batch_size=settings.loop.batch_size // world.size,
+        seed=settings.loop.seed,
+        workers=settings.data.workers,
+        device=compute.device,
+        rank=world.rank,
+        world=world.size,
+    )
+    seed_everything(settings.loop.seed, "weights")
+    method = build_method(settings).to(compute.device)
+    if compute.channels_last:
+        method = method.to(memory_format=torch.channels_last)
+    optimizer = build_optimizer(method, settings.optimizer, lr=settings.optimizer.lr)
+    state = RunState(
+        settings=settings,
+        method=method,
+        optimizer=optimizer,
+        meters=Meters(compute.device),
+        step=0,
+        steps_per_epoch=len(loader),
+        threads=torch.get_num_threads(),
+        dataset_fingerprint=split.fingerprint,
+    )
+    stepper = Stepper(settings, method, optimizer, compute=compute)
+    labels = torch.from_numpy(split.labels).to(compute.device)
+    return Assembly(settings, split, labels, loader, stepper, state)
