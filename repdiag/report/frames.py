@@ -64,22 +64,22 @@ def over_cluster_curve(
     split: str = "val",
     metrics: Sequence[str] = CURVE_METRICS,
 ) -> pd.DataFrame:
-    """Return the frame of the figure of the same name; K / C needs the number of classes that `granularity` states."""
+    """Return the frame of the figure of the same name; the band is one standard deviation over seeds either way."""
     from repdiag.plots.over_cluster_curve import COLUMNS
 
     records = []
     for metric in metrics:
         for row in table.where(metric=metric, space=space, split=split):
-            peak = first(table, checkpoint=row.checkpoint, metric="granularity", space=space, split=split)
-            classes = row.extra.get("classes") or (peak.extra.get("classes") if peak else None)
+            classes = classes_of(table, row)
             clusters = row.params.get("clusters")
-            if clusters is None or not classes:
+            if clusters is None or classes is None:
                 continue
+            peak = first(table, checkpoint=row.checkpoint, metric="granularity", space=space, split=split)
+            low, high = _band(row)
             records.append(
                 _where(row)
                 | {"metric": metric, "clusters": clusters, "ratio": clusters / classes, "value": row.value}
-                | {"low": row.ci_low, "high": row.ci_high, "reason": row.reason}
-                | {"granularity": peak.value if peak else None}
+                | {"low": low, "high": high, "granularity": peak.value if peak else None, "reason": row.reason}
             )
     return _frame(records, (*COLUMNS, "granularity", "reason"))
 
@@ -142,11 +142,25 @@ def first(table: MetricTable, **wanted: Any) -> MetricRow | None:
 AT_CLASSES = frozenset({*CURVE_METRICS, "nmi", "ari", "v_measure", "fowlkes_mallows"})
 
 
+def classes_of(table: MetricTable, row: MetricRow) -> int | None:
+    """Return the number of classes behind a row of the over-cluster curve, as its rows with a value state it."""
+    for other in table.where(checkpoint=row.checkpoint, space=row.space, split=row.split, metric=row.metric):
+        ratio = other.extra.get("per_class_clusters")
+        if ratio:
+            return round(float(other.params["clusters"]) / float(ratio))
+    return None
+
+
+def _band(row: MetricRow) -> tuple[float | None, float | None]:
+    spread = row.extra.get("sd")
+    if row.value is None or spread is None:
+        return None, None
+    return row.value - spread, row.value + spread
+
+
 def _at_classes(table: MetricTable, row: MetricRow) -> MetricRow:
     where = {"checkpoint": row.checkpoint, "space": row.space, "split": row.split}
-    peak = first(table, **where, metric="granularity")
-    classes = row.extra.get("classes") or (peak.extra.get("classes") if peak else None)
-    return first(table, **where, metric=row.metric, clusters=classes) or row
+    return first(table, **where, metric=row.metric, clusters=classes_of(table, row)) or row
 
 
 def _where(row: MetricRow) -> dict[str, Any]:

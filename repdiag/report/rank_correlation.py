@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-
 Correlation = tuple[float, float | None, float | None]
 
 
