@@ -48,12 +48,23 @@ class EncoderInfo:
 
 
 class Encoder(nn.Module):
-    """Backbone and optional projector in eval mode; normalised images [B, 3, H, W] -> features [B, D]."""
+    """Backbone and optional projector in eval mode; normalised images [B, 3, H, W] -> features [B, D].
 
-    def __init__(self, backbone: nn.Module, info: EncoderInfo, projector: nn.Module | None = None) -> None:
+    `classifier` is the linear layer on the features that a supervised checkpoint brings along.
+    """
+
+    def __init__(
+        self,
+        backbone: nn.Module,
+        info: EncoderInfo,
+        projector: nn.Module | None = None,
+        *,
+        classifier: nn.Module | None = None,
+    ) -> None:
         super().__init__()
         self.backbone = backbone
         self.projector = projector
+        self.classifier = classifier
         self.info = info
         self.eval()
         self.requires_grad_(False)

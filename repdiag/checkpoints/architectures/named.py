@@ -1,0 +1,120 @@
+"""Networks that torchvision and timm know by name, found by the recorded name or by the shapes of their tensors."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+import re
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping
+from importlib import resources
+
+from torch import Size, Tensor, nn
+
+from repdiag.checkpoints.architectures.candidate import Candidate
+from repdiag.core.errors import CheckpointError
+
+HEADS = ("fc", "linear", "classifier", "heads", "head", "head_dist")
+_INDEX = "known_shapes.json"
+
+
+def signature(shapes: Iterable[tuple[str, Size]]) -> str:
+    """Return a short name for a set of tensor names and shapes, without classifiers and batch counters."""
+    lines = sorted(
+        f"{name} {tuple(shape)}"
+        for name, shape in shapes
+        if name.partition(".")[0] not in HEADS and not name.endswith("num_batches_tracked")
+    )
+    return hashlib.blake2b("\n".join(lines).encode(), digest_size=8).hexdigest()
+
+
+def named_candidates(state: Mapping[str, Tensor], recorded: str | None, like: str | None) -> list[Candidate]:
+    """Return the networks of these shapes; the recorded name alone if it is known, else those with `like` in it."""
+    known = _index().get(signature((name, value.shape) for name, value in state.items()), [])
+    if recorded:
+        name = recorded.removeprefix("timm/").partition(".")[0]
+        exact = [item for item in known if item.partition(":")[2] == name]
+        if exact:
+            known = exact[:1]
+        elif not known and (source := _source_of(name)):
+            known = [f"{source}:{name}"]
+    if like:
+        known = [item for item in known if like in item] or known
+    return [candidate_by_name(item) for item in known]
+
+
+def candidate_by_name(name: str) -> Candidate:
+    """Return the candidate for "torchvision:NAME", "timm:NAME" or a name that either knows."""
+    source, _, short = name.rpartition(":")
+    found = source or _source_of(short)
+    if found == "torchvision":
+        return Candidate(name=name, build=lambda: _torchvision(short))
+    if found == "timm":
+        return Candidate(name=name, build=lambda: _timm(short), layer="pre_logits")
+    raise CheckpointError(f"no architecture is called {name!r}")
+
+
+def _source_of(name: str) -> str | None:
+    import timm
+    import torchvision
+
+    if name in torchvision.models.list_models(module=torchvision.models):
+        return "torchvision"
+    return "timm" if timm.is_model(name) else None
+
+
+def _torchvision(name: str) -> nn.Module:
+    """Return a torchvision model that ends at its pooled features: all from the first linear layer on is dropped."""
+    import torchvision
+
+    options = {"aux_logits": False, "init_weights": False} if name in ("googlenet", "inception_v3") else {}
+    module: nn.Module = torchvision.models.get_model(name, weights=None, **options)
+    for attribute in HEADS:
+        head = getattr(module, attribute, None)
+        if isinstance(head, nn.Linear):
+            setattr(module, attribute, nn.Identity())
+        elif isinstance(head, nn.Sequential):
+            kept: OrderedDict[str, nn.Module] = OrderedDict()
+            for key, layer in head.named_children():
+                if isinstance(layer, nn.Linear):
+                    break
+                kept[key] = layer
+            setattr(module, attribute, nn.Sequential(kept))
+    return module
+
+
+def _timm(name: str) -> nn.Module:
+    import timm
+
+    module: nn.Module = timm.create_model(name, num_classes=0)
+    return module
+
+
+@functools.lru_cache(maxsize=1)
+def _index() -> dict[str, list[str]]:
+    text = resources.files("repdiag.checkpoints.architectures").joinpath(_INDEX).read_text("utf-8")
+    index: dict[str, list[str]] = json.loads(text)
+    return index
+
+
+def build_index(pattern: str = ".*") -> dict[str, list[str]]:
+    """Return the index of the installed torchvision and timm: signature -> names, canonical ones first."""
+    import timm
+    import torch
+    import torchvision
+
+    index: dict[str, list[str]] = {}
+    names = [f"torchvision:{name}" for name in torchvision.models.list_models(module=torchvision.models)]
+    names += [f"timm:{name}" for name in timm.list_models()]
+    for name in sorted(
+        filter(re.compile(pattern).search, names), key=lambda item: (item[:4] == "timm", len(item), item)
+    ):
+        try:
+            with torch.device("meta"):
+                module = candidate_by_name(name).build()
+        except Exception:  # a few need packages or sizes that are not there; they are found by name alone
+            continue
+        shapes = ((key, value.shape) for key, value in module.state_dict().items())
+        index.setdefault(signature(shapes), []).append(name)
+    return index

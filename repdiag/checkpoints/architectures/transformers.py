@@ -1,0 +1,123 @@
+"""Vision transformers with the names of timm: width, depth, patch and grid are read from the tensors."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from repdiag.checkpoints.architectures.candidate import Candidate
+from repdiag.checkpoints.architectures.position_embeddings import add_resampling
+from repdiag.checkpoints.formats.format import Facts
+from repdiag.core.errors import CheckpointError
+
+_BLOCK = re.compile(r"blocks\.(\d+)\.attn\.qkv\.weight$")
+_SIZES = {192: "tiny", 384: "small", 768: "base", 1024: "large", 1280: "huge", 1536: "giant"}
+_POOLS = {"token": "token", "mean": "avg", "projection": "token"}
+_LAYERS = {"token": "class token", "mean": "mean of patch tokens", "projection": "projected class token"}
+
+
+def transformer_candidates(state: Mapping[str, Tensor], facts: Facts) -> list[Candidate]:
+    """Return the one plain vision transformer that has tensors of these shapes; none for other names."""
+    patch, position = state.get("patch_embed.proj.weight"), state.get("pos_embed")
+    blocks = [int(match[1]) for match in map(_BLOCK.match, state) if match]
+    if patch is None or position is None or patch.ndim != 4 or position.ndim != 3 or not blocks:
+        return []
+    width, depth, size = patch.shape[0], max(blocks) + 1, patch.shape[2]
+    has_token = "cls_token" in state
+    side = math.isqrt(position.shape[1] - has_token)
+    if side * side + has_token != position.shape[1]:
+        return []
+    heads, assumed = _heads(state, facts, width)
+    pool = facts.pool or ("token" if has_token else "mean")
+    hidden, packed = state["blocks.0.mlp.fc2.weight"].shape[1], _is_packed(state)
+    settings: dict[str, Any] = {
+        "img_size": side * size,
+        "patch_size": size,
+        "embed_dim": width,
+        "depth": depth,
+        "num_heads": heads,
+        "mlp_ratio": (2 if packed else 1) * hidden / width,
+        "qkv_bias": "blocks.0.attn.qkv.bias" in state,
+        "init_values": 1.0 if "blocks.0.ls1.gamma" in state else None,
+        "class_token": has_token,
+        "reg_tokens": state["reg_token"].shape[1] if "reg_token" in state else 0,
+        "pre_norm": "norm_pre.weight" in state,
+        "final_norm": "norm.weight" in state or "fc_norm.weight" in state,
+        "fc_norm": "fc_norm.weight" in state,
+        "global_pool": _POOLS[pool],
+        "num_classes": state["head.weight"].shape[0] if pool == "projection" else 0,
+    }
+    build = partial(
+        _build,
+        settings,
+        resample=facts.resample or "antialiased",
+        patch_bias="patch_embed.proj.bias" in state,
+        packed=packed,
+        eps=facts.norm_eps or 1e-6,
+        activation=facts.activation or "gelu",
+    )
+    if not facts.resample:
+        assumed += ("position embeddings resized with antialiasing at other sizes",)
+    name = f"vit_{_SIZES.get(width, f'd{width}')}_patch{size}" + ("" if depth == 12 else f"_depth{depth}")
+    return [
+        Candidate(
+            name=name,
+            build=build,
+            layer=_LAYERS[pool],
+            image_size=side * size,
+            assumptions=assumed,
+        )
+    ]
+
+
+def _heads(state: Mapping[str, Tensor], facts: Facts, width: int) -> tuple[int, tuple[str, ...]]:
+    """Return the number of attention heads: the family's, else that of fixed sin-cos files, else 64 wide ones."""
+    if width in facts.heads or 0 in facts.heads:
+        return facts.heads.get(width, facts.heads.get(0, 0)), ()
+    if width == 384 and _is_sincos(state["pos_embed"]):
+        return 12, ("12 heads, as MoCo v3's ViT-S: the position embeddings are its fixed sin-cos ones",)
+    if width % 64:
+        raise CheckpointError(
+            f"the number of attention heads cannot be read from a transformer of width {width}",
+            hint="give it with --heads N",
+        )
+    return width // 64, (f"{width // 64} attention heads of 64 features; give --heads N if it was made otherwise",)
+
+
+def _is_sincos(position: Tensor) -> bool:
+    """Say whether patch position embeddings are built of sines and cosines of unit amplitude."""
+    quarter = position.shape[2] // 4
+    patches = position[0, 1:].float()
+    one, two = patches[:, :quarter], patches[:, quarter : 2 * quarter]
+    return bool(torch.allclose(one.square() + two.square(), torch.ones_like(one), atol=1e-2))
+
+
+def _is_packed(state: Mapping[str, Tensor]) -> bool:
+    return state["blocks.0.mlp.fc1.weight"].shape[0] == 2 * state["blocks.0.mlp.fc2.weight"].shape[1]
+
+
+def _build(
+    settings: Mapping[str, Any], *, resample: str, patch_bias: bool, packed: bool, eps: float, activation: str
+) -> nn.Module:
+    from timm.layers.activations import QuickGELU
+    from timm.layers.mlp import SwiGLUPacked
+    from timm.models.vision_transformer import VisionTransformer
+
+    options: dict[str, Any] = {"norm_layer": partial(nn.LayerNorm, eps=eps), "dynamic_img_size": True}
+    if packed:
+        options |= {"mlp_layer": SwiGLUPacked, "act_layer": nn.SiLU}
+    elif activation == "quick_gelu":
+        options["act_layer"] = QuickGELU
+    module = VisionTransformer(**settings, **options)
+    if patch_bias and module.patch_embed.proj.bias is None:
+        module.patch_embed.proj.bias = nn.Parameter(torch.zeros(settings["embed_dim"]))
+    if settings["num_classes"]:
+        module.head = nn.Linear(settings["embed_dim"], settings["num_classes"], bias=False)
+    built: nn.Module = add_resampling(module, resample)
+    return built

@@ -1,0 +1,146 @@
+"""`load_encoder`: anybody's checkpoint file to an eval-mode encoder, or a refusal that says what would change it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from repdiag.checkpoints.contents import Contents, under
+from repdiag.checkpoints.encoder import Encoder, EncoderInfo
+from repdiag.checkpoints.formats.format import Branch, Format
+from repdiag.checkpoints.native import is_native
+from repdiag.checkpoints.native_encoder import native_encoder
+from repdiag.checkpoints.projection_heads import build_head
+from repdiag.checkpoints.recognise import recognise
+from repdiag.checkpoints.resolve import Resolved, Wishes, resolve
+from repdiag.checkpoints.safe_load import Payload, read
+from repdiag.models.backbones import Backbone
+
+_SUFFIXES = (".tar", ".pth", ".pt", ".th", ".ckpt", ".safetensors", ".bin")
+
+
+def load_encoder(
+    path: Path | str,
+    *,
+    branch: str | None = None,
+    backbone: str | None = None,
+    prefix: str | None = None,
+    heads: int | None = None,
+    stem_padding: int | None = None,
+    name: str | None = None,
+    device: str = "cpu",
+) -> Encoder:
+    """Return the encoder of a checkpoint file in eval mode; nothing in the file is executed.
+
+    `branch` takes the student or the teacher (query/key, online/target, ema); the default is the family's own.
+    `backbone` names the architecture (torchvision, timm, or your own `file.py:function`), `prefix` where its names
+    start, `heads` and `stem_padding` what no file records. Raises `CheckpointError` unless all of the backbone is
+    filled.
+    """
+    payload = read(path)
+    wishes = Wishes(branch=branch, backbone=backbone, prefix=prefix, heads=heads, stem_padding=stem_padding)
+    encoder, _ = encoder_of(payload, wishes, name=name or _short_name(Path(path)))
+    return encoder.to(torch.device(device))
+
+
+def encoder_of(payload: Payload, wishes: Wishes, *, name: str) -> tuple[Encoder, Resolved | None]:
+    """Return the encoder of a file that has been read, and how it was resolved (None for our own format)."""
+    if is_native(payload.tree):
+        return native_encoder(payload, name=name, branch=wishes.branch), None
+    contents = Contents(payload)
+    form = recognise(contents)
+    resolved = resolve(contents, form, wishes)
+    return _assemble(contents, resolved, name=name), resolved
+
+
+def _assemble(contents: Contents, resolved: Resolved, *, name: str) -> Encoder:
+    form, branch, fitted = resolved.format, resolved.branch, resolved.fitted
+    preprocessing = form.preprocessing_of(contents)
+    size = preprocessing.image_size or fitted.candidate.image_size or 224
+    dim = _feature_dim(fitted.network, size)
+    backbone = Backbone(fitted.network, name=fitted.candidate.name, layer=fitted.candidate.layer, feature_dim=dim)
+    projector = _projector(contents, form, branch, dim=dim)
+    classifier = None if projector else _classifier(resolved, dim)
+    payload = contents.payload
+    info = EncoderInfo(
+        name=name,
+        path=str(payload.path),
+        sha256=payload.sha256,
+        family=form.name,
+        backbone=backbone.name,
+        branch=branch.name,
+        layer=backbone.layer,
+        feature_dim=dim,
+        projection_dim=_width(projector),
+        image_size=size,
+        resize=preprocessing.resize or (size * 8 // 7 if size > 64 else None),
+        interpolation=preprocessing.interpolation,
+        mean=preprocessing.mean,
+        std=preprocessing.std,
+        parameters=sum(parameter.numel() for parameter in backbone.parameters()),
+        epoch=_epoch(contents),
+        match=fitted.match.fraction,
+        training=_recorded(form, contents),
+        notes=(*form.notes, *fitted.candidate.assumptions, *_notes(resolved, payload)),
+    )
+    return Encoder(backbone, info, projector, classifier=classifier)
+
+
+def _feature_dim(network: nn.Module, size: int) -> int:
+    with torch.no_grad():
+        return int(network(torch.zeros(1, 3, size, size)).shape[1])
+
+
+def _projector(contents: Contents, form: Format, branch: Branch, *, dim: int) -> nn.Module | None:
+    state = contents.state(branch.place) or {}
+    for part in branch.projector:
+        prefix = branch.prefix + part[2:] if part.startswith("./") else part
+        tensors = under(state, prefix)
+        head = build_head(tensors, in_dim=dim, activation=form.head_activation) if tensors else None
+        if head is not None:
+            return head
+    return None
+
+
+def _classifier(resolved: Resolved, dim: int) -> nn.Module | None:
+    """Return the linear layer on the features that the file brings, if it has one."""
+    for prefix in ("fc.", "linear.", "head.", "head.fc.", "classifier.", "heads.head."):
+        head = {name.removeprefix(prefix): value for name, value in resolved.renamed.state.items()
+                if name in (f"{prefix}weight", f"{prefix}bias")}  # fmt: skip
+        if head:
+            return build_head(head, in_dim=dim)
+    return None
+
+
+def _width(projector: nn.Module | None) -> int | None:
+    linear = [layer for layer in projector.modules() if isinstance(layer, nn.Linear)] if projector else []
+    return linear[-1].out_features if linear else None
+
+
+def _epoch(contents: Contents) -> int | None:
+    epoch = contents.setting("epoch")
+    return epoch if isinstance(epoch, int) and not isinstance(epoch, bool) else None
+
+
+def _recorded(form: Format, contents: Contents) -> dict[str, Any]:
+    found: Mapping[str, Any] = form.training(contents)
+    return {key: value for key, value in found.items() if isinstance(value, str | int | float | bool)}
+
+
+def _notes(resolved: Resolved, payload: Payload) -> tuple[str, ...]:
+    unknown = [name for name, role in resolved.roles.items() if role == "unknown"]
+    notes = [f"{len(unknown)} tensors were not understood and not used, from {unknown[0]}"] if unknown else []
+    if payload.integrity == "unknown":
+        notes.append("the file carries no checksum, so that its integrity is unknown; compare its sha256")
+    return tuple(notes)
+
+
+def _short_name(path: Path) -> str:
+    name = path.name
+    for suffix in _SUFFIXES:
+        name = name.removesuffix(suffix)
+    return name

@@ -1,0 +1,83 @@
+"""Accounts for every tensor between a file and a network; less than all of the network is a refusal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from repdiag.core.errors import CheckpointError
+
+_COUNTER = "num_batches_tracked"  # never read in eval mode, and absent from converted files
+_SHOWN = 8
+
+
+@dataclass(frozen=True, kw_only=True)
+class Match:
+    """Which tensors of a network the file fills, and what is left on either side."""
+
+    loaded: tuple[str, ...]
+    missing: tuple[str, ...]
+    mismatched: Mapping[str, tuple[tuple[int, ...], tuple[int, ...]]]
+    extra: tuple[str, ...]
+
+    @property
+    def fraction(self) -> float:
+        """Share of the network's tensors that the file fills."""
+        total = len(self.loaded) + len(self.missing) + len(self.mismatched)
+        return len(self.loaded) / total if total else 0.0
+
+    @property
+    def complete(self) -> bool:
+        """Whether the whole network is filled."""
+        return bool(self.loaded) and not self.missing and not self.mismatched
+
+    def table(self) -> str:
+        """Return the names that do not fit, a few of each kind."""
+        rows = [f"missing     {name}" for name in self.missing[:_SHOWN]]
+        rows += [
+            f"mismatched  {name}: file {file}, network {network}"
+            for name, (file, network) in list(self.mismatched.items())[:_SHOWN]
+        ]
+        rows += [f"unexpected  {name}" for name in self.extra[:_SHOWN]]
+        left = len(self.missing) + len(self.mismatched) + len(self.extra) - len(rows)
+        return "\n    ".join(rows + ([f"... and {left} more"] if left > 0 else []))
+
+
+def match(network: nn.Module, state: Mapping[str, Tensor]) -> Match:
+    """Return how a state dict fits a network."""
+    wanted = network.state_dict()
+    mismatched = {
+        name: (tuple(state[name].shape), tuple(value.shape))
+        for name, value in wanted.items()
+        if name in state and state[name].shape != value.shape
+    }
+    return Match(
+        loaded=tuple(name for name in wanted if name in state and name not in mismatched),
+        missing=tuple(name for name in wanted if name not in state and not name.endswith(_COUNTER)),
+        mismatched=mismatched,
+        extra=tuple(name for name in state if name not in wanted and not name.endswith(_COUNTER)),
+    )
+
+
+def fill(network: nn.Module, state: Mapping[str, Tensor]) -> None:
+    """Copy the tensors into a network that they match completely; they must be finite."""
+    wanted = network.state_dict()
+    values = {name: state.get(name, wanted[name]) for name in wanted}
+    for name, value in values.items():
+        if value.is_floating_point() and not torch.isfinite(value).all():
+            raise CheckpointError("the weights are not finite", found=f"NaN or infinity in {name}")
+    network.load_state_dict(values, strict=True)
+
+
+def refuse(found: Match, *, what: str, backbone: str, explanations: Sequence[str]) -> CheckpointError:
+    """Return the error for a file that does not fill its backbone."""
+    count = len(found.loaded)
+    total = count + len(found.missing) + len(found.mismatched)
+    return CheckpointError(
+        f"{what} fills {found.fraction:.0%} of {backbone} ({count} of {total} tensors); all of it is needed",
+        found="\n    " + found.table(),
+        hint="; ".join(explanations[:3]),
+    )

@@ -1,0 +1,87 @@
+"""Our own checkpoints as encoders: the file's settings say which backbone, stem, size and normalisation."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from torch import nn
+
+from repdiag.checkpoints.branches import choose
+from repdiag.checkpoints.encoder import Encoder, EncoderInfo
+from repdiag.checkpoints.native import FORMAT, verify_native
+from repdiag.checkpoints.projection_heads import build_head
+from repdiag.checkpoints.safe_load import Payload
+from repdiag.config.training import TrainSettings
+from repdiag.core.errors import CheckpointError
+from repdiag.models.backbones import build_backbone
+
+_BRANCHES = {"online": ("backbone", "projector"), "momentum": ("momentum_backbone", "momentum_projector")}
+
+
+def native_encoder(payload: Payload, *, name: str, branch: str | None) -> Encoder:
+    """Return the encoder of a checkpoint that `repdiag train` wrote, after checking its digest."""
+    tree: Mapping[str, Any] = payload.tree
+    verify_native(tree, path=payload.path)
+    settings = TrainSettings.model_validate_json(tree["config"])
+    chosen = choose(branch, [item for item, (place, _) in _BRANCHES.items() if tree.get(place)], path=payload.path)
+    weights, head = (tree.get(place) or {} for place in _BRANCHES[chosen])
+    size = int(tree["image_size"])
+    backbone = build_backbone(
+        settings.backbone.name,
+        stem="imagenet" if settings.backbone.stem == "auto" else settings.backbone.stem,
+        image_size=size,
+    )
+    _fill(backbone, weights, payload)
+    projector = build_head(head, in_dim=backbone.feature_dim) if head else None
+    normalization = json.loads(tree["normalization"])
+    progress = json.loads(tree["progress"])
+    info = EncoderInfo(
+        name=name,
+        path=str(payload.path),
+        sha256=payload.sha256,
+        family=FORMAT,
+        backbone=settings.backbone.name,
+        branch=chosen,
+        layer=backbone.layer,
+        feature_dim=backbone.feature_dim,
+        projection_dim=_width(projector),
+        image_size=size,
+        mean=tuple(normalization["mean"]),
+        std=tuple(normalization["std"]),
+        parameters=sum(parameter.numel() for parameter in backbone.parameters()),
+        epoch=progress.get("epoch"),
+        training=_training(settings),
+    )
+    return Encoder(backbone, info, projector)
+
+
+def _fill(backbone: nn.Module, weights: Mapping[str, Any], payload: Payload) -> None:
+    try:
+        backbone.load_state_dict(dict(weights), strict=True)
+    except RuntimeError as error:
+        found = str(error).partition("\n")[2].strip()[:400]
+        raise CheckpointError(f"{payload.path} does not fit the backbone that it names", found=found) from error
+
+
+def _width(projector: nn.Module | None) -> int | None:
+    linear = [layer for layer in projector.modules() if isinstance(layer, nn.Linear)] if projector else []
+    return linear[-1].out_features if linear else None
+
+
+def _training(settings: TrainSettings) -> dict[str, Any]:
+    """Return the settings that later measurements depend on; one that the method does not have is absent."""
+    method = settings.method.model_dump()
+    found = {
+        "recipe": settings.recipe,
+        "data": settings.data.dataset,
+        "data_root": settings.data.root,
+        "views": settings.views.preset,
+        "method": method.pop("name"),
+        **method,
+        "epochs": settings.schedule.epochs,
+        "batch_size": settings.loop.batch_size,
+        "seed": settings.loop.seed,
+    }
+    return {key: value for key, value in found.items() if value is not None}

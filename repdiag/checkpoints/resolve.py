@@ -1,0 +1,170 @@
+"""From the content of a file to a filled network: format, branch, names, architecture, match."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from torch import Tensor
+
+from repdiag.checkpoints.architectures.candidate import Candidate
+from repdiag.checkpoints.architectures.named import HEADS, candidate_by_name
+from repdiag.checkpoints.branches import choose
+from repdiag.checkpoints.contents import Contents, State, under
+from repdiag.checkpoints.formats.format import Branch, Facts, Format
+from repdiag.checkpoints.infer_arch import Fitted, candidates, fit
+from repdiag.checkpoints.keymaps import KEYMAPS, Renamed, rename
+from repdiag.checkpoints.match import refuse
+from repdiag.core.errors import CheckpointError
+from repdiag.models.own_code import is_own_code
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wishes:
+    """What the user says about a file; None leaves it to what is recognised."""
+
+    branch: str | None = None
+    backbone: str | None = None
+    prefix: str | None = None
+    heads: int | None = None
+    stem_padding: int | None = None
+
+    def applied_to(self, facts: Facts) -> Facts:
+        """Return the facts with the user's word in place of the family's."""
+        if self.heads is not None:
+            facts = replace(facts, heads={0: self.heads})
+        return facts if self.stem_padding is None else replace(facts, stem_padding=self.stem_padding)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resolved:
+    """A filled network and where everything in the file went: tensor name -> role."""
+
+    format: Format
+    branch: Branch
+    present: tuple[str, ...]
+    renamed: Renamed
+    fitted: Fitted
+    roles: dict[str, str]
+
+
+def resolve(contents: Contents, form: Format, wishes: Wishes) -> Resolved:
+    """Return the filled network of the branch asked for; raises `CheckpointError` with the nearest explanations."""
+    branches = form.present_branches(contents)
+    if wishes.prefix is not None:
+        branches = tuple(replace(branch, prefix=wishes.prefix) for branch in branches if branch.present(contents))
+        branches = tuple(branch for branch in branches if branch.present(contents))
+    if not branches:
+        raise CheckpointError(f"{contents.payload.path} has no tensors under {wishes.prefix!r}")
+    present = tuple(dict.fromkeys(branch.name for branch in branches))
+    chosen = choose(wishes.branch, present, path=contents.payload.path)
+    failures: list[tuple[float, CheckpointError]] = []
+    for branch in branches:
+        if branch.name == chosen:
+            outcome = _try_branch(contents, form, branch, wishes)
+            if isinstance(outcome, Resolved):
+                return replace(outcome, present=present)
+            failures.append(outcome)
+    raise max(failures, key=lambda failure: failure[0])[1]
+
+
+def _try_branch(
+    contents: Contents, form: Format, branch: Branch, wishes: Wishes
+) -> Resolved | tuple[float, CheckpointError]:
+    state = under(contents.state(branch.place) or {}, branch.prefix)
+    renamed = rename(state, KEYMAPS)
+    facts = form.facts_of(contents)
+    if renamed.keymap:
+        facts = replace(facts, **renamed.keymap.facts)
+    facts = wishes.applied_to(facts)
+    options, renamed = _options(contents, form, renamed, state, facts=facts, wishes=wishes)
+    where = f"{contents.payload.path.name} ({form.name}, {branch.name} branch)"
+    if not options:
+        return 0.0, _unknown_architecture(where, renamed.state)
+    fitted = fit(renamed.state, options, file_name=contents.file_name)
+    heads = (*form.heads, *(part.removeprefix("./") for part in branch.projector if part.startswith("./")))
+    unknown = [name for name in fitted.match.extra if not _is_head(name, heads)]
+    if fitted.match.complete and not unknown:
+        roles = _roles(contents, form, branch, fitted=fitted, renamed=renamed)
+        return Resolved(format=form, branch=branch, present=(), renamed=renamed, fitted=fitted, roles=roles)
+    explanations = _explanations(contents, form, branch, complete=fitted.match.complete)
+    extra = replace(fitted.match, extra=tuple(unknown))
+    error = refuse(extra, what=where, backbone=fitted.candidate.name, explanations=explanations)
+    return fitted.match.fraction, error
+
+
+def _options(
+    contents: Contents, form: Format, renamed: Renamed, state: State, *, facts: Facts, wishes: Wishes
+) -> tuple[list[Candidate], Renamed]:
+    """Return the candidate architectures, and the naming they use: the user's own code has its own names."""
+    if wishes.backbone is None:
+        recorded = form.arch(contents)
+        return candidates(renamed.state, facts, recorded=recorded if isinstance(recorded, str) else None), renamed
+    if is_own_code(wishes.backbone) and not wishes.backbone.startswith(("timm:", "torchvision:")):
+        from repdiag.models.backbones import build_backbone
+
+        name = wishes.backbone
+        return [Candidate(name=name, build=lambda: build_backbone(name), layer="output")], Renamed(state, None)
+    shaped = candidates(renamed.state, facts)
+    same = [option for option in shaped if option.name.rpartition(":")[2] == wishes.backbone.rpartition(":")[2]]
+    return same or [candidate_by_name(wishes.backbone)], renamed
+
+
+def _is_head(name: str, heads: Sequence[str]) -> bool:
+    return name.startswith(tuple(heads)) or name.partition(".")[0] in HEADS
+
+
+def _roles(contents: Contents, form: Format, branch: Branch, *, fitted: Fitted, renamed: Renamed) -> dict[str, str]:
+    """Return what became of each tensor of the branch's state dict."""
+    others = tuple(
+        other.prefix for other in form.present_branches(contents) if other.name != branch.name and other.prefix
+    )
+    projector = tuple(part for part in branch.projector if not part.startswith("./"))
+    roles: dict[str, str] = {}
+    for name in contents.state(branch.place) or {}:
+        if name.startswith(branch.prefix):
+            roles[name] = "backbone"
+        elif projector and name.startswith(projector):
+            roles[name] = "head"
+        elif others and name.startswith(others):
+            roles[name] = "other branch"
+        elif form.known and name.startswith(form.known):
+            roles[name] = "known, not used"
+        else:
+            roles[name] = "unknown"
+    extra = set(fitted.match.extra)
+    for name, new in _renamed_names(contents, branch, renamed):
+        roles[name] = "head" if new in extra else roles[name]
+    return roles
+
+
+def _renamed_names(contents: Contents, branch: Branch, renamed: Renamed) -> list[tuple[str, str]]:
+    """Pair each name in the file with its new name, by the identity of the tensors."""
+    new_names: dict[int, str] = {id(value): name for name, value in renamed.state.items()}
+    state: dict[str, Tensor] = contents.state(branch.place) or {}
+    return [(name, new_names[id(value)]) for name, value in state.items() if id(value) in new_names]
+
+
+def _unknown_architecture(where: str, state: State) -> CheckpointError:
+    shown = "\n    ".join(f"{name} {tuple(value.shape)}" for name, value in list(state.items())[:8])
+    return CheckpointError(
+        f"the architecture of {where} is not recognised",
+        found=f"{len(state)} tensors:\n    {shown}",
+        hint="--backbone NAME (torchvision or timm), --backbone your_file.py:function, or --prefix NAME. "
+        "where the encoder's names start otherwise",
+    )
+
+
+def _explanations(contents: Contents, form: Format, branch: Branch, *, complete: bool) -> list[str]:
+    names = [item.name for item in form.present_branches(contents) if item.name != branch.name]
+    first = (
+        "the file has layers that this architecture lacks: name the right one with --backbone"
+        if complete
+        else "another architecture: --backbone NAME or --backbone your_file.py:function"
+    )
+    others = (
+        f"another branch: --branch {' or '.join(dict.fromkeys(names))}" if names else "the file has no other branch"
+    )
+    state = contents.state(branch.place) or {}
+    starts = sorted({name.partition(".")[0] for name in state if "." in name})[:6]
+    return [first, f"another prefix: --prefix, one of {', '.join(start + '.' for start in starts)}", others]

@@ -1,0 +1,172 @@
+"""Reads a checkpoint file without running anything in it.
+
+Order: what is it (by its bytes, not its name); is its layout sound; what does its pickle declare; only then tensors.
+A plain state dict goes to `torch.load(weights_only=True)`; one with foreign objects is built by our own reader, which
+keeps them as inert placeholders. Every refusal is a `CheckpointError`.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from repdiag.checkpoints.bounded_tree import BoundedTree
+from repdiag.checkpoints.inert import TensorRecord
+from repdiag.checkpoints.legacy import read_legacy
+from repdiag.checkpoints.restricted_unpickler import RestrictedUnpickler
+from repdiag.checkpoints.safetensors_check import looks_like_safetensors, read_safetensors
+from repdiag.checkpoints.zip_check import Record, check_archive
+from repdiag.core.errors import CheckpointError
+from repdiag.core.provenance import sha256_of_file
+
+_SIDECARS = ("config.json", "preprocessor_config.json", "args.json")
+_MAX_SIDECAR_BYTES = 4 * 2**20
+_WEIGHT_FILES = ("model.safetensors", "pytorch_model.bin")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Payload:
+    """The content of a checkpoint file: plain containers, tensors and placeholders.
+
+    `container` is the file layout, `reader` what built the tensors, `integrity` whether the file proved itself whole,
+    `foreign` the classes that became placeholders, `sidecars` the JSON files that belong to it.
+    """
+
+    path: Path
+    sha256: str
+    container: str
+    reader: str
+    integrity: str
+    tree: Any
+    foreign: tuple[str, ...] = ()
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    sidecars: Mapping[str, Any] = field(default_factory=dict)
+
+
+def read(path: Path | str) -> Payload:
+    """Return the content of a checkpoint; raises `CheckpointError` for whatever is unsafe, damaged or unknown."""
+    source = _weight_file(Path(path))
+    size = source.stat().st_size
+    with source.open("rb") as stream:
+        start = stream.read(16)
+    if start.startswith(b"PK\x03\x04"):
+        parts = _read_zip(source)
+    elif looks_like_safetensors(start, size):
+        tensors, metadata = read_safetensors(source)
+        parts = {"container": "safetensors", "reader": "safetensors", "integrity": "unknown", "tree": tensors}
+        parts["metadata"] = metadata
+    elif start.startswith(b"\x80") or start[:1] in b"(]}Lc":
+        parts = _read_legacy(source)
+    else:
+        raise _unknown_file(source, start)
+    return Payload(path=source, sha256=sha256_of_file(source), sidecars=_sidecars(source), **parts)
+
+
+def _weight_file(path: Path) -> Path:
+    """Return the file that holds the weights: the path itself, or the one in a Hugging Face folder."""
+    if path.is_dir():
+        if (path / ".metadata").exists():
+            raise CheckpointError(
+                f"{path} is a distributed checkpoint, whose index is a pickle that would run on reading",
+                hint="where you trust it: torch.distributed.checkpoint.format_utils.dcp_to_torch_save",
+            )
+        found = [path / name for name in _WEIGHT_FILES if (path / name).is_file()]
+        if not found:
+            raise CheckpointError(f"no weights in the folder {path}", hint=f"expected {' or '.join(_WEIGHT_FILES)}")
+        return found[0]
+    if not path.exists():
+        raise CheckpointError(f"there is no file {path}")
+    if not path.is_file():
+        raise CheckpointError(f"{path} is not a regular file")
+    return path
+
+
+def _read_zip(path: Path) -> dict[str, Any]:
+    archive = check_archive(path)
+    if "byteorder" in archive.records and archive.read(path, "byteorder") != b"little":
+        raise CheckpointError("the file was written on a big-endian machine")
+    stream = io.BytesIO(archive.read(path, "data.pkl"))
+    machine = RestrictedUnpickler(stream)
+    inert = machine.load()
+    if stream.read(1):
+        raise CheckpointError("the pickle goes on after its end", found="a second program")
+    records = {name.removeprefix("data/"): record for name, record in archive.records.items() if name[:5] == "data/"}
+    tree = _with_tensors(path, machine, inert, records)
+    integrity = "crc32" if archive.has_checksums else "unknown"
+    return {"container": "zip", "integrity": integrity, **_prefer_torch(path, machine, tree, mmap=True)}
+
+
+def _read_legacy(path: Path) -> dict[str, Any]:
+    machine, inert, records = read_legacy(path)
+    tree = _with_tensors(path, machine, inert, records)
+    return {"container": "legacy", "integrity": "unknown", **_prefer_torch(path, machine, tree, mmap=False)}
+
+
+def _with_tensors(path: Path, machine: RestrictedUnpickler, inert: Any, records: Mapping[str, Record]) -> Any:
+    """Return the pickle's value with tensors that view the memory-mapped file."""
+    for storage in machine.storages.values():
+        record = records.get(storage.key)
+        if record is None or record.size != storage.numel * storage.dtype.itemsize:
+            found = f"storage {storage.key[:40]}: {storage.numel} numbers in {record.size if record else 0} bytes"
+            raise CheckpointError("the sizes in the file do not agree", found=found)
+    whole = torch.from_file(str(path), shared=False, size=path.stat().st_size, dtype=torch.uint8)
+
+    def tensor(record: TensorRecord) -> Tensor:
+        place = records[record.storage.key]
+        numbers = whole[place.start : place.start + place.size]
+        if place.start % record.dtype.itemsize:
+            numbers = numbers.clone()
+        if not record.storage.numel:
+            return torch.empty(record.shape, dtype=record.dtype)
+        return numbers.view(record.dtype).as_strided(record.shape, record.stride, record.offset)
+
+    return BoundedTree(tensor).convert(inert)
+
+
+def _prefer_torch(path: Path, machine: RestrictedUnpickler, tree: Any, *, mmap: bool) -> dict[str, Any]:
+    """Let torch read what it accepts; what it refuses is the tree that was built here from the checked file."""
+    if not machine.foreign and machine.protocol == 2:
+        try:
+            plain = torch.load(path, map_location="cpu", weights_only=True, mmap=mmap)
+        except Exception:  # torch leaks eight exception types for what it does not accept
+            plain = None
+        if plain is not None:
+            return {"reader": "weights_only", "tree": plain}
+    return {"reader": "restricted", "tree": tree, "foreign": tuple(machine.foreign)}
+
+
+def _sidecars(path: Path) -> dict[str, Any]:
+    """Return the JSON files beside the weights that say what they are."""
+    found: dict[str, Any] = {}
+    for name in _SIDECARS:
+        file = path.parent / name
+        if file.is_file() and file.stat().st_size <= _MAX_SIDECAR_BYTES:
+            try:
+                found[name] = json.loads(file.read_text("utf-8"))
+            except (ValueError, RecursionError, OSError) as error:
+                raise CheckpointError(f"{file} is not readable JSON", found=str(error)[:120]) from error
+    return found
+
+
+def _unknown_file(path: Path, start: bytes) -> CheckpointError:
+    known = {
+        b"\x1f\x8b": ("it is gzipped", "unpack it with gunzip first"),
+        b"BZh": ("it is packed with bzip2", "unpack it first"),
+        b"\xfd7zXZ": ("it is packed with xz", "unpack it first"),
+        b"7z\xbc\xaf": ("it is a 7z archive", "unpack it first"),
+        b"\x89HDF": ("it is an HDF5 file (Keras)", "export the weights to torch or safetensors"),
+        b"\x93NUMPY": ("it is a numpy array", "repdiag analyze reads embeddings, not weights, from it"),
+        b"<": ("it is a web page", "the download gave an error page; download it again"),
+    }
+    for magic, (found, hint) in known.items():
+        if start.startswith(magic):
+            return CheckpointError(f"{path} is not a checkpoint", found=found, hint=hint)
+    found = "an empty file" if not start else f"bytes {start[:8]!r}"
+    return CheckpointError(f"{path} is not a checkpoint that torch or safetensors wrote", found=found)

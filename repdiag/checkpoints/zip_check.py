@@ -1,0 +1,150 @@
+"""Checks the zip layout of a torch file before anything reads it: one way to read it, nothing packed, CRCs right."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zipfile
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from repdiag.core.errors import CheckpointError
+
+MAX_PICKLE_BYTES = 256 * 2**20
+_MAX_ENTRIES = 100_000
+_MAX_DIRECTORY_BYTES = 32 * 2**20
+_BLOCK = 2**20
+_LOCAL_HEADER = struct.Struct("<4s5H3L2H")
+_END = struct.Struct("<4s4H2LH")
+_SIGNED = ("constants.pkl", "code/", "extra/")  # what only a TorchScript archive holds
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """Where the bytes of one archive entry lie in the file."""
+
+    start: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class TorchArchive:
+    """The entries of a checked archive, without the name of its top folder."""
+
+    records: Mapping[str, Record]
+    has_checksums: bool
+
+    def read(self, path: Path, name: str) -> bytes:
+        """Return the bytes of one entry."""
+        record = self.records[name]
+        with path.open("rb") as stream:
+            stream.seek(record.start)
+            return stream.read(record.size)
+
+
+def check_archive(path: Path) -> TorchArchive:
+    """Return the layout of a torch zip file after verifying it; any oddity is a `CheckpointError`."""
+    with path.open("rb") as stream:
+        _check_end(stream, size=path.stat().st_size)
+        try:
+            with zipfile.ZipFile(stream) as archive:
+                entries = archive.infolist()
+            records = _locate(stream, entries)
+            has_checksums = _check_sums(stream, entries, records)
+        except (zipfile.BadZipFile, struct.error, ValueError, EOFError, OverflowError, NotImplementedError) as error:
+            raise CheckpointError("the zip archive is damaged", found=str(error)[:120]) from error
+    inner = _without_folder(records)
+    if any(name.startswith(_SIGNED) for name in inner):
+        raise CheckpointError(
+            "this is a TorchScript program, not weights",
+            hint="load it with torch.jit.load where you trust it, and save its state_dict()",
+        )
+    if "data.pkl" not in inner:
+        raise CheckpointError("the zip archive is not a torch checkpoint", found="no data.pkl in it")
+    if inner["data.pkl"].size > MAX_PICKLE_BYTES:
+        raise CheckpointError("the pickle in the archive is too large", found=f"{inner['data.pkl'].size} bytes")
+    return TorchArchive(inner, has_checksums)
+
+
+def _check_end(stream: BinaryIO, *, size: int) -> None:
+    """Refuse what readers could find in different places: a second directory, a comment, bytes after the end."""
+    stream.seek(max(0, size - _END.size))
+    tail = stream.read(_END.size)
+    if len(tail) < _END.size or tail[:4] != b"PK\x05\x06" or tail[-2:] != b"\0\0":
+        raise CheckpointError("the zip archive does not end as torch writes it", hint="is the download complete?")
+    entries, directory = _END.unpack(tail)[4:6]
+    if entries != 0xFFFF and entries > _MAX_ENTRIES:
+        raise CheckpointError("the zip archive has too many entries", found=str(entries))
+    if directory != 0xFFFFFFFF and directory > min(size, _MAX_DIRECTORY_BYTES):
+        raise CheckpointError("the zip directory is too large", found=f"{directory} bytes")
+    stream.seek(0)
+
+
+def _locate(stream: BinaryIO, entries: list[zipfile.ZipInfo]) -> dict[str, Record]:
+    """Return where each entry lies; both headers must agree and no two entries may share a byte."""
+    if len(entries) > _MAX_ENTRIES:
+        raise CheckpointError("the zip archive has too many entries", found=str(len(entries)))
+    records: dict[str, Record] = {}
+    end = 0
+    for entry in sorted(entries, key=lambda item: item.header_offset):
+        _check_entry(entry, known=entry.filename in records)
+        if entry.header_offset < end or (end == 0 and entry.header_offset != 0):
+            raise CheckpointError("entries of the zip archive overlap or hide something", found=entry.filename[:80])
+        stream.seek(entry.header_offset)
+        header = _LOCAL_HEADER.unpack(stream.read(_LOCAL_HEADER.size))
+        name = stream.read(header[9])
+        if header[0] != b"PK\x03\x04" or name != entry.filename.encode() or header[3] != 0 or header[2] & 0x1:
+            raise CheckpointError("the zip archive says two things about an entry", found=entry.filename[:80])
+        start = entry.header_offset + _LOCAL_HEADER.size + header[9] + header[10]
+        end = start + entry.file_size
+        records[entry.filename] = Record(start, entry.file_size)
+    if end > stream.seek(0, io.SEEK_END):
+        raise CheckpointError("the zip archive is cut off")
+    return records
+
+
+def _check_entry(entry: zipfile.ZipInfo, *, known: bool) -> None:
+    name = entry.filename
+    if known:
+        raise CheckpointError("the zip archive has two entries of one name", found=name[:80])
+    if name != entry.orig_filename or name.startswith("/") or "\\" in name or ".." in name.split("/"):
+        raise CheckpointError("an entry of the zip archive leaves its folder", found=repr(entry.orig_filename)[:80])
+    if entry.compress_type != zipfile.ZIP_STORED or entry.file_size != entry.compress_size or entry.flag_bits & 0x1:
+        raise CheckpointError(
+            "the zip archive is packed or encrypted; torch writes entries as they are",
+            found=name[:80],
+            hint="unpack it and save the checkpoint again with torch.save",
+        )
+
+
+def _check_sums(stream: BinaryIO, entries: list[zipfile.ZipInfo], records: Mapping[str, Record]) -> bool:
+    """Verify every CRC, since torch does not. A file with none at all was written without them: say so."""
+    if all(entry.CRC == 0 for entry in entries):
+        return False
+    for entry in entries:
+        record = records[entry.filename]
+        stream.seek(record.start)
+        left, crc = record.size, 0
+        while left > 0:
+            block = stream.read(min(_BLOCK, left))
+            if not block:
+                raise CheckpointError("the zip archive is cut off", found=entry.filename[:80])
+            crc = zlib.crc32(block, crc)
+            left -= len(block)
+        if crc != entry.CRC:
+            raise CheckpointError(
+                "the file is damaged: an entry does not match its checksum",
+                found=entry.filename[:80],
+                hint="download or copy it again",
+            )
+    return True
+
+
+def _without_folder(records: Mapping[str, Record]) -> dict[str, Record]:
+    folders = {name.partition("/")[0] for name in records}
+    if len(folders) != 1 or any("/" not in name for name in records):
+        raise CheckpointError("the zip archive is not a torch checkpoint", found=f"{len(records)} loose entries")
+    return {name.partition("/")[2]: record for name, record in records.items()}
