@@ -13,8 +13,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from repdiag.core.errors import MetricError
 from repdiag.core.shapes import Features, Float, Labels
-from repdiag.metrics.memo import remember
+from repdiag.metrics.pairwise.sharing import memoised, tensor_key
 
 # Elements of one block: 2 MiB of float64 stay in a CPU's cache; a GPU wants few, large kernels.
 _CPU_BLOCK, _GPU_BLOCK = 2**18, 2**24
@@ -66,11 +67,21 @@ def float64_blocks(features: Tensor, *, rows: int | None = None) -> Iterator[tup
         yield place, features[place].double()
 
 
-def unit_rows(features: Tensor) -> Tensor:
-    """Return the rows divided by their Euclidean norm, in float64; a zero row stays zero."""
-    rows = features.double()
-    norms = torch.linalg.vector_norm(rows, dim=-1, keepdim=True)
-    return rows / torch.where(norms > 0, norms, 1.0)
+def unit_rows(rows: Tensor) -> Tensor:
+    """Return the rows divided by their Euclidean norm, in float64; a row of zeros is an error."""
+    exact = rows.double()
+    return exact / _norms(exact)[..., None]
+
+
+def _norms(rows: Tensor) -> Tensor:
+    norms = torch.linalg.vector_norm(rows, dim=-1)
+    if not bool((norms > 0).all()):
+        raise MetricError(
+            "a row of zeros has no direction on the hypersphere",
+            found=f"{int((norms == 0).sum())} such rows",
+            hint="drop these rows, or look for a dead layer",
+        )
+    return norms
 
 
 def class_moments(features: Features, labels: Labels, *, normalize: bool) -> ClassMoments:
@@ -79,11 +90,8 @@ def class_moments(features: Features, labels: Labels, *, normalize: bool) -> Cla
     The rows are visited in the order of their labels; within a block the classes are consecutive, and the block's class
     sums are one small matrix product with the (classes in the block) x (rows) indicator.
     """
-    return remember(
-        lambda: _class_moments(features, labels, normalize),
-        data=(features, labels),
-        key=("class_moments", normalize),
-    )
+    key = ("class_moments", normalize, tensor_key(features), tensor_key(labels))
+    return memoised(key, lambda: _class_moments(features, labels, normalize), keep=(features, labels))
 
 
 def _class_moments(features: Tensor, labels: Tensor, normalize: bool) -> ClassMoments:
@@ -92,7 +100,7 @@ def _class_moments(features: Tensor, labels: Tensor, normalize: bool) -> ClassMo
         labels, order = torch.sort(labels, stable=True)
     present, index, counts = torch.unique_consecutive(labels, return_inverse=True, return_counts=True)
     sums = features.new_zeros((len(present), features.shape[1]), dtype=torch.float64)
-    squares = torch.zeros(len(present), dtype=torch.float64, device=features.device)
+    squares = counts.double() if normalize else torch.zeros_like(counts, dtype=torch.float64)
     step = block_rows(features)
     starts = range(0, len(features), step)
     firsts = index[::step].tolist()
@@ -100,16 +108,10 @@ def _class_moments(features: Tensor, labels: Tensor, normalize: bool) -> ClassMo
     for start, first, last in zip(starts, firsts, lasts, strict=True):
         place = slice(start, start + step)
         rows = (features[place] if order is None else features[order[place]]).double()
-        norms = torch.linalg.vector_norm(rows, dim=1)
         indicator = rows.new_zeros((last - first + 1, len(rows)))
-        mine = (index[place] - first)[None]
-        if normalize:
-            nonzero = norms > 0
-            indicator.scatter_(0, mine, torch.where(nonzero, 1.0 / norms.clamp_min(1e-300), 0.0)[None])
-            squares.index_add_(0, index[place], nonzero.double())
-        else:
-            indicator.scatter_(0, mine, 1.0)
-            squares.index_add_(0, index[place], norms.square())
+        indicator.scatter_(0, (index[place] - first)[None], 1.0 / _norms(rows)[None] if normalize else 1.0)
+        if not normalize:
+            squares.index_add_(0, index[place], rows.square().sum(dim=1))
         sums[first : last + 1].addmm_(indicator, rows)
     return ClassMoments(labels=present, counts=counts.double(), sums=sums, squares=squares)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any, Generic, Protocol, TypeVar, cast
+from typing import Any, Generic, Protocol, TypeVar, cast, runtime_checkable
 
 from repdiag.metrics.pairwise.pairing import Pairing
 from repdiag.metrics.pairwise.tiles import Tile
@@ -12,6 +12,7 @@ T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
 
+@runtime_checkable
 class State(Protocol[T_co]):
     """The running result of one reduction in one pass."""
 

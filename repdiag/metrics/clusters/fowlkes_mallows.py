@@ -1,0 +1,53 @@
+"""`fowlkes_mallows`: fowlkes-Mallows index: pair precision and pair recall of the clusters."""
+
+from __future__ import annotations
+
+from repdiag.core.metric_value import MetricValue
+from repdiag.core.shapes import Features, Labels
+from repdiag.metrics.clusters.agreement import fowlkes_mallows_index
+from repdiag.metrics.clusters.curve import clustering_score, curve_variants
+from repdiag.metrics.clusters.kmeans import RESTARTS, SEEDS
+from repdiag.metrics.registry import metric
+
+
+@metric(
+    direction="higher",
+    bounds=(0.0, 1.0),
+    invariances={"rotation", "scale"},
+    version=1,
+    reference="fowlkes1983",
+    interval="seeds",
+    variants=curve_variants,
+)
+def fowlkes_mallows(
+    features: Features,
+    labels: Labels,
+    *,
+    clusters: int | None = None,
+    seed: int = 0,
+    seeds: int = SEEDS,
+    restarts: int = RESTARTS,
+) -> MetricValue:
+    """Fowlkes-Mallows index: pair precision and pair recall of the clusters.
+
+    Formula:      TP / sqrt((TP + FP)(TP + FN)),  TP = sum_ck C(n_ck, 2),  TP + FP = sum_k C(n_k, 2),  TP + FN = sum_c
+                  C(n_c, 2)
+    Shapes:       features [N, D], labels [N] -> scalar.
+    Range:        0 to 1.  Better: higher, at one K only.
+    Invariant:    rotation, scale.   Not invariant: translation; row order, as k-means starts from rows drawn by
+                  number.
+    Conventions:  Euclidean k-means on unit rows with K = clusters (None: one for each class); mean over `seeds` runs,
+                  each the best of `restarts` starts; the spread over the runs is in extra. Pairs of rows, C(n, 2) = n
+                  (n - 1) / 2; 0 when no pair shares both groups.
+    Read it as:   how well two rows of one cluster predict one class, and back.
+    Limits:       not corrected for chance: few large clusters already score well.
+    Cost:         O(N K D) time for each iteration of k-means, shared by all cluster metrics; O(N D + K D) memory.
+    Reference:    Fowlkes & Mallows 1983. Code compared: scikit-learn. Golden: tests/golden/test_golden_clusters.py.
+    Example:      >>> import torch
+                  >>> rows = torch.eye(2).repeat_interleave(4, dim=0)
+                  >>> round(float(fowlkes_mallows(rows, torch.arange(2).repeat_interleave(4))), 6)
+                  1.0
+    """
+    return clustering_score(
+        features, labels, fowlkes_mallows_index, clusters=clusters, seed=seed, seeds=seeds, restarts=restarts
+    )

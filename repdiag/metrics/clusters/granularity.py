@@ -1,0 +1,77 @@
+"""`granularity`: at how many clusters a class is the space organised?"""
+
+from __future__ import annotations
+
+import torch
+
+from repdiag.core.metric_value import MetricValue, undefined
+from repdiag.core.shapes import Features, Labels
+from repdiag.metrics.clusters.agreement import adjusted_mutual_information
+from repdiag.metrics.clusters.curve import checked, cluster_numbers, peak, scores_by_seed, spread
+from repdiag.metrics.clusters.kmeans import RESTARTS, SEEDS
+from repdiag.metrics.registry import metric
+
+
+@metric(
+    direction="context",
+    bounds=(0.0, float("inf")),
+    invariances={"rotation", "scale"},
+    version=1,
+    reference="vinh2010",
+    interval="seeds",
+)
+def granularity(
+    features: Features,
+    labels: Labels,
+    *,
+    seed: int = 0,
+    seeds: int = SEEDS,
+    restarts: int = RESTARTS,
+) -> MetricValue:
+    """Granularity: the number of clusters at which ami peaks, over the number of classes.
+
+    Formula:      argmax_K AMI(K) / C,  K in C/4 ... 16 C, interpolated by a parabola on log K through the highest
+                  point
+    Shapes:       features [N, D], labels [N] -> scalar.
+    Range:        1/4 to 16, less where half the rows are fewer than 16 C.  1: one cluster a class; above: islands
+                  within classes; below: merged classes.
+    Invariant:    rotation, scale.   Not invariant: translation, row order.
+    Conventions:  the ami curve is the mean over `seeds` runs; extra holds the curve, the spread of the peaks of the
+                  single runs, and at_edge where the highest point is an end of the range, which then is only a bound.
+    Read it as:   about 4 for a space that splits each class into four equally large islands.
+    Limits:       flat curves peak anywhere: look at the curve and at the height of the peak.
+    Cost:         that of the cluster metrics it shares its k-means runs with.
+    Reference:    ami: Vinh, Epps & Bailey 2010. Calibration on known islands:
+                  tests/closed_form/test_known_islands.py.
+    Example:      >>> import torch
+                  >>> rows = torch.eye(8).repeat_interleave(20, dim=0)
+                  >>> value = granularity(rows, torch.arange(4).repeat_interleave(40))
+                  >>> 1.5 < float(value) < 3.0
+                  True
+    """
+    classes, rows = len(torch.unique(labels)), len(features)
+    if classes < 2:
+        return undefined("needs rows of two classes", n=rows)
+    numbers = cluster_numbers(classes, rows)
+    if len(numbers) < 2:
+        return undefined(f"{rows} rows are too few for a curve over {classes} classes", n=rows)
+    chosen = range(seed, seed + checked(seeds))
+    by_number = [
+        scores_by_seed(features, labels, adjusted_mutual_information, clusters=number, seeds=chosen, restarts=restarts)
+        for number in numbers
+    ]
+    means = [sum(scores) / len(scores) for scores in by_number]
+    if max(means) <= 0.0:
+        return undefined("no number of clusters agrees with the classes beyond chance", n=rows)
+    position, at_edge = peak(numbers, means)
+    single = [peak(numbers, scores)[0] / classes for scores in zip(*by_number, strict=True)]
+    return MetricValue(
+        value=position / classes,
+        n=rows,
+        extra={
+            "sd": spread(single),
+            "seeds": len(single),
+            "at_edge": at_edge,
+            "ami": {str(number): mean for number, mean in zip(numbers, means, strict=True)},
+        },
+    )

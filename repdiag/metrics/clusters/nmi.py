@@ -1,0 +1,53 @@
+"""`nmi`: normalised mutual information of clusters and classes."""
+
+from __future__ import annotations
+
+from repdiag.core.metric_value import MetricValue
+from repdiag.core.shapes import Features, Labels
+from repdiag.metrics.clusters.agreement import normalized_mutual_information
+from repdiag.metrics.clusters.curve import clustering_score, curve_variants
+from repdiag.metrics.clusters.kmeans import RESTARTS, SEEDS
+from repdiag.metrics.registry import metric
+
+
+@metric(
+    direction="higher",
+    bounds=(0.0, 1.0),
+    invariances={"rotation", "scale"},
+    version=1,
+    reference="strehl2002",
+    interval="seeds",
+    variants=curve_variants,
+)
+def nmi(
+    features: Features,
+    labels: Labels,
+    *,
+    clusters: int | None = None,
+    seed: int = 0,
+    seeds: int = SEEDS,
+    restarts: int = RESTARTS,
+) -> MetricValue:
+    """Normalised mutual information of clusters and classes.
+
+    Formula:      I(class; cluster) / ((H(class) + H(cluster)) / 2)
+    Shapes:       features [N, D], labels [N] -> scalar.
+    Range:        0 (independent) to 1 (the same grouping).  Better: higher, at one K only.
+    Invariant:    rotation, scale.   Not invariant: translation; row order, as k-means starts from rows drawn by
+                  number.
+    Conventions:  Euclidean k-means on unit rows with K = clusters (None: one for each class); mean over `seeds` runs,
+                  each the best of `restarts` starts; the spread over the runs is in extra. Arithmetic mean of the
+                  entropies; natural logarithms.
+    Read it as:   the usual score of deep clustering papers; equal to v_measure.
+    Limits:       positive for random clusters, more so with more of them: use ami for unlike K.
+    Cost:         O(N K D) time for each iteration of k-means, shared by all cluster metrics; O(N D + K D) memory.
+    Reference:    Strehl & Ghosh 2002; Vinh, Epps & Bailey 2010. Code compared: scikit-learn. Golden:
+                  tests/golden/test_golden_clusters.py.
+    Example:      >>> import torch
+                  >>> rows = torch.eye(2).repeat_interleave(4, dim=0)
+                  >>> round(float(nmi(rows, torch.arange(2).repeat_interleave(4))), 6)
+                  1.0
+    """
+    return clustering_score(
+        features, labels, normalized_mutual_information, clusters=clusters, seed=seed, seeds=seeds, restarts=restarts
+    )

@@ -1,0 +1,53 @@
+"""`v_measure`: v-measure: harmonic mean of homogeneity and completeness."""
+
+from __future__ import annotations
+
+from repdiag.core.metric_value import MetricValue
+from repdiag.core.shapes import Features, Labels
+from repdiag.metrics.clusters import agreement
+from repdiag.metrics.clusters.curve import clustering_score, curve_variants
+from repdiag.metrics.clusters.kmeans import RESTARTS, SEEDS
+from repdiag.metrics.registry import metric
+
+
+@metric(
+    direction="higher",
+    bounds=(0.0, 1.0),
+    invariances={"rotation", "scale"},
+    version=1,
+    reference="rosenberg2007",
+    interval="seeds",
+    variants=curve_variants,
+)
+def v_measure(
+    features: Features,
+    labels: Labels,
+    *,
+    clusters: int | None = None,
+    seed: int = 0,
+    seeds: int = SEEDS,
+    restarts: int = RESTARTS,
+) -> MetricValue:
+    """V-measure: harmonic mean of homogeneity and completeness.
+
+    Formula:      2 h c / (h + c)
+    Shapes:       features [N, D], labels [N] -> scalar.
+    Range:        0 to 1.  Better: higher, at one K only.
+    Invariant:    rotation, scale.   Not invariant: translation; row order, as k-means starts from rows drawn by
+                  number.
+    Conventions:  Euclidean k-means on unit rows with K = clusters (None: one for each class); mean over `seeds` runs,
+                  each the best of `restarts` starts; the spread over the runs is in extra. Beta = 1; the same number
+                  as nmi.
+    Read it as:   as nmi; given under both names because papers use both.
+    Limits:       positive for random clusters: use ami for unlike K.
+    Cost:         O(N K D) time for each iteration of k-means, shared by all cluster metrics; O(N D + K D) memory.
+    Reference:    Rosenberg & Hirschberg 2007. Code compared: scikit-learn. Golden:
+                  tests/golden/test_golden_clusters.py.
+    Example:      >>> import torch
+                  >>> rows = torch.eye(2).repeat_interleave(4, dim=0)
+                  >>> round(float(v_measure(rows, torch.arange(2).repeat_interleave(4))), 6)
+                  1.0
+    """
+    return clustering_score(
+        features, labels, agreement.v_measure, clusters=clusters, seed=seed, seeds=seeds, restarts=restarts
+    )
