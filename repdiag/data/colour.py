@@ -1,6 +1,7 @@
 """Colour jitter, grayscale and solarization on floating images [B, 3, H, W] in [0, 1]; one factor a sample.
 
-All but solarization change the images in place. Brightness, contrast and saturation stop at 0 and 1, as torchvision's functions do.
+All but solarization change the images in place. Brightness, contrast and saturation stop at 0 and 1, as
+torchvision's functions do.
 """
 
 from __future__ import annotations

@@ -1,22 +1,161 @@
-"""Datasets by name: `open_dataset(spec, split)`."""
+"""Datasets by name: `open_dataset(spec, split)`, `list_datasets()`."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import entry_points
 from pathlib import Path
+from types import MappingProxyType
 
 from repdiag.core.errors import unknown_name
 from repdiag.data.digits import open_digits
+from repdiag.data.fixed_size_datasets import (
+    FASHION_DEBIAN,
+    open_cifar10,
+    open_cifar100,
+    open_fashion_mnist,
+    open_stl10,
+)
+from repdiag.data.folder_datasets import CALTECH101, IMAGENET, open_caltech101, open_imagenet
+from repdiag.data.image_folder import open_image_folder
 from repdiag.data.image_split import ImageSplit
+from repdiag.data.open_request import Opener, OpenRequest
+from repdiag.data.places import data_root
 
 SPLITS = ("train", "val")
+FOLDER = "imagefolder:"
+ENTRY_POINTS = "repdiag.datasets"
+_DOWNLOAD = "--download fetches it into {root}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatasetInfo:
+    """One dataset that can be named, whether it is here, and how to get it."""
+
+    name: str
+    present: bool
+    where: Path | None
+    how_to_get: str
+    classes: int | None = None
+    train: int | None = None
+    val: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Known:
+    open: Opener
+    places: tuple[str, ...]
+    """Paths below the data folder, or absolute, one of which is there when the dataset is; none: it always is."""
+    how_to_get: str
+    classes: int
+    train: int | None
+    val: int | None
+
+
+_KNOWN: Mapping[str, _Known] = MappingProxyType(
+    {
+        "digits": _Known(
+            open=open_digits, places=(), how_to_get="comes with scikit-learn", classes=10, train=1437, val=360
+        ),
+        "cifar10": _Known(
+            open=open_cifar10,
+            places=("cifar-10-batches-py",),
+            how_to_get=_DOWNLOAD,
+            classes=10,
+            train=50_000,
+            val=10_000,
+        ),
+        "cifar100": _Known(
+            open=open_cifar100,
+            places=("cifar-100-python",),
+            how_to_get=_DOWNLOAD,
+            classes=100,
+            train=50_000,
+            val=10_000,
+        ),
+        "stl10": _Known(
+            open=open_stl10, places=("stl10_binary",), how_to_get=_DOWNLOAD, classes=10, train=5_000, val=8_000
+        ),
+        "fashion_mnist": _Known(
+            open=open_fashion_mnist,
+            places=("FashionMNIST/raw", str(FASHION_DEBIAN)),
+            how_to_get=_DOWNLOAD + ", or install Debian's dataset-fashion-mnist",
+            classes=10,
+            train=60_000,
+            val=10_000,
+        ),
+        "imagenet": _Known(
+            open=open_imagenet,
+            places=(IMAGENET,),
+            how_to_get="unpack train/ and val/, one folder a class, into {root}/" + IMAGENET,
+            classes=1000,
+            train=1_281_167,
+            val=50_000,
+        ),
+        "caltech101": _Known(
+            open=open_caltech101, places=(CALTECH101,), how_to_get=_DOWNLOAD, classes=101, train=None, val=None
+        ),
+    }
+)
 
 
 def open_dataset(
-    spec: str, split: str, *, root: Path | None = None, download: bool = False, strict: bool = False
+    spec: str,
+    split: str,
+    *,
+    root: str | Path | None = None,
+    download: bool = False,
+    strict: bool = False,
+    check: bool | None = None,
 ) -> ImageSplit:
-    """Open a split ("train" or "val") of the named dataset."""
+    """Open a split ("train" or "val") of a dataset: a name of `list_datasets`, or `imagefolder:PATH`.
+
+    Named datasets are looked for below `root` (default `$REPDIAG_DATA`, or ~/.cache/repdiag/data) and fetched only when
+    `download` is set. `strict` makes unreadable images an error; `check` decides whether a folder's images are all
+    decoded at once to find them (default: when there are at most 200,000).
+    """
     if split not in SPLITS:
         raise unknown_name("split", split, SPLITS)
-    if spec == "digits":
-        return open_digits(split)
-    raise unknown_name("dataset", spec, ("digits",))
+    if spec.startswith(FOLDER):
+        return open_image_folder(Path(spec.removeprefix(FOLDER)), split, name=spec, strict=strict, check=check)
+    place = data_root(None if root is None else Path(root))
+    return _opener(spec)(OpenRequest(split=split, root=place, download=download, strict=strict, check=check))
+
+
+def list_datasets(root: str | Path | None = None) -> tuple[DatasetInfo, ...]:
+    """Return what can be named, whether it is here, and how to get it."""
+    place = data_root(None if root is None else Path(root))
+    known = tuple(_info(name, dataset, place) for name, dataset in _KNOWN.items())
+    folders = DatasetInfo(
+        name=f"{FOLDER}PATH", present=True, where=None, how_to_get="any folder with one folder of images a class"
+    )
+    others = tuple(
+        DatasetInfo(name=point.name, present=True, where=None, how_to_get=f"from {point.value}")
+        for point in entry_points(group=ENTRY_POINTS)
+    )
+    return (*known, folders, *others)
+
+
+def _opener(name: str) -> Opener:
+    if name in _KNOWN:
+        return _KNOWN[name].open
+    others = {point.name: point for point in entry_points(group=ENTRY_POINTS)}
+    if name in others:
+        opener: Opener = others[name].load()
+        return opener
+    here = f"a folder is named {FOLDER}{name}" if Path(name).is_dir() else f"folders of images are {FOLDER}PATH"
+    raise unknown_name("dataset", name, {*_KNOWN, *others}, hint=here)
+
+
+def _info(name: str, known: _Known, root: Path) -> DatasetInfo:
+    where = next((root / place for place in known.places if (root / place).exists()), None)
+    return DatasetInfo(
+        name=name,
+        present=where is not None or not known.places,
+        where=where,
+        how_to_get=known.how_to_get.format(root=root),
+        classes=known.classes,
+        train=known.train,
+        val=known.val,
+    )

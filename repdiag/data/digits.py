@@ -6,15 +6,17 @@ import hashlib
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from repdiag.data.counter_rng import CounterStream, row_keys
 from repdiag.data.image_split import ArraySource, ImageSplit
+from repdiag.data.open_request import OpenRequest
 
 VAL_PER_CLASS = 36  # 360 of 1,797 (a fifth), the same number of each digit
 CLASS_NAMES = tuple(str(digit) for digit in range(10))
 
 
-def open_digits(split: str) -> ImageSplit:
+def open_digits(request: OpenRequest) -> ImageSplit:
     """Return the digits as 16 px RGB images: 1,437 to train on, 360 (36 of each digit) to validate on.
 
     The 8 x 8 grey levels 0..16 become round(255 level / 16); each pixel is doubled along both axes, so that no
@@ -22,6 +24,7 @@ def open_digits(split: str) -> ImageSplit:
     """
     from sklearn.datasets import load_digits
 
+    split = request.split
     levels, labels = load_digits(return_X_y=True)
     grey = np.rint(levels.reshape(-1, 8, 8) * (255 / 16)).astype(np.uint8)
     pixels = np.repeat(np.repeat(grey, 2, axis=1), 2, axis=2)
@@ -40,7 +43,7 @@ def open_digits(split: str) -> ImageSplit:
     )
 
 
-def _is_val(labels: np.ndarray) -> np.ndarray:
+def _is_val(labels: NDArray[np.int64]) -> NDArray[np.bool_]:
     keys = row_keys(f"digits/{row}" for row in range(len(labels)))
     lots = CounterStream.keyed(keys, purpose="digits", seed=0).bits(0)[:, 0]
     by_class = np.lexsort((lots, labels))

@@ -1,0 +1,34 @@
+"""`OpenRequest`: what a dataset's opener is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from repdiag.core.errors import DataError
+from repdiag.data.image_split import ImageSplit
+
+
+@dataclass(frozen=True, kw_only=True)
+class OpenRequest:
+    """Open `split` ("train" or "val") below `root`; fetch it only if `download`.
+
+    `strict` makes unreadable images an error; `check` says whether all images are decoded at once to find them (None
+    leaves that to the size of the set).
+    """
+
+    split: str
+    root: Path
+    download: bool = False
+    strict: bool = False
+    check: bool | None = None
+
+
+Opener = Callable[[OpenRequest], ImageSplit]
+"""What an entry point of the group `repdiag.datasets` names."""
+
+
+def missing(name: str, where: Path, *, how: str) -> DataError:
+    """Return the error for a dataset that is not there: where it was looked for, how to get it."""
+    return DataError(f"{name} is not here", found=f"nothing usable in {where}", hint=how)

@@ -1,0 +1,97 @@
+"""Packed images: a folder's files decoded once to one size, checksummed, and read back by memory map."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import logging
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from repdiag.core.files import write_atomic
+from repdiag.data.image_split import ImageSplit
+from repdiag.data.places import cache_folder
+from repdiag.data.resample import resize_and_centre
+
+_LOG = logging.getLogger(__name__)
+_VERSION = 1  # raised when a file packs to other pixels
+_SHARD_BYTES = 1 << 26
+
+Pixels = NDArray[np.uint8]
+
+
+def pack(split: ImageSplit, size: int) -> ImageSplit:
+    """Return the split with every image at `size` x `size` pixels, decoded once and kept.
+
+    The shorter side is resized to `size` (antialiased) and the centre taken; images of that size stay as they are.
+    The pack lives under `$REPDIAG_CACHE/packed`, keyed by the split's fingerprint and the size. It is built shard by
+    shard, each durable by itself, so that an interrupted build goes on where it stopped.
+    """
+    key = hashlib.sha256(f"{_VERSION}:{split.fingerprint}:{size}".encode()).hexdigest()[:32]
+    source = PackedSource(split, size, folder=cache_folder("packed") / key)
+    return replace(split, source=source, positions=np.arange(len(split)))
+
+
+class PackedSource:
+    """Shards of uint8 [n, 3, S, S], each a .npy file whose name holds the SHA-256 of its bytes.
+
+    Missing shards are made at once; each is hashed when it is first read, and made again if it is damaged.
+    """
+
+    def __init__(self, original: ImageSplit, size: int, *, folder: Path) -> None:
+        self.native_size: int | None = size
+        self._original, self._size, self._folder = original, size, folder
+        per_shard = max(1, _SHARD_BYTES // (3 * size * size))
+        self._shards = [
+            range(start, min(start + per_shard, len(original))) for start in range(0, len(original), per_shard)
+        ]
+        self._paths = [self._find(number) or self._make(number) for number in range(len(self._shards))]
+        self._maps: dict[int, Pixels] = {}
+
+    def __getstate__(self) -> dict[str, object]:
+        return self.__dict__ | {"_maps": {}}  # a map would be sent to another process as a copy
+
+    def image(self, position: int) -> Tensor:
+        """Return one image."""
+        return self.stack(np.array([position]))[0]
+
+    def stack(self, positions: NDArray[np.int64]) -> Tensor:
+        """Return the images at the positions."""
+        found = np.empty((len(positions), 3, self._size, self._size), np.uint8)
+        shard, place = np.divmod(positions, len(self._shards[0]))
+        for number in np.unique(shard).tolist():
+            chosen = shard == number
+            found[chosen] = self._pixels(number)[place[chosen]]
+        return torch.from_numpy(found)
+
+    def _pixels(self, number: int) -> Pixels:
+        if number not in self._maps:
+            path = self._paths[number]
+            with path.open("rb") as stream:
+                digest = hashlib.file_digest(stream, "sha256").hexdigest()
+            if path.stem != f"{number:05d}-{digest}":
+                _LOG.warning("%s is damaged and is made again", path)
+                path.unlink()
+                path = self._paths[number] = self._make(number)
+            self._maps[number] = np.load(path, mmap_mode="r", allow_pickle=False)
+        return self._maps[number]
+
+    def _find(self, number: int) -> Path | None:
+        return next(iter(sorted(self._folder.glob(f"{number:05d}-*.npy"))), None)
+
+    def _make(self, number: int) -> Path:
+        rows, size = self._shards[number], self._size
+        pixels = np.empty((len(rows), 3, size, size), np.uint8)
+        for place, row in enumerate(rows):
+            image = resize_and_centre(self._original.image(row), resize=size, size=size, interpolation="bilinear")
+            pixels[place] = image.numpy()
+        buffer = io.BytesIO()
+        np.save(buffer, pixels, allow_pickle=False)
+        data = buffer.getbuffer()
+        path = self._folder / f"{number:05d}-{hashlib.sha256(data).hexdigest()}.npy"
+        return write_atomic(path, lambda stream: stream.write(data))
