@@ -30,10 +30,11 @@ def calinski_harabasz(features: Features, labels: Labels) -> MetricValue:
     Cost:         O(N D) time, O(C D) memory.
     Reference:    Calinski & Harabasz 1974. Code compared: scikit-learn, calinski_harabasz_score.
                   Golden: tests/golden/test_golden_classes.py.
-    Example:      >>> import torch
-                  >>> rows = torch.tensor([[1.0, 0.0], [0.0, 1.0], [-1.0, 0.0], [0.0, -1.0]])
-                  >>> round(float(calinski_harabasz(rows, torch.tensor([0, 0, 1, 1]))), 6)
-                  2.0
+    Example:
+        >>> import torch
+        >>> rows = torch.tensor([[1.0, 0.0], [0.0, 1.0], [-1.0, 0.0], [0.0, -1.0]])
+        >>> round(float(calinski_harabasz(rows, torch.tensor([0, 0, 1, 1]))), 6)
+        2.0
     """
     moments = class_moments(features, labels, normalize=True)
     classes, rows = len(moments.counts), len(features)

@@ -35,10 +35,11 @@ def cdnv(features: Features, labels: Labels, *, normalize: bool = False) -> Metr
     Cost:         O(N D + C^2 D) time, O(C D + C^2) memory.
     Reference:    Galanti, Gyorgy & Hutter 2022, definition 1. Code compared: rhubarbwu/neural-collapse, measure.py.
                   Golden: tests/golden/test_golden_classes.py.
-    Example:      >>> import torch
-                  >>> rows = torch.tensor([[1.0], [-1.0], [9.0], [11.0]])
-                  >>> float(cdnv(rows, torch.tensor([0, 0, 1, 1])))
-                  0.01
+    Example:
+        >>> import torch
+        >>> rows = torch.tensor([[1.0], [-1.0], [9.0], [11.0]])
+        >>> float(cdnv(rows, torch.tensor([0, 0, 1, 1])))
+        0.01
     """
     moments = class_moments(features, labels, normalize=normalize)
     classes = len(moments.counts)

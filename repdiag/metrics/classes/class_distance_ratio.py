@@ -31,10 +31,11 @@ def class_distance_ratio(features: Features, labels: Labels, *, average: Average
     Limits:       the ratio of two means, so a few far classes weigh as much as many near ones.
     Cost:         O(N D) time, O(C D) memory.
     Reference:    Shi et al. 2022, section 3. Golden: tests/golden/test_golden_classes.py.
-    Example:      >>> import torch
-                  >>> rows = torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0], [0.0, 3.0]])
-                  >>> float(class_distance_ratio(rows, torch.tensor([0, 0, 1, 1])))
-                  0.0
+    Example:
+        >>> import torch
+        >>> rows = torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0], [0.0, 3.0]])
+        >>> float(class_distance_ratio(rows, torch.tensor([0, 0, 1, 1])))
+        0.0
     """
     moments = class_moments(features, labels, normalize=True)
     repeated = moments.keep(moments.counts >= 2)

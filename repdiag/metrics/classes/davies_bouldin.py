@@ -33,10 +33,11 @@ def davies_bouldin(features: Features, labels: Labels) -> MetricValue:
     Cost:         O(N D + C^2 D) time, O(C D + C^2) memory.
     Reference:    Davies & Bouldin 1979. Code compared: scikit-learn, davies_bouldin_score.
                   Golden: tests/golden/test_golden_classes.py.
-    Example:      >>> import torch
-                  >>> rows = torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0], [0.0, 1.0]])
-                  >>> float(davies_bouldin(rows, torch.tensor([0, 0, 1, 1])))
-                  0.0
+    Example:
+        >>> import torch
+        >>> rows = torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0], [0.0, 1.0]])
+        >>> float(davies_bouldin(rows, torch.tensor([0, 0, 1, 1])))
+        0.0
     """
     moments = class_moments(features, labels, normalize=True)
     classes = len(moments.counts)

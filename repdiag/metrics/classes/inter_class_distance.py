@@ -41,10 +41,11 @@ def inter_class_distance(
     Limits:       a mean over all class pairs: two merged classes among a hundred do not show.
     Cost:         O(N D) time, O(C D) memory (O(C^2) for between="means").
     Reference:    Shi et al. 2022, section 3. Golden: tests/golden/test_golden_classes.py.
-    Example:      >>> import torch
-                  >>> rows = torch.tensor([[1.0, 0.0], [0.0, 1.0], [0.0, 2.0]])
-                  >>> float(inter_class_distance(rows, torch.tensor([0, 1, 1])))
-                  2.0
+    Example:
+        >>> import torch
+        >>> rows = torch.tensor([[1.0, 0.0], [0.0, 1.0], [0.0, 2.0]])
+        >>> float(inter_class_distance(rows, torch.tensor([0, 1, 1])))
+        2.0
     """
     moments = class_moments(features, labels, normalize=True)
     classes = len(moments.counts)

@@ -35,10 +35,11 @@ def intra_class_distance(features: Features, labels: Labels, *, average: Average
     Cost:         O(N D) time, O(C D) memory.
     Reference:    Shi et al. 2022, section 3. Official code: WOWNICE/ssl-small, eval/stats-dist.py.
                   Golden: tests/golden/test_golden_classes.py.
-    Example:      >>> import torch
-                  >>> rows = torch.tensor([[1.0, 0.0], [0.0, 1.0], [-1.0, 0.0], [-1.0, 0.0]])
-                  >>> float(intra_class_distance(rows, torch.tensor([0, 0, 1, 1])))
-                  1.0
+    Example:
+        >>> import torch
+        >>> rows = torch.tensor([[1.0, 0.0], [0.0, 1.0], [-1.0, 0.0], [-1.0, 0.0]])
+        >>> float(intra_class_distance(rows, torch.tensor([0, 0, 1, 1])))
+        1.0
     """
     every = class_moments(features, labels, normalize=True)
     moments = every.keep(every.counts >= 2)

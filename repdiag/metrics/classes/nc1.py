@@ -46,10 +46,11 @@ def nc1(
     Cost:         O(N D C) time, O(C D) memory; no D x D matrix.
     Reference:    Papyan, Han & Donoho 2020, eq. 3. Code compared: rhubarbwu/neural-collapse, measure.py.
                   Golden: tests/golden/test_golden_classes.py.
-    Example:      >>> import torch
-                  >>> rows = torch.tensor([[1.0], [-1.0], [9.0], [11.0]])
-                  >>> round(float(nc1(rows, torch.tensor([0, 0, 1, 1]))), 6)
-                  0.02
+    Example:
+        >>> import torch
+        >>> rows = torch.tensor([[1.0], [-1.0], [9.0], [11.0]])
+        >>> round(float(nc1(rows, torch.tensor([0, 0, 1, 1]))), 6)
+        0.02
     """
     moments = class_moments(features, labels, normalize=normalize)
     if len(moments.counts) < 2:

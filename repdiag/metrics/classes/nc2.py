@@ -34,9 +34,10 @@ def nc2(features: Features, labels: Labels, *, center: Center = "classes", norma
     Cost:         O(N D + C^2 D) time, O(C D + C^2) memory.
     Reference:    Papyan, Han & Donoho 2020; matrix form of Zhu et al. 2021. Code compared: rhubarbwu/neural-collapse,
                   measure.py. Golden: tests/golden/test_golden_classes.py.
-    Example:      >>> import torch
-                  >>> round(float(nc2(torch.eye(4), torch.arange(4))), 6)
-                  0.0
+    Example:
+        >>> import torch
+        >>> round(float(nc2(torch.eye(4), torch.arange(4))), 6)
+        0.0
     """
     moments = class_moments(features, labels, normalize=normalize)
     classes = len(moments.counts)

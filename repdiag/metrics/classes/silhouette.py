@@ -41,10 +41,11 @@ def silhouette(features: Features, labels: Labels, *, distance: Distance = "cosi
     Cost:         cosine O(N C D) time, euclidean O(N^2 D) time; O(C D) memory and one block of rows.
     Reference:    Rousseeuw 1987. Code compared: scikit-learn, silhouette_score. Golden:
                   tests/golden/test_golden_classes.py.
-    Example:      >>> import torch
-                  >>> rows = torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0], [0.0, 1.0]])
-                  >>> float(silhouette(rows, torch.tensor([0, 0, 1, 1])))
-                  1.0
+    Example:
+        >>> import torch
+        >>> rows = torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0], [0.0, 1.0]])
+        >>> float(silhouette(rows, torch.tensor([0, 0, 1, 1])))
+        1.0
     """
     moments = class_moments(features, labels, normalize=True)
     classes = len(moments.counts)

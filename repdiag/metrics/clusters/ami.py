@@ -44,10 +44,11 @@ def ami(
     Cost:         O(N K D) time for each iteration of k-means, shared by all cluster metrics; O(N D + K D) memory.
     Reference:    Vinh, Epps & Bailey 2010, eq. 24. Code compared: scikit-learn. Golden:
                   tests/golden/test_golden_clusters.py.
-    Example:      >>> import torch
-                  >>> rows = torch.eye(2).repeat_interleave(4, dim=0)
-                  >>> round(float(ami(rows, torch.arange(2).repeat_interleave(4))), 6)
-                  1.0
+    Example:
+        >>> import torch
+        >>> rows = torch.eye(2).repeat_interleave(4, dim=0)
+        >>> round(float(ami(rows, torch.arange(2).repeat_interleave(4))), 6)
+        1.0
     """
     return clustering_score(
         features, labels, adjusted_mutual_information, clusters=clusters, seed=seed, seeds=seeds, restarts=restarts

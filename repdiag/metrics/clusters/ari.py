@@ -43,10 +43,11 @@ def ari(
     Limits:       falls faster than ami when classes are split into islands.
     Cost:         O(N K D) time for each iteration of k-means, shared by all cluster metrics; O(N D + K D) memory.
     Reference:    Hubert & Arabie 1985. Code compared: scikit-learn. Golden: tests/golden/test_golden_clusters.py.
-    Example:      >>> import torch
-                  >>> rows = torch.eye(2).repeat_interleave(4, dim=0)
-                  >>> round(float(ari(rows, torch.arange(2).repeat_interleave(4))), 6)
-                  1.0
+    Example:
+        >>> import torch
+        >>> rows = torch.eye(2).repeat_interleave(4, dim=0)
+        >>> round(float(ari(rows, torch.arange(2).repeat_interleave(4))), 6)
+        1.0
     """
     return clustering_score(
         features, labels, adjusted_rand_index, clusters=clusters, seed=seed, seeds=seeds, restarts=restarts

@@ -43,11 +43,13 @@ def granularity(
     Cost:         that of the cluster metrics it shares its k-means runs with.
     Reference:    ami: Vinh, Epps & Bailey 2010. Calibration on known islands:
                   tests/closed_form/test_known_islands.py.
-    Example:      >>> import torch
-                  >>> rows = torch.eye(8).repeat_interleave(20, dim=0)
-                  >>> value = granularity(rows, torch.arange(4).repeat_interleave(40))
-                  >>> 1.5 < float(value) < 3.0
-                  True
+    Example:
+        >>> import torch
+        >>> noise = 0.05 * torch.randn(160, 8, generator=torch.Generator().manual_seed(0))
+        >>> rows = torch.eye(8).repeat_interleave(20, dim=0) + noise
+        >>> value = granularity(rows, torch.arange(4).repeat_interleave(40))
+        >>> 1.5 < float(value) < 3.0
+        True
     """
     classes, rows = len(torch.unique(labels)), len(features)
     if classes < 2:

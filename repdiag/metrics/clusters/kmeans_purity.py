@@ -43,9 +43,10 @@ def kmeans_purity(
     Cost:         O(N K D) time for each iteration of k-means, shared by all cluster metrics; O(N D + K D) memory.
     Reference:    Manning, Raghavan & Schutze 2008, section 16.3. Code compared: scikit-learn. Golden:
                   tests/golden/test_golden_clusters.py.
-    Example:      >>> import torch
-                  >>> rows = torch.eye(2).repeat_interleave(4, dim=0)
-                  >>> round(float(kmeans_purity(rows, torch.arange(2).repeat_interleave(4))), 6)
-                  1.0
+    Example:
+        >>> import torch
+        >>> rows = torch.eye(2).repeat_interleave(4, dim=0)
+        >>> round(float(kmeans_purity(rows, torch.arange(2).repeat_interleave(4))), 6)
+        1.0
     """
     return clustering_score(features, labels, purity, clusters=clusters, seed=seed, seeds=seeds, restarts=restarts)

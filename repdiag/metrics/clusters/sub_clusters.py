@@ -24,6 +24,7 @@ ROWS_PER_ISLAND = 3  # with fewer, an island cannot be told from a coincidence
 ROWS_PER_CLASS = 300  # more rows of a class change nothing but the time
 TRIM = 0.05  # share of farthest rows left out of the dispersion, so that outliers do not count as islands
 PLATEAU = 0.15  # the smallest number within this share of the best gap is taken, or within one standard error
+STEP = 0.5  # at half the number of islands less than this share of their gap is reached; a curve cut up has more
 _STARTS, _ITERATIONS, _RESAMPLES = 3, 12, 200
 
 
@@ -46,27 +47,25 @@ def sub_clusters(features: Features, labels: Labels, *, seed: int = 0) -> Metric
                   nor one of few directions counts as several; exact copies count once; rows whose nearest row belongs
                   to another class are confusions and do not count; the farthest 5 % of the rows are left out of W; at
                   most 300 rows of a class. The interval resamples classes. extra: the gap and the lower end of its
-                  interval; 1 where that is not above 0. Null where the gap still grows at the largest number: a
-                  continuum, or more islands than the rows can show.
+                  interval, 1 where that is not above 0; at_edge: more could not be tried. Null where the gap has no
+                  step: half the pieces reach half of it, so they are cuts through a continuum.
     Read it as:   4 with a gap of .1 or more: classes fall into four islands, wherever these lie. granularity finds them
                   only where islands of one class lie no closer together than those of different classes.
-    Limits:       a class along a curve may be cut into pieces; islands of fewer than three rows are not seen.
+    Limits:       islands of fewer than three rows are not seen; a class along a straight line may count as two.
     Cost:         some 50 small k-means runs a class: about .05 s a class of 100 rows.
     Reference:    Tibshirani, Walther & Hastie 2001, with their reference (b) made normal. No official code compared.
-    Example:      >>> import torch
-                  >>> rows = torch.eye(8).repeat_interleave(20, dim=0) + 0.05 * torch.randn(160, 8)
-                  >>> float(sub_clusters(rows, torch.arange(2).repeat_interleave(80)))
-                  4.0
+    Example:
+        >>> import torch
+        >>> rows = torch.eye(8).repeat_interleave(20, dim=0) + 0.05 * torch.randn(160, 8)
+        >>> float(sub_clusters(rows, torch.arange(2).repeat_interleave(80)))
+        4.0
     """
     curves = _curves(features, labels, seed=seed)
     if curves is None:
         return undefined(f"no class has {2 * ROWS_PER_ISLAND} unlike rows", n=len(features))
     found = _choose(curves)
-    if found.grows:
-        return undefined(
-            f"the gap still grows at {found.number} islands: a continuum, or too few rows to see islands",
-            n=len(features),
-        )
+    if not found.step:
+        return undefined(f"the gap grows without a step up to {found.number} pieces: a continuum", n=len(features))
     generator = np.random.default_rng(seed)
     picks = generator.integers(len(curves), size=(_RESAMPLES, len(curves)))
     again = np.array([_choose(curves[pick]).number for pick in picks])
@@ -80,6 +79,7 @@ def sub_clusters(features: Features, labels: Labels, *, seed: int = 0) -> Metric
         extra={
             "gap": found.gap,
             "gap_low": found.gap - 1.96 * found.error,
+            "at_edge": found.at_edge,
             "classes": len(curves),
         },
     )
@@ -87,12 +87,13 @@ def sub_clusters(features: Features, labels: Labels, *, seed: int = 0) -> Metric
 
 @dataclass(frozen=True, kw_only=True)
 class _Choice:
-    """A number of islands, its gap with standard error, and whether the gap never falls after it."""
+    """A number of islands, its gap with standard error, and whether the gap makes a step there."""
 
     number: int
     gap: float
     error: float
-    grows: bool
+    step: bool
+    at_edge: bool
 
 
 def _choose(curves: Curve) -> _Choice:
@@ -105,11 +106,13 @@ def _choose(curves: Curve) -> _Choice:
     chosen = int(np.argmax(mean >= mean[top] - np.maximum(PLATEAU * mean[top], short)))
     if mean[chosen] <= 1.96 * error[chosen]:
         chosen = 0
+    half = int(np.searchsorted(numbers, numbers[chosen] // 2))
     return _Choice(
         number=int(numbers[chosen]),
         gap=float(mean[chosen]),
         error=float(error[chosen]),
-        grows=bool(chosen > 0 and 2 * numbers[chosen] > numbers[-1] and mean[-1] >= mean[chosen]),
+        step=bool(chosen == 0 or mean[half] < STEP * mean[chosen]),
+        at_edge=chosen == len(numbers) - 1,
     )
 
 

@@ -43,10 +43,11 @@ def v_measure(
     Cost:         O(N K D) time for each iteration of k-means, shared by all cluster metrics; O(N D + K D) memory.
     Reference:    Rosenberg & Hirschberg 2007. Code compared: scikit-learn. Golden:
                   tests/golden/test_golden_clusters.py.
-    Example:      >>> import torch
-                  >>> rows = torch.eye(2).repeat_interleave(4, dim=0)
-                  >>> round(float(v_measure(rows, torch.arange(2).repeat_interleave(4))), 6)
-                  1.0
+    Example:
+        >>> import torch
+        >>> rows = torch.eye(2).repeat_interleave(4, dim=0)
+        >>> round(float(v_measure(rows, torch.arange(2).repeat_interleave(4))), 6)
+        1.0
     """
     return clustering_score(
         features, labels, agreement.v_measure, clusters=clusters, seed=seed, seeds=seeds, restarts=restarts

@@ -1,0 +1,103 @@
+"""`lidar`: how many directions tell images apart from their own views."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from repdiag.core.errors import ConfigError
+from repdiag.core.metric_value import MetricValue, undefined
+from repdiag.core.shapes import Features, Views
+from repdiag.metrics.registry import metric
+from repdiag.metrics.spectrum.entropy_rank import entropy_rank
+
+_IMAGES = 1024  # images taken into float64 at a time
+
+
+@metric(
+    direction="higher",
+    bounds=(1.0, float("inf")),
+    invariances={"rotation", "translation", "row_order"},
+    version=1,
+    reference="thilak2024",
+    interval="subsample",
+)
+def lidar(
+    features: Features,
+    views: Views,
+    *,
+    members: Literal["views", "original_and_views"] = "views",
+    form: Literal["paper", "reptrix"] = "paper",
+    delta: float = 1e-4,
+    eps: float = 1e-8,
+) -> MetricValue:
+    """LiDAR: effective rank of the linear discriminants that separate images, each image a class of its views.
+
+    Formula:      exp(-sum_k p_k log p_k),  p = (l + eps) / sum(l + eps),  l = eigenvalues of S_w^{-1/2} S_b
+                  S_w^{-1/2}, S_b = sum_i (m_i - m)(m_i - m)^T / (n - 1),  S_w = sum_iv (x_iv - m_i)(x_iv - m_i)^T /
+                  (n (q - 1)) + delta I
+    Shapes:       features [N, D], views [V, N, D] -> scalar.
+    Range:        1 to about min(N - 1, D).  Better: higher, at equal D, N and q only.
+    Invariant:    rotation, translation, row order.   Not invariant: scale, because of delta.
+    Conventions:  n = N images, q = members of each: its views, or original and views; both are in extra.
+                  form="reptrix" is another number under the same name: S_b is the sum over the images (not divided),
+                  S_w the mean over the images of the sum over members, delta and eps are 1e-6 and 1e-7 there, p = l /
+                  sum(l) + eps, and the entropy is that of the eigenvalues of the *covariance of the rows* of the
+                  whitened matrix, which squares its spectrum.
+    Read it as:   rank of what is stable under augmentation: rankme counts every direction, lidar those that carry
+                  identity.
+    Limits:       with q = 2 S_w is poorly estimated; delta sets a scale. Unlike n, q, delta or form are not
+                  comparable.
+    Cost:         O(q N D^2 + D^3) time, O(D^2) memory.
+    Reference:    Thilak et al. 2024, eq. 1-3. Code compared: rbalestr-lab/stable-pretraining, BARL-SSL/reptrix.
+                  Golden: tests/golden/test_golden_spectrum.py.
+    Example:
+        >>> import torch
+        >>> rows = torch.tensor([[1.0, 0.0], [-1.0, 0.0], [0.0, 1.0], [0.0, -1.0]])
+        >>> noise = 0.1 * torch.tensor([[1.0, 1.0], [1.0, -1.0], [1.0, 1.0], [1.0, -1.0]])
+        >>> round(float(lidar(rows, torch.stack([rows + noise, rows - noise]))), 3)
+        2.0
+    """
+    if delta <= 0:
+        raise ConfigError("delta must be positive: it keeps the scatter of the views invertible", found=str(delta))
+    stack = views if members == "views" else torch.cat([features[None], views])
+    size, rows = len(stack), len(features)
+    extra = {"members": size, "dims": features.shape[1]}
+    if size < 2:
+        return undefined("needs two members an image: two views, or the original and a view", n=rows)
+    if rows < 2:
+        return undefined("needs two images", n=rows)
+    between, within = _scatters(stack)
+    if form == "reptrix":
+        whitened = _whiten(between, within / rows, delta)
+        spectrum = torch.linalg.svdvals(whitened - whitened.mean(dim=0)).square()
+    else:
+        whitened = _whiten(between / (rows - 1), within / (rows * (size - 1)), delta)
+        spectrum = torch.linalg.eigvalsh(whitened).clamp_min(0.0)
+    if float(spectrum.sum()) == 0.0:
+        return undefined("all images have the same mean", n=rows)
+    value = entropy_rank(spectrum, eps=eps) if form == "reptrix" else entropy_rank(spectrum + eps)
+    return MetricValue(value=value, n=rows, extra=extra)
+
+
+def _scatters(stack: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the scatter of the image means about their mean and of the members about their image's mean [D, D]."""
+    size, rows, dims = stack.shape
+    mean = sum((member.double().mean(dim=0) for member in stack), start=torch.zeros(())) / size
+    between, within = stack.new_zeros((2, dims, dims), dtype=torch.float64)
+    for start in range(0, rows, _IMAGES):
+        members = stack[:, start : start + _IMAGES].double()
+        centres = members.mean(dim=0)
+        between += (centres - mean).T @ (centres - mean)
+        away = (members - centres).reshape(-1, dims)
+        within += away.T @ away
+    return between, within
+
+
+def _whiten(between: Tensor, within: Tensor, delta: float) -> Tensor:
+    """Return W^{-1/2} B W^{-1/2} for W = within + delta I."""
+    values, vectors = torch.linalg.eigh(within)
+    root: Tensor = (vectors * (values.clamp_min(0.0) + delta).rsqrt()) @ vectors.T
+    return root @ between @ root
