@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from repdiag.core.embedding_set import EmbeddingSet
     from repdiag.core.metric_table import MetricTable
     from repdiag.data.image_split import ImageSplit
-    from repdiag.diagnosis.diagnose import Diagnosis
+    from repdiag.diagnosis.verdict import Diagnosis
 
 UNTRAINED = " (untrained)"
 

@@ -9,7 +9,7 @@ import typer
 from repdiag.core.errors import unknown_name
 
 if TYPE_CHECKING:
-    from repdiag.diagnosis.diagnose import Diagnosis
+    from repdiag.diagnosis.verdict import Diagnosis
 
 EXIT_GATE = 3
 _BAD = {

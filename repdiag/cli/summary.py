@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from repdiag.report.headlines import HEADLINES, Headline
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     from repdiag.cli.analysis import Analysis
@@ -14,25 +16,13 @@ if TYPE_CHECKING:
     from repdiag.cli.vectors import VectorAnalysis
     from repdiag.core.metric_table import MetricRow, MetricTable
 
-# What a reader wants first, in the order of the argument: is it any good, does it overfit, does it over-cluster.
-HEADLINES: tuple[tuple[str, str, dict[str, Any]], ...] = (
-    ("kNN accuracy (k 20)", "knn_accuracy", {"split": "val", "k": 20}),
-    ("instance discrimination, train", "instance_discrimination_accuracy", {"split": "train", "k": 1}),
-    ("instance discrimination, val", "instance_discrimination_accuracy", {"split": "val", "k": 1}),
-    ("pretext gap", "pretext_gap", {"split": "val"}),
-    ("contrast accuracy", "contrast_accuracy", {"split": "val"}),
-    ("alignment", "alignment", {"split": "val"}),
-    ("uniformity", "uniformity", {"split": "val"}),
-    ("intra-class distance", "intra_class_distance", {"split": "val"}),
-    ("inter-class distance", "inter_class_distance", {"split": "val"}),
-    ("class distance ratio", "class_distance_ratio", {"split": "val"}),
-    ("k-means purity (K = C)", "kmeans_purity", {"split": "val"}),
-    ("AMI (K = C)", "ami", {"split": "val"}),
-    ("granularity", "granularity", {"split": "val"}),
-    ("RankMe", "rankme", {"split": "val"}),
-)
-_PERCENT = ("accuracy", "gap", "purity")
-ARROWS = {"higher": "+", "lower": "-", "context": ""}
+# Beside the headlines of the report, which are read on val.
+_ON_TRAIN = "instance_discrimination_accuracy"
+_MORE = (Headline(metric="contrast_accuracy", label="Contrast accuracy", direction="higher", percent=True),)
+_BETTER = {"zero": "near 0", "one": "near 1", "context": ""}
+
+
+_PERCENT = {headline.metric for headline in (*HEADLINES, *_MORE) if headline.percent}
 
 
 def show_analysis(console: Console, analysis: Analysis, folder: Path, drawn: Sequence[Path]) -> None:
@@ -119,19 +109,28 @@ def _headline_table(
 ) -> Any:
     from rich.table import Table
 
-    from repdiag.metrics.registry import get
-
     columns = list(columns)
     shown = Table("", "better", *(label for label, _, _ in columns), title=title)
-    for label, metric, wanted in HEADLINES:
+    for headline, split in _lines():
         rows = [
-            _first(table.where(checkpoint=name, space=space, metric=metric, **wanted), classes)
+            _first(
+                table.where(checkpoint=name, space=space, metric=headline.metric, split=split, **headline.params),
+                classes,
+            )
             for _, name, space in columns
         ]
         if any(row is not None for row in rows):
-            better = {"higher": "higher", "lower": "lower", "context": ""}[get(metric).direction]
+            label = f"{headline.label}, train" if split == "train" else headline.label
+            better = _BETTER.get(headline.direction, headline.direction)
             shown.add_row(label, better, *(_cell(row) for row in rows))
     return shown
+
+
+def _lines() -> Iterator[tuple[Headline, str]]:
+    for headline in (*HEADLINES, *_MORE):
+        if headline.metric == _ON_TRAIN:
+            yield headline, "train"
+        yield headline, "val"
 
 
 def _first(found: MetricTable, classes: int | None) -> MetricRow | None:
@@ -158,7 +157,7 @@ def _interval(row: MetricRow) -> str:
 
 
 def _format(metric: str, value: float) -> str:
-    if any(word in metric for word in _PERCENT):
+    if metric in _PERCENT:
         return f"{100 * value:.1f} %"
     return f"{value:.3f}" if abs(value) < 10 else f"{value:.1f}"
 

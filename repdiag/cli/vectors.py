@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from repdiag.core.metric_table import MetricTable
-    from repdiag.diagnosis.diagnose import Diagnosis
+    from repdiag.diagnosis.verdict import Diagnosis
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -27,16 +27,20 @@ def load_recipe(name: str, overrides: list[str] | None = None) -> TrainSettings:
     return parse_settings(apply_overrides(raw, overrides or []))
 
 
+def recipe_text(name: str) -> str:
+    """Return a shipped recipe as it is written."""
+    if name not in _names():
+        raise unknown_name("recipe", name, _names(), hint="your own: path/to/recipe.yaml")
+    return (resources.files("repdiag.config") / "recipes" / f"{name}.yaml").read_text(encoding="utf-8")
+
+
 def _names() -> tuple[str, ...]:
     folder = resources.files("repdiag.config") / "recipes"
     return tuple(sorted(entry.name[:-5] for entry in folder.iterdir() if entry.name.endswith(".yaml")))
 
 
 def _read_recipe(name: str) -> dict[str, Any]:
-    if name not in _names():
-        raise unknown_name("recipe", name, _names(), hint="your own: path/to/recipe.yaml")
-    text = (resources.files("repdiag.config") / "recipes" / f"{name}.yaml").read_text(encoding="utf-8")
-    return _parse(text, where=name)
+    return _parse(recipe_text(name), where=name)
 
 
 def _read_file(path: Path) -> dict[str, Any]:

@@ -1,0 +1,151 @@
+"""The main job through the installed command: train, analyze, compare, on the embedded digits."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+SHORT = ("--epochs", "2", "--set", "data.limit=320", "--no-progress")
+
+
+def repdiag(*words, cwd, code=0, timeout=240):
+    environment = {**os.environ, "REPDIAG_CACHE": str(cwd / "cache"), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [sys.executable, "-m", "repdiag", *map(str, words)],
+        cwd=cwd,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+    )
+    assert done.returncode == code, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    return done
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    """A folder with a short run of the default training, analyzed."""
+    folder = tmp_path_factory.mktemp("home")
+    repdiag("train", *SHORT, "--out", "run", cwd=folder)
+    done = repdiag("analyze", "run", "--per-class", "10", "--out", "first", "--no-progress", cwd=folder)
+    (folder / "analyze.txt").write_text(done.stdout)
+    return folder
+
+
+@pytest.mark.slow
+def test_a_run_leaves_what_it_promises(home):
+    run = home / "run"
+    assert json.loads((run / "run.json").read_text())["status"] == "completed"
+    assert {"last.pt", "initial.pt"} <= {path.name for path in (run / "checkpoints").iterdir()}
+    assert len(pd.read_csv(run / "history.csv")) > 0
+
+
+@pytest.mark.slow
+def test_an_analysis_prints_the_untrained_copy_and_a_judgement(home):
+    text = (home / "analyze.txt").read_text()
+    for words in ("kNN accuracy", "untrained", "OVERFITTING", "over-clustering", "figures"):
+        assert words in text
+
+
+@pytest.mark.slow
+def test_an_analysis_leaves_tables_and_figures(home):
+    out = home / "first"
+    table = pd.read_csv(out / "metrics.csv")
+    assert {"features", "projections"} == set(table["space"])
+    assert {"train", "val"} == set(table["split"])
+    assert table["value"].notna().any()
+    assert table.loc[table["value"].isna(), "reason"].notna().all()
+    assert {"over_clustering", "overfitting", "collapse"} <= set(json.loads((out / "verdict.json").read_text()))
+    names = {path.stem for path in (out / "figures").glob("*.png")}
+    assert {"training_history", "over_cluster_curve", "embedding_map", "singular_spectrum"} <= names
+    for name in names:
+        assert {".png", ".pdf", ".svg", ".csv"} == {path.suffix for path in (out / "figures").glob(f"{name}.*")}
+
+
+@pytest.mark.slow
+def test_the_same_analysis_gives_the_same_bytes(home):
+    words = ("analyze", "run", "--per-class", "10", "--no-figures", "--no-progress")
+    repdiag(*words, "--no-cache", "--out", "again", cwd=home)
+    assert (home / "first/metrics.csv").read_bytes() == (home / "again/metrics.csv").read_bytes()
+
+
+@pytest.mark.slow
+def test_batch_size_and_workers_change_nothing(home):
+    words = ("analyze", "run", "--per-class", "10", "--no-figures", "--no-untrained", "--no-cache", "--no-progress")
+    repdiag(*words, "--batch-size", "17", "--workers", "2", "--out", "other", cwd=home)
+    one, two = (pd.read_csv(home / folder / "metrics.csv") for folder in ("first", "other"))
+    one = one[~one["checkpoint"].str.endswith("(untrained)")].reset_index(drop=True)
+    assert one["metric"].tolist() == two["metric"].tolist()
+    # A sum over many pairs of float32 features moves by rounding only.
+    pd.testing.assert_series_equal(one["value"], two["value"], rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.slow
+def test_compare_resumes_and_goes_on_past_a_broken_file(home):
+    (home / "broken.pt").write_bytes(b"not a checkpoint")
+    words = ("compare", "run/checkpoints/initial.pt", "run", "broken.pt", "--per-class", "8", "--no-untrained")
+    done = repdiag(*words, "--data", "digits", "--out", "both", "--no-progress", cwd=home, code=1)
+    assert "left out" in done.stdout
+    stamp = (home / "both/checkpoints/run/run.json").stat().st_mtime_ns
+    repdiag(*words, "--data", "digits", "--out", "both", "--no-progress", cwd=home, code=1)
+    assert (home / "both/checkpoints/run/run.json").stat().st_mtime_ns == stamp
+    table = pd.read_csv(home / "both/metrics.csv")
+    assert set(table["checkpoint"]) == {"run", "run/initial"}
+    assert (home / "both/figures/checkpoint_comparison.png").stat().st_size > 10_000
+
+
+@pytest.mark.slow
+def test_json_is_alone_on_stdout(home):
+    words = ("analyze", "run", "--per-class", "8", "--no-figures", "--no-untrained", "--json", "--out", "json")
+    found = json.loads(repdiag(*words, cwd=home).stdout)
+    assert found["checkpoint"]["backbone"] == "resnet20"
+    assert found["verdict"]["overfitting"]["verdict"]
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "expected"),
+    [
+        (("train", "--data", "digit"), 2, "digits"),
+        (("train", "--backbone", "resnet19"), 2, "resnet18"),
+        (("train", "--set", "optimizer.lrr=1"), 2, "lr"),
+        (("train", "--recipe", "moco_v3"), 2, "moco_v2"),
+        (("analyze", "missing.pt"), 1, "no checkpoint"),
+        (("analyze",), 2, "--embeddings"),
+        (("metrics", "show", "uniformty"), 2, "uniformity"),
+        (("train", "--device", "cuda:99"), 2, "no device"),
+        (("nonsense",), 2, "nonsense"),
+    ],
+)
+def test_mistakes_get_one_screen_and_an_exit_code(tmp_path, words, code, expected):
+    done = repdiag(*words, cwd=tmp_path, code=code)
+    assert expected in done.stderr
+    assert len(done.stderr.splitlines()) <= 24
+
+
+def test_vectors_without_images(tmp_path):
+    import numpy as np
+
+    rng = np.random.default_rng(0)
+    labels = np.arange(120) % 4
+    rows = rng.normal(size=(4, 16))[labels] + 0.1 * rng.normal(size=(120, 16))
+    np.savez(tmp_path / "v.npz", features=rows.astype(np.float32), labels=labels)
+    done = repdiag("analyze", "--embeddings", "v.npz", "--json", cwd=tmp_path)
+    found = {row["metric"] for row in json.loads(done.stdout)["metrics"] if row["value"] is not None}
+    assert {"uniformity", "intra_class_distance", "rankme", "kmeans_purity"} <= found
+
+
+def test_help_imports_nothing_heavy():
+    code = "import sys; import repdiag.cli.app; print(sorted({'torch','faiss','pandas','numpy'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout.strip() == "[]", done.stdout + done.stderr
+
+
+def test_the_package_runs_as_a_module():
+    assert Path(sys.executable).exists()
+    done = subprocess.run([sys.executable, "-m", "repdiag", "--version"], capture_output=True, text=True)
+    assert done.stdout.startswith("repdiag ")
