@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -66,7 +66,7 @@ class ViewSettings(BaseModel):
     """Probability that a cell is hidden."""
 
     @model_validator(mode="after")
-    def _intervals_are_ordered(self) -> Self:
+    def _intervals_are_ordered(self) -> ViewSettings:
         floors = {"zoom": 0.0, "crop_scale": 0.0, "crop_ratio": 0.0, "blur_sigma": 0.0}
         for name, floor in floors.items():
             interval = getattr(self, name)
@@ -92,7 +92,7 @@ class EvaluationSettings(BaseModel):
     """The same with bounds of one's own."""
 
     @model_validator(mode="after")
-    def _names_and_bounds(self) -> Self:
+    def _names_and_bounds(self) -> EvaluationSettings:
         if self.preset not in VIEW_PRESETS:
             raise unknown_name("view preset", self.preset, VIEW_PRESETS)
         if self.difficulty is not None and self.iou is not None:
