@@ -26,6 +26,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # plain help: importing rich takes longer than everything else together
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Representation-space diagnostics: is this encoder any good, and what is wrong with it?",
     epilog="Exit codes: 0 ok, 1 failed, 2 usage, 3 a gate given with --fail-on did not hold. "

@@ -9,7 +9,7 @@ import typer
 from repdiag.cli import options
 from repdiag.cli.console import Console
 
-app = typer.Typer(no_args_is_help=True, help="List the metrics, or show one metric's card.")
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="List the metrics, or show one metric's card.")
 
 
 @app.command("list")
