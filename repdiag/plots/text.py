@@ -10,12 +10,14 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import matplotlib as mpl
+import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.container import Container
 from matplotlib.figure import Figure
 from matplotlib.font_manager import findfont, get_font
 from matplotlib.text import Annotation
-from matplotlib.transforms import Bbox
+from matplotlib.transforms import Bbox, BboxBase
 
 from repdiag.plots.frame_check import distinct
 
@@ -27,7 +29,9 @@ _CAPTION_SIZE = 6.0
 # Mean width of a character of the caption font, as a share of its size; measured on DejaVu Sans.
 _CHARACTER_WIDTH = 0.55
 # Where a direct label may stand around its point: distance in points, angle in degrees.
-_PLACES = tuple((radius, angle) for radius in (6, 14, 24, 36, 50) for angle in range(0, 360, 30))
+_PLACES = tuple(
+    (radius, angle) for radius in (6.0, 14.0, 24.0, 36.0, 50.0) for angle in np.arange(0.0, 360.0, 30.0).tolist()
+)
 
 
 def printable(text: str) -> str:
@@ -83,7 +87,7 @@ def add_caption(figure: Figure, *parts: str) -> None:
         engine.set(rect=(0, room / height, 1, 1 - room / height))  # type: ignore[call-arg]
 
 
-def add_legend(figure: Figure, handles: Sequence[Artist], *, columns: int) -> None:
+def add_legend(figure: Figure, handles: Sequence[Artist | Container], *, columns: int) -> None:
     """Put one legend for all panels above them and make the figure taller by what it needs."""
     width, height = figure.get_size_inches()
     rows = -(-len(handles) // columns)
@@ -156,7 +160,7 @@ def _dot_box(axes: Axes, x: float, y: float) -> Bbox:
     return Bbox.from_bounds(across - 5, up - 5, 10, 10)
 
 
-def _overlap(first: Bbox, second: Bbox) -> float:
+def _overlap(first: BboxBase, second: BboxBase) -> float:
     common = Bbox.intersection(first, second)
     return 0.0 if common is None else float(common.width * common.height)
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from repdiag.core.metric_table import MetricRow, MetricTable
-from repdiag.report.headlines import HEADLINES
+from repdiag.report.headlines import HEADLINES, Headline
 from repdiag.report.rank_correlation import Correlation
 
 if TYPE_CHECKING:
@@ -91,11 +91,9 @@ def checkpoint_comparison(table: MetricTable, *, space: str = "features", split:
     records: list[dict[str, Any]] = []
     for headline in HEADLINES:
         found = [
-            first(table, checkpoint=name, space=space, split=split, metric=headline.metric, **headline.params)
+            headline_row(table, headline, checkpoint=name, space=space, split=split)
             for name in table.names("checkpoint")
         ]
-        if headline.metric in AT_CLASSES:
-            found = [_at_classes(table, row) if row else None for row in found]
         records.extend(
             _where(row)
             | {"metric": row.metric, "label": headline.label, "direction": headline.direction, "value": row.value}
@@ -133,6 +131,14 @@ def scatter_against_accuracy(
     return _frame(records, (*COLUMNS, "split", "space", "correlation", "correlation_low", "correlation_high"))
 
 
+def headline_row(table: MetricTable, headline: Headline, **where: str) -> MetricRow | None:
+    """Return the row of a headline metric of one checkpoint, space and split; on the over-cluster curve at K = C."""
+    row = first(table, metric=headline.metric, **where, **headline.params)
+    if row is None or headline.metric not in AT_CLASSES:
+        return row
+    return first(table, metric=headline.metric, clusters=classes_of(table, row), **where) or row
+
+
 def first(table: MetricTable, **wanted: Any) -> MetricRow | None:
     """Return the first row that matches, the one of the default settings, or None."""
     return next(iter(table.where(**wanted)), None)
@@ -156,11 +162,6 @@ def _band(row: MetricRow) -> tuple[float | None, float | None]:
     if row.value is None or spread is None:
         return None, None
     return row.value - spread, row.value + spread
-
-
-def _at_classes(table: MetricTable, row: MetricRow) -> MetricRow:
-    where = {"checkpoint": row.checkpoint, "space": row.space, "split": row.split}
-    return first(table, **where, metric=row.metric, clusters=classes_of(table, row)) or row
 
 
 def _where(row: MetricRow) -> dict[str, Any]:

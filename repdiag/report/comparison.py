@@ -1,0 +1,119 @@
+"""The comparison table of a report: checkpoints by headline metrics, with the best and what is not told from it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from repdiag.core.metric_table import MetricRow, MetricTable
+from repdiag.report.frames import headline_row
+from repdiag.report.headlines import HEADLINES, Headline
+from repdiag.report.runs import UNTRAINED
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    """One value as shown; `sort` is the number behind it, empty where there is none."""
+
+    text: str
+    interval: str = ""
+    sort: str = ""
+    mark: str = ""
+    note: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Line:
+    """One checkpoint."""
+
+    name: str
+    trained: bool
+    cells: tuple[Cell, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ComparisonTable:
+    """Headline metrics that any checkpoint has, one line a checkpoint."""
+
+    headlines: tuple[Headline, ...]
+    lines: tuple[Line, ...]
+
+
+def comparison_table(table: MetricTable, *, space: str = "features", split: str = "val") -> ComparisonTable:
+    """Return the table of one space and split."""
+    names = [str(name) for name in table.names("checkpoint")]
+    columns = []
+    for headline in HEADLINES:
+        rows = [headline_row(table, headline, checkpoint=name, space=space, split=split) for name in names]
+        if any(row is not None for row in rows):
+            columns.append((headline, rows, _marks(headline, rows, names)))
+    lines = [
+        Line(
+            name=name,
+            trained=not name.endswith(UNTRAINED),
+            cells=tuple(_cell(headline, rows[at], marks[at]) for headline, rows, marks in columns),
+        )
+        for at, name in enumerate(names)
+    ]
+    return ComparisonTable(headlines=tuple(headline for headline, _, _ in columns), lines=tuple(lines))
+
+
+def show_value(value: float, *, percent: bool = False) -> str:
+    """Return a value with the digits that a reader needs."""
+    if percent:
+        return f"{100 * value:.1f} %"
+    return f"{value:.3f}" if abs(value) < 10 else f"{value:,.1f}"
+
+
+def _cell(headline: Headline, row: MetricRow | None, mark: str) -> Cell:
+    if row is None:
+        return Cell(text="\N{EN DASH}", note="not measured")
+    if row.value is None:
+        return Cell(text="n/a", note=row.reason or "")
+    interval = ""
+    if row.ci_low is not None and row.ci_high is not None:
+        ends = (show_value(end, percent=headline.percent) for end in (row.ci_low, row.ci_high))
+        interval = f"[{', '.join(ends)}]"
+    note = f"n = {row.n:,}" + (f"; interval: {row.ci_method}" if interval and row.ci_method else "")
+    return Cell(
+        text=show_value(row.value, percent=headline.percent),
+        interval=interval,
+        sort=repr(row.value),
+        mark=mark,
+        note=note,
+    )
+
+
+def _marks(headline: Headline, rows: Sequence[MetricRow | None], names: Sequence[str]) -> list[str]:
+    """Mark the best trained checkpoint, and those whose interval reaches into its interval."""
+    scores = {
+        at: _score(headline, row.value)
+        for at, (row, name) in enumerate(zip(rows, names, strict=True))
+        if row is not None and row.value is not None and not name.endswith(UNTRAINED)
+    }
+    marks = [""] * len(rows)
+    if len(scores) < 2 or headline.direction == "context":
+        return marks
+    best = max(scores, key=scores.__getitem__)
+    marks[best] = "best"
+    for at in scores:
+        if at != best and _overlap(rows[at], rows[best]):
+            marks[at] = "alike"
+    return marks
+
+
+def _score(headline: Headline, value: float) -> float:
+    """Return a number that is higher for the better value."""
+    if headline.direction == "zero":
+        return -abs(value)
+    if headline.direction == "one":
+        return -abs(value - 1.0)
+    return -value if headline.direction == "lower" else value
+
+
+def _overlap(first: MetricRow | None, second: MetricRow | None) -> bool:
+    if first is None or second is None:
+        return False
+    if first.ci_low is None or first.ci_high is None or second.ci_low is None or second.ci_high is None:
+        return False
+    return first.ci_low <= second.ci_high and second.ci_low <= first.ci_high

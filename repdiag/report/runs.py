@@ -1,0 +1,84 @@
+"""Reads what an analysis or a comparison left on disk."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from repdiag.core.errors import StoreError
+from repdiag.core.metric_table import MetricTable
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from repdiag.core.embedding_set import EmbeddingSet
+
+UNTRAINED = " (untrained)"
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredRun:
+    """One analysis, or one comparison with its analyses as `parts`."""
+
+    folder: Path
+    record: Mapping[str, Any]
+    table: MetricTable
+    verdicts: Mapping[str, Any]
+    per_class: pd.DataFrame | None
+    parts: Mapping[str, Path] = field(default_factory=dict)
+
+    @property
+    def figures(self) -> Path:
+        """Folder of the drawn figures."""
+        return self.folder / "figures"
+
+    def embeddings(self, name: str) -> dict[str, EmbeddingSet]:
+        """Return the stored sets of one checkpoint by split; empty where none were kept."""
+        from repdiag.embeddings.store import is_stored, load_embedding_set
+
+        root = self.parts.get(name, self.folder) / "embeddings"
+        folders = sorted(root.iterdir()) if root.is_dir() else []
+        return {folder.name: load_embedding_set(folder) for folder in folders if is_stored(folder)}
+
+
+def read_run(folder: Path) -> StoredRun:
+    """Read one run directory; raises `StoreError` naming what is missing or damaged."""
+    import pandas as pd
+
+    record = _read_json(folder / "run.json")
+    try:
+        table = MetricTable.from_frame(pd.read_parquet(folder / "metrics.parquet"))
+    except (OSError, ValueError) as error:
+        raise StoreError(f"no readable metrics.parquet in {folder}", found=str(error)) from error
+    path = folder / "verdict.json"
+    judged = _read_json(path) if path.is_file() else {}
+    verdicts = {str(judged["checkpoint"]): judged} if "checkpoint" in judged else judged
+    per_class = folder / "per_class.parquet"
+    names = trained(table.names("checkpoint"))
+    parts = {name: folder / "checkpoints" / name.replace("/", "-") for name in names}
+    return StoredRun(
+        folder=folder,
+        record=record,
+        table=table,
+        verdicts=verdicts,
+        per_class=pd.read_parquet(per_class) if per_class.is_file() else None,
+        parts={name: part for name, part in parts.items() if part.is_dir()} or dict.fromkeys(names[:1], folder),
+    )
+
+
+def trained(names: Sequence[Any]) -> list[str]:
+    """Return the names without the untrained copies."""
+    return [str(name) for name in names if not str(name).endswith(UNTRAINED)]
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise StoreError(f"cannot read {path}", found=str(error), hint="did the run finish?") from error
+    if not isinstance(found, dict):
+        raise StoreError(f"cannot read {path}", found=f"a {type(found).__name__} instead of an object")
+    return found
