@@ -1,1 +1,17 @@
 """Two encoders compared on the same rows."""
+
+from repdiag.metrics.similarity.cknna import cknna
+from repdiag.metrics.similarity.linear_cka import linear_cka
+from repdiag.metrics.similarity.minibatch_cka import minibatch_cka
+from repdiag.metrics.similarity.mutual_knn import mutual_knn
+from repdiag.metrics.similarity.neighbor_jaccard import neighbor_jaccard
+from repdiag.metrics.similarity.procrustes_distance import procrustes_distance
+
+__all__ = [
+    "cknna",
+    "linear_cka",
+    "minibatch_cka",
+    "mutual_knn",
+    "neighbor_jaccard",
+    "procrustes_distance",
+]
