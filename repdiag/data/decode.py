@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import struct
 
 import numpy as np
 import torch
@@ -25,8 +24,6 @@ _TURNS = {
     8: Image.Transpose.ROTATE_90,
 }
 _DEEP_MODES = ("I", "I;16", "I;16B", "I;16L", "I;16N")
-_START_OF_FRAME = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
-_EXIF = 0xE1
 
 
 class UnreadableImage(ValueError):  # noqa: N818 - a property of the image, not a failure of ours
@@ -37,22 +34,9 @@ def decode(data: bytes) -> Tensor:
     """Return the pixels of an image file, RGB uint8 [3, H, W], turned as its EXIF says.
 
     16-bit levels are scaled by 255/65535, CMYK is converted, palettes are looked up, alpha is dropped as Pillow's
-    convert("RGB") drops it. Raises `UnreadableImage` when the file is truncated, damaged, not an image, or larger than
-    Pillow's limit against decompression bombs.
+    convert("RGB") drops it; of an animation the first frame counts. Raises `UnreadableImage` when the file is
+    truncated, damaged, not an image, or larger than Pillow's limit against decompression bombs.
     """
-    if _is_plain_jpeg(data):
-        from torchvision.io import ImageReadMode, decode_jpeg
-
-        try:
-            pixels: Tensor = decode_jpeg(torch.frombuffer(bytearray(data), dtype=torch.uint8), ImageReadMode.RGB)
-            return pixels
-        except RuntimeError:
-            pass  # Pillow accepts some files that end early but lack no pixel, and gives a reason for the others
-    return decode_checked(data)
-
-
-def decode_checked(data: bytes) -> Tensor:
-    """Do the same with Pillow alone, which decodes every file to its end and says what is wrong with it."""
     if not data:
         raise UnreadableImage("the file is empty")
     try:
@@ -60,7 +44,7 @@ def decode_checked(data: bytes) -> Tensor:
             _refuse_bomb(image)
             image.load()
             upright = _turned(image)
-            array = np.array(_scaled(upright) if upright.mode in _DEEP_MODES else upright.convert("RGB"))
+            array = np.array(_scaled(upright) if upright.mode in _DEEP_MODES else _coloured(upright))
     except UnreadableImage:
         raise
     # Pillow's plugins raise whatever their parsers run into: OSError, SyntaxError, ValueError, struct.error, ...
@@ -94,22 +78,9 @@ def _scaled(image: Image.Image) -> Image.Image:
     return Image.fromarray(gray).convert("RGB")
 
 
-def _is_plain_jpeg(data: bytes) -> bool:
-    """Tell whether the file is an 8-bit gray or three-colour JPEG without EXIF, safe for the fast decoder."""
-    if data[:2] != b"\xff\xd8":
-        return False
-    at = 2
-    while at + 9 < len(data) and data[at] == 0xFF:
-        marker, length = data[at + 1], struct.unpack_from(">H", data, at + 2)[0]
-        if marker in _START_OF_FRAME:
-            height, width = struct.unpack_from(">HH", data, at + 5)
-            limit = Image.MAX_IMAGE_PIXELS
-            small = limit is None or width * height <= limit
-            return data[at + 4] == 8 and data[at + 9] in (1, 3) and small
-        if marker == _EXIF:
-            return False
-        at += 2 + length
-    return False
+def _coloured(image: Image.Image) -> Image.Image:
+    image.info.pop("transparency", None)  # dropped like alpha; Pillow would warn that it cannot keep it
+    return image.convert("RGB")
 
 
 def _reason(error: Exception) -> str:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from repdiag.core.errors import StoreError
 from repdiag.core.files import write_text
-from repdiag.data.decode import UnreadableImage, decode_checked
+from repdiag.data.decode import UnreadableImage, decode
 from repdiag.data.places import cache_folder
 from repdiag.data.walk import FoundFile
 
@@ -70,7 +70,7 @@ def check(path: Path, found: FoundFile) -> Checked:
         return Checked(found.size, found.mtime_ns, "", 0, 0, str(error.strerror))
     digest = hashlib.blake2b(data, digest_size=16).hexdigest()
     try:
-        _, height, width = decode_checked(data).shape
+        _, height, width = decode(data).shape
     except UnreadableImage as error:
         return Checked(found.size, found.mtime_ns, digest, 0, 0, str(error))
     return Checked(found.size, found.mtime_ns, digest, height, width, None)

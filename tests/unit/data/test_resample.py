@@ -33,7 +33,7 @@ def test_each_sample_equals_torchvisions_resized_crop(mode: str, size: int) -> N
 
 @pytest.mark.parametrize("mode", ["bilinear", "bicubic"])
 def test_one_uint8_image_equals_torchvisions_and_the_batch_up_to_rounding(mode: str) -> None:
-    batch = images(len(BOXES), 40, 56)
+    batch = images(len(BOXES), 40, 56) // 2 + 64  # no overshoot, which whole levels cut off after either axis
     together = resize_crops(
         batch.float() / 255, BOXES, size=24, flip=np.zeros(len(BOXES), bool), interpolation=mode
     ).clamp(0, 1)
