@@ -18,16 +18,20 @@ _REQUIRED = (
     "alignment_margin",
     "ami",
     "class_distance_ratio",
+    "completeness",
     "effective_rank",
-    "feature_std",
     "granularity",
+    "homogeneity",
     "instance_discrimination_accuracy",
-    "islands_per_class",
+    "intra_class_distance",
+    "kmeans_purity",
     "mean_cosine",
     "participation_ratio",
     "precision_at_1",
     "r_precision",
     "rankme",
+    "singular_spectrum",
+    "sub_clusters",
 )
 
 

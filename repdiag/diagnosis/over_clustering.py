@@ -2,149 +2,115 @@
 
 from __future__ import annotations
 
-from repdiag.core.metric_table import MetricRow
-from repdiag.diagnosis.advice import advice_for
-from repdiag.diagnosis.intervals import Estimate
-from repdiag.diagnosis.rows import JudgedRows, evidence_from, interval_of
-from repdiag.diagnosis.thresholds import Thresholds
-from repdiag.diagnosis.verdict import INCONCLUSIVE, Evidence, Finding, Reading, Severity
+from dataclasses import dataclass
 
-OVER, NOT_OVER, UNDER = "over-clustered", "not over-clustered", "under-clustered"
-# How well granularity is recovered on spaces with known truth: the doubt of a value that came without its own.
-_RECOVERY = 0.25
+from repdiag.diagnosis.advice import advice_for
+from repdiag.diagnosis.cluster_evidence import (
+    granularity_estimate,
+    granularity_evidence,
+    homogeneity_evidence,
+    island_evidence,
+    locality_evidence,
+    purity_evidence,
+    scatter_evidence,
+    signal_evidence,
+)
+from repdiag.diagnosis.intervals import Estimate
+from repdiag.diagnosis.rows import JudgedRows
+from repdiag.diagnosis.thresholds import Thresholds
+from repdiag.diagnosis.verdict import INCONCLUSIVE, NOT_OVER, OVER, UNDER, Evidence, Finding, Reading, Severity
 
 
 def judge_over_clustering(rows: JudgedRows, thresholds: Thresholds) -> Finding:
-    """Return the finding: granularity decides where the clusters know the classes at all; the rest must not object."""
+    """Return the finding: islands that stand out decide; else granularity does, where nothing else contradicts it."""
     granularity = rows.find("granularity")
-    peak = _peak(rows)
-    evidence = [*_granularity(granularity, thresholds), *_signal(peak, thresholds)]
-    beside = [*_locality(rows, thresholds), *_scatter(rows, thresholds), *_islands(rows, thresholds)]
-    verdict, summary = _decide(granularity, peak, beside, thresholds)
+    estimate = granularity_estimate(granularity)
+    signal = signal_evidence(rows, thresholds)
+    islands = island_evidence(rows, thresholds)
+    locality = locality_evidence(rows, thresholds)
+    scatter = scatter_evidence(rows, thresholds)
+    signs = _Signs(islands=_reading(islands), locality=_reading(locality), scatter=_reading(scatter))
+    if estimate is None:
+        reason = "granularity was not measured" if granularity is None else granularity.reason
+        verdict, summary = INCONCLUSIVE, f"Over-clustering cannot be judged: {reason}."
+    elif signal is not None and signal.reading == "against":
+        verdict, summary = INCONCLUSIVE, f"Clusters hardly know the classes, however many. {signal.sentence}"
+    else:
+        verdict, summary = _weigh(estimate, signs, thresholds)
+    curve = (purity_evidence(rows), homogeneity_evidence(rows))
+    found = (granularity_evidence(granularity, thresholds), signal, islands, locality, scatter, *curve)
     return Finding(
         question="Is the space organised at another granularity than the classes?",
         verdict=verdict,
-        severity=_severity(verdict, granularity, thresholds),
+        severity=_severity(verdict, estimate, _value(islands)),
         summary=summary,
-        evidence=(*evidence, *beside),
+        evidence=tuple(item for item in found if item is not None),
         thresholds=thresholds.only(
-            "over_granularity", "under_granularity", "cluster_signal", "locality_ratio", "scattered_ratio"
+            "over_granularity",
+            "under_granularity",
+            "cluster_signal",
+            "island_gap",
+            "locality_ratio",
+            "scattered_ratio",
         ),
         advice=advice_for(verdict),
     )
 
 
-def _decide(
-    row: MetricRow | None, peak: MetricRow | None, beside: list[Evidence], thresholds: Thresholds
-) -> tuple[str, str]:
-    if row is None or row.value is None:
-        reason = "granularity was not measured" if row is None else f"{row.reason}"
-        return INCONCLUSIVE, f"Over-clustering cannot be judged: {reason}."
-    estimate = _estimate(row)
-    shown = f"{estimate.value:.2g} [{estimate.low:.2g}, {estimate.high:.2g}] clusters per class"
-    if peak is not None and peak.value is not None and peak.value < thresholds.cluster_signal:
-        return INCONCLUSIVE, f"The clusters hardly know the classes at any number of clusters (AMI {peak.value:.3f})."
-    readings = [item.reading for item in beside if item.against_what != "context"]
-    return _weigh(estimate, shown, balance=readings.count("for") - readings.count("against"), thresholds=thresholds)
+@dataclass(frozen=True, kw_only=True)
+class _Signs:
+    """What each sign beside granularity says about over-clustering."""
+
+    islands: Reading
+    locality: Reading
+    scatter: Reading
 
 
-def _weigh(estimate: Estimate, shown: str, *, balance: int, thresholds: Thresholds) -> tuple[str, str]:
-    """Let granularity answer, unless most of the other signs speak against its answer."""
-    if estimate.high < thresholds.under_granularity:
-        return UNDER, f"The space is organised in {shown}: several classes share a cluster."
-    if estimate.low > thresholds.over_granularity:
-        if balance < 0:
-            return INCONCLUSIVE, f"Granularity is {shown}, but most other signs speak against over-clustering."
-        return OVER, f"The space is organised in {shown}: finer than the labels."
-    if estimate.high < thresholds.over_granularity and estimate.low > thresholds.under_granularity:
-        if balance > 0:
-            return INCONCLUSIVE, f"Granularity is {shown}, but most other signs speak for over-clustering."
-        return NOT_OVER, f"The space is organised in {shown}: about as fine as the labels."
-    return INCONCLUSIVE, f"Granularity is {shown}: the interval includes a threshold."
+def _weigh(estimate: Estimate, signs: _Signs, thresholds: Thresholds) -> tuple[str, str]:
+    shown = f"Clusters agree best with the classes at {_bracket(estimate)} clusters per class"
+    over, under = thresholds.over_granularity, thresholds.under_granularity
+    if signs.islands == "for":
+        together = ", though the islands of a class lie together" if estimate.low < over else ""
+        return OVER, f"Classes fall into separate islands{together}. {shown}."
+    if estimate.high < under:
+        return UNDER, f"Several classes share a cluster. {shown}."
+    if estimate.low > over:
+        return _finer(signs, shown)
+    whole = signs.islands == "against" and signs.locality == "against"
+    if estimate.low <= under or (estimate.high >= over and not whole):
+        return INCONCLUSIVE, f"{shown}: the interval includes a threshold."
+    if not whole and (signs.locality, signs.scatter) == ("for", "for"):
+        return INCONCLUSIVE, f"{shown}, but neighbours and distances say that classes are scattered."
+    return NOT_OVER, f"The space is organised about as finely as the labels. {shown}."
 
 
-def _estimate(row: MetricRow) -> Estimate:
-    assert row.value is not None
-    low, high = interval_of(row) or (row.value * (1 - _RECOVERY), row.value * (1 + _RECOVERY))
-    return Estimate(row.value, low, high)
+def _finer(signs: _Signs, shown: str) -> tuple[str, str]:
+    """Hold a granularity above the threshold against the other signs: noise makes clusters as well."""
+    if signs.islands == "against":
+        return INCONCLUSIVE, f"{shown}, yet no class falls into separate islands."
+    beside = (signs.locality, signs.scatter)
+    if beside.count("against") > beside.count("for"):
+        return INCONCLUSIVE, f"{shown}, but neighbours and distances do not agree."
+    return OVER, f"The space is organised more finely than the labels. {shown}."
 
 
-def _severity(verdict: str, row: MetricRow | None, thresholds: Thresholds) -> Severity:
-    if verdict == INCONCLUSIVE or row is None or row.value is None:
+def _bracket(estimate: Estimate) -> str:
+    return f"{estimate.value:.2g} [{estimate.low:.2g}, {estimate.high:.2g}]"
+
+
+def _reading(evidence: Evidence | None) -> Reading:
+    return "neutral" if evidence is None else evidence.reading
+
+
+def _value(evidence: Evidence | None) -> float:
+    return 1.0 if evidence is None or evidence.value is None or evidence.reading != "for" else evidence.value
+
+
+def _severity(verdict: str, estimate: Estimate | None, islands: float) -> Severity:
+    """Grade by how many times too fine or too coarse the space is; half a step where islands stay together."""
+    if verdict == INCONCLUSIVE or estimate is None:
         return "unknown"
     if verdict == NOT_OVER:
         return "none"
-    limit = thresholds.over_granularity if verdict == OVER else thresholds.under_granularity
-    factor = max(row.value / limit, limit / row.value)
-    return "severe" if factor > 4 else "marked" if factor > 2 else "mild"
-
-
-def _peak(rows: JudgedRows) -> MetricRow | None:
-    curve = rows.curve("ami", "clusters").values()
-    return max(curve, key=lambda row: row.value or 0.0) if curve else None
-
-
-def _granularity(row: MetricRow | None, thresholds: Thresholds) -> list[Evidence]:
-    if row is None:
-        return []
-    limit = thresholds.over_granularity
-    if row.value is None:
-        return [evidence_from(row, reading="neutral", sentence=f"Granularity: {row.reason}.", threshold=limit)]
-    sentence = f"Clusters agree best with the classes at {row.value:.2g} clusters per class."
-    return [evidence_from(row, reading=_estimate(row).reading(limit, above="for"), sentence=sentence, threshold=limit)]
-
-
-def _signal(peak: MetricRow | None, thresholds: Thresholds) -> list[Evidence]:
-    if peak is None or peak.value is None:
-        return []
-    sentence = (
-        f"At their best, {peak.params['clusters']} clusters, they share an AMI of {peak.value:.2f} with the classes."
-    )
-    limit = thresholds.cluster_signal
-    return [
-        evidence_from(
-            peak, reading="neutral", sentence=sentence, threshold=limit, against_what="null (labels permuted)"
-        )
-    ]
-
-
-def _locality(rows: JudgedRows, thresholds: Thresholds) -> list[Evidence]:
-    """Neighbours of the class are local only: right at rank 1, wrong among as many as the class has members."""
-    first, deep = rows.find("precision_at_1"), rows.find("r_precision")
-    if first is None or deep is None or not first.value or deep.value is None:
-        return []
-    ratio = deep.value / first.value
-    limit = thresholds.locality_ratio
-    sentence = (
-        f"The nearest image has the same label in {100 * first.value:.0f} % of cases, the R nearest in "
-        f"{100 * deep.value:.0f} %: a ratio of {ratio:.2f}."
-    )
-    reading: Reading = "for" if ratio < limit else "against"
-    return [evidence_from(deep, reading=reading, sentence=sentence, threshold=limit * first.value)]
-
-
-def _scatter(rows: JudgedRows, thresholds: Thresholds) -> list[Evidence]:
-    """Instances are tight and classes are not."""
-    row = rows.find("class_distance_ratio")
-    if row is None or row.value is None:
-        return []
-    limit = thresholds.scattered_ratio
-    sentence = f"Images of one class lie {row.value:.2f} times as far apart as images of two classes."
-    tight = rows.find("alignment", pair="original-view")
-    if tight is not None and tight.value is not None:
-        sentence += f" Views of one image: {tight.value:.2f}."
-    low, high = interval_of(row) or (row.value, row.value)
-    reading = Estimate(row.value, low, high).reading(limit, above="for")
-    return [evidence_from(row, reading=reading, sentence=sentence, threshold=limit)]
-
-
-def _islands(rows: JudgedRows, thresholds: Thresholds) -> list[Evidence]:
-    """The number of islands that each class falls into, chosen per class."""
-    row = rows.find("islands_per_class")
-    if row is None or row.value is None:
-        return []
-    limit = thresholds.over_granularity
-    sentence = f"A class falls into {row.value:.1f} islands in the mean."
-    low, high = interval_of(row) or (row.value, row.value)
-    reading = Estimate(row.value, low, high).reading(limit, above="for")
-    return [evidence_from(row, reading=reading, sentence=sentence, threshold=limit)]
+    factor = 1.0 / estimate.value if verdict == UNDER else max(estimate.value, islands**0.5)
+    return "severe" if factor > 6.0 else "marked" if factor > 2.0 else "mild"

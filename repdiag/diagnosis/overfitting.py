@@ -7,7 +7,7 @@ from repdiag.diagnosis.advice import advice_for
 from repdiag.diagnosis.intervals import SQUARE_AND_ADD, Estimate, difference, proportion
 from repdiag.diagnosis.rows import TRAIN, JudgedRows, evidence_from
 from repdiag.diagnosis.thresholds import Thresholds
-from repdiag.diagnosis.verdict import INCONCLUSIVE, Evidence, Finding, Severity
+from repdiag.diagnosis.verdict import INCONCLUSIVE, NO_OVERFITTING, OVERFITTING, Evidence, Finding, Severity
 
 PAIRS = ("original-view", "view-view")
 _TASK = "instance_discrimination_accuracy"
@@ -60,16 +60,16 @@ def _decide(gap: Estimate | None, obstacle: str, *, delta: float) -> tuple[str, 
     shown = f"{100 * gap.value:+.1f} points [{100 * gap.low:+.1f}, {100 * gap.high:+.1f}]"
     limit = f"{100 * delta:g} points"
     if gap.low > delta:
-        return "overfitting", f"Train images are told apart better than unseen ones by {shown}, more than {limit}."
+        return OVERFITTING, f"Train images are told apart better than unseen ones by {shown}, more than {limit}."
     if gap.high < delta:
-        return "no overfitting", f"The train-val gap of the pretext task is {shown}, below {limit}."
+        return NO_OVERFITTING, f"The train-val gap of the pretext task is {shown}, below {limit}."
     return INCONCLUSIVE, f"The train-val gap of {shown} includes the limit of {limit}: more rows would decide."
 
 
 def _severity(verdict: str, gap: Estimate | None, *, delta: float) -> Severity:
     if verdict == INCONCLUSIVE or gap is None:
         return "unknown"
-    if verdict == "no overfitting":
+    if verdict == NO_OVERFITTING:
         return "none"
     if gap.low > 10 * delta:
         return "severe"

@@ -60,6 +60,14 @@ class JudgedRows:
         points = {row.params[along]: row for row in rows if row.value is not None and along in row.params}
         return dict(sorted(points.items()))
 
+    def classes(self) -> int | None:
+        """Return the number of classes, as the rows of the over-cluster curve tell it."""
+        for clusters, row in self.curve("ami", "clusters").items():
+            per_class = row.extra.get("per_class_clusters")
+            if per_class:
+                return round(clusters / float(per_class))
+        return None
+
 
 def value_of(row: MetricRow | None) -> float | None:
     """Return the row's value, None also where there is no row."""

@@ -86,7 +86,8 @@ def _centres(recipe: SpaceRecipe, generator: torch.Generator) -> Tensor:
 
 
 def _axes(dims: int, generator: torch.Generator) -> Tensor:
-    return torch.linalg.qr(torch.randn(dims, dims, generator=generator, dtype=torch.float64)).Q
+    axes: Tensor = torch.linalg.qr(torch.randn(dims, dims, generator=generator, dtype=torch.float64)).Q
+    return axes
 
 
 def _sizes(recipe: SpaceRecipe) -> Tensor:

@@ -25,6 +25,9 @@ class Thresholds:
     cluster_signal: float = 0.05
     """AMI at the peak of the over-cluster curve below which the clusters say nothing about the classes."""
 
+    island_gap: float = 0.03
+    """Gap statistic of the islands (lower end) below which they count as cuts through one piece."""
+
     locality_ratio: float = 0.5
     """R-precision over precision at 1, both above chance, below which neighbours of the class are only local."""
 
@@ -37,11 +40,20 @@ class Thresholds:
     cone_cosine: float = 0.95
     """Mean cosine of random pairs from which the rows lie in a narrow cone."""
 
+    dead_below: float = 1e-3
+    """Spread along a direction, relative to the largest, below which the direction is dead."""
+
+    dead_share: float = 0.25
+    """Share of dead directions from which dimensions are lost."""
+
+    dead_share_sound: float = 0.1
+    """Share of dead directions below which none counts as lost."""
+
     rank_share: float = 0.1
-    """Effective rank over the largest possible one below which dimensions are lost."""
+    """Smooth rank over the largest possible one below which the variance lives in hardly any direction."""
 
     rank_share_sound: float = 0.2
-    """Effective rank over the largest possible one from which no dimension counts as lost."""
+    """Smooth rank over the largest possible one from which the variance fills the space."""
 
     def to_dict(self) -> dict[str, float]:
         """Return every threshold by name."""

@@ -7,8 +7,14 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 Reading = Literal["for", "against", "neutral"]
-Severity = Literal["none", "mild", "marked", "severe", "unknown"]
+Severity = Literal["none", "unknown", "mild", "marked", "severe"]
+SEVERITIES: tuple[Severity, ...] = ("none", "unknown", "mild", "marked", "severe")
+
 INCONCLUSIVE = "inconclusive"
+OVER, NOT_OVER, UNDER = "over-clustered", "not over-clustered", "under-clustered"
+OVERFITTING, NO_OVERFITTING = "overfitting", "no overfitting"
+COLLAPSED, NOT_COLLAPSED = "collapsed", "not collapsed"
+FAULTS = (OVER, UNDER, OVERFITTING, COLLAPSED)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,7 +88,7 @@ class CollapseFinding(Finding):
     def kinds(self) -> tuple[str, ...]:
         """Return the kinds of collapse that were found."""
         named = (("complete", self.complete), ("cone", self.cone), ("dimensional", self.dimensional))
-        return tuple(name for name, finding in named if finding.verdict == "collapsed")
+        return tuple(name for name, finding in named if finding.verdict == COLLAPSED)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values, with the kinds that were found."""
@@ -124,6 +130,3 @@ class Diagnosis:
         where = {name: getattr(self, name) for name in ("checkpoint", "epoch", "dataset", "space")}
         head = {**where, "summary": self.summary, "faults": list(self.faults)}
         return {**head, **{name: finding.to_dict() for name, finding in self}}
-
-
-FAULTS = ("over-clustered", "under-clustered", "overfitting", "collapsed")
