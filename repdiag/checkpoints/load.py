@@ -10,14 +10,16 @@ import torch
 from torch import nn
 
 from repdiag.checkpoints.contents import Contents, under
+from repdiag.checkpoints.convert import format_of, is_converted, own_tree, read_header, write_foreign, write_own
 from repdiag.checkpoints.encoder import Encoder, EncoderInfo
 from repdiag.checkpoints.formats.format import Branch, Format
-from repdiag.checkpoints.native import is_native
+from repdiag.checkpoints.native import is_native, verify_native
 from repdiag.checkpoints.native_encoder import native_encoder
 from repdiag.checkpoints.projection_heads import build_head
 from repdiag.checkpoints.recognise import recognise
 from repdiag.checkpoints.resolve import Resolved, Wishes, resolve
 from repdiag.checkpoints.safe_load import Payload, read
+from repdiag.core.errors import CheckpointError
 from repdiag.models.backbones import Backbone
 
 _SUFFIXES = (".tar", ".pth", ".pt", ".th", ".ckpt", ".safetensors", ".bin")
@@ -47,12 +49,32 @@ def load_encoder(
     return encoder.to(torch.device(device))
 
 
+def convert_checkpoint(path: Path | str, out: Path, wishes: Wishes | None = None) -> EncoderInfo:
+    """Write the encoder of a checkpoint in our own safe form and return what was recognised."""
+    payload = read(path)
+    encoder, resolved = encoder_of(payload, wishes or Wishes(), name=_short_name(Path(path)))
+    if resolved is not None:
+        write_foreign(out, Contents(payload), resolved)
+    elif is_native(payload.tree):
+        write_own(out, payload, encoder.info.branch)
+    else:
+        raise CheckpointError(f"{path} is in our own safe form already")
+    return encoder.info
+
+
 def encoder_of(payload: Payload, wishes: Wishes, *, name: str) -> tuple[Encoder, Resolved | None]:
     """Return the encoder of a file that has been read, and how it was resolved (None for our own format)."""
-    if is_native(payload.tree):
-        return native_encoder(payload, name=name, branch=wishes.branch), None
     contents = Contents(payload)
-    form = recognise(contents)
+    if is_native(payload.tree):
+        verify_native(payload.tree, path=payload.path)
+        return native_encoder(payload, payload.tree, name=name, branch=wishes.branch), None
+    if is_converted(payload):
+        header = read_header(payload)
+        if "own" in header:
+            return native_encoder(payload, own_tree(payload, header), name=name, branch=wishes.branch), None
+        form = format_of(header)
+    else:
+        form = recognise(contents)
     resolved = resolve(contents, form, wishes)
     return _assemble(contents, resolved, name=name), resolved
 

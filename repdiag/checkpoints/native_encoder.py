@@ -10,7 +10,7 @@ from torch import nn
 
 from repdiag.checkpoints.branches import choose
 from repdiag.checkpoints.encoder import Encoder, EncoderInfo
-from repdiag.checkpoints.native import FORMAT, verify_native
+from repdiag.checkpoints.native import FORMAT
 from repdiag.checkpoints.projection_heads import build_head
 from repdiag.checkpoints.safe_load import Payload
 from repdiag.config.training import TrainSettings
@@ -20,10 +20,8 @@ from repdiag.models.backbones import build_backbone
 _BRANCHES = {"online": ("backbone", "projector"), "momentum": ("momentum_backbone", "momentum_projector")}
 
 
-def native_encoder(payload: Payload, *, name: str, branch: str | None) -> Encoder:
-    """Return the encoder of a checkpoint that `repdiag train` wrote, after checking its digest."""
-    tree: Mapping[str, Any] = payload.tree
-    verify_native(tree, path=payload.path)
+def native_encoder(payload: Payload, tree: Mapping[str, Any], *, name: str, branch: str | None) -> Encoder:
+    """Return the encoder of a checkpoint that `repdiag train` wrote; `tree` is its verified content."""
     settings = TrainSettings.model_validate_json(tree["config"])
     chosen = choose(branch, [item for item, (place, _) in _BRANCHES.items() if tree.get(place)], path=payload.path)
     weights, head = (tree.get(place) or {} for place in _BRANCHES[chosen])

@@ -44,6 +44,7 @@ class Resolved:
     branch: Branch
     present: tuple[str, ...]
     renamed: Renamed
+    facts: Facts
     fitted: Fitted
     roles: dict[str, str]
 
@@ -86,7 +87,9 @@ def _try_branch(
     unknown = [name for name in fitted.match.extra if not _is_head(name, heads)]
     if fitted.match.complete and not unknown:
         roles = _roles(contents, form, branch, fitted=fitted, renamed=renamed)
-        return Resolved(format=form, branch=branch, present=(), renamed=renamed, fitted=fitted, roles=roles)
+        return Resolved(
+            format=form, branch=branch, present=(), renamed=renamed, facts=facts, fitted=fitted, roles=roles
+        )
     explanations = _explanations(contents, form, branch, complete=fitted.match.complete)
     extra = replace(fitted.match, extra=tuple(unknown))
     error = refuse(extra, what=where, backbone=fitted.candidate.name, explanations=explanations)
@@ -98,6 +101,8 @@ def _options(
 ) -> tuple[list[Candidate], Renamed]:
     """Return the candidate architectures, and the naming they use: the user's own code has its own names."""
     if wishes.backbone is None:
+        if renamed.keymap and renamed.keymap.candidates:
+            return renamed.keymap.candidates(renamed.state, facts), renamed
         recorded = form.arch(contents)
         return candidates(renamed.state, facts, recorded=recorded if isinstance(recorded, str) else None), renamed
     if is_own_code(wishes.backbone) and not wishes.backbone.startswith(("timm:", "torchvision:")):
@@ -116,10 +121,14 @@ def _is_head(name: str, heads: Sequence[str]) -> bool:
 
 def _roles(contents: Contents, form: Format, branch: Branch, *, fitted: Fitted, renamed: Renamed) -> dict[str, str]:
     """Return what became of each tensor of the branch's state dict."""
+    projector = _outer(branch)
     others = tuple(
-        other.prefix for other in form.present_branches(contents) if other.name != branch.name and other.prefix
+        prefix
+        for other in form.present_branches(contents)
+        if other.name != branch.name and other.place == branch.place
+        for prefix in (other.prefix, *_outer(other))
+        if prefix
     )
-    projector = tuple(part for part in branch.projector if not part.startswith("./"))
     roles: dict[str, str] = {}
     for name in contents.state(branch.place) or {}:
         if name.startswith(branch.prefix):
@@ -136,6 +145,11 @@ def _roles(contents: Contents, form: Format, branch: Branch, *, fitted: Fitted, 
     for name, new in _renamed_names(contents, branch, renamed):
         roles[name] = "head" if new in extra else roles[name]
     return roles
+
+
+def _outer(branch: Branch) -> tuple[str, ...]:
+    """Return where a branch's projection head may be outside of its encoder."""
+    return tuple(part for part in branch.projector if not part.startswith("./"))
 
 
 def _renamed_names(contents: Contents, branch: Branch, renamed: Renamed) -> list[tuple[str, str]]:

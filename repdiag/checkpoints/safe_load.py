@@ -125,7 +125,8 @@ def _with_tensors(path: Path, machine: RestrictedUnpickler, inert: Any, records:
             numbers = numbers.clone()
         if not record.storage.numel:
             return torch.empty(record.shape, dtype=record.dtype)
-        return numbers.view(record.dtype).as_strided(record.shape, record.stride, record.offset)
+        typed = numbers.view(record.dtype)
+        return typed.as_strided(record.shape, record.stride, typed.storage_offset() + record.offset)
 
     return BoundedTree(tensor).convert(inert)
 

@@ -33,7 +33,7 @@ def named_candidates(state: Mapping[str, Tensor], recorded: str | None, like: st
     """Return the networks of these shapes; the recorded name alone if it is known, else those with `like` in it."""
     known = _index().get(signature((name, value.shape) for name, value in state.items()), [])
     if recorded:
-        name = recorded.removeprefix("timm/").partition(".")[0]
+        name = recorded.rpartition(":")[2].removeprefix("timm/").partition(".")[0]
         exact = [item for item in known if item.partition(":")[2] == name]
         if exact:
             known = exact[:1]
@@ -51,7 +51,7 @@ def candidate_by_name(name: str) -> Candidate:
     if found == "torchvision":
         return Candidate(name=name, build=lambda: _torchvision(short))
     if found == "timm":
-        return Candidate(name=name, build=lambda: _timm(short), layer="pre_logits")
+        return Candidate(name=name, build=lambda: _timm(short), layer="pre_logits", image_size=_timm_size(short))
     raise CheckpointError(f"no architecture is called {name!r}")
 
 
@@ -89,6 +89,13 @@ def _timm(name: str) -> nn.Module:
 
     module: nn.Module = timm.create_model(name, num_classes=0)
     return module
+
+
+def _timm_size(name: str) -> int | None:
+    import timm
+
+    config = timm.get_pretrained_cfg(name)
+    return config.input_size[-1] if config else None
 
 
 @functools.lru_cache(maxsize=1)

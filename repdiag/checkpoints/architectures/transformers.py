@@ -77,17 +77,22 @@ def transformer_candidates(state: Mapping[str, Tensor], facts: Facts) -> list[Ca
 
 
 def _heads(state: Mapping[str, Tensor], facts: Facts, width: int) -> tuple[int, tuple[str, ...]]:
-    """Return the number of attention heads: the family's, else that of fixed sin-cos files, else 64 wide ones."""
+    """Return the number of attention heads: the family's, else that of fixed sin-cos files, else the usual width.
+
+    The usual width of a head is 64; networks narrower than ViT-Ti (192), all of them made for tests, use 32.
+    """
     if width in facts.heads or 0 in facts.heads:
         return facts.heads.get(width, facts.heads.get(0, 0)), ()
     if width == 384 and _is_sincos(state["pos_embed"]):
         return 12, ("12 heads, as MoCo v3's ViT-S: the position embeddings are its fixed sin-cos ones",)
-    if width % 64:
+    usual = 64 if width >= 192 else 32
+    if width % usual:
         raise CheckpointError(
             f"the number of attention heads cannot be read from a transformer of width {width}",
             hint="give it with --heads N",
         )
-    return width // 64, (f"{width // 64} attention heads of 64 features; give --heads N if it was made otherwise",)
+    count = width // usual
+    return count, (f"{count} attention heads of {usual} features are assumed; --heads N if it was made otherwise",)
 
 
 def _is_sincos(position: Tensor) -> bool:

@@ -8,17 +8,23 @@ from typing import Any
 
 from torch import Tensor
 
+from repdiag.checkpoints.architectures.candidate import Candidate
+from repdiag.checkpoints.formats.format import Facts
+
 State = dict[str, Tensor]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Keymap:
-    """One naming. `facts` are what it implies about the network (fields of `Facts`)."""
+    """One naming. `facts` are what it implies about the network (fields of `Facts`); `candidates` builds networks
+    that only this naming belongs to.
+    """
 
     name: str
     applies: Callable[[Mapping[str, Tensor]], bool]
     convert: Callable[[Mapping[str, Tensor]], State]
     facts: Mapping[str, Any] = field(default_factory=dict)
+    candidates: Callable[[Mapping[str, Tensor], Facts], list[Candidate]] | None = None
 
 
 @dataclass(frozen=True)

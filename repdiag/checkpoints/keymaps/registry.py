@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from repdiag.checkpoints.keymaps import resnets
+from repdiag.checkpoints.keymaps import mobile_networks, resnets, transformers
 from repdiag.checkpoints.keymaps.keymap import Keymap
 
 KEYMAPS: tuple[Keymap, ...] = (
@@ -10,4 +10,13 @@ KEYMAPS: tuple[Keymap, ...] = (
     resnets.SEQUENTIAL_WITHOUT_POOL,
     resnets.SHORTCUT,
     resnets.HUGGING_FACE,
+    mobile_networks.SMALL_MOBILENET,
+    mobile_networks.LUKEMELAS,
+    mobile_networks.LISTED_FEATURES,
+    mobile_networks.LISTED_CHILDREN,
+    transformers.HUGGING_FACE,
+    transformers.OPEN_CLIP,
+    transformers.DINOV2_CHUNKS,
+    transformers.DINOV2,
+    transformers.MM,
 )

@@ -1,0 +1,70 @@
+"""DINO (facebookresearch/dino) and iBOT (bytedance/ibot): student and teacher; the teacher is what is evaluated."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from repdiag.checkpoints.contents import Contents
+from repdiag.checkpoints.formats.format import Branch, Facts, Format, Preprocessing
+
+VIT_FACTS = Facts(heads={192: 3, 384: 6, 768: 12, 1024: 16}, resample="dino")
+_SETTINGS = {
+    "epochs": "epochs",
+    "temperature": "student_temp",
+    "teacher_temperature": "teacher_temp",
+    "momentum": "momentum_teacher",
+    "batch_size_per_gpu": "batch_size_per_gpu",
+    "seed": "seed",
+}
+
+
+def _branches(file: Contents) -> tuple[Branch, ...]:
+    inner = "backbone." if file.has("teacher", "backbone.") or file.has("student", "backbone.") else ""
+    return tuple(
+        Branch(name=name, place=name, prefix=inner, projector=("head.mlp.",)) for name in ("teacher", "student")
+    )
+
+
+def _training(file: Contents) -> dict[str, Any]:
+    found = {name: file.setting("args", own) for name, own in _SETTINGS.items()}
+    return {"method": "ibot" if file.has_keys("ibot_loss") else "dino", **found}
+
+
+FORMAT = Format(
+    name="dino",
+    title="DINO, student and teacher",
+    recognise=lambda file: file.has_keys("student", "teacher") and bool(file.state("teacher")),
+    branches=_branches,
+    heads=("head.", "fc.", "masked_embed"),
+    known=("head.",),
+    head_activation="gelu",
+    preprocessing=Preprocessing(image_size=224, resize=256, interpolation="bicubic"),
+    facts=VIT_FACTS,
+    arch=lambda file: file.setting("args", "arch"),
+    training=_training,
+)
+IBOT = replace(
+    FORMAT,
+    name="ibot",
+    title="iBOT, student and teacher",
+    recognise=lambda file: FORMAT.recognise(file) and file.has_keys("ibot_loss"),
+)
+
+
+def _is_bare(file: Contents) -> bool:
+    """A vision transformer without a classifier, layer scale or mask token: how DINO's backbones are released."""
+    others = ("head.", "fc_norm.", "blocks.0.ls1.", "mask_token", "norm_pre.", "reg_token", "register_tokens")
+    names = ("cls_token", "pos_embed", "patch_embed.proj.", "blocks.0.attn.qkv.weight", "norm.")
+    return file.has("", *names) and not any(file.has("", name) for name in others)
+
+
+BACKBONE = replace(
+    FORMAT,
+    name="dino_backbone",
+    title="DINO, released backbone (any plain vision transformer without a head)",
+    recognise=_is_bare,
+    branches=(Branch(name="teacher", place=""),),
+    known=(),
+    training=lambda file: {},  # noqa: ARG005
+)

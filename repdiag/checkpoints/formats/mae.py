@@ -1,0 +1,21 @@
+"""MAE (facebookresearch/mae): a plain vision transformer with a decoder that is left; the class token is evaluated."""
+
+from repdiag.checkpoints.formats.format import Branch, Facts, Format, Preprocessing
+
+_PLACES = ("model", "")
+
+FORMAT = Format(
+    name="mae",
+    title="MAE",
+    recognise=lambda file: any(file.has(place, "mask_token", "decoder_embed.", "blocks.0.") for place in _PLACES),
+    branches=tuple(Branch(name="online", place=place) for place in _PLACES),
+    heads=("mask_token", "decoder_"),
+    preprocessing=Preprocessing(interpolation="bicubic"),
+    facts=Facts(heads={768: 12, 1024: 16, 1280: 16}, resample="bicubic"),
+    arch=lambda file: file.setting("args", "model"),
+    training=lambda file: {
+        "method": "mae",
+        "epochs": file.setting("args", "epochs"),
+        "mask_ratio": file.setting("args", "mask_ratio"),
+    },
+)

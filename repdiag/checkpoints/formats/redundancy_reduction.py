@@ -1,0 +1,19 @@
+"""Barlow Twins and VICReg (facebookresearch): a `backbone` and a `projector` under `model`."""
+
+from repdiag.checkpoints.formats.format import Branch, Format
+
+_BRANCHES = (Branch(name="online", place="model", prefix="backbone.", projector=("projector.",)),)
+
+BARLOW_TWINS = Format(
+    name="barlow_twins",
+    title="Barlow Twins",
+    recognise=lambda file: file.has("model", "backbone.", "projector.", "bn."),
+    branches=_BRANCHES,
+    known=("bn.",),
+)
+VICREG = Format(
+    name="vicreg",
+    title="VICReg",
+    recognise=lambda file: file.has("model", "backbone.", "projector."),
+    branches=_BRANCHES,
+)

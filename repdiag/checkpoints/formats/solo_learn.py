@@ -1,0 +1,55 @@
+"""solo-learn (vturrisi/solo-learn): Lightning files; its 3x3 stem is padded by 2, unlike everybody else's."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from repdiag.checkpoints.contents import Contents
+from repdiag.checkpoints.formats.format import Branch, Facts, Format, Preprocessing
+from repdiag.checkpoints.formats.normalizations import CIFAR10_SOLO, CIFAR100
+
+
+def _recognise(file: Contents) -> bool:
+    if not file.has_keys("pytorch-lightning_version") or file.has_keys("hyper_parameters"):
+        return False
+    own = ("projector.", "momentum_backbone.", "prototypes.", "queue", "predictor.", "head.")
+    named = file.has("state_dict", "classifier.") and any(file.has("state_dict", part) for part in own)
+    return (named or "args.json" in file.payload.sidecars) and any(
+        file.has("state_dict", prefix) for prefix in ("backbone.", "encoder.")
+    )
+
+
+def _preprocessing(file: Contents) -> Preprocessing:
+    dataset = str(file.sidecar("args.json", "data", "dataset") or file.sidecar("args.json", "dataset") or "")
+    if dataset in ("cifar10", "cifar100"):
+        return CIFAR10_SOLO if dataset == "cifar10" else CIFAR100
+    state = file.state("state_dict") or {}
+    stem = next((value for name, value in state.items() if name.endswith("backbone.conv1.weight")), None)
+    return CIFAR10_SOLO if stem is not None and stem.shape[-1] == 3 else Preprocessing()
+
+
+def _training(file: Contents) -> dict[str, Any]:
+    return {
+        "method": file.sidecar("args.json", "method"),
+        "epochs": file.sidecar("args.json", "max_epochs"),
+        "temperature": file.sidecar("args.json", "method_kwargs", "temperature"),
+    }
+
+
+FORMAT = Format(
+    name="solo_learn",
+    title="solo-learn",
+    recognise=_recognise,
+    branches=(
+        Branch(name="online", prefix="backbone.", projector=("projector.",)),
+        Branch(name="online", prefix="encoder.", projector=("projector.",)),
+        Branch(name="momentum", prefix="momentum_backbone.", projector=("momentum_projector.",)),
+        Branch(name="momentum", prefix="momentum_encoder.", projector=("momentum_projector.",)),
+    ),
+    known=("classifier.", "momentum_classifier.", "predictor.", "prototypes", "queue", "head.", "momentum_head."),
+    preprocessing=_preprocessing,
+    facts=Facts(stem_padding=2),
+    arch=lambda file: file.sidecar("args.json", "backbone", "name") or file.sidecar("args.json", "backbone"),
+    training=_training,
+    notes=("a 3x3 stem is taken to be padded by 2, as solo-learn does; --stem-padding 1 if the file is another's",),
+)

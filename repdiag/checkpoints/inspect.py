@@ -1,0 +1,108 @@
+"""What can be said about a checkpoint file: the data behind `repdiag inspect`."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor, nn
+
+from repdiag.checkpoints.load import encoder_of
+from repdiag.checkpoints.native import is_native
+from repdiag.checkpoints.resolve import Wishes
+from repdiag.checkpoints.safe_load import Payload, read
+from repdiag.core.errors import CheckpointError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inspection:
+    """A checkpoint file in plain values. `problem` says why it does not load, where it does not."""
+
+    path: str
+    sha256: str
+    bytes: int
+    container: str
+    reader: str
+    integrity: str
+    placeholders: tuple[str, ...]
+    top_level: Mapping[str, str]
+    family: str | None = None
+    branches: tuple[str, ...] = ()
+    keymap: str | None = None
+    encoder: Mapping[str, Any] | None = None
+    tensors: Mapping[str, int] = field(default_factory=dict)
+    unknown: tuple[str, ...] = ()
+    projection_head: str | None = None
+    classifier: str | None = None
+    problem: Mapping[str, str | None] | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON values."""
+        return asdict(self)
+
+
+def inspect_checkpoint(path: Path | str, wishes: Wishes | None = None) -> Inspection:
+    """Return what is in a file. A file that is unsafe or damaged is a `CheckpointError`; one that is safe to read but
+    not understood gives an inspection with its `problem`.
+    """
+    payload = read(path)
+    found: dict[str, Any] = {
+        "path": str(payload.path),
+        "sha256": payload.sha256,
+        "bytes": payload.path.stat().st_size,
+        "container": payload.container,
+        "reader": payload.reader,
+        "integrity": payload.integrity,
+        "placeholders": payload.foreign,
+        "top_level": _top_level(payload),
+    }
+    try:
+        found |= _understood(payload, wishes or Wishes())
+    except CheckpointError as error:
+        found["problem"] = {"problem": error.problem, "found": error.found, "hint": error.hint}
+    return Inspection(**found)
+
+
+def _understood(payload: Payload, wishes: Wishes) -> dict[str, Any]:
+    encoder, resolved = encoder_of(payload, wishes, name=payload.path.name)
+    found: dict[str, Any] = {
+        "family": encoder.info.family,
+        "encoder": encoder.info.to_dict(),
+        "projection_head": _outline(encoder.projector),
+        "classifier": _outline(encoder.classifier),
+    }
+    if resolved is not None:
+        found["branches"] = resolved.present
+        found["keymap"] = resolved.renamed.keymap.name if resolved.renamed.keymap else None
+        found["tensors"] = dict(Counter(resolved.roles.values()))
+        found["unknown"] = tuple(name for name, role in resolved.roles.items() if role == "unknown")[:20]
+    return found
+
+
+def _outline(module: nn.Module | None) -> str | None:
+    """Return a head in one line: "512 -> 512 -> 128"."""
+    linear = [layer for layer in module.modules() if isinstance(layer, nn.Linear)] if module else []
+    if not linear:
+        return None
+    return " -> ".join(map(str, [linear[0].in_features, *(layer.out_features for layer in linear)]))
+
+
+def _top_level(payload: Payload) -> dict[str, str]:
+    """Return what lies at the top of the file; a bare state dict is summed up in one line."""
+    tree = payload.tree
+    if not isinstance(tree, Mapping):
+        return {"": type(tree).__name__}
+    if is_native(tree) or not all(isinstance(value, Tensor) for value in tree.values()):
+        return {str(key)[:80]: _summary(value) for key, value in list(tree.items())[:40]}
+    return {"": f"{len(tree)} tensors"}
+
+
+def _summary(value: Any) -> str:
+    if isinstance(value, Tensor):
+        return f"tensor {tuple(value.shape)} {str(value.dtype).removeprefix('torch.')}"
+    if isinstance(value, Mapping | list | tuple):
+        return f"{type(value).__name__} of {len(value)}"
+    return repr(value)[:80] if isinstance(value, str | int | float | bool | None) else type(value).__name__

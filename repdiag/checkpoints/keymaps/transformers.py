@@ -1,0 +1,108 @@
+"""Vision transformers under other names than timm's."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from repdiag.checkpoints.keymaps.keymap import Keymap, State
+from repdiag.checkpoints.keymaps.renaming import all_names, any_name, by_patterns
+from repdiag.core.errors import CheckpointError
+
+_HUGGING_FACE = by_patterns(
+    (r"^embeddings\.cls_token", "cls_token"),
+    (r"^embeddings\.mask_token", "mask_token"),
+    (r"^embeddings\.register_tokens", "reg_token"),
+    (r"^embeddings\.position_embeddings", "pos_embed"),
+    (r"^embeddings\.patch_embeddings\.projection", "patch_embed.proj"),
+    (r"^encoder\.layer\.", "blocks."),
+    (r"\.attention\.attention\.", ".attn."),
+    (r"\.attention\.output\.dense", ".attn.proj"),
+    (r"\.(layernorm_before|norm1)\.", ".norm1."),
+    (r"\.(layernorm_after|norm2)\.", ".norm2."),
+    (r"\.intermediate\.dense", ".mlp.fc1"),
+    (r"(blocks\.\d+)\.output\.dense", r"\1.mlp.fc2"),
+    (r"\.layer_scale([12])\.lambda1", r".ls\1.gamma"),
+    (r"\.mlp\.weights_in", ".mlp.fc1"),
+    (r"\.mlp\.weights_out", ".mlp.fc2"),
+    (r"^layernorm\.", "norm."),
+)
+_QUERY = re.compile(r"(blocks\.\d+\.attn)\.query\.(weight|bias)")
+
+
+def _hugging_face(state: Mapping[str, Tensor]) -> State:
+    renamed = _HUGGING_FACE(state)
+    for match in [match for match in map(_QUERY.fullmatch, list(renamed)) if match]:
+        names = [f"{match[1]}.{part}.{match[2]}" for part in ("query", "key", "value")]
+        if not all(name in renamed for name in names):
+            raise CheckpointError("a query has no key or value beside it", found=match[0])
+        renamed[f"{match[1]}.qkv.{match[2]}"] = torch.cat([renamed.pop(name) for name in names])
+    return renamed
+
+
+_OPEN_CLIP = by_patterns(
+    (r"^class_embedding", "cls_token"),
+    (r"^positional_embedding", "pos_embed"),
+    (r"^conv1\.", "patch_embed.proj."),
+    (r"^ln_pre\.", "norm_pre."),
+    (r"^ln_post\.", "norm."),
+    (r"^proj$", "head.weight"),
+    (r"^transformer\.resblocks\.", "blocks."),
+    (r"\.ln_([12])\.", r".norm\1."),
+    (r"\.attn\.in_proj_", ".attn.qkv."),
+    (r"\.attn\.out_proj\.", ".attn.proj."),
+    (r"\.mlp\.c_fc\.", ".mlp.fc1."),
+    (r"\.mlp\.c_proj\.", ".mlp.fc2."),
+)
+
+
+def _open_clip(state: Mapping[str, Tensor]) -> State:
+    renamed = _OPEN_CLIP(state)
+    renamed["cls_token"] = renamed["cls_token"].reshape(1, 1, -1)
+    renamed["pos_embed"] = renamed["pos_embed"][None]
+    if "head.weight" in renamed:
+        renamed["head.weight"] = renamed["head.weight"].T
+    return renamed
+
+
+_DINOV2 = (
+    (r"^register_tokens", "reg_token"),
+    (r"\.mlp\.w12\.", ".mlp.fc1."),
+    (r"\.mlp\.w3\.", ".mlp.fc2."),
+)
+
+HUGGING_FACE = Keymap(
+    name="Hugging Face ViT, DeiT, DINOv2",
+    applies=lambda state: all_names(state, [r"embeddings\.cls_token", r"encoder\.layer\.0\.attention\.attention\."]),
+    convert=_hugging_face,
+)
+OPEN_CLIP = Keymap(
+    name="OpenCLIP's image transformer",
+    applies=lambda state: all_names(state, ["class_embedding", r"transformer\.resblocks\.0\.attn\.in_proj_weight"]),
+    convert=_open_clip,
+)
+DINOV2_CHUNKS = Keymap(
+    name="DINOv2 with its blocks in chunks",
+    applies=lambda state: any_name(state, r"blocks\.\d+\.\d+\.norm1\.") and "pos_embed" in state,
+    convert=by_patterns((r"^blocks\.\d+\.(\d+)\.", r"blocks.\1."), *_DINOV2),
+)
+DINOV2 = Keymap(
+    name="DINOv2",
+    applies=lambda state: "register_tokens" in state or any_name(state, r"blocks\.0\.mlp\.w12\."),
+    convert=by_patterns(*_DINOV2),
+)
+MM = Keymap(
+    name="MMPretrain's vision transformer",
+    applies=lambda state: all_names(state, [r"layers\.0\.attn\.qkv\.", r"patch_embed\.projection\."]),
+    convert=by_patterns(
+        (r"^patch_embed\.projection\.", "patch_embed.proj."),
+        (r"^layers\.", "blocks."),
+        (r"^ln1\.", "norm."),
+        (r"\.ln([12])\.", r".norm\1."),
+        (r"\.ffn\.layers\.0\.0\.", ".mlp.fc1."),
+        (r"\.ffn\.layers\.1\.", ".mlp.fc2."),
+    ),
+)

@@ -1,0 +1,82 @@
+"""`repdiag inspect FILE`: what a checkpoint is, whether it is safe, and what would be used of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from repdiag.cli import options
+from repdiag.cli.console import Console
+
+if TYPE_CHECKING:
+    from repdiag.checkpoints.inspect import Inspection
+
+Branch = Annotated[str | None, typer.Option("--branch", help="student, teacher, query, key, online, target or ema.")]
+Backbone = Annotated[
+    str | None, typer.Option("--backbone", help="The architecture: torchvision, timm, or your file.py:function.")
+]
+Prefix = Annotated[str | None, typer.Option("--prefix", help="What the names of the encoder's tensors start with.")]
+Heads = Annotated[int | None, typer.Option("--heads", min=1, help="Attention heads, which no file records.")]
+StemPadding = Annotated[
+    int | None, typer.Option("--stem-padding", min=0, help="Padding of a 3x3 stem, which no file records.")
+]
+
+
+def inspect(
+    checkpoint: Annotated[str, typer.Argument(help="A checkpoint file, a run directory, or a manifest's name.")],
+    branch: Branch = None,
+    backbone: Backbone = None,
+    prefix: Prefix = None,
+    heads: Heads = None,
+    stem_padding: StemPadding = None,
+    as_json: options.Json = False,
+) -> None:
+    """Say what a checkpoint file holds and how it would be read; nothing in it is executed.
+
+    Exits with 1 where the file is unsafe, damaged, or does not fill a backbone.
+    """
+    from repdiag.checkpoints.inspect import inspect_checkpoint
+    from repdiag.checkpoints.resolve import Wishes
+    from repdiag.cli.targets import find_checkpoint
+
+    console = Console(as_json=as_json)
+    wishes = Wishes(branch=branch, backbone=backbone, prefix=prefix, heads=heads, stem_padding=stem_padding)
+    found = inspect_checkpoint(find_checkpoint(checkpoint), wishes)
+    _print(console, found)
+    console.json(found.to_dict())
+    if found.problem:
+        raise typer.Exit(1)
+
+
+def _print(console: Console, found: Inspection) -> None:
+    console.say(f"{found.path}  ({found.bytes:,} bytes)")
+    console.say(f"  sha256      {found.sha256}")
+    placeholders = f"; left as placeholders: {', '.join(found.placeholders)}" if found.placeholders else ""
+    console.say(f"  safe        yes, nothing in it was executed ({found.container}, {found.reader}{placeholders})")
+    console.say(f"  integrity   {found.integrity}")
+    info = found.encoder
+    if info is not None:
+        branches = f" of {', '.join(found.branches)}" if len(found.branches) > 1 else ""
+        console.say(f"  family      {found.family}, branch {info['branch']}{branches}")
+        console.say(f"  backbone    {info['backbone']}, {info['parameters']:,} parameters, {info['match']:.0%} filled")
+        if found.keymap:
+            console.say(f"  names       {found.keymap}")
+        console.say(f"  features    {info['feature_dim']}, read at: {info['layer']}")
+        size = f"{info['image_size']} px" + (f" cropped from {info['resize']}" if info["resize"] else "")
+        console.say(f"  input       {size}, {info['interpolation']}, mean {info['mean']}, std {info['std']}")
+        console.say(
+            f"  heads       projection {found.projection_head or 'none'}, classifier {found.classifier or 'none'}"
+        )
+        console.say(
+            f"  tensors     {', '.join(f'{count} {role}' for role, count in found.tensors.items()) or 'all used'}"
+        )
+        recorded = ", ".join(f"{name} {value}" for name, value in info["training"].items())
+        console.say(f"  recorded    {recorded or 'no training settings'}")
+        for note in info["notes"]:
+            console.say(f"  note        {note}")
+    if found.problem:
+        console.say(f"  problem     {found.problem['problem']}")
+        for label, key in (("found", "found"), ("try", "hint")):
+            if found.problem[key]:
+                console.say(f"    {label}: {found.problem[key]}")
