@@ -1,0 +1,68 @@
+"""Renders the page: everything escaped, scripts named by their hash, nothing loaded from anywhere."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from markupsafe import Markup
+
+from repdiag.core.errors import DependencyError
+
+TEMPLATES = Path(__file__).with_name("templates")
+
+
+def render_page(content: Mapping[str, Any], *, with_map: bool) -> str:
+    """Return the whole page as text."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,  # every name of a class, file or checkpoint is somebody else's text
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    scripts = [_template("report.js")]
+    if with_map:
+        scripts = [plotting_library(), *scripts, _template("point_map.js")]
+    page = environment.get_template("report.html.j2")
+    return page.render(
+        **content,
+        style=Markup(_template("report.css")),
+        scripts=[Markup(script) for script in scripts],
+        policy=content_policy(scripts),
+    )
+
+
+def content_policy(scripts: list[str]) -> str:
+    """Return the policy that lets exactly these scripts run and nothing be fetched.
+
+    The plotting library sets styles from its script, hence 'unsafe-inline' for styles alone.
+    """
+    hashes = " ".join(f"'sha256-{_sha256(script)}'" for script in scripts)
+    return (
+        f"default-src 'none'; script-src {hashes}; style-src 'unsafe-inline'; img-src data:; "
+        "base-uri 'none'; form-action 'none'"
+    )
+
+
+def plotting_library() -> str:
+    """Return the script of BokehJS with its plotting interface, from the installed bokeh package."""
+    try:
+        from bokeh.util.paths import bokehjs_path
+    except ImportError as error:
+        raise DependencyError("the interactive map needs bokeh", hint="pip install bokeh") from error
+    folder = Path(bokehjs_path()) / "js"
+    return "\n".join((folder / f"{name}.min.js").read_text("utf-8") for name in ("bokeh", "bokeh-api"))
+
+
+def _template(name: str) -> str:
+    return (TEMPLATES / name).read_text("utf-8")
+
+
+def _sha256(script: str) -> str:
+    return base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode("ascii")

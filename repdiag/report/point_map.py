@@ -1,0 +1,169 @@
+"""The interactive map: where every image lies in the spaces of several encoders, and what is known about it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from repdiag.core.embedding_set import EmbeddingSet
+
+MAX_POINTS = 20_000
+MAX_MAPS = 4
+
+
+@dataclass(frozen=True, kw_only=True)
+class PointMap:
+    """Points in the same order for every encoder; a point that an encoder does not have is null there."""
+
+    row_ids: tuple[str, ...]
+    splits: tuple[str, ...]
+    classes: tuple[str, ...] | None
+    class_of: tuple[int, ...] | None
+    maps: tuple[EncoderMap, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON values."""
+        return {
+            "rows": list(self.row_ids),
+            "splits": list(self.splits),
+            "classes": None if self.classes is None else list(self.classes),
+            "classOf": None if self.class_of is None else list(self.class_of),
+            "maps": [vars(one) for one in self.maps],
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class EncoderMap:
+    """One encoder: coordinates, cluster (K = C) and whether the nearest neighbour has the same label."""
+
+    name: str
+    x: list[float | None]
+    y: list[float | None]
+    cluster: list[int] | None
+    correct: list[int] | None
+
+
+def point_map(
+    encoders: Mapping[str, Mapping[str, EmbeddingSet]],
+    *,
+    method: Literal["umap", "pca"] = "umap",
+    limit: int = MAX_POINTS,
+    seed: int = 0,
+) -> PointMap | None:
+    """Project train and val of up to four encoders, at most `limit` rows, class-balanced; None without rows."""
+    chosen = {name: sets for name, sets in list(encoders.items())[:MAX_MAPS] if sets}
+    if not chosen:
+        return None
+    joined = {name: _joined(sets, limit=limit, seed=seed) for name, sets in chosen.items()}
+    first = next(iter(joined.values()))
+    place = {key: at for at, key in enumerate(first.keys)}
+    labels = first.rows.labels
+    return PointMap(
+        row_ids=tuple(str(row) for _, row in first.keys),
+        splits=tuple(split for split, _ in first.keys),
+        classes=None if labels is None else _class_names(first.rows),
+        class_of=None if labels is None else tuple(labels.tolist()),
+        maps=tuple(_map(name, rows, place, method=method, seed=seed) for name, rows in joined.items()),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Joined:
+    keys: list[tuple[str, str]]
+    rows: EmbeddingSet
+
+
+def _joined(sets: Mapping[str, EmbeddingSet], *, limit: int, seed: int) -> _Joined:
+    from repdiag.embeddings.projection_2d import balanced_rows
+
+    keys: list[tuple[str, str]] = []
+    parts = []
+    for split, rows in sets.items():
+        share = limit // len(sets)
+        if rows.labels is not None:
+            part = rows.select(balanced_rows(rows.labels, share, seed=seed))
+        else:
+            part = rows.select(range(min(len(rows), share)))
+        assert part.row_ids is not None
+        keys += [(split, str(row)) for row in part.row_ids]
+        parts.append(part)
+    labels = [part.labels for part in parts if part.labels is not None]
+    return _Joined(
+        keys=keys,
+        rows=EmbeddingSet(
+            features=torch.cat([part.features.float() for part in parts]),
+            labels=torch.cat(labels) if len(labels) == len(parts) else None,
+            class_names=parts[0].class_names,
+        ),
+    )
+
+
+def _map(
+    name: str, joined: _Joined, place: Mapping[tuple[str, str], int], *, method: Literal["umap", "pca"], seed: int
+) -> EncoderMap:
+    from repdiag.embeddings.projection_2d import project_2d
+
+    at = np.asarray([place.get(key, -1) for key in joined.keys])
+    plane = project_2d(joined.rows.features, method=method, seed=seed).numpy().astype(np.float64)
+    xs, ys = (_placed(plane[:, axis], at, len(place)) for axis in (0, 1))
+    cluster, correct = _facts(joined.rows, seed=seed)
+    return EncoderMap(
+        name=name,
+        x=[None if np.isnan(value) else round(float(value), 4) for value in xs],
+        y=[None if np.isnan(value) else round(float(value), 4) for value in ys],
+        cluster=None if cluster is None else [int(v) for v in _placed(cluster, at, len(place), missing=-1)],
+        correct=None if correct is None else [int(v) for v in _placed(correct, at, len(place), missing=-1)],
+    )
+
+
+def _facts(rows: EmbeddingSet, *, seed: int) -> tuple[NDArray[Any] | None, NDArray[Any] | None]:
+    """Return the cluster of every row and whether its nearest neighbour agrees with its label."""
+    from repdiag.metrics.clusters.kmeans import assignments
+    from repdiag.metrics.pairwise import TopK, over_pairs, unit_rows
+
+    if rows.labels is None:
+        return None, None
+    cluster = assignments(rows.features, len(torch.unique(rows.labels)), seed=seed)
+    nearest = over_pairs(unit_rows(rows.features), TopK(1)).index[:, 0]
+    return cluster, (rows.labels[nearest] == rows.labels).numpy()
+
+
+def _placed(values: NDArray[Any], at: NDArray[Any], count: int, *, missing: float = np.nan) -> NDArray[Any]:
+    placed = np.full(count, missing, dtype=np.float64)
+    placed[at[at >= 0]] = values[at >= 0]
+    return placed
+
+
+def _class_names(rows: EmbeddingSet) -> tuple[str, ...]:
+    assert rows.labels is not None
+    return rows.class_names or tuple(map(str, range(int(rows.labels.max()) + 1)))
+
+
+def per_class(points: PointMap) -> list[tuple[str, int, list[tuple[float | None, float | None]]]]:
+    """Return for every class its name, its images, and per encoder how many neighbours agree and its largest cluster.
+
+    Both are shares of the images of the class; the largest cluster is the one that holds most of them.
+    """
+    if points.class_of is None or points.classes is None:
+        return []
+    labels = np.asarray(points.class_of)
+    lines = []
+    for label in np.unique(labels):
+        rows = labels == label
+        lines.append((points.classes[label], int(rows.sum()), [_shares(one, rows) for one in points.maps]))
+    return lines
+
+
+def _shares(one: EncoderMap, rows: NDArray[np.bool_]) -> tuple[float | None, float | None]:
+    if one.correct is None or one.cluster is None:
+        return None, None
+    correct, cluster = np.asarray(one.correct)[rows], np.asarray(one.cluster)[rows]
+    present: Sequence[int] = cluster[cluster >= 0].tolist()
+    if not present:
+        return None, None
+    return float((correct == 1).sum() / len(present)), float(np.bincount(present).max() / len(present))

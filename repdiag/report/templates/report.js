@@ -1,0 +1,53 @@
+"use strict";
+(() => {
+  const valueOf = (cell) => cell.dataset.sort ?? cell.textContent.trim();
+
+  function compare(first, second) {
+    const [a, b] = [Number(first), Number(second)];
+    return Number.isFinite(a) && Number.isFinite(b) ? a - b : first.localeCompare(second, undefined, { numeric: true });
+  }
+
+  // Values that are missing go last in either direction.
+  function sortBy(table, column, descending) {
+    const rows = [...table.tBodies[0].rows];
+    const key = (row) => valueOf(row.cells[column]);
+    const known = rows.filter((row) => key(row) !== "");
+    known.sort((a, b) => compare(key(a), key(b)) * (descending ? -1 : 1));
+    table.tBodies[0].append(...known, ...rows.filter((row) => key(row) === ""));
+  }
+
+  for (const table of document.querySelectorAll("table.sortable")) {
+    const headings = [...table.tHead.rows[0].cells];
+    headings.forEach((heading, column) => {
+      heading.querySelector("button").addEventListener("click", () => {
+        const descending = heading.getAttribute("aria-sort") === "ascending";
+        headings.forEach((other) => other.removeAttribute("aria-sort"));
+        heading.setAttribute("aria-sort", descending ? "descending" : "ascending");
+        sortBy(table, column, descending);
+      });
+    });
+  }
+
+  for (const box of document.querySelectorAll("input.search")) {
+    const table = document.getElementById(box.dataset.table);
+    box.addEventListener("input", () => {
+      const words = box.value.toLowerCase().split(/\s+/).filter(Boolean);
+      for (const row of table.tBodies[0].rows) {
+        const text = row.textContent.toLowerCase();
+        row.hidden = !words.every((word) => text.includes(word));
+      }
+    });
+  }
+
+  // A link to something folded opens it.
+  const unfold = () => {
+    const target = document.getElementById(decodeURIComponent(location.hash.slice(1)));
+    if (target instanceof HTMLDetailsElement) target.open = true;
+  };
+  addEventListener("hashchange", unfold);
+  unfold();
+
+  addEventListener("beforeprint", () => {
+    for (const fold of document.querySelectorAll("#verdict details")) fold.open = true;
+  });
+})();

@@ -1,0 +1,75 @@
+"""The judgements of a run in the words of the report: one sentence first, then each finding with its evidence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from repdiag.report.comparison import show_value
+
+FINDINGS = {"over_clustering": "Over-clustering", "overfitting": "Overfitting", "collapse": "Collapse"}
+_TONES = {"none": "good", "unknown": "open", "mild": "warn", "marked": "bad", "severe": "bad"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judgement:
+    """One checkpoint: the sentence and the findings as stored, with a tone for their colour."""
+
+    checkpoint: str
+    sentence: str
+    findings: tuple[Mapping[str, Any], ...]
+
+
+def judgements(verdicts: Mapping[str, Any]) -> tuple[Judgement, ...]:
+    """Return one judgement a checkpoint, in the order stored."""
+    return tuple(
+        Judgement(
+            checkpoint=str(name),
+            sentence=str(verdict.get("summary", "")),
+            findings=tuple(
+                _finding(title, verdict[key]) for key, title in FINDINGS.items() if isinstance(verdict.get(key), dict)
+            ),
+        )
+        for name, verdict in verdicts.items()
+        if isinstance(verdict, dict)
+    )
+
+
+def headline(found: Iterable[Judgement]) -> str:
+    """Return the one sentence on top."""
+    parts = [f"{one.checkpoint}: {one.sentence}" for one in found]
+    return ". ".join(parts) + "." if parts else "This run holds no judgement."
+
+
+def cited_keys(found: Iterable[Judgement]) -> list[str]:
+    """Return the keys of the papers behind the advice."""
+    return [str(item["reference"]) for one in found for finding in one.findings for item in finding["advice"]]
+
+
+def _finding(title: str, stored: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "title": title,
+        "verdict": stored.get("verdict", ""),
+        "severity": stored.get("severity", "unknown"),
+        "tone": _TONES.get(str(stored.get("severity")), "open"),
+        "summary": stored.get("summary", ""),
+        "evidence": [_evidence(item) for item in stored.get("evidence", ())],
+        "thresholds": dict(stored.get("thresholds", {})),
+        "advice": [item for item in stored.get("advice", ()) if "reference" in item],
+    }
+
+
+def _evidence(item: Mapping[str, Any]) -> dict[str, Any]:
+    value, low, high = (item.get(name) for name in ("value", "ci_low", "ci_high"))
+    shown = "n/a" if value is None else show_value(float(value))
+    if low is not None and high is not None:
+        shown += f" [{show_value(float(low))}, {show_value(float(high))}]"
+    return {
+        "sentence": item.get("sentence", ""),
+        "reading": item.get("reading", "neutral"),
+        "metric": item.get("metric", ""),
+        "shown": shown,
+        "threshold": None if item.get("threshold") is None else show_value(float(item["threshold"])),
+        "against": item.get("against_what", ""),
+    }
