@@ -6,7 +6,7 @@ import functools
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -17,8 +17,11 @@ from repdiag.core.errors import DataError
 from repdiag.data.counter_rng import CounterStream, Keys, row_keys
 
 Rows = Sequence[int] | NDArray[Any] | Tensor
+Texts = NDArray[Any]
+"""An array of strings; its exact type holds the longest one's length, so it is not spelled out."""
 
 
+@runtime_checkable
 class ImageSource(Protocol):
     """Where pixels come from; positions are those of the source, not of a subset."""
 
@@ -55,9 +58,9 @@ class ImageSplit:
     source: ImageSource
     positions: NDArray[np.int64]
     labels: NDArray[np.int64]
-    row_ids: NDArray[np.str_]
+    row_ids: Texts
     class_names: tuple[str, ...]
-    content: NDArray[np.str_]
+    content: Texts
     preset: str
     excluded: tuple[Excluded, ...] = field(default=())
 
