@@ -42,6 +42,17 @@ def sharing(*, memory_budget: int | None = None) -> Iterator[None]:
         _MEMO.reset(token)
 
 
+@contextmanager
+def isolated() -> Iterator[None]:
+    """Share within the block only, and forget everything at its end: for work on many passing parts of the rows."""
+    outer = _MEMO.get()
+    token = _MEMO.set(Memo(outer.memory_budget if outer else None))
+    try:
+        yield
+    finally:
+        _MEMO.reset(token)
+
+
 def active() -> Memo | None:
     """Return the memo of the enclosing `sharing` block, if there is one."""
     return _MEMO.get()

@@ -1,0 +1,61 @@
+"""Means over queries: rows of one class answer alike, so classes, not rows, are the independent units."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from repdiag.metrics.inference.estimate import LEVEL, Estimate, quantile
+
+FEWEST_CLASSES = 5  # with fewer, the spread over classes is not worth the name
+
+
+def mean_estimate(per_row: Tensor, labels: Tensor | None) -> Estimate:
+    """Return the mean over rows with its cluster-robust error: classes are resampled, the gallery stays.
+
+    Error^2 = C/(C-1) sum_c (sum_{i in c} (x_i - mean))^2 / N^2, with C - 1 degrees of freedom: what a bootstrap of
+    whole classes converges to, without its shortfall for few classes. Rows stand for themselves where there are no
+    labels or fewer than five classes.
+    """
+    parts = per_row.double()
+    away = parts - parts.mean()
+    groups = len(torch.unique(labels)) if labels is not None else 0
+    if labels is None or groups < FEWEST_CLASSES:
+        sums, method = away, "rows resampled, gallery fixed"
+        if labels is not None:
+            method += " (fewer than 5 classes: approximate)"
+    else:
+        index = torch.unique(labels, return_inverse=True)[1]
+        sums = torch.zeros(groups, dtype=torch.float64, device=away.device).index_add_(0, index, away)
+        method = "classes resampled, gallery fixed"
+    units = len(sums)
+    variance = float(sums.square().sum()) * units / max(1, units - 1) / len(parts) ** 2
+    return Estimate(value=float(parts.mean()), error=variance**0.5, freedom=max(1, units - 1), method=method)
+
+
+def share_interval(estimate: Estimate, *, rows: int, level: float = LEVEL) -> tuple[float, float]:
+    """Return the Wilson interval of a share, at the number of independent rows that its error amounts to.
+
+    Unlike value +- t x error it stays within [0, 1] and is not empty where all rows agree; then, with no error to go
+    by, the rows count as independent.
+    """
+    share, reach = estimate.value, quantile(level, estimate.freedom)
+    independent = share * (1.0 - share) / estimate.error**2 if estimate.error > 0.0 else float(rows)
+    spread = reach**2 / independent
+    centre = (share + spread / 2.0) / (1.0 + spread)
+    half = (spread * share * (1.0 - share) + spread**2 / 4.0) ** 0.5 / (1.0 + spread)
+    return max(0.0, centre - half), min(1.0, centre + half)
+
+
+def difference_interval(first: Tensor, second: Tensor, *, level: float = LEVEL) -> tuple[float, float]:
+    """Return the Welch interval of mean(first) - mean(second) for rows of two unlike sets."""
+    means, variances = [], []
+    for parts in (first.double(), second.double()):
+        means.append(float(parts.mean()))
+        variances.append(float(parts.var(correction=1)) / len(parts))
+    total = sum(variances)
+    shares = [variance**2 / (len(parts) - 1) for variance, parts in zip(variances, (first, second), strict=True)]
+    freedom = total**2 / sum(shares) if total > 0 else float(len(first) + len(second) - 2)
+    reach = quantile(level, freedom) * total**0.5
+    difference = means[0] - means[1]
+    return difference - reach, difference + reach
