@@ -1,0 +1,198 @@
+"""`evaluate`: from an `EmbeddingSet` to a `MetricTable`; the only place that checks what a metric needs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from repdiag.core.embedding_set import SPACES, EmbeddingSet, Space
+from repdiag.core.errors import MetricError
+from repdiag.core.metric_table import MetricRow, MetricTable
+from repdiag.core.metric_value import MetricValue, undefined
+from repdiag.metrics.pairwise import prefetch, sharing
+from repdiag.metrics.registry import Metric, Sizes, get, load_all
+
+Wanted = str | tuple[str, Mapping[str, Any]]
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """A table with the parts behind its values: tensors [N] a row and [C] a class, by the place of the table's row."""
+
+    table: MetricTable
+    per_row: dict[int, Tensor] = field(default_factory=dict)
+    per_class: dict[int, Tensor] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _Call:
+    metric: Metric
+    space: Space
+    settings: dict[str, Any]
+    data: dict[str, Tensor]
+    missing: tuple[str, ...]
+
+
+def evaluate(
+    embeddings: EmbeddingSet,
+    metrics: Sequence[Wanted] | None = None,
+    *,
+    bank: EmbeddingSet | None = None,
+    other: EmbeddingSet | None = None,
+    seed: int = 0,
+    memory_budget: int | None = None,
+    progress: Progress | None = None,
+) -> MetricTable:
+    """Return one row a metric, setting and space.
+
+    `metrics` are names, or (name, settings); None evaluates every default metric. `bank` is the train set for kNN and
+    the pretext gap, `other` a second encoder on the same rows. A named metric whose needs are not met raises
+    `MetricError` with the missing field; under None its row is null with that reason.
+    """
+    found = evaluate_full(
+        embeddings, metrics, bank=bank, other=other, seed=seed, memory_budget=memory_budget, progress=progress
+    )
+    return found.table
+
+
+def evaluate_full(
+    embeddings: EmbeddingSet,
+    metrics: Sequence[Wanted] | None = None,
+    *,
+    bank: EmbeddingSet | None = None,
+    other: EmbeddingSet | None = None,
+    seed: int = 0,
+    memory_budget: int | None = None,
+    progress: Progress | None = None,
+) -> Evaluation:
+    """Return the table of `evaluate` with the per-row and per-class parts of its values."""
+    if other is not None:
+        _check_same_rows(embeddings, other)
+    calls = [
+        call
+        for space in SPACES
+        if space == "features" or embeddings.projections is not None
+        for call in _plan(embeddings, metrics, space=space, bank=bank, other=other)
+    ]
+    rows: list[MetricRow] = []
+    found = Evaluation(MetricTable())
+    with sharing(memory_budget=memory_budget):
+        prefetch(_requests(calls))
+        for number, call in enumerate(calls):
+            value = _value(call, seed=seed)
+            if value.per_row is not None:
+                found.per_row[number] = value.per_row
+            if value.per_class is not None:
+                found.per_class[number] = value.per_class
+            rows.append(_row(embeddings, call, value, seed=seed))
+            if progress is not None:
+                progress(number + 1, len(calls))
+    return Evaluation(MetricTable(tuple(rows)), found.per_row, found.per_class)
+
+
+def _plan(
+    embeddings: EmbeddingSet,
+    metrics: Sequence[Wanted] | None,
+    *,
+    space: Space,
+    bank: EmbeddingSet | None,
+    other: EmbeddingSet | None,
+) -> list[_Call]:
+    calls = []
+    for metric, settings in _chosen(metrics):
+        if space not in metric.spaces:
+            continue
+        second = {"bank": bank, "other": other, None: None}[metric.second or None]
+        data = _data(embeddings, second, space)
+        missing = tuple(name for name in metric.needs if name not in data)
+        if missing and metrics is not None:
+            raise MetricError(f"{metric.name} needs {', '.join(missing)}", found=f"the set has {', '.join(data)}")
+        given = {name: data[name] for name in metric.takes if name in data}
+        variants = (settings,) if settings is not None else metric.variants_for(_sizes(data))
+        calls.extend(_Call(metric, space, dict(variant), given, missing) for variant in variants)
+    return calls
+
+
+def _chosen(metrics: Sequence[Wanted] | None) -> list[tuple[Metric, Mapping[str, Any] | None]]:
+    if metrics is None:
+        return [(metric, None) for metric in load_all().values() if metric.default]
+    return [(get(item), None) if isinstance(item, str) else (get(item[0]), item[1]) for item in metrics]
+
+
+def _data(embeddings: EmbeddingSet, second: EmbeddingSet | None, space: Space) -> dict[str, Tensor]:
+    """Return the arrays that are there, under the names that metrics use."""
+    inside = embeddings.in_space(space)
+    found = {"features": inside.features, "labels": inside.labels, "views": inside.views}
+    if second is not None and (space == "features" or second.projections is not None):
+        there = second.in_space(space)
+        found |= {"other_features": there.features, "other_labels": there.labels, "other_views": there.views}
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def _sizes(data: Mapping[str, Tensor]) -> Sizes:
+    rows, dims = data["features"].shape
+    return Sizes(
+        rows=rows,
+        dims=dims,
+        classes=int(data["labels"].unique().numel()) if "labels" in data else None,
+        views=len(data["views"]) if "views" in data else 0,
+        bank_rows=len(data["other_features"]) if "other_features" in data else None,
+    )
+
+
+def _requests(calls: Sequence[_Call]) -> list[Any]:
+    """Return what all metrics want of the pairs, so that one pass over the tiles serves them."""
+    wishes: list[Any] = []
+    for call in calls:
+        if call.metric.reductions is not None and not call.missing:
+            wishes.extend(call.metric.reductions(**call.data, **{**call.metric.settings, **call.settings}))
+    return wishes
+
+
+def _value(call: _Call, *, seed: int) -> MetricValue:
+    rows = next((value.shape[-2] if value.ndim == 3 else len(value) for value in call.data.values()), 0)
+    if call.missing:
+        return undefined(f"needs {', '.join(call.missing)}", n=rows, **call.settings)
+    seeded = {"seed": seed} if "seed" in call.metric.settings and "seed" not in call.settings else {}
+    try:
+        return call.metric.function(**call.data, **call.settings, **seeded)
+    except MetricError as error:
+        return undefined(f"{error.problem}: {error.found}" if error.found else error.problem, n=rows, **call.settings)
+
+
+def _row(embeddings: EmbeddingSet, call: _Call, value: MetricValue, *, seed: int) -> MetricRow:
+    source = embeddings.provenance
+    return MetricRow(
+        checkpoint=source.checkpoint,
+        epoch=source.epoch,
+        dataset=source.dataset,
+        split=source.split,
+        space=call.space,
+        metric=call.metric.name,
+        version=call.metric.version,
+        params=dict(value.params),
+        value=value.value,
+        ci_low=value.ci_low,
+        ci_high=value.ci_high,
+        ci_method=value.ci_method,
+        n=value.n,
+        seed=seed if "seed" in call.metric.settings else None,
+        reason=value.reason,
+        extra=dict(value.extra),
+    )
+
+
+def _check_same_rows(embeddings: EmbeddingSet, other: EmbeddingSet) -> None:
+    assert embeddings.row_ids is not None
+    assert other.row_ids is not None
+    if not np.array_equal(embeddings.row_ids, other.row_ids):
+        raise MetricError(
+            "the two encoders were not read on the same rows",
+            found=f"{len(embeddings)} and {len(other)} rows, or another order",
+            hint="select the common row_ids in one order first",
+        )
