@@ -11,14 +11,14 @@ from repdiag.diagnosis.thresholds import Thresholds
 from repdiag.diagnosis.verdict import Evidence, Reading
 
 # How well granularity is recovered on spaces with known truth: the doubt of a value that came without its own.
-_RECOVERY = 0.25
+_RECOVERY = 1.25
 
 
 def granularity_estimate(row: MetricRow | None) -> Estimate | None:
     """Return granularity with its interval, or with the recovery of the calibration where it has none."""
     if row is None or row.value is None:
         return None
-    low, high = interval_of(row) or (row.value * (1 - _RECOVERY), row.value * (1 + _RECOVERY))
+    low, high = interval_of(row) or (row.value / _RECOVERY, row.value * _RECOVERY)
     return Estimate(row.value, low, high)
 
 

@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
 
-from repdiag.core.embedding_set import Space
+from repdiag.core.embedding_set import EmbeddingSet, Space
 from repdiag.core.metric_table import MetricTable
 from repdiag.diagnosis.collapse import judge_collapse
+from repdiag.diagnosis.comparisons import null_evidence, paired_evidence, stored_evidence
+from repdiag.diagnosis.galleries import equal_galleries
 from repdiag.diagnosis.over_clustering import judge_over_clustering
 from repdiag.diagnosis.overfitting import judge_overfitting
-from repdiag.diagnosis.rows import JudgedRows
+from repdiag.diagnosis.rows import TRAIN, JudgedRows
 from repdiag.diagnosis.thresholds import DEFAULT_THRESHOLDS, Thresholds
-from repdiag.diagnosis.verdict import Diagnosis
+from repdiag.diagnosis.verdict import Diagnosis, Evidence
+from repdiag.embeddings.as_embedding_set import as_embedding_set
+from repdiag.metrics.evaluate import evaluate
+from repdiag.metrics.registry import get
 
+_PRETEXT = ("alignment", "instance_discrimination_accuracy")
 _REQUIRED = (
-    "alignment",
+    *_PRETEXT,
     "alignment_margin",
     "ami",
     "class_distance_ratio",
@@ -22,7 +30,6 @@ _REQUIRED = (
     "effective_rank",
     "granularity",
     "homogeneity",
-    "instance_discrimination_accuracy",
     "intra_class_distance",
     "kmeans_purity",
     "mean_cosine",
@@ -33,6 +40,7 @@ _REQUIRED = (
     "singular_spectrum",
     "sub_clusters",
 )
+UNTRAINED, REFERENCE = "untrained copy", "reference"
 
 
 def required_metrics() -> tuple[str, ...]:
@@ -40,22 +48,57 @@ def required_metrics() -> tuple[str, ...]:
     return _REQUIRED
 
 
+def diagnose(
+    embeddings: Any,
+    *,
+    train: Any = None,
+    reference: Any = None,
+    untrained: Any = None,
+    labels: Any = None,
+    thresholds: Thresholds | Mapping[str, float] = DEFAULT_THRESHOLDS,
+    space: Space = "features",
+    seed: int = 0,
+) -> Diagnosis:
+    """Judge one encoder from its embeddings: over-clustering, overfitting and collapse.
+
+    `embeddings` is an `EmbeddingSet` of images that the encoder was not trained on, or anything `as_embedding_set`
+    takes (then `labels` may come beside it). `train` is the same encoder on images it was trained on: without it, or
+    without views, overfitting stays open. `reference` and `untrained` are other encoders on the same rows, compared by
+    paired tests; they add evidence and never turn the verdict.
+    """
+    judged = _space(as_embedding_set(embeddings, labels=labels), space)
+    split = judged.provenance.split if judged.provenance.split != TRAIN or train is None else "val"
+    judged = replace(judged, provenance=replace(judged.provenance, split=split))
+    table = evaluate(judged, _possible(judged), seed=seed)
+    if train is not None:
+        table = _with_train(table, judged, _space(as_embedding_set(train), space), seed=seed)
+    evidence = null_evidence(judged, seed=seed)
+    for name, other in ((UNTRAINED, untrained), (REFERENCE, reference)):
+        if other is not None:
+            evidence += paired_evidence(judged, _space(as_embedding_set(other), space), name=name, seed=seed)
+    found = judge(table, thresholds=thresholds)
+    return _with_evidence(replace(found, space=space), evidence)
+
+
 def judge(
     table: MetricTable,
     *,
+    untrained: MetricTable | None = None,
+    reference: MetricTable | None = None,
     thresholds: Thresholds | Mapping[str, float] = DEFAULT_THRESHOLDS,
     space: Space = "features",
 ) -> Diagnosis:
     """Judge one encoder from its stored rows alone.
 
     `table` holds the rows of one checkpoint on one dataset: those of the judged split (val, test, or an unnamed one)
-    and, for overfitting, those of "train" with an equal gallery. `thresholds` may be a mapping of the ones to change.
+    and, for overfitting, those of "train" with an equal gallery. `untrained` and `reference` are the rows of other
+    encoders, as evidence beside it. `thresholds` may be a mapping of the ones to change.
     """
     if not isinstance(thresholds, Thresholds):
         thresholds = DEFAULT_THRESHOLDS.override(thresholds)
     rows = JudgedRows.of(table, space=space)
     first = rows.table.rows[0]
-    return Diagnosis(
+    found = Diagnosis(
         checkpoint=first.checkpoint,
         epoch=first.epoch,
         dataset=first.dataset,
@@ -64,3 +107,36 @@ def judge(
         overfitting=judge_overfitting(rows, thresholds),
         collapse=judge_collapse(rows, thresholds),
     )
+    others = ((UNTRAINED, untrained), (REFERENCE, reference))
+    return _with_evidence(
+        found, [item for name, other in others if other is not None for item in stored_evidence(rows, other, name=name)]
+    )
+
+
+def _space(embeddings: EmbeddingSet, space: Space) -> EmbeddingSet:
+    return embeddings.in_space(space)
+
+
+def _possible(embeddings: EmbeddingSet, names: tuple[str, ...] = _REQUIRED) -> list[str]:
+    """Return the metrics whose needs the set meets; the judgement itself names what is missing."""
+    there = embeddings.available()
+    return [name for name in names if all(need in there for need in get(name).needs)]
+
+
+def _with_train(table: MetricTable, judged: EmbeddingSet, train: EmbeddingSet, *, seed: int) -> MetricTable:
+    """Add the pretext rows of train, and replace those of the judged split, on galleries of equal size and classes."""
+    gallery, its = equal_galleries(train, judged, seed=seed)
+    names = [name for name in _possible(gallery, _PRETEXT) if name in _possible(its, _PRETEXT)]
+    source = replace(judged.provenance, split=TRAIN)
+    rows = evaluate(replace(gallery, provenance=source), names, seed=seed) if names else MetricTable()
+    if len(its) == len(judged) or not names:
+        return table + rows
+    kept = MetricTable(tuple(row for row in table if row.metric not in names))
+    return kept + evaluate(its, names, seed=seed) + rows
+
+
+def _with_evidence(found: Diagnosis, evidence: list[Evidence]) -> Diagnosis:
+    if not evidence:
+        return found
+    finding = found.over_clustering
+    return replace(found, over_clustering=replace(finding, evidence=(*finding.evidence, *evidence)))

@@ -1,0 +1,135 @@
+"""A space held against permuted labels, an untrained copy, a reference checkpoint: evidence beside the verdict."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import torch
+
+from repdiag.core.embedding_set import EmbeddingSet
+from repdiag.core.errors import MetricError
+from repdiag.core.metric_table import MetricTable
+from repdiag.diagnosis.intervals import SQUARE_AND_ADD, Estimate, difference
+from repdiag.diagnosis.rows import JudgedRows, evidence_from, interval_of
+from repdiag.diagnosis.verdict import Evidence, Reading
+from repdiag.metrics.inference import PairedTest, compare, holm
+from repdiag.metrics.pairwise import sharing
+from repdiag.metrics.registry import get
+
+# Metrics whose fall marks over-clustering (+1 where a higher value speaks against it, -1 where it speaks for it).
+_SPEAKS = {"precision_at_1": 1, "r_precision": 1, "class_distance_ratio": -1}
+PERMUTATIONS = 99
+_LEVEL = 0.05
+
+
+def paired_evidence(embeddings: EmbeddingSet, other: EmbeddingSet, *, name: str, seed: int) -> list[Evidence]:
+    """Test each metric between two encoders on the same rows, with Holm's correction over the metrics."""
+    if embeddings.labels is None:
+        return []
+    _check_same_rows(embeddings, other, name)
+    tests: dict[str, PairedTest] = {}
+    with sharing():
+        for metric in _SPEAKS:
+            first, second = ({"features": each.features, "labels": embeddings.labels} for each in (embeddings, other))
+            test = compare(get(metric), first, second, labels=embeddings.labels, seed=seed)
+            if test is not None:
+                tests[metric] = test
+    adjusted = holm([test.p_value for test in tests.values()])
+    return [
+        _paired(embeddings, metric, test, p_value=float(p_value), name=name)
+        for (metric, test), p_value in zip(tests.items(), adjusted, strict=True)
+    ]
+
+
+def _paired(embeddings: EmbeddingSet, metric: str, test: PairedTest, *, p_value: float, name: str) -> Evidence:
+    differs = p_value <= _LEVEL
+    said = f"{test.difference:+.3f} against the {name}" if differs else f"indistinguishable from the {name}"
+    return Evidence(
+        metric=metric,
+        params={"p_holm": p_value},
+        space="features",
+        split=embeddings.provenance.split,
+        value=test.difference,
+        ci_low=test.ci_low,
+        ci_high=test.ci_high,
+        ci_method=test.method,
+        threshold=0.0,
+        against_what=name,
+        reading=_speaks(metric, test.difference) if differs else "neutral",
+        sentence=f"{metric}: {said} on the same rows (p = {p_value:.3g}, Holm over {len(_SPEAKS)} metrics).",
+    )
+
+
+def null_evidence(embeddings: EmbeddingSet, *, seed: int) -> list[Evidence]:
+    """Hold neighbours and distances against the same space with its labels permuted."""
+    labels = embeddings.labels
+    if labels is None or bool((labels == labels[0]).all()):
+        return []
+    generator = torch.Generator().manual_seed(seed)
+    shuffles = [labels[torch.randperm(len(labels), generator=generator)] for _ in range(PERMUTATIONS)]
+    found = []
+    with sharing():
+        for name in ("precision_at_1", "class_distance_ratio"):
+            function = get(name).function
+            value = function(features=embeddings.features, labels=labels).value
+            null = [function(features=embeddings.features, labels=shuffle).value for shuffle in shuffles]
+            known = [item for item in null if item is not None]
+            if value is not None and known:
+                found.append(_null(embeddings, name, value, known))
+    return found
+
+
+def _null(embeddings: EmbeddingSet, metric: str, value: float, null: list[float]) -> Evidence:
+    better = sum((item - value) * _SPEAKS[metric] >= 0 for item in null)
+    p_value = (better + 1) / (len(null) + 1)
+    low, high = min(null), max(null)
+    sentence = (
+        f"{metric} is {value:.3f}; with the labels permuted it lies in {low:.3f} to {high:.3f} (p = {p_value:.2g})."
+    )
+    return Evidence(
+        metric=metric,
+        params={"p_value": p_value, "permutations": len(null)},
+        space="features",
+        split=embeddings.provenance.split,
+        value=value,
+        threshold=low if _SPEAKS[metric] < 0 else high,
+        against_what="permuted labels",
+        reading="neutral",
+        sentence=sentence,
+    )
+
+
+def stored_evidence(rows: JudgedRows, other: MetricTable, *, name: str) -> list[Evidence]:
+    """Compare stored rows with those of another encoder: no pairing, so only large differences are seen."""
+    there = JudgedRows.of(other, space=rows.space)
+    found = []
+    for metric in _SPEAKS:
+        mine, its = rows.find(metric), there.find(metric)
+        if mine is None or its is None or mine.value is None or its.value is None:
+            continue
+        bounds, other_bounds = interval_of(mine), interval_of(its)
+        if bounds is None or other_bounds is None:
+            continue
+        gap = difference(Estimate(mine.value, *bounds), Estimate(its.value, *other_bounds))
+        differs = gap.low > 0.0 or gap.high < 0.0
+        reading: Reading = _speaks(metric, gap.value) if differs else "neutral"
+        said = f"{gap.value:+.3f} against the {name}" if differs else f"not clearly different from the {name}"
+        row = evidence_from(mine, reading=reading, sentence=f"{metric}: {said}.", threshold=0.0, against_what=name)
+        found.append(replace(row, value=gap.value, ci_low=gap.low, ci_high=gap.high, ci_method=SQUARE_AND_ADD))
+    return found
+
+
+def _speaks(metric: str, change: float) -> Reading:
+    return "against" if change * _SPEAKS[metric] > 0 else "for"
+
+
+def _check_same_rows(embeddings: EmbeddingSet, other: EmbeddingSet, name: str) -> None:
+    mine: Any = embeddings.row_ids
+    its: Any = other.row_ids
+    if len(mine) != len(its) or not bool((mine == its).all()):
+        raise MetricError(
+            f"the {name} was not read on the same rows",
+            found=f"{len(embeddings)} and {len(other)} rows, or another order",
+            hint="extract both from the same images with the same seed",
+        )

@@ -1,0 +1,37 @@
+"""Equal galleries: retrieval accuracies compare only at equal size and equal class counts."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from repdiag.core.embedding_set import EmbeddingSet
+
+Index = NDArray[np.int64]
+
+
+def equal_galleries(first: EmbeddingSet, second: EmbeddingSet, *, seed: int) -> tuple[EmbeddingSet, EmbeddingSet]:
+    """Return both sets cut to as many rows of each class as the smaller one has; drawn by seed, in their own order.
+
+    Without labels in both, to as many rows. Sets that are equal already come back unchanged.
+    """
+    sides = (_classes(first, second), _classes(second, first))
+    counts = {
+        int(name): min(int((sides[0] == name).sum()), int((sides[1] == name).sum()))
+        for name in np.union1d(sides[0], sides[1])
+    }
+    generator = np.random.default_rng(seed)
+    return _cut(first, sides[0], counts, generator), _cut(second, sides[1], counts, generator)
+
+
+def _classes(mine: EmbeddingSet, other: EmbeddingSet) -> Index:
+    if mine.labels is None or other.labels is None:
+        return np.zeros(len(mine), dtype=np.int64)
+    return np.asarray(mine.labels.cpu().numpy(), dtype=np.int64)
+
+
+def _cut(found: EmbeddingSet, labels: Index, counts: dict[int, int], generator: np.random.Generator) -> EmbeddingSet:
+    if sum(counts.values()) == len(found):
+        return found
+    chosen = [generator.choice(np.flatnonzero(labels == name), count, replace=False) for name, count in counts.items()]
+    return found.select(np.sort(np.concatenate(chosen)))
