@@ -27,6 +27,8 @@ class AnalysisOptions:
 
     data: str | None = None
     views: str | None = None
+    branch: str | None = None
+    backbone: str | None = None
     per_class: int = 50
     bank_per_class: int = 500
     seed: int = 0
@@ -41,7 +43,7 @@ class AnalysisOptions:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the options that the values depend on."""
-        names = ("data", "views", "per_class", "bank_per_class", "seed", "limit", "untrained")
+        names = ("data", "views", "branch", "backbone", "per_class", "bank_per_class", "seed", "limit", "untrained")
         return {name: getattr(self, name) for name in names}
 
 
@@ -78,9 +80,7 @@ def analyze_checkpoint(
     """Load, extract, evaluate and judge one checkpoint."""
     from repdiag.checkpoints.load import load_encoder
 
-    encoder = load_encoder(path)
-    if name is not None:
-        encoder.info = replace(encoder.info, name=name)
+    encoder = load_encoder(path, branch=options.branch, backbone=options.backbone, name=name)
     spec = options.data or encoder.info.training.get("data")
     if spec is None:
         raise UsageError(

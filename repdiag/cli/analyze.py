@@ -30,6 +30,8 @@ def analyze(
     embeddings: Embeddings = None,
     labels: Labels = None,
     data: options.Data = None,
+    branch: options.Branch = None,
+    backbone: options.Backbone = None,
     out: options.Out = None,
     per_class: options.PerClass = 50,
     seed: options.Seed = 0,
@@ -77,6 +79,8 @@ def analyze(
     prepare(folder, overwrite=overwrite or out is None)
     chosen = AnalysisOptions(
         data=data,
+        branch=branch,
+        backbone=backbone,
         per_class=per_class,
         seed=seed,
         limit=limit,

@@ -11,11 +11,14 @@ import typer
 from repdiag.cli import (
     analyze,
     compare,
+    convert,
     datasets,
     doctor,
     embed,
     evaluate,
+    inspect,
     metrics,
+    report,
     train,
 )
 from repdiag.core.errors import RepdiagError
@@ -37,6 +40,9 @@ app.command("analyze")(analyze.analyze)
 app.command("compare")(compare.compare)
 app.command("evaluate")(evaluate.evaluate)
 app.command("embed")(embed.embed)
+app.command("inspect")(inspect.inspect)
+app.command("convert")(convert.convert)
+app.command("report")(report.report)
 app.add_typer(metrics.app, name="metrics")
 app.command("datasets")(datasets.datasets)
 app.command("doctor")(doctor.doctor)

@@ -9,14 +9,14 @@ import typer
 
 from repdiag.cli import options
 from repdiag.cli.console import Console
-from repdiag.cli.inspect import Backbone, Branch, Heads, Prefix, StemPadding
+from repdiag.cli.inspect import Heads, Prefix, StemPadding
 
 
 def convert(
     checkpoint: Annotated[str, typer.Argument(help="A checkpoint file, a run directory, or a manifest's name.")],
     out: Annotated[Path, typer.Argument(help="The file to write, ending in .safetensors.")],
-    branch: Branch = None,
-    backbone: Backbone = None,
+    branch: options.Branch = None,
+    backbone: options.Backbone = None,
     prefix: Prefix = None,
     heads: Heads = None,
     stem_padding: StemPadding = None,

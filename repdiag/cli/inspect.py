@@ -12,10 +12,6 @@ from repdiag.cli.console import Console
 if TYPE_CHECKING:
     from repdiag.checkpoints.inspect import Inspection
 
-Branch = Annotated[str | None, typer.Option("--branch", help="student, teacher, query, key, online, target or ema.")]
-Backbone = Annotated[
-    str | None, typer.Option("--backbone", help="The architecture: torchvision, timm, or your file.py:function.")
-]
 Prefix = Annotated[str | None, typer.Option("--prefix", help="What the names of the encoder's tensors start with.")]
 Heads = Annotated[int | None, typer.Option("--heads", min=1, help="Attention heads, which no file records.")]
 StemPadding = Annotated[
@@ -25,8 +21,8 @@ StemPadding = Annotated[
 
 def inspect(
     checkpoint: Annotated[str, typer.Argument(help="A checkpoint file, a run directory, or a manifest's name.")],
-    branch: Branch = None,
-    backbone: Backbone = None,
+    branch: options.Branch = None,
+    backbone: options.Backbone = None,
     prefix: Prefix = None,
     heads: Heads = None,
     stem_padding: StemPadding = None,

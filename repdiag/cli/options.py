@@ -25,3 +25,7 @@ PerClass = Annotated[int, typer.Option("--per-class", min=2, help="Images of eac
 BatchSize = Annotated[int, typer.Option("--batch-size", min=1, help="Images in one forward pass; changes no value.")]
 Workers = Annotated[int, typer.Option("--workers", min=0, help="Processes that decode images; changes no value.")]
 NoCache = Annotated[bool, typer.Option("--no-cache", help="Extract again, even when the embeddings are cached.")]
+Branch = Annotated[str | None, typer.Option("--branch", help="student, teacher, query, key, online, target or ema.")]
+Backbone = Annotated[
+    str | None, typer.Option("--backbone", help="The architecture: torchvision, timm, or your file.py:function.")
+]
