@@ -29,7 +29,7 @@ Family = Literal[
 ]
 Interval = Literal["per_query", "u_statistic", "seeds", "subsample", "none"]
 
-DATA_PARAMETERS = ("features", "labels", "views", "other_features", "other_labels")
+DATA_PARAMETERS = ("features", "labels", "views", "other_features", "other_labels", "other_views")
 ENTRY_POINT_GROUP = "repdiag.metrics"
 
 
@@ -201,7 +201,7 @@ def check_rows(arguments: Mapping[str, Any]) -> None:
         value = arguments.get(name)
         if value is None:
             continue
-        rank = {"views": 3, "labels": 1, "other_labels": 1}.get(name, 2)
+        rank = {"views": 3, "other_views": 3, "labels": 1, "other_labels": 1}.get(name, 2)
         if value.ndim != rank:
             raise MetricError(f"{name} must have {rank} axes", found=f"shape {tuple(value.shape)}")
         if value.numel() == 0:
@@ -210,10 +210,11 @@ def check_rows(arguments: Mapping[str, Any]) -> None:
             _check_finite(name, value)
     _check_aligned(arguments, "features", ("labels",))
     _check_aligned(arguments, "other_features", ("other_labels",))
-    features, views = arguments.get("features"), arguments.get("views")
-    if features is not None and views is not None and views.shape[1:] != features.shape:
-        found = f"views {tuple(views.shape)}, features {tuple(features.shape)}"
-        raise MetricError("views must hold the same rows and dimensions as features", found=found)
+    for base, name in (("features", "views"), ("other_features", "other_views")):
+        rows, views = arguments.get(base), arguments.get(name)
+        if rows is not None and views is not None and views.shape[1:] != rows.shape:
+            found = f"{name} {tuple(views.shape)}, {base} {tuple(rows.shape)}"
+            raise MetricError(f"{name} must hold the same rows and dimensions as {base}", found=found)
 
 
 def _check_aligned(arguments: Mapping[str, Any], first: str, others: tuple[str, ...]) -> None:

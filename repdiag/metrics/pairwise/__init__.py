@@ -4,6 +4,7 @@ A metric names what it wants of the pairs (`PotentialSum`, `PositiveRank`, `TopK
 `over_cross`; inside `sharing()` all wishes on the same rows are served by one pass. Memory stays O(N D + tile^2).
 """
 
+from repdiag.metrics.pairwise.exact import exact_panels
 from repdiag.metrics.pairwise.pairing import Pairing
 from repdiag.metrics.pairwise.passes import (
     PairRequest,
@@ -28,6 +29,7 @@ __all__ = [
     "Ranks",
     "Rows",
     "TopK",
+    "exact_panels",
     "over_cross",
     "over_pairs",
     "prefetch",

@@ -156,11 +156,14 @@ def unit_rows(features: Tensor) -> Rows:
     return memoised(("unit", tensor_key(features)), build, keep=features)
 
 
-def raw_rows(features: Tensor, *, center: Tensor | None = None) -> Rows:
-    """Return the rows for Euclidean distances; `center` [D] is subtracted, by default their mean."""
-    if center is None:
-        return memoised(("raw", tensor_key(features)), lambda: _raw(features, _mean(features)), keep=features)
-    return _raw(features, center)
+def raw_rows(features: Tensor, *, like: Rows | None = None) -> Rows:
+    """Return the rows for Euclidean distances: shifted by their mean, or as the rows `like` that they will meet."""
+    if like is not None and not isinstance(like, RawRows):
+        raise MetricError("Euclidean rows meet Euclidean rows only", found=type(like).__name__)
+    key = ("raw", tensor_key(features), None if like is None else like.key)
+    return memoised(
+        key, lambda: _raw(features, _mean(features) if like is None else like.center), keep=(features, like)
+    )
 
 
 def _raw(features: Tensor, center: Tensor) -> Rows:

@@ -1,0 +1,44 @@
+"""`alignment_margin`: how much more alike positives are than random rows."""
+
+from __future__ import annotations
+
+from repdiag.core.metric_value import MetricValue, undefined
+from repdiag.core.shapes import Features, Views
+from repdiag.metrics.hypersphere.mean_cosine import partner_means
+from repdiag.metrics.positive_pairs import Pair, pair_variants, positive_pairs, squared_distances
+from repdiag.metrics.registry import metric
+
+
+@metric(
+    direction="higher",
+    bounds=(-2.0, 2.0),
+    invariances={"rotation", "scale", "row_order"},
+    version=1,
+    reference="wang2020",
+    interval="per_query",
+    variants=pair_variants(),
+)
+def alignment_margin(features: Features, views: Views, *, pair: Pair = "original-view") -> MetricValue:
+    """Alignment margin: mean cosine of positive pairs minus mean cosine of random pairs.
+
+    Formula:      mean_i cos(z_i, z_i^+) - mean_{i<j} cos(z_i, z_j)
+    Shapes:       features [N, D], views [V, N, D] -> scalar.
+    Range:        about 0 (a view is no more like its original than anything else) to 1 + 1 / (N - 1).
+                  Better: higher.
+    Invariant:    rotation, scale, row order.   Not invariant: translation.
+    Conventions:  the random pairs are all pairs of anchors (originals, or view 1 for "view-view"), self-pairs
+                  excluded; per_row holds the difference row by row.
+    Read it as:   alignment that a cone-shaped or collapsed space cannot fake: there both cosines are near 1.
+    Limits:       a mean: says nothing of the nearest competitor, which instance_discrimination_accuracy does.
+    Cost:         O(N D) time, O(N) memory.
+    Reference:    the two terms of Wang & Isola 2020, on one scale. Closed form: tests/closed_form/test_hypersphere.py.
+    Example:      >>> import torch
+                  >>> rows = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
+                  >>> float(alignment_margin(rows, rows[None]))
+                  1.0
+    """
+    if len(features) < 2:
+        return undefined("needs two rows", n=len(features))
+    anchors, positives = positive_pairs(features, views, pair)
+    parts = 1.0 - squared_distances(anchors, positives) / 2.0 - partner_means(anchors)
+    return MetricValue(value=float(parts.mean()), n=len(features), per_row=parts)

@@ -1,0 +1,87 @@
+"""`best_nn`: the best nearest-neighbour accuracy over many k."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from repdiag.core.errors import MetricError
+from repdiag.core.metric_value import MetricValue
+from repdiag.core.shapes import Features, Float, Integer, Labels
+from repdiag.metrics.neighbors.votes import align_classes, tallies
+from repdiag.metrics.pairwise import Pairing, PairRequest, TopK, over_cross, raw_rows, unit_rows
+from repdiag.metrics.registry import metric
+
+
+def _pairing(features: Tensor, other_features: Tensor, normalize: bool) -> Pairing:
+    if normalize:
+        return Pairing(unit_rows(features), unit_rows(other_features), None)
+    bank = raw_rows(other_features)
+    return Pairing(raw_rows(features, like=bank), bank, None)
+
+
+def _requests(features: Tensor, *, other_features: Tensor, max_k: int, normalize: bool, **_: Any) -> list[PairRequest]:
+    wish = TopK(min(max_k, len(other_features)))
+    return [PairRequest(_pairing(features, other_features, normalize), wish)]
+
+
+@metric(
+    direction="higher",
+    bounds=(0.0, 1.0),
+    invariances={"rotation", "scale", "translation", "row_order"},
+    version=1,
+    reference="shi2022",
+    interval="per_query",
+    second="bank",
+    reductions=_requests,
+)
+def best_nn(
+    features: Features,
+    labels: Labels,
+    *,
+    other_features: Float[Tensor, "M D"],
+    other_labels: Integer[Tensor, "M"],
+    max_k: int = 101,
+    normalize: bool = False,
+) -> MetricValue:
+    """Best NN: the highest accuracy of an unweighted nearest-neighbour vote over all odd k up to 101.
+
+    Formula:      max_{k in 1, 3, .., 101} mean_i [ argmax_c #{j in kNN(i) : y_j = c} = y_i ]
+    Shapes:       features [N, D], labels [N], other_features [M, D], other_labels [M] -> scalar.
+    Range:        0 to 1.  Better: higher.
+    Invariant:    rotation, scale, translation, row order (normalize=True: not translation).
+    Conventions:  raw rows and Euclidean distance unless normalize=True; one vote each; equal votes go to the smaller
+                  label, equal accuracies to the smaller k; equal distances to the lower bank row. k stops at the size
+                  of the bank. The chosen k and the whole curve are in extra, per_row holds the hits at that k. The
+                  published "shift-norm" reading centres every batch by its own mean and so depends on batch size and
+                  order; it is not offered.
+    Read it as:   a published figure to compare with.
+    Limits:       optimistic: k is chosen on the rows that it is scored on. knn_accuracy is not.
+    Cost:         O(N M D) multiply-adds and O(N (K + C)) per k for the votes; O((N + M) D) memory.
+    Reference:    Shi et al. 2022; official code: WOWNICE/ssl-small, eval/knn.py.
+                  Golden: tests/golden/test_golden_neighbors.py.
+    Example:      >>> import torch
+                  >>> rows, labels = torch.eye(3), torch.tensor([0, 1, 2])
+                  >>> float(best_nn(rows, labels, other_features=rows, other_labels=labels))
+                  1.0
+    """
+    if max_k < 1:
+        raise MetricError("max_k must be at least 1", found=str(max_k))
+    if features.shape[1] != other_features.shape[1]:
+        found = f"{features.shape[1]} and {other_features.shape[1]}"
+        raise MetricError("the bank has rows of another dimension", found=found)
+    most = min(max_k, len(other_features))
+    pairing = _pairing(features, other_features, normalize)
+    nearest = over_cross(pairing.left, pairing.right, TopK(most))
+    truth, bank, classes = align_classes(labels, other_labels)
+    steps = range(1, most + 1, 2)
+    hits = torch.empty(len(steps), len(features), dtype=torch.bool, device=features.device)
+    votes = bank[nearest.index]
+    for queries, k, tally in tallies(votes, torch.ones_like(votes, dtype=torch.float32), classes=classes, at=steps):
+        hits[k // 2, queries] = tally.argmax(dim=1) == truth[queries]
+    curve = hits.double().mean(dim=1)
+    best = int(curve.argmax())
+    extra = {"k": steps[best], "curve": {str(k): float(value) for k, value in zip(steps, curve, strict=True)}}
+    return MetricValue(value=float(curve[best]), n=len(features), per_row=hits[best].double(), extra=extra)

@@ -1,0 +1,82 @@
+"""`hubness`: are a few rows the neighbours of everybody?"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from repdiag.core.metric_value import MetricValue, undefined
+from repdiag.core.shapes import Features
+from repdiag.metrics.neighbors.retrieval import prepared
+from repdiag.metrics.pairwise import Pairing, PairRequest, TopK, over_pairs
+from repdiag.metrics.registry import metric
+
+_HUB = 2  # a hub occurs at least this many times as often as the mean row
+
+
+def _requests(features: Tensor, *, k: int, normalize: bool) -> list[PairRequest]:
+    if len(features) <= k:
+        return []
+    return [PairRequest(Pairing.within(prepared(features, normalize=normalize)), TopK(k))]
+
+
+@metric(
+    direction="lower",
+    bounds=(-float("inf"), float("inf")),
+    invariances={"rotation", "scale", "row_order"},
+    version=1,
+    reference="radovanovic2010",
+    interval="none",
+    reductions=_requests,
+)
+def hubness(features: Features, *, k: int = 10, normalize: bool = True) -> MetricValue:
+    """Hubness: the skewness of how often a row is among the k nearest partners of the others.
+
+    Formula:      mean_i ((N_k(i) - k) / s)^3,  N_k(i) = #{j : i in kNN(j)},  s its standard deviation
+    Shapes:       features [N, D] -> scalar.
+    Range:        about 0 (every row is equally often a neighbour) upwards; above about 2 a few hubs rule the
+                  neighbourhoods.  Better: lower.
+    Invariant:    rotation, scale, row order.   Not invariant: translation.
+    Conventions:  unit rows and cosine (normalize=False: raw rows, Euclidean); self excluded by index, so that exactly k
+                  partners are counted: scikit-hubness, given vectors, keeps the self-hit among its k columns and so
+                  reports k = 9 as 10. Equal similarities go to the lower row; where exact copies tie for the k-th
+                  place another choice moves the value in the fourth digit. Population skewness (ddof 0).
+                  extra: share of rows that are nobody's neighbour (antihub_occurrence), share of slots held by rows
+                  with N_k >= 2k (hub_occurrence), Gini and Robin Hood index of N_k, and its maximum.
+    Read it as:   high-dimensional or badly centred spaces grow hubs, and kNN accuracy suffers.
+    Limits:       grows with dimension and somewhat with N: compare at equal N.
+    Cost:         O(N^2 D / 2) multiply-adds, O(N (D + k)) memory.
+    Reference:    Radovanovic et al. 2010, eq. 1; code compared: VarIr/scikit-hubness, analysis/estimation.py.
+                  Golden: tests/golden/test_golden_neighbors.py.
+    Example:      >>> import torch
+                  >>> angle = torch.arange(8) * torch.pi / 4
+                  >>> circle = torch.stack([angle.cos(), angle.sin()], dim=1).double()
+                  >>> hubness(circle, k=2).reason
+                  'every row is equally often a neighbour: no skewness'
+    """
+    if len(features) <= k:
+        return undefined(f"{k} neighbours need more than {k} rows", n=len(features))
+    nearest = over_pairs(prepared(features, normalize=normalize), TopK(k)).index
+    occurrence = torch.bincount(nearest.flatten(), minlength=len(features)).double()
+    extra = _distribution(occurrence, k)
+    deviation = occurrence - k
+    spread = deviation.square().mean().sqrt()
+    if float(spread) == 0.0:
+        reason = "every row is equally often a neighbour: no skewness"
+        return MetricValue(value=None, n=len(features), reason=reason, extra=extra)
+    value = float((deviation / spread).pow(3).mean())
+    return MetricValue(value=value, n=len(features), extra=extra)
+
+
+def _distribution(occurrence: Tensor, k: int) -> dict[str, float]:
+    rows, slots = len(occurrence), float(occurrence.sum())
+    ascending = occurrence.sort().values
+    place = torch.arange(1, rows + 1, dtype=torch.float64, device=occurrence.device)
+    gini = float(((2 * place - rows - 1) * ascending).sum()) / (rows * slots)
+    return {
+        "antihub_occurrence": float((occurrence == 0).double().mean()),
+        "hub_occurrence": float(occurrence[occurrence >= _HUB * k].sum()) / slots,
+        "gini": gini,
+        "robinhood": float((occurrence - k).abs().sum()) / (2 * slots),
+        "max_occurrence": int(occurrence.max()),
+    }
