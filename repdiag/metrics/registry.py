@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import importlib
 import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -31,6 +32,7 @@ Interval = Literal["per_query", "u_statistic", "seeds", "subsample", "none"]
 
 DATA_PARAMETERS = ("features", "labels", "views", "other_features", "other_labels", "other_views")
 ENTRY_POINT_GROUP = "repdiag.metrics"
+FAMILIES = ("hypersphere", "classes", "clusters", "pretext", "neighbors", "spectrum", "similarity")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -177,8 +179,8 @@ def _load_entry_points() -> None:
 
 def load_all() -> dict[str, Metric]:
     """Return every metric by name: ours, and those that installed packages register."""
-    import repdiag.metrics.families  # noqa: F401  (importing registers)
-
+    for family in FAMILIES:
+        importlib.import_module(f"repdiag.metrics.{family}")  # importing registers; families do not know each other
     _load_entry_points()
     return dict(sorted(_REGISTRY.items()))
 
