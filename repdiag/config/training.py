@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -103,7 +103,7 @@ class ScheduleSettings(_Settings):
     """Learning rate at the end, scaled with the batch size as `lr` is."""
 
     @model_validator(mode="after")
-    def _warmup_fits(self) -> Self:
+    def _warmup_fits(self) -> ScheduleSettings:
         if self.warmup_epochs > self.epochs:
             raise ValueError(f"warmup_epochs ({self.warmup_epochs:g}) must not exceed epochs ({self.epochs})")
         return self

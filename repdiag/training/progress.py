@@ -5,11 +5,12 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Mapping
-from typing import Protocol, TextIO
+from typing import Protocol, TextIO, runtime_checkable
 
 Values = Mapping[str, float]
 
 
+@runtime_checkable
 class Progress(Protocol):
     """What the loop tells its observer."""
 

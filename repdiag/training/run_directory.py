@@ -7,7 +7,7 @@ import json
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Self, TextIO
+from typing import Any, Literal, TextIO
 
 from repdiag.config.training import TrainSettings
 from repdiag.core.errors import RepdiagError, StoreError
@@ -31,7 +31,7 @@ class RunDirectory:
         self.record: dict[str, Any] = {}
         self._lock: TextIO | None = None
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> RunDirectory:
         if self.writes:
             try:
                 self.path.mkdir(parents=True, exist_ok=True)

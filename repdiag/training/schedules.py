@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 
 
-def cosine(step: float, total: float, *, start: float, end: float) -> float:
+def cosine(step: int | float, total: int | float, *, start: float, end: float) -> float:
     """Return `start` at step 0 and `end` at `total`, half a cosine in between, constant outside."""
     part = min(max(step / total, 0.0), 1.0) if total > 0 else 1.0
     return end + (start - end) * 0.5 * (1.0 + math.cos(math.pi * part))
 
 
-def warmup_cosine(step: int, total: int, *, peak: float, warmup: float, end: float = 0.0) -> float:
+def warmup_cosine(step: int, total: int, *, peak: float, warmup: int | float, end: float = 0.0) -> float:
     """Return the value of the 0-based step: linear up to `peak` over `warmup` steps, then a cosine to `end`.
 
     The first step already gets peak / warmup; the cosine starts at `peak` and would reach `end` at step `total`.

@@ -1,0 +1,129 @@
+"""A full or failing disk at any write, fsync, rename or link ends the run in one line and harms nothing."""
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+from repdiag.checkpoints.native import read_native
+from repdiag.core.errors import StoreError
+from repdiag.training import checkpoint_files
+from repdiag.training.checkpoint_files import CheckpointFiles
+from repdiag.training.history import History
+from repdiag.training.loop import train
+
+
+class Faults:
+    """Counts the system calls that write, and lets one of them fail."""
+
+    def __init__(self, monkeypatch, fail_at=None, code=errno.ENOSPC):
+        self.count, self.fail_at, self.code = 0, fail_at, code
+        for module, name in ((os, "fsync"), (os, "link"), (os, "replace"), (Path, "replace"), (Path, "chmod")):
+            monkeypatch.setattr(module, name, self.guarded(getattr(module, name)))
+        fdopen = os.fdopen
+        monkeypatch.setattr(os, "fdopen", lambda *args, **kwargs: self.stream(fdopen(*args, **kwargs)))
+
+    def happen(self):
+        self.count += 1
+        if self.count == self.fail_at:
+            raise OSError(self.code, os.strerror(self.code))
+
+    def guarded(self, function):
+        def wrapped(*args, **kwargs):
+            self.happen()
+            return function(*args, **kwargs)
+
+        return wrapped
+
+    def stream(self, opened):
+        faults = self
+
+        class Stream:
+            def __enter__(self):
+                return self
+
+            def __exit__(self, *error):
+                opened.close()
+
+            def __getattr__(self, name):
+                return getattr(opened, name)
+
+            def write(self, content):
+                opened.write(bytes(content)[: len(content) // 2])
+                faults.happen()
+                return opened.write(bytes(content)[len(content) // 2 :])
+
+        return Stream()
+
+
+def payload(step):
+    return {"progress": f'{{"step": {step}}}', "config": "{}"}
+
+
+def calls_of_a_save(tmp_path):
+    files = CheckpointFiles(tmp_path / "count")
+    files.save(payload(1))
+    with pytest.MonkeyPatch.context() as patch:
+        faults = Faults(patch)
+        files.save(payload(2))
+    return faults.count
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EIO, errno.EDQUOT])
+def test_every_call_of_a_save_may_fail(tmp_path, code):
+    calls = calls_of_a_save(tmp_path)
+    assert calls >= 5  # link, rename, write, fsync, rename
+    for call in range(1, calls + 1):
+        files = CheckpointFiles(tmp_path / f"{code}-{call}")
+        files.save(payload(1))
+        with pytest.MonkeyPatch.context() as patch:
+            Faults(patch, call, code)
+            with pytest.raises(StoreError) as raised:
+                files.save(payload(2))
+        assert "\n" not in raised.value.problem
+        left = sorted(path.name for path in files.folder.iterdir())
+        assert set(left) <= {"last.pt", "previous.pt"}, f"call {call} left {left}"
+        found = files.newest()
+        assert found is not None
+        assert found.payload["progress"] in {payload(1)["progress"], payload(2)["progress"]}
+        assert not found.damaged
+        files.save(payload(3))
+        assert read_native(files.last)["progress"] == payload(3)["progress"]
+
+
+def test_a_run_on_a_full_disk_ends_and_goes_on_later(tiny, tmp_path):
+    whole = train(tiny(), tmp_path / "whole", device="cpu")
+    run = tmp_path / "run"
+    for call in (12, 25, 38):
+        with pytest.MonkeyPatch.context() as patch:
+            Faults(patch, call)
+            with pytest.raises(StoreError):
+                train(tiny(), run, device="cpu")
+        assert not list(run.rglob("*.tmp"))
+    last = train(tiny(), run, device="cpu")
+    assert read_native(last)["digest"] == read_native(whole)["digest"]
+    assert (run / "history.csv").read_bytes() == (tmp_path / "whole" / "history.csv").read_bytes()
+
+
+def test_the_history_drops_rows_after_the_resumed_step_and_a_torn_line(tmp_path):
+    path = tmp_path / "history.csv"
+    history = History(path, resume_step=0)
+    for step in (1, 2, 3):
+        history.append({"step": step, "loss": step / 10})
+    with path.open("a") as stream:
+        stream.write("4,0.")
+    History(path, resume_step=2).append({"step": 3, "loss": 0.5})
+    assert path.read_text() == "step,loss\n1,0.1\n2,0.2\n3,0.5\n"
+
+
+def test_without_links_the_previous_checkpoint_is_a_copy(tmp_path, monkeypatch):
+    def refused(*_):
+        raise PermissionError(errno.EPERM, "no links here")
+
+    monkeypatch.setattr(checkpoint_files.os, "link", refused)
+    files = CheckpointFiles(tmp_path)
+    files.save(payload(1))
+    files.save(payload(2))
+    assert read_native(files.previous)["progress"] == payload(1)["progress"]
+    assert not files.previous.samefile(files.last)
