@@ -141,7 +141,12 @@ def history(path: Path, info: EncoderInfo) -> pd.DataFrame:
     """The training history of our own runs, one row an epoch; columns of `training_history`."""
     import pandas as pd
 
-    frame = pd.read_csv(path)
+    rows = pd.read_csv(path)
+    means = {name: "mean" for name in ("loss", "contrast_accuracy") if name in rows}
+    frame = rows.groupby("epoch", as_index=False).agg({**means, "lr": "last"})
+    frame["epoch"] += 1  # the file counts from 0, the figure counts finished epochs
+    if "contrast_accuracy" not in frame:
+        frame["contrast_accuracy"] = None
     frame["checkpoint"] = info.name
     frame["dataset"] = str(info.training.get("data", ""))
     return frame
