@@ -116,8 +116,8 @@ def _map(
         name=name,
         x=[None if np.isnan(value) else round(float(value), 4) for value in xs],
         y=[None if np.isnan(value) else round(float(value), 4) for value in ys],
-        cluster=None if cluster is None else [int(v) for v in _placed(cluster, at, len(place), missing=-1)],
-        correct=None if correct is None else [int(v) for v in _placed(correct, at, len(place), missing=-1)],
+        cluster=None if cluster is None else [int(v) for v in _placed(cluster, at, len(place), missing=-1.0)],
+        correct=None if correct is None else [int(v) for v in _placed(correct, at, len(place), missing=-1.0)],
     )
 
 

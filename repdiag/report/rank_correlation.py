@@ -20,7 +20,7 @@ def rank_correlation(values: Sequence[float], accuracies: Sequence[float]) -> Co
     if count < 5 or len(set(values)) == 1 or len(set(accuracies)) == 1:
         return None
     rho = float(spearmanr(values, accuracies).statistic)
-    if abs(rho) >= 1.0:
+    if abs(rho) > 1.0 - 1e-12:
         return math.copysign(1.0, rho), None, None
     reach = 1.959963984540054 * math.sqrt((1 + rho * rho / 2) / (count - 3))
     return rho, math.tanh(math.atanh(rho) - reach), math.tanh(math.atanh(rho) + reach)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from repdiag.core.embedding_set import EmbeddingSet
@@ -75,7 +76,7 @@ def embedding_set(split: str, *, names: Sequence[str], rows: int, seed: int, spr
     return EmbeddingSet(
         features=features,
         labels=labels,
-        row_ids=[f"{split}/{number:06d}" for number in range(rows)],  # type: ignore[arg-type]
+        row_ids=np.asarray([f"{split}/{number:06d}" for number in range(rows)]),
         class_names=tuple(names),
         provenance=Provenance(dataset="digits", split=split),
     )

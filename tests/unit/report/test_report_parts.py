@@ -1,0 +1,115 @@
+"""The parts of a report that need no browser."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from pathlib import Path
+
+import pytest
+import torch
+from stored_runs import UNTRAINED, metric_rows, write_analysis, write_comparison
+
+from repdiag.core.errors import StoreError
+from repdiag.core.metric_table import MetricTable
+from repdiag.diagnosis import advice
+from repdiag.diagnosis.verdict import Advice
+from repdiag.metrics.registry import load_all
+from repdiag.report.build import build_report
+from repdiag.report.citations import cite
+from repdiag.report.comparison import comparison_table, show_value
+from repdiag.report.methods import methods_of
+from repdiag.report.thumbnails import load_thumbnails, save_thumbnails
+
+
+def test_every_key_that_a_metric_or_an_advice_cites_has_its_paper() -> None:
+    keys = {metric.reference for metric in load_all().values() if metric.family != "external"}
+    keys |= {item.reference for item in vars(advice).values() if isinstance(item, Advice)}
+    assert sorted(key for key in keys if not cite(key).bibtex) == []
+
+
+def test_a_citation_reads_as_text_and_copies_as_bibtex() -> None:
+    paper = cite("calinski1974")
+    assert (
+        paper.text == "Cali\N{LATIN SMALL LETTER N WITH ACUTE}ski & Harabasz 1974. " + paper.text.partition("1974. ")[2]
+    )
+    assert paper.bibtex.startswith("@article{calinski1974,\n  author = {Cali{\\'n}ski, Tadeusz and Harabasz, Jerzy},")
+    assert paper.bibtex.count("{") == paper.bibtex.count("}")
+    assert cite("nobody1900").text == "nobody1900"
+
+
+def test_best_and_overlapping_are_marked_among_the_trained_only() -> None:
+    rows = metric_rows("a", quality=0.9) + metric_rows("b", quality=0.88) + metric_rows("c", quality=0.2)
+    rows += metric_rows("a" + UNTRAINED, quality=1.0)
+    found = comparison_table(MetricTable(tuple(rows)))
+    column = [headline.metric for headline in found.headlines].index("knn_accuracy")
+    assert [line.cells[column].mark for line in found.lines] == ["best", "alike", "", ""]
+    assert [line.trained for line in found.lines] == [True, True, True, False]
+
+
+def test_near_one_is_best_for_granularity_and_a_missing_value_has_its_reason() -> None:
+    rows = metric_rows("a", quality=0.9) + metric_rows("b", quality=0.2)
+    found = comparison_table(MetricTable(tuple(rows)).where(metric="granularity"))
+    assert [line.cells[0].mark for line in found.lines] == ["best", ""]
+    assert show_value(0.1234, percent=True) == "12.3 %"
+
+
+def test_methods_come_from_the_registered_docstrings() -> None:
+    found = {method.name: method for method in methods_of(MetricTable(tuple(metric_rows("a", quality=0.5))))}
+    parts = dict(found["uniformity"].parts)
+    assert "exp(-t" in parts["Formula"]
+    assert "Cost" not in parts["Conventions"]
+    assert found["uniformity"].citation.key == "wang2020"
+
+
+def test_thumbnails_come_back_where_their_index_says(tmp_path: Path) -> None:
+    from io import BytesIO
+
+    from PIL import Image
+
+    images = [torch.full((3, 8, 20), shade, dtype=torch.uint8) for shade in (0, 90, 180)]
+    save_thumbnails(tmp_path, images, row_ids=["a", "b", "c"])
+    found = load_thumbnails(tmp_path)
+    assert found is not None
+    assert found.row_ids == ("a", "b", "c")
+    sheet = Image.open(BytesIO(found.sheet)).convert("L")
+    middle = found.tile // 2
+    for number, shade in enumerate((0, 90, 180)):
+        across, down = number % found.columns * found.tile, number // found.columns * found.tile
+        assert abs(sheet.getpixel((across + middle, down + middle)) - shade) < 6  # type: ignore[operator]
+        assert sheet.getpixel((across + middle, down + 1)) > 240  # type: ignore[operator]  # a wide image is not stretched
+    assert load_thumbnails(tmp_path / "nowhere") is None
+
+
+def test_the_policy_names_the_hash_of_every_script(tmp_path: Path) -> None:
+    write_analysis(tmp_path, "one")
+    text = build_report(tmp_path, tmp_path / "report.html", map_method="pca").read_text("utf-8")
+    policy = re.search(r'Content-Security-Policy" content="([^"]*)"', text)
+    assert policy is not None
+    for script in re.findall(r"<script>(.*?)</script>", text, flags=re.DOTALL):
+        digest = base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode("ascii")
+        assert f"sha256-{digest}" in policy[1].replace("&#43;", "+")
+    assert "default-src &#39;none&#39;" in policy[1]
+
+
+def test_the_same_run_gives_the_same_page(tmp_path: Path) -> None:
+    run = write_comparison(tmp_path, ["small", "large"])
+    first = build_report(run, tmp_path / "a.html", map_method="pca").read_bytes()
+    assert build_report(run, tmp_path / "b.html", map_method="pca").read_bytes() == first
+
+
+def test_a_report_without_vectors_still_has_its_tables(tmp_path: Path) -> None:
+    import shutil
+
+    write_analysis(tmp_path, "one")
+    shutil.rmtree(tmp_path / "embeddings")
+    text = build_report(tmp_path, tmp_path / "report.html").read_text("utf-8")
+    assert 'id="map"' not in text
+    assert 'id="comparison"' in text
+    assert len(text) < 500_000  # the plotting library stays out
+
+
+def test_an_unfinished_run_is_named(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match=r"cannot read .*run\.json"):
+        build_report(tmp_path, tmp_path / "report.html")
