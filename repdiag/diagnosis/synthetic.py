@@ -76,8 +76,8 @@ def draw_space(recipe: SpaceRecipe, *, seed: int = 0, split: str = "val") -> Emb
 def separation(recipe: SpaceRecipe, *, seed: int = 0) -> float:
     """Return how far islands lie apart, in standard deviations of the noise along its widest direction.
 
-    The distance is that of an island's centre from the nearest other one; of these the lowest decile, so that a tenth of
-    the islands may lie closer. From 6 on no density bridges two islands; below 2 nothing separates them.
+    The distance is that of an island's centre from the nearest other one; of these the lowest decile, so that a tenth
+    of the islands may lie closer. From 6 on no density bridges two islands; below 2 nothing separates them.
     """
     centres = _centres(recipe, torch.Generator().manual_seed(seed)).flatten(0, 1)
     distances = torch.cdist(centres, centres).fill_diagonal_(math.inf).amin(dim=1)
