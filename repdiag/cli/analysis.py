@@ -184,7 +184,9 @@ def evaluate_sets(sets: dict[str, EmbeddingSet], options: AnalysisOptions) -> Me
     from repdiag.metrics.evaluate import evaluate
     from repdiag.metrics.registry import load_all
 
-    chosen = [m for m in load_all().values() if m.default and m.second != "other"]
+    projected = sets["val"].projections is not None
+    known = [m for m in load_all().values() if projected or "features" in m.spaces]
+    chosen = [m for m in known if m.default and m.second != "other"]
     alone = [m.name for m in chosen if m.second is None]
     paired = [m.name for m in chosen if m.second == "bank" and "other_views" in m.takes]
     banked = [m.name for m in chosen if m.second == "bank" and "other_views" not in m.takes]

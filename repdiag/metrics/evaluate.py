@@ -7,14 +7,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from repdiag.core.embedding_set import SPACES, EmbeddingSet, Space
 from repdiag.core.errors import MetricError
 from repdiag.core.metric_table import MetricRow, MetricTable
 from repdiag.core.metric_value import MetricValue, undefined
-from repdiag.metrics.pairwise import prefetch, sharing
-from repdiag.metrics.registry import Metric, Sizes, get, load_all
+from repdiag.metrics.inference import with_interval
+from repdiag.metrics.pairwise import PairRequest, prefetch, sharing
+from repdiag.metrics.registry import Metric, Sizes, check_rows, get, load_all
 
 Wanted = str | tuple[str, Mapping[str, Any]]
 Progress = Callable[[int, int], None]
@@ -45,6 +47,7 @@ def evaluate(
     bank: EmbeddingSet | None = None,
     other: EmbeddingSet | None = None,
     seed: int = 0,
+    intervals: bool = True,
     memory_budget: int | None = None,
     progress: Progress | None = None,
 ) -> MetricTable:
@@ -52,10 +55,18 @@ def evaluate(
 
     `metrics` are names, or (name, settings); None evaluates every default metric. `bank` is the train set for kNN and
     the pretext gap, `other` a second encoder on the same rows. A named metric whose needs are not met raises
-    `MetricError` with the missing field; under None its row is null with that reason.
+    `MetricError` with the missing field; under None its row is null with that reason. Without `intervals` the values
+    come without the resampling behind their confidence intervals.
     """
     found = evaluate_full(
-        embeddings, metrics, bank=bank, other=other, seed=seed, memory_budget=memory_budget, progress=progress
+        embeddings,
+        metrics,
+        bank=bank,
+        other=other,
+        seed=seed,
+        intervals=intervals,
+        memory_budget=memory_budget,
+        progress=progress,
     )
     return found.table
 
@@ -67,24 +78,20 @@ def evaluate_full(
     bank: EmbeddingSet | None = None,
     other: EmbeddingSet | None = None,
     seed: int = 0,
+    intervals: bool = True,
     memory_budget: int | None = None,
     progress: Progress | None = None,
 ) -> Evaluation:
     """Return the table of `evaluate` with the per-row and per-class parts of its values."""
     if other is not None:
         _check_same_rows(embeddings, other)
-    calls = [
-        call
-        for space in SPACES
-        if space == "features" or embeddings.projections is not None
-        for call in _plan(embeddings, metrics, space=space, bank=bank, other=other)
-    ]
+    calls = [call for space in SPACES for call in _plan(embeddings, metrics, space=space, bank=bank, other=other)]
     rows: list[MetricRow] = []
     found = Evaluation(MetricTable())
     with sharing(memory_budget=memory_budget):
         prefetch(_requests(calls))
         for number, call in enumerate(calls):
-            value = _value(call, seed=seed)
+            value = _value(call, embeddings, seed=seed, intervals=intervals)
             if value.per_row is not None:
                 found.per_row[number] = value.per_row
             if value.per_class is not None:
@@ -103,15 +110,18 @@ def _plan(
     bank: EmbeddingSet | None,
     other: EmbeddingSet | None,
 ) -> list[_Call]:
-    calls = []
+    calls: list[_Call] = []
     for metric, settings in _chosen(metrics):
-        if space not in metric.spaces:
-            continue
-        second = {"bank": bank, "other": other, None: None}[metric.second or None]
+        if space not in metric.spaces or (_absent(space, embeddings) and "features" in metric.spaces):
+            continue  # that there are no projections is said once, by the metrics that look at nothing else
+        second = {"bank": bank, "other": other, None: None}[metric.second]
         data = _data(embeddings, second, space)
         missing = tuple(name for name in metric.needs if name not in data)
+        if _absent(space, embeddings):
+            missing = ("projections",)
         if missing and metrics is not None:
-            raise MetricError(f"{metric.name} needs {', '.join(missing)}", found=f"the set has {', '.join(data)}")
+            found = ", ".join(data or embeddings.available())
+            raise MetricError(f"{metric.name} needs {', '.join(missing)}", found=f"there are {found}")
         given = {name: data[name] for name in metric.takes if name in data}
         variants = (settings,) if settings is not None else metric.variants_for(_sizes(data))
         calls.extend(_Call(metric, space, dict(variant), given, missing) for variant in variants)
@@ -126,43 +136,58 @@ def _chosen(metrics: Sequence[Wanted] | None) -> list[tuple[Metric, Mapping[str,
 
 def _data(embeddings: EmbeddingSet, second: EmbeddingSet | None, space: Space) -> dict[str, Tensor]:
     """Return the arrays that are there, under the names that metrics use."""
+    if _absent(space, embeddings):
+        return {}
     inside = embeddings.in_space(space)
     found = {"features": inside.features, "labels": inside.labels, "views": inside.views}
-    if second is not None and (space == "features" or second.projections is not None):
+    if second is not None and not _absent(space, second):
         there = second.in_space(space)
         found |= {"other_features": there.features, "other_labels": there.labels, "other_views": there.views}
     return {name: value for name, value in found.items() if value is not None}
 
 
+def _absent(space: Space, embeddings: EmbeddingSet) -> bool:
+    return space == "projections" and embeddings.projections is None
+
+
 def _sizes(data: Mapping[str, Tensor]) -> Sizes:
-    rows, dims = data["features"].shape
+    rows, dims = data["features"].shape if "features" in data else (0, 0)
     return Sizes(
         rows=rows,
         dims=dims,
-        classes=int(data["labels"].unique().numel()) if "labels" in data else None,
+        classes=len(torch.unique(data["labels"])) if "labels" in data else None,
         views=len(data["views"]) if "views" in data else 0,
         bank_rows=len(data["other_features"]) if "other_features" in data else None,
     )
 
 
-def _requests(calls: Sequence[_Call]) -> list[Any]:
+def _requests(calls: Sequence[_Call]) -> list[PairRequest]:
     """Return what all metrics want of the pairs, so that one pass over the tiles serves them."""
-    wishes: list[Any] = []
+    wishes: list[PairRequest] = []
     for call in calls:
-        if call.metric.reductions is not None and not call.missing:
+        if call.metric.reductions is None or call.missing:
+            continue
+        try:
+            check_rows(call.data)
             wishes.extend(call.metric.reductions(**call.data, **{**call.metric.settings, **call.settings}))
+        except MetricError:
+            continue  # the metric itself meets the same error, and its row says so
     return wishes
 
 
-def _value(call: _Call, *, seed: int) -> MetricValue:
-    rows = next((value.shape[-2] if value.ndim == 3 else len(value) for value in call.data.values()), 0)
+def _value(call: _Call, embeddings: EmbeddingSet, *, seed: int, intervals: bool) -> MetricValue:
+    rows = len(embeddings)
     if call.missing:
         return undefined(f"needs {', '.join(call.missing)}", n=rows, **call.settings)
     seeded = {"seed": seed} if "seed" in call.metric.settings and "seed" not in call.settings else {}
+    arguments = {**call.data, **call.settings, **seeded}
     try:
-        return call.metric.function(**call.data, **call.settings, **seeded)
+        value = call.metric.function(**arguments)
+        if intervals:
+            value = with_interval(call.metric, value, arguments, labels=embeddings.labels, seed=seed)
     except MetricError as error:
         return undefined(f"{error.problem}: {error.found}" if error.found else error.problem, n=rows, **call.settings)
+    return value
 
 
 def _row(embeddings: EmbeddingSet, call: _Call, value: MetricValue, *, seed: int) -> MetricRow:

@@ -69,9 +69,6 @@ def best_nn(
     """
     if max_k < 1:
         raise MetricError("max_k must be at least 1", found=str(max_k))
-    if features.shape[1] != other_features.shape[1]:
-        found = f"{features.shape[1]} and {other_features.shape[1]}"
-        raise MetricError("the bank has rows of another dimension", found=found)
     most = min(max_k, len(other_features))
     pairing = _pairing(features, other_features, normalize)
     nearest = over_cross(pairing.left, pairing.right, TopK(most))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from repdiag.core.errors import MetricError
 from repdiag.metrics.pairwise.rows import Rows
 from repdiag.metrics.pairwise.sharing import tensor_key
 
@@ -22,6 +23,10 @@ class Pairing:
     left: Rows
     right: Rows
     own: Tensor | None
+
+    def __post_init__(self) -> None:
+        if self.left.dims != self.right.dims:
+            raise MetricError("two sets of rows differ in dimension", found=f"{self.left.dims} and {self.right.dims}")
 
     @classmethod
     def within(cls, rows: Rows) -> Pairing:

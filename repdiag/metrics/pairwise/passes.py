@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -72,7 +73,8 @@ def prefetch(requests: Iterable[PairRequest]) -> None:
     for request in requests:
         groups.setdefault(request.pairing.key, (request.pairing, []))[1].append(request.reduction)
     for pairing, reductions in groups.values():
-        _shared(pairing, reductions)
+        with suppress(MetricError):  # whoever wants what cannot be had meets the same error, and reports it
+            _shared(pairing, reductions)
 
 
 def _shared(pairing: Pairing, reductions: Sequence[Reduction[Any]]) -> tuple[Any, ...]:

@@ -160,6 +160,8 @@ def raw_rows(features: Tensor, *, like: Rows | None = None) -> Rows:
     """Return the rows for Euclidean distances: shifted by their mean, or as the rows `like` that they will meet."""
     if like is not None and not isinstance(like, RawRows):
         raise MetricError("Euclidean rows meet Euclidean rows only", found=type(like).__name__)
+    if like is not None and like.dims != features.shape[1]:
+        raise MetricError("two sets of rows differ in dimension", found=f"{features.shape[1]} and {like.dims}")
     key = ("raw", tensor_key(features), None if like is None else like.key)
     return memoised(
         key, lambda: _raw(features, _mean(features) if like is None else like.center), keep=(features, like)

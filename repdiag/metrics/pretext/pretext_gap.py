@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from repdiag.core.metric_value import MetricValue, undefined
 from repdiag.core.shapes import Features, Float, Tensor, Views
+from repdiag.metrics.inference.means import difference_interval
 from repdiag.metrics.pairwise import PairRequest
 from repdiag.metrics.positive_pairs import Pair, pair_variants
 from repdiag.metrics.pretext.instance_discrimination_accuracy import (
@@ -65,5 +66,14 @@ def pretext_gap(
     seen = instance_discrimination_accuracy(other_features, other_views, pair=pair, k=k)
     if held_out.value is None or seen.value is None:
         return undefined(held_out.reason or seen.reason or "", n=len(features))
-    extra = {"accuracy": held_out.value, "bank_accuracy": seen.value}
-    return MetricValue(value=seen.value - held_out.value, n=len(features), extra=extra)
+    assert held_out.per_row is not None
+    assert seen.per_row is not None
+    low, high = difference_interval(seen.per_row, held_out.per_row)
+    return MetricValue(
+        value=seen.value - held_out.value,
+        n=len(features),
+        ci_low=max(-1.0, low),
+        ci_high=min(1.0, high),
+        ci_method="difference of two means, queries resampled",
+        extra={"accuracy": held_out.value, "bank_accuracy": seen.value},
+    )
