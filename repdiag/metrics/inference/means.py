@@ -30,7 +30,7 @@ def mean_estimate(per_row: Tensor, labels: Tensor | None) -> Estimate:
         method = "classes resampled, gallery fixed"
     units = len(sums)
     variance = float(sums.square().sum()) * units / max(1, units - 1) / len(parts) ** 2
-    return Estimate(value=float(parts.mean()), error=variance**0.5, freedom=max(1, units - 1), method=method)
+    return Estimate(value=float(parts.mean()), error=variance**0.5, freedom=max(1.0, units - 1.0), method=method)
 
 
 def share_interval(estimate: Estimate, *, rows: int, level: float = LEVEL) -> tuple[float, float]:

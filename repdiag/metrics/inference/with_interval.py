@@ -69,7 +69,7 @@ def estimate(
         if metric.interval == "per_query":
             return mean_estimate(value.per_row, _aligned(labels, len(value.per_row)))
         if metric.interval == "u_statistic":
-            return pair_mean_estimate(value.value, value.per_row)
+            return pair_mean_estimate(value.value, value.per_row, labels)
     if metric.interval == "per_query":
         return None  # a metric of queries without its parts, such as a difference of two, makes its own interval
     return _resampled(metric, value, arguments, labels=labels, seed=seed)

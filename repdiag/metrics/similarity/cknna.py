@@ -24,7 +24,7 @@ from repdiag.metrics.similarity.same_rows import check_same_rows
 def cknna(
     features: Features,
     *,
-    other_features: Float[Tensor, "N E"],
+    other_features: Float[Tensor, "M E"],
     k: int = 10,
     similarity: Similarity = "cosine",
     eps: float = 1e-6,

@@ -19,7 +19,7 @@ from repdiag.metrics.similarity.same_rows import check_same_rows
     second="other",
 )
 def linear_cka(
-    features: Features, *, other_features: Float[Tensor, "N E"], debiased: bool = True, eps: float = 0.0
+    features: Features, *, other_features: Float[Tensor, "M E"], debiased: bool = True, eps: float = 0.0
 ) -> MetricValue:
     """Linear CKA: similarity of two encoders' pairwise inner products on the same rows.
 

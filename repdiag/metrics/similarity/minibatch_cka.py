@@ -23,7 +23,7 @@ from repdiag.metrics.similarity.same_rows import check_same_rows
     default=False,
 )
 def minibatch_cka(
-    features: Features, *, other_features: Float[Tensor, "N E"], batch_size: int = 256, seed: int = 0
+    features: Features, *, other_features: Float[Tensor, "M E"], batch_size: int = 256, seed: int = 0
 ) -> MetricValue:
     """Minibatch CKA: the three HSIC terms averaged over batches before the ratio is taken.
 

@@ -21,7 +21,7 @@ from repdiag.metrics.similarity.same_rows import check_same_rows
 def neighbor_jaccard(
     features: Features,
     *,
-    other_features: Float[Tensor, "N E"],
+    other_features: Float[Tensor, "M E"],
     k: int = 10,
     similarity: Similarity = "cosine",
 ) -> MetricValue:

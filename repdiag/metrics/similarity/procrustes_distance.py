@@ -26,7 +26,7 @@ Form = Literal["distance", "squared", "angular", "disparity", "size_and_shape"]
     second="other",
 )
 def procrustes_distance(
-    features: Features, *, other_features: Float[Tensor, "N E"], form: Form = "distance"
+    features: Features, *, other_features: Float[Tensor, "M E"], form: Form = "distance"
 ) -> MetricValue:
     """Procrustes distance: Frobenius distance of two centred, normalised encoders after the best rotation.
 

@@ -1,0 +1,217 @@
+"""Intervals and paired tests: against theory, against simulation, and on what must not happen."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from scipy.stats import binomtest
+
+from repdiag.core.errors import MetricError
+from repdiag.core.metric_value import MetricValue, undefined
+from repdiag.metrics.inference import compare, holm, mcnemar, paired_test, sign_flip, with_interval
+from repdiag.metrics.inference.means import difference_interval, mean_estimate, share_interval
+from repdiag.metrics.inference.pairs import pair_mean_estimate
+from repdiag.metrics.inference.resampling import halves
+from repdiag.metrics.registry import get
+
+TRIALS = 400
+
+
+def generator(seed: int) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def covers(hits: int, trials: int = TRIALS) -> bool:
+    """Say whether the share of hits is one that a true coverage of 95 % gives in all but one case of a thousand."""
+    return bool(binomtest(hits, trials, 0.95).pvalue > 1e-3)
+
+
+def test_rows_without_labels_give_the_interval_of_a_mean() -> None:
+    parts = torch.randn(40, generator=generator(0), dtype=torch.float64)
+    found = mean_estimate(parts, None)
+    assert found.error == pytest.approx(float(parts.std()) / math.sqrt(40))
+    assert found.freedom == 39
+
+
+def test_rows_that_repeat_their_class_count_as_one_class() -> None:
+    """Each class answers with one number: the error is that of the class means, however many rows repeat them."""
+    answers = torch.randn(12, generator=generator(1), dtype=torch.float64)
+    labels = torch.arange(12).repeat_interleave(30)
+    found = mean_estimate(answers[labels], labels)
+    assert found.error == pytest.approx(float(answers.std()) / math.sqrt(12))
+    assert found.freedom == 11
+
+
+def test_few_classes_are_said_to_be_approximate() -> None:
+    parts, labels = torch.randn(40, generator=generator(2)), torch.arange(4).repeat_interleave(10)
+    assert "approximate" in mean_estimate(parts, labels).method
+
+
+@pytest.mark.parametrize("share", [0.0, 1.0])
+def test_a_share_without_variation_still_has_an_interval(share: float) -> None:
+    low, high = share_interval(mean_estimate(torch.full((50,), share), None), rows=50)
+    assert 0.0 <= low <= share <= high <= 1.0
+    assert 0.05 < high - low < 0.1
+
+
+def test_leave_one_out_of_a_pair_mean_agrees_with_leaving_rows_out() -> None:
+    rows = torch.randn(15, 3, generator=generator(3), dtype=torch.float64)
+
+    def pair_mean(kept: torch.Tensor) -> float:
+        potentials = torch.exp(-torch.pdist(kept).square())
+        return float(potentials.mean())
+
+    kernel = torch.exp(-torch.cdist(rows, rows, compute_mode="donot_use_mm_for_euclid_dist").square())
+    per_row = (kernel.sum(dim=1) - 1.0) / 14
+    every = np.array([pair_mean(rows[torch.arange(15) != left]) for left in range(15)])
+    for value, leave in ((pair_mean(rows), every), (math.log(pair_mean(rows)), np.log(every))):
+        assert pair_mean_estimate(value, per_row).error == pytest.approx(math.sqrt(14 * np.var(leave)), rel=1e-9)
+
+
+def test_parts_that_do_not_average_to_the_value_are_refused() -> None:
+    with pytest.raises(MetricError, match="average to the value"):
+        pair_mean_estimate(3.0, torch.tensor([1.0, 1.0, 1.1]))
+
+
+def test_halves_hold_half_of_every_class_and_no_row_twice() -> None:
+    labels = torch.arange(7).repeat_interleave(torch.arange(2, 9))
+    for half in halves(len(labels), labels=labels, seed=0, replicates=10):
+        assert len(np.unique(half)) == len(half)
+        share = np.bincount(labels.numpy()[half], minlength=7) - torch.bincount(labels).numpy() / 2
+        assert np.abs(share).max() <= 0.5
+
+
+def test_intervals_of_class_means_cover_when_classes_are_drawn() -> None:
+    """Twelve classes drawn with their own level, rows about it: 95 % of the intervals hold the common mean."""
+    hits = 0
+    labels = torch.arange(12).repeat_interleave(20)
+    for trial in range(TRIALS):
+        levels = torch.randn(12, generator=generator(trial), dtype=torch.float64)
+        parts = levels[labels] + torch.randn(240, generator=generator(10_000 + trial), dtype=torch.float64)
+        low, high = mean_estimate(parts, labels).interval()
+        hits += low <= 0.0 <= high
+    assert covers(hits)
+
+
+def test_ignoring_the_classes_would_not_cover() -> None:
+    hits = 0
+    labels = torch.arange(12).repeat_interleave(20)
+    for trial in range(100):
+        parts = torch.randn(12, generator=generator(trial))[labels] + torch.randn(240, generator=generator(trial))
+        low, high = mean_estimate(parts, None).interval()
+        hits += low <= 0.0 <= high
+    assert hits < 60
+
+
+@pytest.mark.parametrize(("name", "trials"), [("uniformity", 150), ("intra_class_distance", 50), ("rankme", 50)])
+def test_intervals_cover_the_expected_value_at_this_number_of_rows(name: str, trials: int) -> None:
+    """Fresh rows around fixed class centres; the truth is the mean over all trials, whose own error is small."""
+    metric = get(name)
+    centres = torch.randn(6, 5, generator=generator(0), dtype=torch.float64)
+    labels = torch.arange(6).repeat_interleave(30)
+    found = []
+    for trial in range(trials):
+        noise = torch.randn(180, 5, generator=generator(trial + 1), dtype=torch.float64)
+        data = {"features": centres[labels] + noise, "labels": labels}
+        arguments = {key: value for key, value in data.items() if key in metric.takes}
+        found.append(with_interval(metric, metric.function(**arguments), arguments, labels=labels, seed=trial))
+    truth = sum(float(value) for value in found) / trials
+    hits = sum(value.ci_low <= truth <= value.ci_high for value in found)
+    assert covers(hits, trials)
+    assert sum(value.ci_low <= truth * 1.2 <= value.ci_high for value in found) < 0.5 * trials
+
+
+def test_a_value_that_has_no_interval_to_give_comes_back_as_it_is() -> None:
+    metric = get("rankme")
+    null = undefined("nothing there", n=3)
+    assert with_interval(metric, null, {}) is null
+    own = MetricValue(value=1.0, n=3, ci_low=0.5, ci_high=2.0, ci_method="its own")
+    assert with_interval(metric, own, {}) is own
+
+
+def test_clusterings_report_seeds_and_half_samples() -> None:
+    metric = get("ami")
+    rows = torch.eye(6).repeat_interleave(20, dim=0) + 0.2 * torch.randn(120, 6, generator=generator(5))
+    labels = torch.arange(3).repeat_interleave(40)
+    arguments = {"features": rows, "labels": labels, "clusters": 6}
+    found = with_interval(metric, metric.function(**arguments), arguments, labels=labels)
+    assert found.ci_low is not None
+    assert found.ci_high is not None
+    assert found.ci_low < float(found) < found.ci_high
+    assert "k-means seeds" in str(found.ci_method)
+    assert "half-samples" in str(found.ci_method)
+
+
+def test_mcnemar_is_the_sign_test_of_the_rows_that_differ() -> None:
+    """8 wins, 2 losses: 2 (C(10,0) + C(10,1) + C(10,2)) / 2^10 = 112 / 1024."""
+    first = torch.tensor([1.0] * 8 + [0.0] * 2 + [1.0] * 30)
+    second = torch.tensor([0.0] * 8 + [1.0] * 2 + [1.0] * 30)
+    assert mcnemar(first, second) == pytest.approx(112 / 1024)
+    assert paired_test(first, second).method == "McNemar, exact"
+    assert mcnemar(first, first) == 1.0
+
+
+def test_sign_flips_visit_every_pattern_of_few_units() -> None:
+    """Of the 8 patterns of (1, 2, 4) only the two with equal signs reach a sum of 7."""
+    assert sign_flip(np.array([1.0, 2.0, 4.0])) == pytest.approx(2 / 8)
+    assert sign_flip(np.zeros(5)) == 1.0
+
+
+def test_equally_good_checkpoints_are_called_different_at_most_one_time_in_twenty() -> None:
+    """Differences go together in a class: clustered sign flips keep their level where McNemar's rows do not."""
+    labels, clustered, by_row = torch.arange(10).repeat_interleave(40), 0, 0
+    for trial in range(TRIALS):
+        ease = 0.5 + 0.3 * torch.randn(2, 10, generator=generator(trial))[:, labels]
+        hits = (torch.rand(2, 400, generator=generator(trial + 5_000)) < ease).double()
+        clustered += paired_test(hits[0], hits[1], labels=labels).p_value <= 0.05
+        by_row += paired_test(hits[0], hits[1]).p_value <= 0.05
+    assert binomtest(clustered, TRIALS, 0.05, alternative="greater").pvalue > 1e-3
+    assert by_row > 3 * clustered
+
+
+def test_a_real_difference_is_found() -> None:
+    labels = torch.arange(10).repeat_interleave(40)
+    first = torch.randn(400, generator=generator(0), dtype=torch.float64)
+    found = paired_test(first + 0.5, first, labels=labels)
+    assert found.p_value < 0.01
+    assert found.ci_low > 0.4
+
+
+def test_compare_sees_what_two_checkpoints_have_in_common() -> None:
+    """A tenth of a percent between two encoders of the same rows, far below the interval of either alone."""
+    metric, labels = get("intra_class_distance"), torch.arange(5).repeat_interleave(30)
+    rows = torch.randn(5, 4, generator=generator(1), dtype=torch.float64)[labels]
+    rows = rows + 0.5 * torch.randn(150, 4, generator=generator(2), dtype=torch.float64)
+    arguments = [
+        {"features": rows, "labels": labels},
+        {"features": rows * torch.tensor([1, 1, 1, 1.02]), "labels": labels},
+    ]
+    found = compare(metric, *arguments, labels=labels)
+    alone = with_interval(metric, metric.function(**arguments[0]), arguments[0], labels=labels)
+    assert found is not None
+    assert alone.ci_low is not None
+    assert alone.ci_high is not None
+    assert found.ci_high - found.ci_low < 0.2 * (alone.ci_high - alone.ci_low)
+    same = compare(metric, arguments[0], arguments[0], labels=labels)
+    assert same is not None
+    assert (same.difference, same.p_value) == (0.0, 1.0)
+
+
+def test_holm_steps_down() -> None:
+    """3 x .01, then 2 x .02, then max with 1 x .03: the worked example of the step-down rule."""
+    assert holm([0.02, 0.01, 0.03]) == pytest.approx([0.04, 0.03, 0.04])
+    assert holm([0.5, 0.9]) == pytest.approx([1.0, 1.0])
+    assert holm([]) == []
+
+
+def test_the_difference_of_two_unlike_sets_covers_zero_when_there_is_none() -> None:
+    hits = 0
+    for trial in range(TRIALS):
+        first = torch.randn(20, generator=generator(trial), dtype=torch.float64)
+        second = 3.0 * torch.randn(60, generator=generator(trial + 9_000), dtype=torch.float64)
+        low, high = difference_interval(first, second)
+        hits += low <= 0.0 <= high
+    assert covers(hits)
