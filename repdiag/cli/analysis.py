@@ -71,6 +71,7 @@ class Analysis:
     diagnosis: Diagnosis
     embeddings: dict[str, EmbeddingSet]
     untrained: EmbeddingSet | None = None
+    rows: Rows | None = None
     excluded: list[dict[str, str]] = field(default_factory=list)
 
 
@@ -114,6 +115,7 @@ def analyze_encoder(encoder: Encoder, rows: Rows, options: AnalysisOptions, *, c
         diagnosis=judge(table.where(checkpoint=encoder.info.name)),
         embeddings={"train": sets["train"], "val": sets["val"]},
         untrained=untrained,
+        rows=rows,
         excluded=rows.excluded(),
     )
 

@@ -12,7 +12,7 @@ from repdiag.core.errors import StoreError, UsageError
 from repdiag.core.files import write_atomic, write_json, write_text
 
 if TYPE_CHECKING:
-    from repdiag.cli.analysis import Analysis, AnalysisOptions
+    from repdiag.cli.analysis import Analysis, AnalysisOptions, Rows
     from repdiag.core.metric_table import MetricTable
 
 SCHEMA_VERSION = 1
@@ -38,9 +38,21 @@ def write_analysis(analysis: Analysis, options: AnalysisOptions, out: Path) -> N
         folder = out / "embeddings" / split
         shutil.rmtree(folder, ignore_errors=True)
         save_embedding_set(embeddings, folder)
+    if analysis.rows is not None:
+        write_thumbnails(analysis.rows, out)
     write_run(
         out, kind="analyze", options=options.to_dict(), encoder=analysis.info.to_dict(), excluded=analysis.excluded
     )
+
+
+def write_thumbnails(rows: Rows, out: Path) -> None:
+    """Write small pictures of the analyzed images, so that the report can show them without the dataset."""
+    from repdiag.report.thumbnails import save_thumbnails, thumbnail_key
+
+    splits = {"train": rows.train, "val": rows.val}
+    keys = [thumbnail_key(name, str(row)) for name, split in splits.items() for row in split.row_ids]
+    images = (split.image(number) for split in splits.values() for number in range(len(split)))
+    save_thumbnails(out, images, keys=keys)
 
 
 def write_tables(table: MetricTable, out: Path) -> None:

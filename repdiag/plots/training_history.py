@@ -26,6 +26,7 @@ def training_history(frame: pd.DataFrame, *, width: float = TWO_COLUMNS) -> Figu
         loss               float    mean over the epoch, nats
         contrast_accuracy  float    share of views that find their positive, fraction; null where there is no queue
         lr                 float    learning rate at the end of the epoch
+        step               int      optional: optimiser steps, then the horizontal axis (several rows an epoch)
         dataset            str      optional, for the caption
         n                  int      optional, training images, for the caption
     """
@@ -33,14 +34,15 @@ def training_history(frame: pd.DataFrame, *, width: float = TWO_COLUMNS) -> Figu
     names = distinct(frame, "checkpoint")
     styles = checkpoint_styles(names)
     shown = short_names(names, limit=26)
+    across = "step" if "step" in frame else "epoch"
     present = [column for column in _PANELS if frame[column].notna().any()]
     figure, axes = panels(len(present), width=width, panel_height=1.7, columns=3 if width > 5 else 1)
     for axis, column in zip(axes, present, strict=True):
         for name in names:
             rows = frame[frame["checkpoint"].astype(str) == name]
             style = styles[name]
-            axis.plot(rows["epoch"], rows[column], color=style.color, linestyle=style.line, label=shown[name])
-        _dress(axis, column)
+            axis.plot(rows[across], rows[column], color=style.color, linestyle=style.line, label=shown[name])
+        _dress(axis, column, across=across)
     if len(names) > 1:
         add_legend(figure, axes[0].get_legend_handles_labels()[0], columns=3 if width > 5 else 1)
     else:
@@ -51,9 +53,9 @@ def training_history(frame: pd.DataFrame, *, width: float = TWO_COLUMNS) -> Figu
     return figure
 
 
-def _dress(axis: Axes, column: str) -> None:
+def _dress(axis: Axes, column: str, *, across: str) -> None:
     axis.set_title(_PANELS[column])
-    axis.set_xlabel("epoch")
+    axis.set_xlabel(across)
     axis.xaxis.set_major_locator(MaxNLocator(5, integer=True))
     axis.grid(axis="y")
     axis.margins(x=0.02)

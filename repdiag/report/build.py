@@ -14,7 +14,7 @@ from repdiag.report.html import render_page
 from repdiag.report.methods import bibliography, methods_of
 from repdiag.report.point_map import PointMap, per_class, point_map
 from repdiag.report.runs import StoredRun, read_run
-from repdiag.report.thumbnails import SHEET, Thumbnails, load_thumbnails
+from repdiag.report.thumbnails import SHEET, Thumbnails, load_thumbnails, thumbnail_key
 from repdiag.report.verdicts import cited_keys, headline, judgements
 
 if TYPE_CHECKING:
@@ -60,11 +60,12 @@ def _map_content(stored: StoredRun, points: PointMap | None, method: MapMethod) 
     pictures = _thumbnails(stored)
     tiles: dict[str, Any] = {}
     if pictures is not None:
-        place = {row: at for at, row in enumerate(pictures.row_ids)}
+        place = {key: at for at, key in enumerate(pictures.keys)}
+        shown = map(thumbnail_key, points.splits, points.row_ids)
         tiles = {
             "tile": pictures.tile,
             "columns": pictures.columns,
-            "tileOf": [place.get(row, -1) for row in points.row_ids],
+            "tileOf": [place.get(key, -1) for key in shown],
         }
     return {
         "points": {**points.to_dict(), **tiles},

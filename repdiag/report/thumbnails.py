@@ -24,19 +24,24 @@ _QUALITY = 60
 
 @dataclass(frozen=True, kw_only=True)
 class Thumbnails:
-    """A sheet of square tiles in reading order; `row_ids` names the image of each."""
+    """A sheet of square tiles in reading order; `keys` names the image of each, see `thumbnail_key`."""
 
     sheet: bytes
     tile: int
     columns: int
-    row_ids: tuple[str, ...]
+    keys: tuple[str, ...]
 
 
-def save_thumbnails(folder: Path, images: Iterable[Tensor], *, row_ids: Sequence[str]) -> Path:
+def thumbnail_key(split: str, row_id: str) -> str:
+    """Return the name of one image: row ids are unique within a split only."""
+    return f"{split}: {row_id}"
+
+
+def save_thumbnails(folder: Path, images: Iterable[Tensor], *, keys: Sequence[str]) -> Path:
     """Write one sheet of all images (uint8 [3, H, W]), each scaled into a square tile, and its index."""
     from PIL import Image
 
-    count = len(row_ids)
+    count = len(keys)
     columns = max(1, math.isqrt(max(count - 1, 0)) + 1)
     tile = _tile_for(count)
     sheet = Image.new("RGB", (columns * tile, math.ceil(count / columns) * tile), "white")
@@ -48,7 +53,7 @@ def save_thumbnails(folder: Path, images: Iterable[Tensor], *, row_ids: Sequence
     stream = io.BytesIO()
     sheet.save(stream, "WEBP", quality=_QUALITY, method=4)
     write_atomic(folder / SHEET, lambda out: out.write(stream.getvalue()))
-    return write_json(folder / INDEX, {"tile": tile, "columns": columns, "row_ids": [str(row) for row in row_ids]})
+    return write_json(folder / INDEX, {"tile": tile, "columns": columns, "keys": list(keys)})
 
 
 def load_thumbnails(folder: Path) -> Thumbnails | None:
@@ -61,7 +66,7 @@ def load_thumbnails(folder: Path) -> Thumbnails | None:
             sheet=(folder / SHEET).read_bytes(),
             tile=int(index["tile"]),
             columns=int(index["columns"]),
-            row_ids=tuple(map(str, index["row_ids"])),
+            keys=tuple(map(str, index["keys"])),
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise StoreError(f"cannot read the thumbnails in {folder}", found=str(error)) from error

@@ -14,7 +14,7 @@ from repdiag.core.metric_table import MetricRow, MetricTable
 from repdiag.core.provenance import Provenance
 from repdiag.diagnosis.diagnose import judge
 from repdiag.embeddings.store import save_embedding_set
-from repdiag.report.thumbnails import save_thumbnails
+from repdiag.report.thumbnails import save_thumbnails, thumbnail_key
 
 UNTRAINED = " (untrained)"
 CURVE = (0.5, 1.0, 2.0, 4.0)
@@ -94,9 +94,9 @@ def write_analysis(
     for split in ("train", "val"):
         found = embedding_set(split, names=names, rows=rows, seed=seed + (split == "val"))
         save_embedding_set(found, folder / "embeddings" / split)
-        pictures += [f"{split}/{number:06d}" for number in range(rows)]
+        pictures += [thumbnail_key(split, f"{split}/{number:06d}") for number in range(rows)]
     shades = (torch.full((3, 12, 10), number * 97 % 255, dtype=torch.uint8) for number in range(len(pictures)))
-    save_thumbnails(folder, shades, row_ids=pictures)
+    save_thumbnails(folder, shades, keys=pictures)
     record = {"schema_version": 1, "kind": "analyze", "command": f"repdiag analyze {name}.pt", "excluded": []}
     write_json(folder / "run.json", record)
     return table

@@ -69,10 +69,10 @@ def test_thumbnails_come_back_where_their_index_says(tmp_path: Path) -> None:
     from PIL import Image
 
     images = [torch.full((3, 8, 20), shade, dtype=torch.uint8) for shade in (0, 90, 180)]
-    save_thumbnails(tmp_path, images, row_ids=["a", "b", "c"])
+    save_thumbnails(tmp_path, images, keys=["a", "b", "c"])
     found = load_thumbnails(tmp_path)
     assert found is not None
-    assert found.row_ids == ("a", "b", "c")
+    assert found.keys == ("a", "b", "c")
     sheet = Image.open(BytesIO(found.sheet)).convert("L")
     middle = found.tile // 2
     for number, shade in enumerate((0, 90, 180)):
