@@ -32,7 +32,9 @@ def main() -> None:
     for backbone in plan["backbones"]:
         train(plan, backbone, runs / backbone, options)
     compare(plan, runs, options)
-    print(f"\nfigures: {options.out / 'comparison' / 'figures'}")
+    repdiag("report", str(options.out / "comparison"))
+    print(f"\nreport:  {options.out / 'comparison' / 'report.html'}")
+    print(f"figures: {options.out / 'comparison' / 'figures'}")
     print(f"one page: {options.out / 'comparison' / 'figures' / 'checkpoint_comparison.png'}")
     for backbone in plan["backbones"]:
         folder = options.out / "comparison" / "checkpoints" / backbone / "figures"

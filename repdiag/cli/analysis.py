@@ -11,6 +11,8 @@ from repdiag.core.errors import DataError, UsageError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import pandas as pd
+
     from repdiag.checkpoints.encoder import Encoder, EncoderInfo
     from repdiag.config.views import EvaluationSettings
     from repdiag.core.embedding_set import EmbeddingSet
@@ -70,6 +72,7 @@ class Analysis:
     table: MetricTable
     diagnosis: Diagnosis
     embeddings: dict[str, EmbeddingSet]
+    per_class: pd.DataFrame
     untrained: EmbeddingSet | None = None
     rows: Rows | None = None
     excluded: list[dict[str, str]] = field(default_factory=list)
@@ -94,11 +97,10 @@ def analyze_checkpoint(
 
 def analyze_encoder(encoder: Encoder, rows: Rows, options: AnalysisOptions, *, counting: Any = None) -> Analysis:
     """Extract, evaluate and judge one encoder on the given rows, with its untrained copy beside it."""
-    from repdiag.core.metric_table import MetricTable
     from repdiag.diagnosis.diagnose import judge
 
     sets = extract_sets(encoder, rows, options, counting=counting)
-    tables = [evaluate_sets(sets, options)]
+    table, per_class = evaluate_sets(sets, options)
     untrained = None
     if options.untrained:
         from repdiag.checkpoints.untrained import untrained_copy
@@ -106,14 +108,14 @@ def analyze_encoder(encoder: Encoder, rows: Rows, options: AnalysisOptions, *, c
         reference = untrained_copy(encoder, seed=options.seed)
         reference.info = replace(reference.info, name=encoder.info.name + UNTRAINED)
         fresh = extract_sets(reference, rows, options, counting=counting)
-        tables.append(evaluate_sets(fresh, options))
+        table += evaluate_sets(fresh, options)[0]
         untrained = fresh["val"]
-    table = MetricTable.concat(tables)
     return Analysis(
         info=encoder.info,
         table=table,
         diagnosis=judge(table.where(checkpoint=encoder.info.name)),
         embeddings={"train": sets["train"], "val": sets["val"]},
+        per_class=per_class,
         untrained=untrained,
         rows=rows,
         excluded=rows.excluded(),
@@ -181,20 +183,27 @@ def extract_sets(
     return sets
 
 
-def evaluate_sets(sets: dict[str, EmbeddingSet], options: AnalysisOptions) -> MetricTable:
-    """Evaluate every default metric of one encoder: val against train, then train by itself, then kNN."""
-    from repdiag.metrics.evaluate import evaluate
+def evaluate_sets(sets: dict[str, EmbeddingSet], options: AnalysisOptions) -> tuple[MetricTable, pd.DataFrame]:
+    """Evaluate every default metric of one encoder: val against train, then train by itself, then kNN; by class too."""
+    import pandas as pd
+
+    from repdiag.core.metric_table import MetricTable
+    from repdiag.metrics.evaluate import evaluate_full
+    from repdiag.metrics.parts import class_frame
     from repdiag.metrics.registry import load_all
 
-    projected = sets["val"].projections is not None
-    known = [m for m in load_all().values() if projected or "features" in m.spaces]
-    chosen = [m for m in known if m.default and m.second != "other"]
+    chosen = [m for m in load_all().values() if m.default and m.second != "other"]
     alone = [m.name for m in chosen if m.second is None]
     paired = [m.name for m in chosen if m.second == "bank" and "other_views" in m.takes]
     banked = [m.name for m in chosen if m.second == "bank" and "other_views" not in m.takes]
-    table = evaluate(sets["val"], [*alone, *paired], bank=sets["train"], seed=options.seed)
-    table += evaluate(sets["train"], alone, seed=options.seed)
-    return table + evaluate(sets["queries"], banked, bank=sets["bank"], seed=options.seed)
+    plan = (
+        (sets["val"], [*alone, *paired], sets["train"]),
+        (sets["train"], alone, None),
+        (sets["queries"], banked, sets["bank"]),
+    )
+    found = [(evaluate_full(rows, names, bank=bank, seed=options.seed), rows) for rows, names, bank in plan]
+    table = MetricTable.concat(evaluation.table for evaluation, _ in found)
+    return table, pd.concat([class_frame(evaluation, rows) for evaluation, rows in found], ignore_index=True)
 
 
 def _silent() -> Any:

@@ -33,6 +33,7 @@ def write_analysis(analysis: Analysis, options: AnalysisOptions, out: Path) -> N
     from repdiag.embeddings.store import save_embedding_set
 
     write_tables(analysis.table, out)
+    write_atomic(out / "per_class.parquet", lambda stream: analysis.per_class.to_parquet(stream, index=False))
     write_json(out / "verdict.json", analysis.diagnosis.to_dict())
     for split, embeddings in analysis.embeddings.items():
         folder = out / "embeddings" / split

@@ -35,7 +35,7 @@ def balanced_rows(labels: Tensor, limit: int, *, seed: int = 0) -> Tensor:
     if len(labels) <= limit:
         return torch.arange(len(labels))
     generator = torch.Generator().manual_seed(seed)
-    classes = labels.unique()
+    classes = torch.unique(labels)
     each = max(1, limit // len(classes))
     picked = []
     for label in classes:

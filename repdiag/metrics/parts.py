@@ -1,0 +1,72 @@
+"""The parts behind the values of one evaluation, as tidy frames: one row a class, or one row an image."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from repdiag.core.embedding_set import EmbeddingSet
+from repdiag.core.metric_table import MetricRow
+from repdiag.metrics.evaluate import Evaluation
+from repdiag.metrics.registry import get
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_WHERE = ("checkpoint", "dataset", "split", "space", "metric", "version")
+
+
+def class_frame(evaluation: Evaluation, embeddings: EmbeddingSet) -> pd.DataFrame:
+    """Return one row a class for every value that decomposes over classes.
+
+    Columns: checkpoint, dataset, split, space, metric, version, params (JSON), class_name, value, n (rows).
+    Metrics of queries (retrieval, kNN) are averaged over the queries of each class; others come as the metric gave
+    them. A class without a value (a single image has no distances) is null.
+    """
+    import pandas as pd
+
+    return pd.DataFrame.from_records(list(_class_records(evaluation, embeddings)))
+
+
+def row_frame(evaluation: Evaluation, embeddings: EmbeddingSet) -> pd.DataFrame:
+    """Return one row an image for every value that decomposes over rows: columns as `class_frame`, with row_id."""
+    import pandas as pd
+
+    frames = []
+    for number, parts in evaluation.per_row.items():
+        if len(parts) == len(embeddings):
+            place = _place(evaluation.table.rows[number])
+            frames.append(pd.DataFrame({**place, "row_id": embeddings.row_ids, "value": parts.double().cpu().numpy()}))
+    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
+
+
+def _class_records(evaluation: Evaluation, embeddings: EmbeddingSet) -> Iterator[dict[str, Any]]:
+    if embeddings.labels is None:
+        return
+    labels, places, counts = torch.unique(embeddings.labels.cpu(), return_inverse=True, return_counts=True)
+    names = [embeddings.class_names[int(label)] if embeddings.class_names else str(int(label)) for label in labels]
+    for number, row in enumerate(evaluation.table.rows):
+        values = evaluation.per_class.get(number)
+        if values is None:
+            values = _query_means(row, evaluation.per_row.get(number), places, counts)
+        if values is None or len(values) != len(names):
+            continue
+        for name, value, count in zip(names, values.tolist(), counts.tolist(), strict=True):
+            finite = value if np.isfinite(value) else None
+            yield {**_place(row), "class_name": name, "value": finite, "n": count}
+
+
+def _query_means(row: MetricRow, parts: Tensor | None, places: Tensor, counts: Tensor) -> Tensor | None:
+    if parts is None or len(parts) != len(places) or get(row.metric).interval != "per_query":
+        return None
+    sums = torch.zeros(len(counts), dtype=torch.float64).index_add_(0, places, parts.double().cpu())
+    return sums / counts
+
+
+def _place(row: MetricRow) -> dict[str, Any]:
+    return {**{name: getattr(row, name) for name in _WHERE}, "params": json.dumps(dict(row.params), sort_keys=True)}
