@@ -44,6 +44,8 @@ class ViewsSettings(_Settings):
     """Fields of `ViewSettings` to set in every view, for ablations: {"gray_p": 0.5}."""
     local_views: Natural | None = None
     """Number of small views of a multi-crop preset; None keeps the preset's."""
+    local_size: Positive | None = None
+    """Side of the small views; None keeps the preset's, in proportion where the large views are below 224 px."""
 
     def resolved(self) -> tuple[ViewSettings, ...]:
         """Return the settings of each view."""
@@ -52,6 +54,8 @@ class ViewsSettings(_Settings):
         local_views = tuple(view for view in views if view.size is not None)
         if self.local_views is not None and local_views:
             local_views = local_views[:1] * self.local_views
+        if self.local_size is not None:
+            local_views = tuple(view.model_copy(update={"size": self.local_size}) for view in local_views)
         changed = (ViewSettings.model_validate(view.model_dump() | self.change) for view in global_views + local_views)
         return tuple(changed)
 
@@ -162,11 +166,17 @@ class TrainSettings(_Settings):
         size = self.data.image_size or native_size or 224
         batch = min(self.loop.batch_size, rows)
         changes: dict[str, dict[str, Any]] = {"data": {"image_size": size}, "loop": {"batch_size": batch}}
-        if self.views.preset == AUTO:
-            changes["views"] = {"preset": preset}
+        chosen = preset if self.views.preset == AUTO else self.views.preset
+        changes["views"] = {"preset": chosen, "local_size": self.views.local_size or _local_size(chosen, size)}
         if self.backbone.stem == AUTO:
             changes["backbone"] = {"stem": "cifar" if size <= 64 else "imagenet"}
         queue = getattr(self.method, "queue_size", None)
         if queue:
             changes["method"] = {"queue_size": max(1, min(queue, rows) // batch) * batch}
         return self.changed(**changes)
+
+
+def _local_size(preset: str, image_size: int) -> int | None:
+    """Return the side of a preset's small views, in proportion to large views below 224 px; None without any."""
+    sizes = [view.size for view in view_preset(preset) if view.size is not None]
+    return max(1, round(sizes[0] * min(image_size / 224, 1.0))) if sizes else None

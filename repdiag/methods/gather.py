@@ -21,3 +21,18 @@ def gather_rows(rows: Float[Tensor, "B P"]) -> Float[Tensor, "W P"]:
     parts = [torch.empty_like(rows) for _ in range(world_size())]
     dist.all_gather(parts, rows.contiguous())
     return torch.cat(parts)
+
+
+def gather_with_gradient(rows: Float[Tensor, "B P"]) -> Float[Tensor, "W P"]:
+    """Return the rows of all processes in rank order; gradients flow to this process's own rows.
+
+    Each process differentiates the loss of the whole batch with respect to its part, and averaging over processes
+    then divides by their number; multiplying the gradient by that number gives the whole batch's gradient.
+    """
+    count = world_size()
+    if count == 1:
+        return rows
+    parts = list(gather_rows(rows.detach()).chunk(count))
+    # The value is that of `rows`, the gradient `count` times as large.
+    parts[dist.get_rank()] = rows * count - (rows * (count - 1)).detach()
+    return torch.cat(parts)

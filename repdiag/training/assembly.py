@@ -16,11 +16,13 @@ from repdiag.data.datasets import open_dataset
 from repdiag.data.image_split import ImageSplit
 from repdiag.data.loaders import TrainLoader
 from repdiag.methods.build import build_method
+from repdiag.methods.seed import Teacher
 from repdiag.training.compute import Compute
 from repdiag.training.distributed import World
 from repdiag.training.meters import Meters
 from repdiag.training.optimizers import build_optimizer
 from repdiag.training.run_state import RunState, seed_everything
+from repdiag.training.starting_point import load_teacher
 from repdiag.training.step import Stepper
 
 
@@ -78,7 +80,7 @@ class Assembly:
     state: RunState
 
 
-def assemble(settings: TrainSettings, *, compute: Compute, world: World) -> Assembly:
+def assemble(settings: TrainSettings, *, compute: Compute, world: World, teacher: Teacher | None = None) -> Assembly:
     """Build everything for a run at step 0; weights are drawn from the run's seed."""
     split = open_train_split(settings)
     settings = fit_to_data(settings, split)
@@ -99,7 +101,9 @@ def assemble(settings: TrainSettings, *, compute: Compute, world: World) -> Asse
         world=world.size,
     )
     seed_everything(settings.loop.seed, "weights")
-    method = build_method(settings).to(compute.device)
+    chosen = teacher or load_teacher(settings, device=compute.device)
+    method = build_method(settings, classes=len(split.class_names), teacher=chosen)
+    method = method.to(compute.device)
     if compute.channels_last:
         method = method.to(memory_format=torch.channels_last)
     optimizer = build_optimizer(method, settings.optimizer, lr=settings.optimizer.lr)

@@ -1,4 +1,4 @@
-"""The checkpoints of one run: the last, the one before it, the untrained one, and kept epochs."""
+"""The checkpoints of one run: the last, the one before it, the one it started from, and kept epochs."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class CheckpointFiles:
         return digest
 
     def save_initial(self, payload: Mapping[str, Any]) -> None:
-        """Write the untrained weights, after making sure that the run's checkpoints will fit on the disk."""
+        """Write the starting point, after making sure that the run's checkpoints will fit on the disk."""
         write_native(self.initial, payload)
         needed = _COPIES * self.initial.stat().st_size
         free = shutil.disk_usage(self.folder).free

@@ -12,6 +12,7 @@ import torch
 from repdiag.config.training import TrainSettings
 from repdiag.core.errors import RepdiagError, TrainingError
 from repdiag.methods.base import Clock, Method
+from repdiag.methods.seed import Teacher
 from repdiag.training.assembly import assemble
 from repdiag.training.compute import Compute, choose_compute
 from repdiag.training.distributed import World, join_world
@@ -20,6 +21,7 @@ from repdiag.training.progress import Progress, SilentProgress
 from repdiag.training.run_directory import RunDirectory, Status
 from repdiag.training.run_state import seed_everything
 from repdiag.training.signals import StopRequest
+from repdiag.training.starting_point import initialize_from
 from repdiag.training.step import rates_at
 
 Resume = Literal["auto", "never"]
@@ -32,13 +34,15 @@ def train(
     resume: Resume = "auto",
     device: str = "auto",
     progress: Progress | None = None,
+    teacher: Teacher | None = None,
 ) -> Path:
     """Train in the directory `out` and return the path of the last checkpoint.
 
     With `resume="auto"` a run that was stopped, killed or that found a full disk goes on where its newest whole
     checkpoint stands and ends, on the CPU, with the very bits of an uninterrupted run. SIGTERM and SIGINT end it after
     the step in flight, saved; `run.json` then says "interrupted". Raises `TrainingError` when the loss is not finite
-    or memory runs out, `StoreError` when a file cannot be written; the last good checkpoint stays.
+    or memory runs out, `StoreError` when a file cannot be written; the last good checkpoint stays. `teacher` maps
+    normalised images to embeddings, for distillation; without it the checkpoint in `method.teacher` is loaded.
     """
     compute = choose_compute(settings.loop, device=device)
     with (
@@ -47,7 +51,7 @@ def train(
         RunDirectory(Path(out), writes=world.is_first) as directory,
     ):
         shown = progress if progress is not None and world.is_first else SilentProgress()
-        run = _Run(settings, directory, compute=compute, world=world, progress=shown)
+        run = _Run(settings, directory, compute=compute, world=world, progress=shown, teacher=teacher)
         try:
             run.restore(resume)
             with compute.rules(threads=run.state.threads):
@@ -75,23 +79,33 @@ class _Run:
     """The parts of a run and the places where it writes."""
 
     def __init__(
-        self, settings: TrainSettings, directory: RunDirectory, *, compute: Compute, world: World, progress: Progress
+        self,
+        settings: TrainSettings,
+        directory: RunDirectory,
+        *,
+        compute: Compute,
+        world: World,
+        progress: Progress,
+        teacher: Teacher | None,
     ) -> None:
         self.directory, self.compute, self.world, self.progress = directory, compute, world, progress
-        self.parts = assemble(settings, compute=compute, world=world)
+        self.parts = assemble(settings, compute=compute, world=world, teacher=teacher)
         self.state = self.parts.state
         self._saved_at = time.monotonic()
 
     def restore(self, resume: Resume) -> None:
-        """Continue from the newest whole checkpoint, or write the untrained one."""
+        """Continue from the newest whole checkpoint, or write the one that the run starts from."""
         files = self.directory.checkpoints
         if resume == "never" and self.world.is_first:
             files.clear()
         self.world.wait()
         found = files.newest()
         self.world.wait()
+        start = self.parts.settings.initialize_from
         if found is not None:
             self.state.restore(found.payload)
+        elif start is not None:
+            self.progress.message(f"starting from {initialize_from(self.state.method, Path(start))} of {start}")
         if self.world.is_first:
             if found is None:
                 files.save_initial(self.state.payload())

@@ -92,6 +92,7 @@ def _lock(stream: TextIO, path: Path) -> None:
     try:
         fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
+        stream.close()
         raise StoreError(
             f"another process is training in {path}", hint="wait for it, or choose another --out"
         ) from error

@@ -1,0 +1,33 @@
+"""DINO's projection head: an MLP to a bottleneck on the sphere, then weight-normalised outputs."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from repdiag.core.shapes import Float, Tensor
+
+
+class DINOHead(nn.Module):
+    """Three layers with GELU, a unit-length bottleneck, and a last layer whose rows have unit length."""
+
+    def __init__(self, in_dim: int, *, outputs: int, hidden_dim: int, bottleneck_dim: int, batch_norm: bool) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        for width in (in_dim, hidden_dim):
+            layers.append(nn.Linear(width, hidden_dim))
+            if batch_norm:
+                layers.append(nn.BatchNorm1d(hidden_dim))
+            layers.append(nn.GELU())
+        layers.append(nn.Linear(hidden_dim, bottleneck_dim))
+        self.mlp = nn.Sequential(*layers)
+        self.last_layer = nn.Parameter(torch.empty(outputs, bottleneck_dim))
+        for parameter in [*self.mlp.parameters(), self.last_layer]:
+            if parameter.ndim > 1:
+                nn.init.trunc_normal_(parameter, std=0.02)
+
+    def forward(self, features: Float[Tensor, "B D"]) -> Float[Tensor, "B K"]:
+        """Return the logits, cosines between bottleneck and outputs."""
+        bottleneck = F.normalize(self.mlp(features).float(), dim=1)
+        return F.linear(bottleneck, F.normalize(self.last_layer, dim=1))
