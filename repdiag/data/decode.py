@@ -44,13 +44,14 @@ def decode(data: bytes) -> Tensor:
             _refuse_bomb(image)
             image.load()
             upright = _turned(image)
-            array = np.array(_scaled(upright) if upright.mode in _DEEP_MODES else _coloured(upright))
+            rgb = _scaled(upright) if upright.mode in _DEEP_MODES else _coloured(upright)
+            pixels = bytearray(rgb.tobytes())
     except UnreadableImage:
         raise
     # Pillow's plugins raise whatever their parsers run into: OSError, SyntaxError, ValueError, struct.error, ...
     except Exception as error:
         raise UnreadableImage(_reason(error)) from error
-    return torch.from_numpy(array).permute(2, 0, 1)
+    return torch.frombuffer(pixels, dtype=torch.uint8).view(rgb.height, rgb.width, 3).permute(2, 0, 1)
 
 
 def _refuse_bomb(image: Image.Image) -> None:
@@ -79,6 +80,8 @@ def _scaled(image: Image.Image) -> Image.Image:
 
 
 def _coloured(image: Image.Image) -> Image.Image:
+    if image.mode == "RGB":
+        return image
     image.info.pop("transparency", None)  # dropped like alpha; Pillow would warn that it cannot keep it
     return image.convert("RGB")
 

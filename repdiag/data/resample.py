@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -43,9 +45,7 @@ def resize_whole(images: Tensor, shape: tuple[int, int], interpolation: Interpol
     """Resize uint8 images [..., 3, H, W] to the shape, antialiased."""
     if images.shape[-2:] == shape:
         return images
-    # torch has a fast uint8 kernel for interleaved pixels only.
-    interleaved = images.reshape(-1, *images.shape[-3:]).contiguous(memory_format=torch.channels_last)
-    resized = F.interpolate(interleaved, shape, mode=interpolation, align_corners=False, antialias=True)
+    resized = F.interpolate(_interleaved(images), shape, mode=interpolation, align_corners=False, antialias=True)
     return resized.reshape(*images.shape[:-2], *shape)
 
 
@@ -54,9 +54,31 @@ def resize_and_centre(images: Tensor, *, resize: int, size: int, interpolation: 
     height, width = images.shape[-2:]
     shorter = min(height, width)
     # Whole pixels as torchvision counts them: the longer side is cut, the crop's corner rounded.
-    images = resize_whole(images, (resize * height // shorter, resize * width // shorter), interpolation)
-    top, left = (round((side - size) / 2) for side in images.shape[-2:])
+    resized = (resize * height // shorter, resize * width // shorter)
+    top, left = (round((side - size) / 2) for side in resized)
+    if resized != (height, width):
+        scales = (resized[0] / height, resized[1] / width)
+        # What lies below and to the right of all pixels that the crop looks at need not be resized.
+        reach = _SUPPORT[interpolation] * max(1.0, 1.0 / min(scales)) + 1.0
+        rows, columns = (
+            math.ceil((corner + size) / scale + reach) for corner, scale in zip((top, left), scales, strict=True)
+        )
+        needed = _interleaved(images[..., :rows, :columns])
+        done = F.interpolate(
+            needed,
+            scale_factor=scales,
+            mode=interpolation,
+            align_corners=False,
+            antialias=True,
+            recompute_scale_factor=False,
+        )
+        images = done.reshape(*images.shape[:-2], *done.shape[-2:])
     return images[..., top : top + size, left : left + size]
+
+
+def _interleaved(images: Tensor) -> Tensor:
+    """Return [N, 3, H, W] with a pixel's channels side by side: torch's fast uint8 kernel takes nothing else."""
+    return images.reshape(-1, *images.shape[-3:]).contiguous(memory_format=torch.channels_last)
 
 
 def _weights(start: Tensor, extent: Tensor, *, length: int, size: int, interpolation: Interpolation) -> Tensor:

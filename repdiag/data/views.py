@@ -146,7 +146,7 @@ class EvaluationViews:
     def originals(self, split: ImageSplit, rows: Rows) -> Tensor:
         """Return the rows' original views: float [B, 3, S, S] in [0, 1]."""
         if split.native_size is not None:
-            return self._originals(split.images(rows))
+            return _unit(self._originals(split.images(rows)))
         return self._stacked([split.image(int(row)) for row in np.asarray(rows)])
 
     def views(self, split: ImageSplit, rows: Rows) -> Tensor:
@@ -169,13 +169,14 @@ class EvaluationViews:
     def _originals(self, images: Tensor) -> Tensor:
         size, interpolation = self.image_size, self.interpolation
         if images.shape[-2:] == (size, size):
-            return _unit(images)
-        return _unit(resize_and_centre(images, resize=self.resize, size=size, interpolation=interpolation))
+            return images
+        return resize_and_centre(images, resize=self.resize, size=size, interpolation=interpolation)
 
     def _stacked(self, images: list[Tensor]) -> Tensor:
-        if not images:
-            return torch.empty(0, 3, self.image_size, self.image_size)
-        return torch.stack([self._originals(image) for image in images])
+        levels = torch.empty(len(images), 3, self.image_size, self.image_size, dtype=torch.uint8)
+        for row, image in enumerate(images):
+            levels[row] = self._originals(image)
+        return _unit(levels)
 
     def _finished(self, frames: Frames, count: int) -> Tensor:
         views = frames.finish(torch.device("cpu"))

@@ -47,7 +47,7 @@ def test_one_uint8_image_equals_torchvisions_and_the_batch_up_to_rounding(mode: 
         assert (found / 255 - together[row]).abs().max() <= 1.01 / 255
 
 
-@pytest.mark.parametrize(("height", "width"), [(40, 56), (56, 40), (33, 33), (25, 91)])
+@pytest.mark.parametrize(("height", "width"), [(40, 56), (56, 40), (33, 33), (25, 91), (375, 500), (81, 400)])
 def test_resize_and_centre_is_torchvisions_pair(height: int, width: int) -> None:
     image = images(1, height, width)[0]
     found = resize_and_centre(image, resize=32, size=28, interpolation="bilinear")

@@ -1,0 +1,104 @@
+"""Two MoCo-v2 views per image and core: repdiag against torchvision's transforms on Pillow images.
+
+python -m benchmarks.augmentation            prints images per second and core, and their ratio
+
+Both sides start from decoded images and end at float tensors in [0, 1]; one thread, CPU time, in turns.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+
+import numpy as np
+import torch
+from PIL import Image, ImageFilter
+from torchvision import transforms
+
+from benchmarks.photographs import cpu_seconds, photographs
+from repdiag.config.views import view_preset
+from repdiag.data.image_split import ArraySource, ImageSplit
+from repdiag.data.views import SeededViews
+
+BATCH = 32
+
+
+class PillowBlur:
+    """The blur of MoCo-v2's own code."""
+
+    def __call__(self, image: Image.Image) -> Image.Image:
+        """Blur with a radius drawn from (.1, 2)."""
+        return image.filter(ImageFilter.GaussianBlur(radius=random.uniform(0.1, 2.0)))
+
+
+def peer(size: int, *, blur: bool) -> transforms.Compose:
+    """Return MoCo-v2's augmentation as its authors compose it, without normalisation."""
+    return transforms.Compose(
+        [
+            transforms.RandomResizedCrop(size, scale=(0.2, 1.0)),
+            transforms.RandomApply([transforms.ColorJitter(0.4, 0.4, 0.4, 0.1)], p=0.8),
+            transforms.RandomGrayscale(p=0.2),
+            *([transforms.RandomApply([PillowBlur()], p=0.5)] if blur else []),
+            transforms.RandomHorizontalFlip(),
+            transforms.ToTensor(),
+        ]
+    )
+
+
+def compare(images: list[Image.Image], *, size: int, preset: str, stacked: bool, rounds: int) -> tuple[float, float]:
+    """Return images per second and core of the peer and of repdiag."""
+    pixels = [torch.from_numpy(np.array(image)).permute(2, 0, 1) for image in images]
+    # Images of one size are kept as one stack, others are decoded one by one.
+    source = ArraySource(torch.stack(pixels).contiguous())
+    source.native_size = source.native_size if stacked else None
+    rows = np.arange(len(images))
+    split = ImageSplit(
+        name="photographs",
+        split="train",
+        source=source,
+        positions=rows,
+        labels=np.zeros(len(rows), np.int64),
+        row_ids=rows.astype(str),
+        class_names=("any",),
+        content=rows.astype(str),
+        preset=preset,
+    )
+    views = SeededViews(settings=view_preset(preset), image_size=size, purpose="benchmark", seed=0)
+    augment = peer(size, blur=preset == "moco_v2")
+    epoch = iter(range(10_000))
+
+    def ours() -> object:
+        number = next(epoch)
+        frames = (
+            views.frame(split, rows, number=number)
+            if stacked
+            else views.frame_images(pixels, split, rows, number=number)
+        )
+        return frames.finish(torch.device("cpu"))
+
+    contenders = {
+        "torchvision": lambda: [torch.stack([augment(image) for image in images]) for _ in range(2)],
+        "repdiag": ours,
+    }
+    seconds = cpu_seconds(contenders, rounds=rounds)
+    return len(images) / seconds["torchvision"], len(images) / seconds["repdiag"]
+
+
+def main() -> None:
+    """Measure both image sizes."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=15)
+    rounds = parser.parse_args().rounds
+    torch.set_num_threads(1)
+    large = photographs(BATCH)
+    small = [image.resize((32, 32)) for image in photographs(8 * BATCH)]
+    for name, images, size, preset, stacked in (
+        ("224 px from 500 x 375", large, 224, "moco_v2", False),
+        ("32 px from 32 x 32", small, 32, "moco_v2_32", True),
+    ):
+        theirs, ours = compare(images, size=size, preset=preset, stacked=stacked, rounds=rounds)
+        print(f"{name}: torchvision {theirs:.0f}, repdiag {ours:.0f} images/s/core, ratio {ours / theirs:.2f}")
+
+
+if __name__ == "__main__":
+    main()
