@@ -9,7 +9,7 @@ from repdiag.checkpoints.inert import GlobalName, Placeholder, StorageRecord, Te
 from repdiag.core.errors import CheckpointError
 
 MAX_DEPTH = 64
-MAX_NODES = 1_000_000
+MAX_NODES = 300_000
 
 
 class BoundedTree:

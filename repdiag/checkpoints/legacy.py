@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable
+from io import BufferedIOBase
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from repdiag.checkpoints.inert import StorageRecord
 from repdiag.checkpoints.restricted_unpickler import RestrictedUnpickler
@@ -32,13 +33,13 @@ def read_legacy(path: Path) -> tuple[RestrictedUnpickler, Any, dict[str, Record]
         return machine, tree, _locate(stream, keys, machine.storages.values(), start=start, size=size)
 
 
-def _load(stream: BinaryIO) -> tuple[RestrictedUnpickler, Any]:
+def _load(stream: BufferedIOBase) -> tuple[RestrictedUnpickler, Any]:
     machine = RestrictedUnpickler(stream)
     return machine, machine.load()
 
 
 def _locate(
-    stream: BinaryIO, keys: list[Any], storages: Iterable[StorageRecord], *, start: int, size: int
+    stream: BufferedIOBase, keys: list[Any], storages: Iterable[StorageRecord], *, start: int, size: int
 ) -> dict[str, Record]:
     declared = {storage.key: storage for storage in storages}
     records: dict[str, Record] = {}

@@ -65,7 +65,7 @@ class Entry(_Strict):
     def local_path(self) -> Path:
         """Return where the file is, or would be once it is here."""
         if self.source is None:
-            return self._folder / f"{self.id}.pth"
+            return self._folder / "checkpoints" / f"{self.id}.pth"
         if not self.is_remote():
             return (self._folder / Path(self.source).expanduser()).resolve()
         key = hashlib.sha256(self.source.encode()).hexdigest()[:16]

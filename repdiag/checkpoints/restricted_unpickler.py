@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import pickletools
 from collections.abc import Callable
-from typing import Any, BinaryIO
+from io import BufferedIOBase
+from typing import Any
 
+from repdiag.checkpoints.foreign_names import is_suspicious
 from repdiag.checkpoints.inert import GlobalName, Placeholder, StorageRecord, TensorRecord
 from repdiag.checkpoints.tensor_records import build_storage, call, is_plain
 from repdiag.core.errors import CheckpointError
@@ -21,11 +23,12 @@ _LARGEST_KEY = 2**60  # larger integers can be chosen to collide in a dictionary
 class RestrictedUnpickler:
     """One pickle program; `load` returns plain containers, numbers, strings and the nouns of `inert`."""
 
-    def __init__(self, stream: BinaryIO) -> None:
+    def __init__(self, stream: BufferedIOBase) -> None:
         self.stream = stream
         self.foreign: dict[str, None] = {}
         self.storages: dict[str, StorageRecord] = {}
         self.protocol = 0
+        self.is_plain = True  # nothing in it but what a state dict needs
         self._stack: list[Any] = []
         self._outer: list[list[Any]] = []
         self._memo: dict[int, Any] = {}
@@ -127,7 +130,7 @@ class RestrictedUnpickler:
         fields = target.fields if isinstance(target, Placeholder) else target
         if not isinstance(fields, dict):
             raise CheckpointError("the pickle sets items of what is not a dictionary", found=type(target).__name__)
-        fields.update(_pairs(items))
+        fields.update(self._pairs(items))
 
     def _setitem(self, _: Any) -> None:
         value, key = self._stack.pop(), self._stack.pop()
@@ -136,14 +139,33 @@ class RestrictedUnpickler:
     def _setitems(self, _: Any) -> None:
         self._set_items(self._since_mark())
 
+    def _pairs(self, items: list[Any]) -> dict[Any, Any]:
+        if len(items) % 2:
+            raise CheckpointError("the pickle is damaged", found="a key without its value")
+        return {self._key(items[i]): items[i + 1] for i in range(0, len(items), 2)}
+
+    def _key(self, key: Any) -> Any:
+        """Return the key itself, or a name for one whose hash a hostile file could choose."""
+        if isinstance(key, str | bytes | bool | None) or (isinstance(key, int) and abs(key) < _LARGEST_KEY):
+            return key
+        self.is_plain = False
+        return f"<{type(key).__name__} {id(key)}>"
+
     # Names and calls: recorded, never followed.
 
     def _name(self, module: Any, name: Any) -> None:
         if not isinstance(module, str) or not isinstance(name, str):
             raise CheckpointError("the pickle names a class by something that is not text")
         full = f"{module}.{name}"
+        if is_suspicious(full):
+            raise CheckpointError(
+                "the pickle names a function that no checkpoint needs; it may be an attack",
+                found=full[:120],
+                hint="do not load this file; ask its author for a safetensors file",
+            )
         if not is_plain(full):
             self.foreign[full[:200]] = None
+            self.is_plain = False
         self._stack.append(GlobalName(full[:200]))
 
     def _global(self, argument: Any) -> None:
@@ -199,19 +221,6 @@ class RestrictedUnpickler:
         self._stack.append(storage)
 
 
-def _pairs(items: list[Any]) -> dict[Any, Any]:
-    if len(items) % 2:
-        raise CheckpointError("the pickle is damaged", found="a key without its value")
-    return {_key(items[i]): items[i + 1] for i in range(0, len(items), 2)}
-
-
-def _key(key: Any) -> Any:
-    """Return the key itself, or a name for one whose hash a hostile file could choose."""
-    if isinstance(key, str | bytes | bool | None) or (isinstance(key, int) and abs(key) < _LARGEST_KEY):
-        return key
-    return f"<{type(key).__name__} {id(key)}>"
-
-
 _CONSTANTS = frozenset(
     {
         "INT",
@@ -248,7 +257,7 @@ _ACTIONS: dict[str, Callable[[RestrictedUnpickler, Any], None]] = {
     "LIST": lambda machine, _: machine._collect(list),
     "TUPLE": lambda machine, _: machine._collect(tuple),
     "FROZENSET": lambda machine, _: machine._collect(list),
-    "DICT": lambda machine, _: machine._collect(_pairs),
+    "DICT": lambda machine, _: machine._collect(machine._pairs),
     "TUPLE1": lambda machine, _: machine._tuple(1),
     "TUPLE2": lambda machine, _: machine._tuple(2),
     "TUPLE3": lambda machine, _: machine._tuple(3),

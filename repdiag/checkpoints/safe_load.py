@@ -27,6 +27,7 @@ from repdiag.core.errors import CheckpointError
 from repdiag.core.provenance import sha256_of_file
 
 _SIDECARS = ("config.json", "preprocessor_config.json", "args.json")
+_PICKLE_STARTS = {bytes([code]) for code in b"\x80(]}Lc"}
 _MAX_SIDECAR_BYTES = 4 * 2**20
 _WEIGHT_FILES = ("model.safetensors", "pytorch_model.bin")
 
@@ -62,7 +63,7 @@ def read(path: Path | str) -> Payload:
         tensors, metadata = read_safetensors(source)
         parts = {"container": "safetensors", "reader": "safetensors", "integrity": "unknown", "tree": tensors}
         parts["metadata"] = metadata
-    elif start.startswith(b"\x80") or start[:1] in b"(]}Lc":
+    elif start[:1] in _PICKLE_STARTS:
         parts = _read_legacy(source)
     else:
         raise _unknown_file(source, start)
@@ -133,7 +134,7 @@ def _with_tensors(path: Path, machine: RestrictedUnpickler, inert: Any, records:
 
 def _prefer_torch(path: Path, machine: RestrictedUnpickler, tree: Any, *, mmap: bool) -> dict[str, Any]:
     """Let torch read what it accepts; what it refuses is the tree that was built here from the checked file."""
-    if not machine.foreign and machine.protocol == 2:
+    if machine.is_plain and machine.protocol == 2:
         try:
             plain = torch.load(path, map_location="cpu", weights_only=True, mmap=mmap)
         except Exception:  # torch leaks eight exception types for what it does not accept

@@ -116,6 +116,13 @@ def _sequence(*arguments: Any) -> list[Any]:
     return list(arguments[0]) if arguments and isinstance(arguments[0], list | tuple) else []
 
 
+def _encode(text: Any, *encoding: Any) -> bytes:
+    """Return the bytes that protocol 2 writes as text; Python's own pickler always uses latin-1."""
+    if not isinstance(text, str) or encoding not in ((), ("latin1",)):
+        raise CheckpointError("the pickle holds bytes in an unusual way", found=repr(encoding)[:80])
+    return text.encode("latin1")
+
+
 _BUILDERS: Mapping[str, Callable[..., Any]] = {
     "torch._utils._rebuild_tensor": _rebuild_tensor,
     "torch._utils._rebuild_tensor_v2": _rebuild_tensor,
@@ -125,6 +132,7 @@ _BUILDERS: Mapping[str, Callable[..., Any]] = {
     "torch._tensor._rebuild_from_type_v2": _rebuild_from_type,
     "collections.OrderedDict": _mapping,
     "collections.defaultdict": lambda *arguments: _mapping(*arguments[1:]),
+    "_codecs.encode": _encode,
     "builtins.set": _sequence,
     "__builtin__.set": _sequence,
     "torch.Size": lambda *arguments: tuple(_sequence(*arguments)),

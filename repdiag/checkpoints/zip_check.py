@@ -8,8 +8,8 @@ import zipfile
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from io import BufferedIOBase
 from pathlib import Path
-from typing import BinaryIO
 
 from repdiag.core.errors import CheckpointError
 
@@ -17,6 +17,7 @@ MAX_PICKLE_BYTES = 256 * 2**20
 _MAX_ENTRIES = 100_000
 _MAX_DIRECTORY_BYTES = 32 * 2**20
 _BLOCK = 2**20
+_UNCOUNTED = 0xFFFF  # what the end record says of this many entries and more
 _LOCAL_HEADER = struct.Struct("<4s5H3L2H")
 _END = struct.Struct("<4s4H2LH")
 _SIGNED = ("constants.pkl", "code/", "extra/")  # what only a TorchScript archive holds
@@ -48,10 +49,12 @@ class TorchArchive:
 def check_archive(path: Path) -> TorchArchive:
     """Return the layout of a torch zip file after verifying it; any oddity is a `CheckpointError`."""
     with path.open("rb") as stream:
-        _check_end(stream, size=path.stat().st_size)
+        declared = _check_end(stream, size=path.stat().st_size)
         try:
             with zipfile.ZipFile(stream) as archive:
                 entries = archive.infolist()
+            if min(len(entries), _UNCOUNTED) != declared:
+                raise CheckpointError("the zip archive hides entries", found=f"{len(entries)} instead of {declared}")
             records = _locate(stream, entries)
             has_checksums = _check_sums(stream, entries, records)
         except (zipfile.BadZipFile, struct.error, ValueError, EOFError, OverflowError, NotImplementedError) as error:
@@ -69,21 +72,23 @@ def check_archive(path: Path) -> TorchArchive:
     return TorchArchive(inner, has_checksums)
 
 
-def _check_end(stream: BinaryIO, *, size: int) -> None:
-    """Refuse what readers could find in different places: a second directory, a comment, bytes after the end."""
+def _check_end(stream: BufferedIOBase, *, size: int) -> int:
+    """Return the number of entries declared (at most 65535).
+
+    Refuses what readers could find in different places: a second directory, a comment, bytes after the end.
+    """
     stream.seek(max(0, size - _END.size))
     tail = stream.read(_END.size)
     if len(tail) < _END.size or tail[:4] != b"PK\x05\x06" or tail[-2:] != b"\0\0":
         raise CheckpointError("the zip archive does not end as torch writes it", hint="is the download complete?")
     entries, directory = _END.unpack(tail)[4:6]
-    if entries != 0xFFFF and entries > _MAX_ENTRIES:
-        raise CheckpointError("the zip archive has too many entries", found=str(entries))
     if directory != 0xFFFFFFFF and directory > min(size, _MAX_DIRECTORY_BYTES):
         raise CheckpointError("the zip directory is too large", found=f"{directory} bytes")
     stream.seek(0)
+    return int(entries)
 
 
-def _locate(stream: BinaryIO, entries: list[zipfile.ZipInfo]) -> dict[str, Record]:
+def _locate(stream: BufferedIOBase, entries: list[zipfile.ZipInfo]) -> dict[str, Record]:
     """Return where each entry lies; both headers must agree and no two entries may share a byte."""
     if len(entries) > _MAX_ENTRIES:
         raise CheckpointError("the zip archive has too many entries", found=str(len(entries)))
@@ -120,7 +125,7 @@ def _check_entry(entry: zipfile.ZipInfo, *, known: bool) -> None:
         )
 
 
-def _check_sums(stream: BinaryIO, entries: list[zipfile.ZipInfo], records: Mapping[str, Record]) -> bool:
+def _check_sums(stream: BufferedIOBase, entries: list[zipfile.ZipInfo], records: Mapping[str, Record]) -> bool:
     """Verify every CRC, since torch does not. A file with none at all was written without them: say so."""
     if all(entry.CRC == 0 for entry in entries):
         return False

@@ -1,0 +1,194 @@
+"""Reading gives what `torch.load` gives, knows damage, and says what it left as a placeholder."""
+
+from __future__ import annotations
+
+import argparse
+import io
+import random
+import warnings
+from collections import OrderedDict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import nn
+
+from repdiag.checkpoints import safe_load
+from repdiag.checkpoints.inert import Placeholder, setting
+from repdiag.checkpoints.safe_load import read
+from repdiag.core.errors import CheckpointError
+from tests.unit.checkpoints.hostile import archive
+
+
+class Foreign:
+    """A class that no reader may import."""
+
+    def __init__(self) -> None:
+        self.rate = 0.1
+        self.weights = torch.arange(3.0)
+
+
+def state() -> dict[str, Any]:
+    generator = torch.Generator().manual_seed(0)
+    whole = torch.randn(6, 8, generator=generator)
+    return {
+        "matrix": whole,
+        "transposed": whole.t(),
+        "slice": whole[1:3, 2:5],
+        "scalar": torch.tensor(7),
+        "empty": torch.empty(0, 4),
+        "parameter": nn.Parameter(torch.randn(3, generator=generator)),
+        **{str(kind): torch.ones(5).to(kind) for kind in (torch.float16, torch.bfloat16, torch.float64, torch.uint8,
+                                                          torch.bool, torch.int32, torch.complex64)},
+    }  # fmt: skip
+
+
+def same(found: Any, wanted: Any) -> bool:
+    if isinstance(wanted, torch.Tensor):
+        return found.dtype == wanted.dtype and torch.equal(found, wanted)
+    if isinstance(wanted, dict):
+        return list(found) == list(wanted) and all(same(found[key], wanted[key]) for key in wanted)
+    if isinstance(wanted, list | tuple):
+        return len(found) == len(wanted) and all(map(same, found, wanted))
+    return bool(found == wanted)
+
+
+@pytest.mark.parametrize("zipped", [True, False], ids=["zip", "legacy"])
+@pytest.mark.parametrize("plain", [True, False], ids=["plain", "with foreign objects"])
+def test_the_tensors_are_those_of_torch(tmp_path: Path, zipped: bool, plain: bool) -> None:
+    tree: dict[str, Any] = {"epoch": 3, "state_dict": OrderedDict(state()), "list": [1, 2.5, "x", None, (True, b"y")]}
+    extra = {} if plain else {"args": argparse.Namespace(arch="resnet18", lr=np.float64(0.5))}
+    path = tmp_path / "file.pth.tar"
+    torch.save(tree | extra, path, _use_new_zipfile_serialization=zipped)
+    payload = read(path)
+    assert payload.container == ("zip" if zipped else "legacy")
+    assert payload.reader == ("weights_only" if plain else "restricted")
+    assert same({key: payload.tree[key] for key in tree}, tree)
+    if not plain:
+        assert payload.tree["args"].name == "argparse.Namespace"
+        assert setting(payload.tree, "args", "arch") == "resnet18"
+
+
+@pytest.mark.parametrize("protocol", [2, 3, 4, 5])
+def test_every_pickle_protocol_of_torch_is_read(tmp_path: Path, protocol: int) -> None:
+    torch.save({"model": state(), "args": argparse.Namespace(x=1)}, tmp_path / "x.pt", pickle_protocol=protocol)
+    assert same(read(tmp_path / "x.pt").tree["model"], state())
+
+
+def test_a_foreign_object_is_named_and_kept_inert(tmp_path: Path) -> None:
+    torch.save({"model": state(), "object": Foreign()}, tmp_path / "x.pt")
+    payload = read(tmp_path / "x.pt")
+    found = payload.tree["object"]
+    assert isinstance(found, Placeholder)
+    assert found.name.endswith(".Foreign")
+    assert payload.foreign == (found.name,)
+    assert torch.equal(found.fields["weights"], torch.arange(3.0))
+
+
+def test_pickled_modules_are_placeholders_with_their_tensors(tmp_path: Path) -> None:
+    torch.save({"state_dict": state(), "model": nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2))}, tmp_path / "x.pt")
+    payload = read(tmp_path / "x.pt")
+    assert "torch.nn.modules.linear.Linear" in payload.foreign
+    assert same(payload.tree["state_dict"], state())
+
+
+def test_a_zip_file_without_checksums_is_read_and_said_to_be_unproven(tmp_path: Path) -> None:
+    before = torch.serialization.get_crc32_options()
+    torch.serialization.set_crc32_options(False)
+    try:
+        torch.save(state(), tmp_path / "x.pt")
+    finally:
+        torch.serialization.set_crc32_options(before)
+    assert read(tmp_path / "x.pt").integrity == "unknown"
+
+
+def test_every_flipped_bit_of_a_record_is_found(tmp_path: Path) -> None:
+    torch.save({"weight": torch.randn(50, 50)}, tmp_path / "x.pt")
+    data = (tmp_path / "x.pt").read_bytes()
+    start = data.index(b"archive/data/0") if b"archive/data/0" in data else data.index(b"x/data/0")
+    rng = random.Random(0)
+    path = tmp_path / "flipped.pt"
+    for _ in range(300):
+        at = rng.randrange(start + 64, start + 64 + 9000)
+        path.write_bytes(data[:at] + bytes([data[at] ^ (1 << rng.randrange(8))]) + data[at + 1 :])
+        with pytest.raises(CheckpointError):
+            read(path)
+
+
+def small_files(tmp_path: Path) -> dict[str, bytes]:
+    tree = {"epoch": 1, "state_dict": {"w": torch.randn(4, 3), "b": torch.zeros(4)}, "args": argparse.Namespace(a=[1])}
+    found = {}
+    for name, zipped in (("zip", True), ("legacy", False)):
+        stream = io.BytesIO()
+        torch.save(tree, stream, _use_new_zipfile_serialization=zipped)
+        found[name] = stream.getvalue()
+    save_file(tree["state_dict"], tmp_path / "x.safetensors")
+    found["safetensors"] = (tmp_path / "x.safetensors").read_bytes()
+    found["program"] = archive(b"\x80\x02}X\x01\x00\x00\x00ack\x00\x01.")
+    return found
+
+
+@pytest.mark.parametrize("kind", ["zip", "legacy", "safetensors", "program"])
+def test_mutants_give_one_kind_of_error(tmp_path: Path, kind: str) -> None:
+    data = small_files(tmp_path)[kind]
+    rng = random.Random(kind)
+    path = tmp_path / "mutant"
+    refused = 0
+    for _ in range(400):
+        mutant = bytearray(data[: rng.randrange(1, len(data))] if rng.random() < 0.2 else data)
+        for _ in range(rng.randint(1, 16)):
+            mutant[rng.randrange(len(mutant))] ^= 1 << rng.randrange(8)
+        if rng.random() < 0.3:
+            at = rng.randrange(len(mutant))
+            mutant[at:at] = mutant[rng.randrange(len(mutant)) :][: rng.randrange(64)]
+        path.write_bytes(bytes(mutant))
+        try:
+            read(path)
+        except CheckpointError:
+            refused += 1
+    assert refused > 100
+
+
+@pytest.mark.parametrize(
+    ("content", "word"),
+    [(b"", "empty"), (b"\x1f\x8b\x08", "gzip"), (b"<html>", "web page"), (b"\x89HDF\r\n", "HDF5"), (b"hello", "bytes"),
+     (b"7z\xbc\xaf\x27\x1c", "7z"), (b"\x93NUMPY\x01", "numpy")],
+)  # fmt: skip
+def test_other_files_are_refused_with_what_they_are(tmp_path: Path, content: bytes, word: str) -> None:
+    (tmp_path / "x.pt").write_bytes(content)
+    with pytest.raises(CheckpointError, match=word):
+        read(tmp_path / "x.pt")
+
+
+def test_folders_are_refused_with_a_reason(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="no weights"):
+        read(tmp_path)
+    (tmp_path / ".metadata").write_bytes(b"\x80\x02}.")
+    with pytest.raises(CheckpointError, match="distributed"):
+        read(tmp_path)
+    with pytest.raises(CheckpointError, match="no file"):
+        read(tmp_path / "absent.pt")
+
+
+def test_a_torchscript_program_is_refused(tmp_path: Path) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch deprecates what many files are still made with
+        torch.jit.script(nn.Linear(2, 2)).save(str(tmp_path / "x.pt"))
+    with pytest.raises(CheckpointError, match="TorchScript"):
+        read(tmp_path / "x.pt")
+
+
+def test_torch_only_gets_files_that_were_found_plain(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[dict[str, Any]] = []
+    real = torch.load
+    monkeypatch.setattr(
+        safe_load.torch, "load", lambda *args, **options: calls.append(options) or real(*args, **options)
+    )
+    torch.save({"a": torch.ones(2)}, tmp_path / "plain.pt")
+    torch.save({"a": torch.ones(2), "b": Foreign()}, tmp_path / "foreign.pt")
+    read(tmp_path / "plain.pt")
+    read(tmp_path / "foreign.pt")
+    assert [options["weights_only"] for options in calls] == [True]
