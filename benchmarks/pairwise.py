@@ -54,7 +54,7 @@ def main() -> None:
         "the three in one pass": (PotentialSum(2.0), PositiveRank(unit_views, 5), TopK(10)),
     }
     print(
-        f"N = {rows:,}, D = {options.dims}; 1.0 is a symmetric matrix product, {rows**2 * options.dims / 1e12:.2f} TFLOP"
+        f"N = {rows:,}, D = {options.dims}; 1.0 is one symmetric product, {rows**2 * options.dims / 1e12:.2f} TFLOP"
     )
     for name, reductions in passes.items():
         show(
