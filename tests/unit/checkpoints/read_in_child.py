@@ -24,9 +24,10 @@ state = {"watching": False}
 
 
 def watch(event: str, arguments: tuple[object, ...]) -> None:
-    if (watching and event.startswith(WATCHED)) or (
-        watching and event == "open" and isinstance(arguments[1], str) and set(arguments[1]) & set("wax+")
-    ):
+    if not state["watching"]:
+        return
+    writes = event == "open" and isinstance(arguments[1], str) and bool(set(arguments[1]) & set("wax+"))
+    if writes or event.startswith(WATCHED):
         seen.append(f"{event} {str(arguments)[:80]}")
 
 
