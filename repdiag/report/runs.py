@@ -12,8 +12,6 @@ from repdiag.core.errors import StoreError
 from repdiag.core.metric_table import MetricTable
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from repdiag.core.embedding_set import EmbeddingSet
 
 UNTRAINED = " (untrained)"
@@ -27,7 +25,6 @@ class StoredRun:
     record: Mapping[str, Any]
     table: MetricTable
     verdicts: Mapping[str, Any]
-    per_class: pd.DataFrame | None
     parts: Mapping[str, Path] = field(default_factory=dict)
 
     @property
@@ -56,7 +53,6 @@ def read_run(folder: Path) -> StoredRun:
     path = folder / "verdict.json"
     judged = _read_json(path) if path.is_file() else {}
     verdicts = {str(judged["checkpoint"]): judged} if "checkpoint" in judged else judged
-    per_class = folder / "per_class.parquet"
     names = trained(table.names("checkpoint"))
     parts = {name: folder / "checkpoints" / name.replace("/", "-") for name in names}
     return StoredRun(
@@ -64,7 +60,6 @@ def read_run(folder: Path) -> StoredRun:
         record=record,
         table=table,
         verdicts=verdicts,
-        per_class=pd.read_parquet(per_class) if per_class.is_file() else None,
         parts={name: part for name, part in parts.items() if part.is_dir()} or dict.fromkeys(names[:1], folder),
     )
 

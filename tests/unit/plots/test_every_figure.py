@@ -125,6 +125,7 @@ def test_the_docstring_defines_every_column(figure_name: str) -> None:
     assert [name for name in module.COLUMNS if name not in documented] == []
 
 
+@pytest.mark.slow
 def test_the_same_table_gives_the_same_bytes(figure_name: str, tmp_path: Path) -> None:
     frame = BUILDERS[figure_name](NAMES[:2], classes=4)
     before = dict(mpl.rcParams)
