@@ -16,7 +16,9 @@ from repdiag.methods.seed import Teacher
 from repdiag.training.assembly import assemble
 from repdiag.training.compute import Compute, choose_compute
 from repdiag.training.distributed import World, join_world
+from repdiag.training.event_log import EventLog
 from repdiag.training.history import History
+from repdiag.training.monitor import Measure, Monitor, make_monitor
 from repdiag.training.progress import Progress, SilentProgress
 from repdiag.training.run_directory import RunDirectory, Status
 from repdiag.training.run_state import seed_everything
@@ -35,6 +37,7 @@ def train(
     device: str = "auto",
     progress: Progress | None = None,
     teacher: Teacher | None = None,
+    measure: Measure | None = None,
 ) -> Path:
     """Train in the directory `out` and return the path of the last checkpoint.
 
@@ -43,6 +46,7 @@ def train(
     the step in flight, saved; `run.json` then says "interrupted". Raises `TrainingError` when the loss is not finite
     or memory runs out, `StoreError` when a file cannot be written; the last good checkpoint stays. `teacher` maps
     normalised images to embeddings, for distillation; without it the checkpoint in `method.teacher` is loaded.
+    `measure` gets the embeddings of the val split every `loop.monitor_every_epochs` epochs; its tables go to monitor/.
     """
     compute = choose_compute(settings.loop, device=device)
     with (
@@ -54,12 +58,14 @@ def train(
         run = _Run(settings, directory, compute=compute, world=world, progress=shown, teacher=teacher)
         try:
             run.restore(resume)
+            run.watch(measure)
             with compute.rules(threads=run.state.threads):
                 status = run.steps(stop)
         except (RepdiagError, KeyboardInterrupt) as error:
             directory.end("failed", step=run.state.step, problem=str(error) or type(error).__name__)
             raise
         finally:
+            run.events.close()
             shown.close()
         directory.end(status, step=run.state.step)
         return directory.checkpoints.last
@@ -91,6 +97,8 @@ class _Run:
         self.directory, self.compute, self.world, self.progress = directory, compute, world, progress
         self.parts = assemble(settings, compute=compute, world=world, teacher=teacher)
         self.state = self.parts.state
+        self.monitor: Monitor | None = None
+        self.events = EventLog()
         self._saved_at = time.monotonic()
 
     def restore(self, resume: Resume) -> None:
@@ -123,6 +131,14 @@ class _Run:
         }
         self.directory.begin(self.parts.settings, step=self.state.step, facts=facts)
 
+    def watch(self, measure: Measure | None) -> None:
+        """Open what follows the run beside its history: TensorBoard events and the monitor."""
+        settings, path = self.parts.settings, self.directory.path
+        if settings.loop.tensorboard and self.world.is_first:
+            self.events = EventLog(path / "tensorboard", resume_step=self.state.step)
+        if measure is not None:
+            self.monitor = make_monitor(settings, path / "monitor", measure=measure, device=str(self.compute.device))
+
     def steps(self, stop: StopRequest) -> Status:
         """Take all steps that are left."""
         parts, state, loop = self.parts, self.state, self.parts.settings.loop
@@ -131,6 +147,8 @@ class _Run:
         self.progress.start(step=state.step, total_steps=per_epoch * epochs, batch_size=loop.batch_size)
         state.method.train()
         for epoch in range(state.step // per_epoch, epochs):
+            if self._measure(epoch, stop) == "interrupted":
+                return "interrupted"
             for batch in parts.loader.batches(epoch, start=state.step % per_epoch):
                 clock = Clock(state.step, per_epoch * epochs, per_epoch)
                 seed_everything(loop.seed, state.step, self.world.rank)
@@ -148,6 +166,14 @@ class _Run:
                 if due.stop:
                     self.progress.message(f"{stop.signal_name}: saved after step {state.step}, ending")
                     return "completed" if state.step == clock.total_steps else "interrupted"
+        return self._measure(epochs, stop)
+
+    def _measure(self, epoch: int, stop: StopRequest) -> Status:
+        """Hand the embeddings after `epoch` epochs to the monitor, if the run stands there and it is due."""
+        stands_there = epoch > 0 and self.state.step == epoch * self.state.steps_per_epoch
+        if self.monitor is not None and self.world.is_first and stands_there and self.monitor.is_due(epoch):
+            self.monitor.run(self.directory.checkpoints.last, epoch=epoch, stop=lambda: stop.requested)
+            return "interrupted" if self.monitor.is_due(epoch) else "completed"
         return "completed"
 
     def _due(self, stop: StopRequest) -> _Due:
@@ -173,6 +199,7 @@ class _Run:
         self.state.meters.reset()
         lr = rates_at(clock, self.parts.settings).lr
         history.append({"step": self.state.step, "epoch": clock.epoch, "lr": lr, **means})
+        self.events.add({"lr": lr, **means}, step=self.state.step)
         self.progress.update(step=self.state.step, epoch=clock.epoch, values=means)
 
     def _save(self, *, end_of_epoch: bool) -> None:

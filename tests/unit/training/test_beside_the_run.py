@@ -1,0 +1,76 @@
+"""What follows a run beside its history: the monitor, TensorBoard, a starting point."""
+
+import signal
+
+import pytest
+import torch
+
+from repdiag.checkpoints.native import read_native
+from repdiag.core.errors import CheckpointError
+from repdiag.core.metric_table import MetricTable
+from repdiag.training.loop import train
+
+RESNET = ["backbone.name=resnet20", "data.limit=32", "method.queue_size=16", "schedule.epochs=2"]
+
+
+def test_the_monitor_sees_every_epoch_and_changes_nothing(tiny, tmp_path):
+    seen = []
+
+    def measure(embeddings):
+        seen.append((len(embeddings), embeddings.provenance.epoch))
+        return MetricTable(())
+
+    watched = train(tiny(*RESNET), tmp_path / "watched", device="cpu", measure=measure)
+    alone = train(tiny(*RESNET), tmp_path / "alone", device="cpu")
+    assert seen == [(360, 1), (360, 2)]
+    assert sorted(path.name for path in (tmp_path / "watched" / "monitor").iterdir()) == [
+        "epoch_0001.csv",
+        "epoch_0002.csv",
+    ]
+    assert read_native(watched)["digest"] == read_native(alone)["digest"]
+
+
+def test_a_signal_during_the_monitor_ends_the_run_and_the_epoch_is_measured_later(tiny, tmp_path):
+    seen = []
+
+    def measure(embeddings):
+        seen.append(embeddings.provenance.epoch)
+        return MetricTable(())
+
+    from repdiag.training import monitor
+
+    extract = monitor.extract
+
+    def interrupted(*args, **kwargs):
+        signal.raise_signal(signal.SIGTERM)
+        return extract(*args, **kwargs)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(monitor, "extract", interrupted)
+        train(tiny(*RESNET), tmp_path / "run", device="cpu", measure=measure)
+    assert seen == []
+    train(tiny(*RESNET), tmp_path / "run", device="cpu", measure=measure)
+    assert seen == [1, 2]
+
+
+def test_tensorboard_events_hold_the_history(tiny, tmp_path):
+    accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    train(tiny("loop.tensorboard=true"), tmp_path / "run", device="cpu")
+    events = accumulator.EventAccumulator(str(tmp_path / "run" / "tensorboard")).Reload()
+    assert [event.step for event in events.Scalars("loss")] == [2, 4, 5, 6, 8, 10, 12, 14, 15]
+
+
+def test_starting_from_another_run_takes_the_weights_that_fit(tiny, tmp_path):
+    first = train(tiny(*RESNET), tmp_path / "first", device="cpu")
+    second = train(tiny(*RESNET, f"initialize_from={first}", "projector.kind=wide"), tmp_path / "second", device="cpu")
+    start = read_native(second.with_name("initial.pt"))
+    for branch in ("backbone", "momentum_backbone"):
+        for name, value in read_native(first)["backbone"].items():
+            assert torch.equal(start[branch][name], value), f"{branch} {name}"
+    assert start["optimizer"]["state"] == {}
+
+
+def test_starting_from_a_stranger_is_refused(tiny, tmp_path):
+    first = train(tiny(*RESNET), tmp_path / "first", device="cpu")
+    with pytest.raises(CheckpointError, match="fit the backbone"):
+        train(tiny(f"initialize_from={first}"), tmp_path / "second", device="cpu")
