@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, model_validator
@@ -57,7 +57,7 @@ class Entry(_Strict):
     _folder: Path = PrivateAttr(default=Path())
 
     @model_validator(mode="after")
-    def _branch_is_known(self) -> Self:
+    def _branch_is_known(self) -> Entry:
         if self.branch is not None and self.branch not in BRANCH_NAMES:
             raise ValueError(f"branch must be one of {', '.join(BRANCH_NAMES)}")
         return self

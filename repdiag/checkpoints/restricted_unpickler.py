@@ -9,7 +9,7 @@ from __future__ import annotations
 import pickletools
 from collections.abc import Callable
 from io import BufferedIOBase
-from typing import Any
+from typing import IO, Any, cast
 
 from repdiag.checkpoints.foreign_names import is_suspicious
 from repdiag.checkpoints.inert import GlobalName, Placeholder, StorageRecord, TensorRecord
@@ -36,7 +36,7 @@ class RestrictedUnpickler:
     def load(self) -> Any:
         """Run to STOP and return the one value left; any irregularity is a `CheckpointError`."""
         try:
-            for count, (opcode, argument, _) in enumerate(pickletools.genops(self.stream)):
+            for count, (opcode, argument, _) in enumerate(pickletools.genops(cast(IO[bytes], self.stream))):
                 if count >= MAX_OPCODES:
                     raise CheckpointError("the pickle is too long", found=f"more than {MAX_OPCODES} operations")
                 self._step(opcode.name, argument)
