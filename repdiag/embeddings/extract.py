@@ -79,10 +79,7 @@ class _RowBatches(torch.utils.data.Dataset[tuple[Tensor, Tensor]]):
     def __getitem__(self, item: int) -> tuple[Tensor, Tensor]:
         start = item * self.batch_size
         rows = np.arange(start, min(start + self.batch_size, len(self.split)))
-        originals = self.views.originals(self.split, rows)
-        if self.views.settings.views == 0:
-            return originals, originals.new_zeros(0, *originals.shape)
-        return originals, self.views.views(self.split, rows)
+        return self.views.batch(self.split, rows)
 
 
 def _batches(
