@@ -67,11 +67,14 @@ def encoder_of(payload: Payload, wishes: Wishes, *, name: str) -> tuple[Encoder,
     contents = Contents(payload)
     if is_native(payload.tree):
         verify_native(payload.tree, path=payload.path)
-        return native_encoder(payload, payload.tree, name=name, branch=wishes.branch), None
+        own = native_encoder(payload, payload.tree, name=name, branch=wishes.branch, backbone_name=wishes.backbone)
+        return own, None
     if is_converted(payload):
         header = read_header(payload)
         if "own" in header:
-            return native_encoder(payload, own_tree(payload, header), name=name, branch=wishes.branch), None
+            tree = own_tree(payload, header)
+            own = native_encoder(payload, tree, name=name, branch=wishes.branch, backbone_name=wishes.backbone)
+            return own, None
         form = format_of(header)
     else:
         form = recognise(contents)

@@ -16,18 +16,30 @@ from repdiag.checkpoints.safe_load import Payload
 from repdiag.config.training import TrainSettings
 from repdiag.core.errors import CheckpointError
 from repdiag.models.backbones import build_backbone
+from repdiag.models.own_code import is_own_code
 
 _BRANCHES = {"online": ("backbone", "projector"), "momentum": ("momentum_backbone", "momentum_projector")}
 
 
-def native_encoder(payload: Payload, tree: Mapping[str, Any], *, name: str, branch: str | None) -> Encoder:
-    """Return the encoder of a checkpoint that `repdiag train` wrote; `tree` is its verified content."""
+def native_encoder(
+    payload: Payload, tree: Mapping[str, Any], *, name: str, branch: str | None, backbone_name: str | None = None
+) -> Encoder:
+    """Return the encoder of a checkpoint that `repdiag train` wrote; `tree` is its verified content.
+
+    A file that names code (`file.py:function`) runs none of it: `backbone_name` must then come from the user.
+    """
     settings = TrainSettings.model_validate_json(tree["config"])
     chosen = choose(branch, [item for item, (place, _) in _BRANCHES.items() if tree.get(place)], path=payload.path)
     weights, head = (tree.get(place) or {} for place in _BRANCHES[chosen])
     size = int(tree["image_size"])
+    if backbone_name is None and is_own_code(settings.backbone.name):
+        raise CheckpointError(
+            f"{payload.path} names code of its own as its backbone, and code is not run because a file says so",
+            found=settings.backbone.name,
+            hint="if you trust that code, name it yourself: --backbone file.py:function",
+        )
     backbone = build_backbone(
-        settings.backbone.name,
+        backbone_name or settings.backbone.name,
         stem="imagenet" if settings.backbone.stem == "auto" else settings.backbone.stem,
         image_size=size,
     )

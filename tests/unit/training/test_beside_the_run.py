@@ -5,6 +5,7 @@ import signal
 import pytest
 import torch
 
+from repdiag.checkpoints.load import load_encoder
 from repdiag.checkpoints.native import read_native
 from repdiag.core.errors import CheckpointError
 from repdiag.core.metric_table import MetricTable
@@ -74,3 +75,18 @@ def test_starting_from_a_stranger_is_refused(tiny, tmp_path):
     first = train(tiny(*RESNET), tmp_path / "first", device="cpu")
     with pytest.raises(CheckpointError, match="fit the backbone"):
         train(tiny(f"initialize_from={first}"), tmp_path / "second", device="cpu")
+
+
+def test_code_that_a_checkpoint_names_runs_only_when_the_user_names_it_too(tiny, tmp_path):
+    mark = tmp_path / "ran"
+    code = "from torch import nn\nfrom pathlib import Path\ndef build():\n"
+    code += f"    Path({str(mark)!r}).touch()\n"
+    code += "    return nn.Sequential(nn.Conv2d(3, 4, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten())\n"
+    (tmp_path / "mine.py").write_text(code)
+    named = f"{tmp_path / 'mine.py'}:build"
+    last = train(tiny(f"backbone.name={named}"), tmp_path / "run", device="cpu")
+    mark.unlink()
+    with pytest.raises(CheckpointError, match="names code of its own"):
+        load_encoder(last)
+    assert not mark.exists()
+    assert load_encoder(last, backbone=named).info.feature_dim == 4
