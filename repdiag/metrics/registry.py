@@ -132,6 +132,8 @@ def metric(
                 if name in DATA_PARAMETERS and value is not None:
                     bound.arguments[name] = as_tensor(name, value)
             check_rows(bound.arguments)
+            if second == "bank":
+                _check_same_space(bound.arguments)
             result = function(*bound.args, **bound.kwargs)
             settings = {k: v for k, v in bound.arguments.items() if k not in DATA_PARAMETERS and v is not None}
             settings.pop("generator", None)
@@ -225,6 +227,13 @@ def _check_aligned(arguments: Mapping[str, Any], first: str, others: tuple[str, 
         value = arguments.get(name)
         if base is not None and value is not None and len(value) != len(base):
             raise MetricError(f"{name} and {first} differ in length", found=f"{len(value)} and {len(base)}")
+
+
+def _check_same_space(arguments: Mapping[str, Any]) -> None:
+    features, bank = arguments.get("features"), arguments.get("other_features")
+    if features is not None and bank is not None and features.shape[1] != bank.shape[1]:
+        found = f"{features.shape[1]} and {bank.shape[1]}"
+        raise MetricError("the rows and the bank differ in dimension: not one encoder's", found=found)
 
 
 def _check_finite(name: str, value: Tensor) -> None:

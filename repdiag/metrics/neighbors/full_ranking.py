@@ -16,8 +16,10 @@ def relevant_by_rank(features: Tensor, labels: Tensor, *, normalize: bool) -> It
 
     Whole rows of float64 scores are sorted: O(N^2 (D + log N)) in all. Equal scores keep the order of the rows.
     """
-    pairing = Pairing.within(prepared(features, normalize=normalize))
     queries = (class_sizes(labels) > 1).nonzero().flatten()
+    if len(queries) == 0:
+        return
+    pairing = Pairing.within(prepared(features, normalize=normalize))
     for part, scores in exact_panels(pairing, queries):
         order = torch.sort(scores, dim=1, descending=True, stable=True).indices[:, :-1]  # the last is the row itself
         yield part, labels[order] == labels[part][:, None]

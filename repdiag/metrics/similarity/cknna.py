@@ -14,7 +14,7 @@ from repdiag.metrics.similarity.same_rows import check_same_rows
 @metric(
     direction="higher",
     bounds=(float("-inf"), float("inf")),
-    invariances={"rotation", "row_order"},
+    invariances={"rotation", "scale", "row_order"},
     version=1,
     reference="huh2024",
     interval="subsample",
@@ -36,7 +36,7 @@ def cknna(
     Shapes:       features [N, D], other_features [N, E] -> scalar.
     Range:        about 0 (no common neighbours) to about 1; not a true bound, as M differs between the three terms.
                   Better: higher.
-    Invariant:    rotation, row order.   Not invariant: translation; scale, because of eps.
+    Invariant:    rotation, scale, row order.   Not invariant: translation; scale on raw rows, because of eps.
     Conventions:  similarity="cosine" takes unit rows, "inner_product" raw ones, for neighbours and kernels alike; the
                   row itself is excluded by its index; HSIC as in Song et al. 2012, eq. 5, with eps as platonic-rep
                   adds it.
