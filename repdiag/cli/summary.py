@@ -38,7 +38,7 @@ def show_analysis(console: Console, analysis: Analysis, folder: Path, drawn: Seq
         ("untrained", info.name + UNTRAINED, "features"),
     ]
     present = [c for c in columns if len(analysis.table.where(checkpoint=c[1], space=c[2]))]
-    console.table(_headline_table(title, analysis.table, present, classes=_classes(val)))
+    console.table(_headline_table(title, analysis.table, present))
     _say_left_out(console, analysis.excluded)
     _say_diagnosis(console, analysis.diagnosis.to_dict())
     console.say(f"\nresults: {folder}")
@@ -74,8 +74,7 @@ def show_comparison(console: Console, comparison: Comparison, folder: Path, draw
     """Print checkpoints side by side, features of val."""
     names = comparison.table.names("checkpoint")
     columns = [(str(name), str(name), "features") for name in names]
-    classes = _classes_of_table(comparison.table)
-    console.table(_headline_table("Same rows, same views; features, val", comparison.table, columns, classes=classes))
+    console.table(_headline_table("Same rows, same views; features, val", comparison.table, columns, intervals=False))
     for name, verdict in comparison.verdicts.items():
         console.say(f"{name}: " + "; ".join(_verdict_words(verdict)))
     for name, reason in comparison.failures.items():
@@ -105,7 +104,7 @@ def show_rows(console: Console, table: MetricTable, *, title: str | None = None)
 
 
 def _headline_table(
-    title: str, table: MetricTable, columns: Iterable[tuple[str, str, str]], *, classes: int | None
+    title: str, table: MetricTable, columns: Iterable[tuple[str, str, str]], *, intervals: bool = True
 ) -> Any:
     from rich.table import Table
 
@@ -113,16 +112,13 @@ def _headline_table(
     shown = Table("", "better", *(label for label, _, _ in columns), title=title)
     for headline, split in _lines():
         rows = [
-            _first(
-                table.where(checkpoint=name, space=space, metric=headline.metric, split=split, **headline.params),
-                classes,
-            )
+            _first(table.where(checkpoint=name, space=space, metric=headline.metric, split=split, **headline.params))
             for _, name, space in columns
         ]
         if any(row is not None for row in rows):
             label = f"{headline.label}, train" if split == "train" else headline.label
             better = _BETTER.get(headline.direction, headline.direction)
-            shown.add_row(label, better, *(_cell(row) for row in rows))
+            shown.add_row(label, better, *(_cell(row, intervals=intervals) for row in rows))
     return shown
 
 
@@ -133,16 +129,16 @@ def _lines() -> Iterator[tuple[Headline, str]]:
         yield headline, "val"
 
 
-def _first(found: MetricTable, classes: int | None) -> MetricRow | None:
-    """Return the row of the default setting; on the over-cluster curve that is K = C."""
-    curve = [row for row in found if row.params.get("clusters") == classes]
+def _first(found: MetricTable) -> MetricRow | None:
+    """Return the row of the default setting; on the over-cluster curve that is one cluster a class, K = C."""
+    curve = [row for row in found if row.extra.get("per_class_clusters") == 1]
     return next(iter(curve or found.rows), None)
 
 
-def _cell(row: MetricRow | None) -> str:
+def _cell(row: MetricRow | None, *, intervals: bool) -> str:
     if row is None:
         return ""
-    interval = _interval(row)
+    interval = _interval(row) if intervals else ""
     return f"{_number(row)} [dim]{interval}[/dim]" if interval else _number(row)
 
 
@@ -160,16 +156,6 @@ def _format(metric: str, value: float) -> str:
     if metric in _PERCENT:
         return f"{100 * value:.1f} %"
     return f"{value:.3f}" if abs(value) < 10 else f"{value:.1f}"
-
-
-def _classes(embeddings: Any) -> int | None:
-    return None if embeddings.labels is None else int(embeddings.labels.unique().numel())
-
-
-def _classes_of_table(table: MetricTable) -> int | None:
-    """Return C, the K that the agreement metrics of the default curve are centred on, from the granularity rows."""
-    row = next(iter(table.where(metric="granularity")), None)
-    return None if row is None else row.extra.get("classes")
 
 
 def _say_left_out(console: Console, excluded: list[dict[str, str]]) -> None:
