@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import math
 import random
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -234,12 +235,12 @@ def run(draws: int, *, report: Callable[[Case, str, MetricTable], None] | None =
     return scores
 
 
-def tables(draws: int) -> str:
+def tables(draws: int, *, report: Callable[[Case, str, MetricTable], None] | None = None) -> str:
     """Return the tables as markdown."""
     lines = ["### Number of islands recovered within 25 %", ""]
     lines += ["| islands of each class | spaces | `granularity` | `sub_clusters` |", "|---|---|---|---|"]
     lines += [f"| {m} | {count} | {100 * g:.0f} % | {100 * s:.0f} % |" for m, count, g, s in recovery(draws)]
-    for question, scores in run(draws).items():
+    for question, scores in run(draws, report=report).items():
         lines += ["", f"### Verdicts on {question}", ""]
         lines += ["| truth | spaces | right | inconclusive | wrong |", "|---|---|---|---|---|"]
         for score in scores:
@@ -250,14 +251,11 @@ def tables(draws: int) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--draws", type=int, default=60, help="spaces for each truth")
+    parser.add_argument("--draws", type=int, default=20, help="spaces for each truth")
     parser.add_argument("--write", action="store_true", help="put the tables into docs/calibration.md")
-    parser.add_argument("--errors", action="store_true", help="print every case that was not answered right")
+    parser.add_argument("--errors", action="store_true", help="print every case that was not answered right to stderr")
     arguments = parser.parse_args()
-    if arguments.errors:
-        run(arguments.draws, report=_print_case)
-        return
-    text = tables(arguments.draws)
+    text = tables(arguments.draws, report=_print_case if arguments.errors else None)
     print(text)
     if arguments.write:
         page = DOCUMENT.read_text("utf-8")
@@ -272,7 +270,7 @@ def _print_case(case: Case, answer: str, table: MetricTable) -> None:
         for row in table
         if row.metric != "ami"
     }
-    print(f"{case.truth} -> {answer}: seed {case.seed} {changed}\n    {values}", flush=True)
+    print(f"{case.truth} -> {answer}: seed {case.seed} {changed}\n    {values}", file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

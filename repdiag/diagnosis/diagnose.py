@@ -18,6 +18,7 @@ from repdiag.diagnosis.thresholds import DEFAULT_THRESHOLDS, Thresholds
 from repdiag.diagnosis.verdict import Diagnosis, Evidence
 from repdiag.embeddings.as_embedding_set import as_embedding_set
 from repdiag.metrics.evaluate import evaluate
+from repdiag.metrics.pairwise import sharing
 from repdiag.metrics.registry import get
 
 _PRETEXT = ("alignment", "instance_discrimination_accuracy")
@@ -39,6 +40,16 @@ _REQUIRED = (
     "rankme",
     "singular_spectrum",
     "sub_clusters",
+)
+# Read by no threshold, or by one with a zone for its doubt: resampling them would cost more than all the rest.
+_WITHOUT_INTERVALS = (
+    "completeness",
+    "effective_rank",
+    "homogeneity",
+    "kmeans_purity",
+    "participation_ratio",
+    "rankme",
+    "singular_spectrum",
 )
 UNTRAINED, REFERENCE = "untrained copy", "reference"
 
@@ -69,7 +80,10 @@ def diagnose(
     judged = _space(as_embedding_set(embeddings, labels=labels), space)
     split = judged.provenance.split if judged.provenance.split != TRAIN or train is None else "val"
     judged = replace(judged, provenance=replace(judged.provenance, split=split))
-    table = evaluate(judged, _possible(judged), seed=seed)
+    possible = _possible(judged)
+    with sharing():
+        table = evaluate(judged, [name for name in possible if name not in _WITHOUT_INTERVALS], seed=seed)
+        table += evaluate(judged, [name for name in possible if name in _WITHOUT_INTERVALS], seed=seed, intervals=False)
     if train is not None:
         table = _with_train(table, judged, _space(as_embedding_set(train), space), seed=seed)
     evidence = null_evidence(judged, seed=seed)

@@ -78,7 +78,8 @@ def _verdict(many_dead: Reading, low_rank: Reading, *, enough: bool) -> str:
 def _smooth_rank(curve: Sequence[float]) -> float:
     """Return the exponential entropy of the normalised singular values (RankMe of the centred rows)."""
     total = math.fsum(curve)
-    return math.exp(-math.fsum(value / total * math.log(value / total) for value in curve if value > 0.0))
+    shares = (value / total for value in curve)
+    return math.exp(-math.fsum(share * math.log(share) for share in shares if share > 0.0))
 
 
 def _evidence(
