@@ -1,9 +1,9 @@
-"""Trains in child processes that are killed at chosen moments; run as `killed_runs.py PLAN.json`.
+"""Trains in child processes that are killed at chosen moments; reads plans from standard input.
 
-A plan maps run directories to attempts, each null (left alone), {"event": n} (SIGKILL at the n-th event from the
-inside) or {"seconds": s} (SIGKILL from the outside). Events are: before and after each training step, each fsync,
-rename and link, and the middle of each checkpoint's write. Prints, as JSON, how the attempts of each run ended and how
-many events the last one had.
+A plan, one line of JSON, maps run directories to attempts, each null (left alone), {"event": n} (SIGKILL at the n-th
+event from the inside) or {"seconds": s} (SIGKILL from the outside). Events are: before and after each training step,
+each fsync, rename and link, and the middle of each checkpoint's write. Answers each plan with a line of JSON: how the
+attempts of each run ended and how many events the last one had.
 """
 
 import json
@@ -103,17 +103,17 @@ def fork(out, entry, counter):
 
 
 def main():
-    plan = json.loads(Path(sys.argv[1]).read_text())
     environment()
     settings = resolve_settings(overrides=OVERRIDES)
     assemble(settings, compute=choose_compute(settings.loop, device="cpu"), world=World())  # children share imports
-    report = {}
-    for name, attempts in plan.items():
-        out = Path(name)
-        counter = out.with_suffix(".events")
-        endings = [fork(out, entry or {}, counter) for entry in attempts]
-        report[name] = {"endings": endings, "events": int(counter.read_text()) if counter.exists() else None}
-    print(json.dumps(report))
+    for line in sys.stdin:
+        report = {}
+        for name, attempts in json.loads(line).items():
+            out = Path(name)
+            counter = out.with_suffix(".events")
+            endings = [fork(out, entry or {}, counter) for entry in attempts]
+            report[name] = {"endings": endings, "events": int(counter.read_text()) if counter.exists() else None}
+        print(json.dumps(report), flush=True)
 
 
 if __name__ == "__main__":
