@@ -86,7 +86,10 @@ def _batches(
     split: ImageSplit, views: EvaluationViews, batch_size: int, workers: int
 ) -> Iterator[tuple[Tensor, Tensor]]:
     dataset = _RowBatches(split, views, batch_size)
-    yield from torch.utils.data.DataLoader(dataset, batch_size=None, num_workers=workers)
+    # A generator of its own: the loader would otherwise draw its workers' seed from the caller's random state.
+    yield from torch.utils.data.DataLoader(
+        dataset, batch_size=None, num_workers=workers, generator=torch.Generator().manual_seed(0)
+    )
 
 
 def _counted(
