@@ -22,6 +22,7 @@ FAMILIES = {
 
 
 def main() -> None:
+    """Write the pages, or compare them."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--check", action="store_true", help="exit 1 when a page is out of date")
     check = parser.parse_args().check
@@ -44,8 +45,8 @@ def metric_cards() -> str:
     lines = [
         "# Metrics",
         "",
-        "Generated from the registry by `make docs`; `repdiag metrics show NAME` prints the same card. A changed default or",
-        "convention is a new version; values of unlike versions are never compared.",
+        "Generated from the registry by `make docs`; `repdiag metrics show NAME` prints the same card. A changed",
+        "default or convention is a new version; values of unlike versions are never compared.",
         "",
         "| metric | family | better | version | interval | reference |",
         "|---|---|---|---|---|---|",

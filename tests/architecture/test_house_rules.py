@@ -77,3 +77,9 @@ class _WithoutDocstrings(ast.NodeTransformer):
         if hasattr(node, "body") and isinstance(node.body, list) and not node.body:
             node.body = [ast.Pass()]
         return node
+
+
+def test_generated_pages_are_up_to_date():
+    from docs.generate import pages
+
+    assert [path.name for path, text in pages().items() if path.read_text("utf-8") != text] == []
