@@ -17,6 +17,7 @@ MAX_PICKLE_BYTES = 256 * 2**20
 _MAX_ENTRIES = 100_000
 _MAX_DIRECTORY_BYTES = 32 * 2**20
 _BLOCK = 2**20
+_HARMLESS_FLAGS = 0x0808  # sizes after the data, and names in UTF-8; all others encrypt or patch
 _UNCOUNTED = 0xFFFF  # what the end record says of this many entries and more
 _LOCAL_HEADER = struct.Struct("<4s5H3L2H")
 _END = struct.Struct("<4s4H2LH")
@@ -81,7 +82,9 @@ def _check_end(stream: BufferedIOBase, *, size: int) -> int:
     tail = stream.read(_END.size)
     if len(tail) < _END.size or tail[:4] != b"PK\x05\x06" or tail[-2:] != b"\0\0":
         raise CheckpointError("the zip archive does not end as torch writes it", hint="is the download complete?")
-    entries, directory = _END.unpack(tail)[4:6]
+    here, entries, directory = _END.unpack(tail)[3:6]
+    if here != entries:
+        raise CheckpointError("the zip archive says it is a part of one", found=f"{here} of {entries} entries")
     if directory != 0xFFFFFFFF and directory > min(size, _MAX_DIRECTORY_BYTES):
         raise CheckpointError("the zip directory is too large", found=f"{directory} bytes")
     stream.seek(0)
@@ -101,7 +104,7 @@ def _locate(stream: BufferedIOBase, entries: list[zipfile.ZipInfo]) -> dict[str,
         stream.seek(entry.header_offset)
         header = _LOCAL_HEADER.unpack(stream.read(_LOCAL_HEADER.size))
         name = stream.read(header[9])
-        if header[0] != b"PK\x03\x04" or name != entry.filename.encode() or header[3] != 0 or header[2] & 0x1:
+        if header[0] != b"PK\x03\x04" or name != entry.filename.encode() or header[3] != 0 or header[2] & ~_HARMLESS_FLAGS:
             raise CheckpointError("the zip archive says two things about an entry", found=entry.filename[:80])
         start = entry.header_offset + _LOCAL_HEADER.size + header[9] + header[10]
         end = start + entry.file_size
@@ -115,7 +118,8 @@ def _check_entry(entry: zipfile.ZipInfo, *, known: bool) -> None:
     name = entry.filename
     if known:
         raise CheckpointError("the zip archive has two entries of one name", found=name[:80])
-    if name != entry.orig_filename or name.startswith("/") or "\\" in name or ".." in name.split("/"):
+    parts = name.removesuffix("/").split("/")
+    if name != entry.orig_filename or "\\" in name or not {"", ".."}.isdisjoint(parts):
         raise CheckpointError("an entry of the zip archive leaves its folder", found=repr(entry.orig_filename)[:80])
     if entry.compress_type != zipfile.ZIP_STORED or entry.file_size != entry.compress_size or entry.flag_bits & 0x1:
         raise CheckpointError(

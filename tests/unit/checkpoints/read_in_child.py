@@ -5,12 +5,17 @@ Prints one JSON object: file -> [outcome, seconds, what the hook saw]. Anything 
 
 from __future__ import annotations
 
+import encodings.cp437
+import encodings.raw_unicode_escape  # noqa: F401
 import json
 import resource
 import sys
+import tempfile
 import time
 import warnings
 from pathlib import Path
+
+import torch
 
 from repdiag.checkpoints.load import load_encoder
 from repdiag.checkpoints.safe_load import read
@@ -46,7 +51,9 @@ def outcome_of(path: Path, *, whole: bool) -> str:
 
 def main(folder: Path, *, whole: bool) -> None:
     warnings.simplefilter("ignore")
-    outcome_of(folder, whole=True)  # imports what reading needs before the hook looks
+    with tempfile.NamedTemporaryFile(suffix=".pt") as plain:  # imports what reading needs before the hook looks
+        torch.save({"weight": torch.ones(2)}, plain.name)
+        outcome_of(Path(plain.name), whole=True)
     sys.addaudithook(watch)
     report: dict[str, list[object]] = {}
     for path in sorted(folder.iterdir()):
