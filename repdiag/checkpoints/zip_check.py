@@ -104,7 +104,8 @@ def _locate(stream: BufferedIOBase, entries: list[zipfile.ZipInfo]) -> dict[str,
         stream.seek(entry.header_offset)
         header = _LOCAL_HEADER.unpack(stream.read(_LOCAL_HEADER.size))
         name = stream.read(header[9])
-        if header[0] != b"PK\x03\x04" or name != entry.filename.encode() or header[3] != 0 or header[2] & ~_HARMLESS_FLAGS:
+        plain = header[3] == 0 and not header[2] & ~_HARMLESS_FLAGS
+        if header[0] != b"PK\x03\x04" or name != entry.filename.encode() or not plain:
             raise CheckpointError("the zip archive says two things about an entry", found=entry.filename[:80])
         start = entry.header_offset + _LOCAL_HEADER.size + header[9] + header[10]
         end = start + entry.file_size
