@@ -53,9 +53,7 @@ def main() -> None:
         "10 nearest neighbours": (TopK(10),),
         "the three in one pass": (PotentialSum(2.0), PositiveRank(unit_views, 5), TopK(10)),
     }
-    print(
-        f"N = {rows:,}, D = {options.dims}; 1.0 is one symmetric product, {rows**2 * options.dims / 1e12:.2f} TFLOP"
-    )
+    print(f"N = {rows:,}, D = {options.dims}; 1.0 is one symmetric product, {rows**2 * options.dims / 1e12:.2f} TFLOP")
     for name, reductions in passes.items():
         show(
             name, measure(lambda chosen=reductions: reduce_pairs(unit, *chosen), dims=options.dims), rows, options.dims

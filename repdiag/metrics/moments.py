@@ -74,7 +74,7 @@ def unit_rows(rows: Tensor) -> Tensor:
 
 
 def _norms(rows: Tensor) -> Tensor:
-    norms = torch.linalg.vector_norm(rows, dim=-1)
+    norms: Tensor = torch.linalg.vector_norm(rows, dim=-1)
     if not bool((norms > 0).all()):
         raise MetricError(
             "a row of zeros has no direction on the hypersphere",
