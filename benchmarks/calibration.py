@@ -26,7 +26,7 @@ DOCUMENT = Path(__file__).parent.parent / "docs" / "calibration.md"
 BEGIN, END = "<!-- tables: begin -->", "<!-- tables: end -->"
 ISLANDS = (1, 2, 4, 8, 16)
 CLEAR, UNCLEAR = 6.0, 1.5  # separations, in standard deviations of the noise
-LARGEST = 2000  # rows of a space
+LARGEST = 1500  # rows of a space
 # Metrics of each question: those whose intervals the verdict reads, and those whose values are enough.
 CLUSTER_METRICS = (
     ("granularity", "sub_clusters", "precision_at_1", "r_precision", "class_distance_ratio"),
@@ -161,7 +161,8 @@ def collapse_cases(draws: int) -> list[Case]:
         for seed in range(draws):
             recipe = replace(nuisances(draw, islands=draw.choice((1, 4))), offset=0.0, within=draw.uniform(0.3, 1.0))
             if truth == "dimensional":
-                recipe = replace(recipe, live_dims=max(2, round(recipe.dims * draw.uniform(0.05, 0.5))))
+                shown = min(recipe.dims, recipe.classes * recipe.per_class // 3)  # fewer rows show fewer directions
+                recipe = replace(recipe, live_dims=max(2, round(shown * draw.uniform(0.05, 0.5))), imbalance=1.0)
             cases.append(Case(replace(recipe, **fault), truth, seed))
     return cases
 
@@ -183,7 +184,8 @@ def recovery(draws: int) -> list[tuple[int, int, float, float]]:
 
         def make(draw: random.Random, islands: int = islands) -> SpaceRecipe:
             recipe = nuisances(draw, islands=islands)
-            return replace(recipe, per_class=max(recipe.per_class, 10 * islands), classes=min(recipe.classes, 10))
+            per_class = min(200, max(recipe.per_class, 10 * islands))
+            return replace(recipe, per_class=per_class, classes=min(recipe.classes, 10, LARGEST // per_class))
 
         for recipe, seed in drawn(draws, make, lambda value: value >= CLEAR, name=f"recovery {islands}"):
             table = evaluate(draw_space(recipe, seed=seed), ["granularity", "sub_clusters"], intervals=False)

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping, Sequence
+from statistics import fmean
+
 import torch
 
 from repdiag.core.metric_value import MetricValue, undefined
@@ -10,6 +14,17 @@ from repdiag.metrics.clusters.agreement import adjusted_mutual_information
 from repdiag.metrics.clusters.curve import checked, cluster_numbers, peak, scores_by_seed, spread
 from repdiag.metrics.clusters.kmeans import RESTARTS, SEEDS
 from repdiag.metrics.registry import metric
+
+
+def half_steps(curve: Mapping[int, Sequence[float]]) -> tuple[int, ...]:
+    """Return the numbers halfway, on a log scale, between the highest point of the curve and its neighbours.
+
+    The curve rises steeply to its peak and falls slowly after it: over whole steps a parabola finds it a fifth late.
+    """
+    numbers = sorted(curve)
+    top = numbers.index(max(numbers, key=lambda number: fmean(curve[number])))
+    beside = numbers[max(0, top - 1) : top] + numbers[top + 1 : top + 2]
+    return tuple(round(math.sqrt(number * numbers[top])) for number in beside)
 
 
 @metric(
@@ -58,15 +73,20 @@ def granularity(
     if len(numbers) < 2:
         return undefined(f"{rows} rows are too few for a curve over {classes} classes", n=rows)
     chosen = range(seed, seed + checked(seeds))
-    by_number = [
-        scores_by_seed(features, labels, adjusted_mutual_information, clusters=number, seeds=chosen, restarts=restarts)
-        for number in numbers
-    ]
-    means = [sum(scores) / len(scores) for scores in by_number]
-    if max(means) <= 0.0:
+
+    def scores(number: int) -> list[float]:
+        return scores_by_seed(
+            features, labels, adjusted_mutual_information, clusters=number, seeds=chosen, restarts=restarts
+        )
+
+    curve = {number: scores(number) for number in numbers}
+    if max(map(fmean, curve.values())) <= 0.0:
         return undefined("no number of clusters agrees with the classes beyond chance", n=rows)
+    curve |= {number: scores(number) for number in half_steps(curve) if number not in curve}
+    numbers = tuple(sorted(curve))
+    means = [fmean(curve[number]) for number in numbers]
     position, at_edge = peak(numbers, means)
-    single = [peak(numbers, scores)[0] / classes for scores in zip(*by_number, strict=True)]
+    single = [peak(numbers, run)[0] / classes for run in zip(*(curve[number] for number in numbers), strict=True)]
     return MetricValue(
         value=position / classes,
         n=rows,

@@ -24,6 +24,7 @@ ROWS_PER_ISLAND = 3  # with fewer, an island cannot be told from a coincidence
 ROWS_PER_CLASS = 300  # more rows of a class change nothing but the time
 TRIM = 0.05  # share of farthest rows left out of the dispersion, so that outliers do not count as islands
 PLATEAU = 0.15  # the smallest number within this share of the best gap is taken, or within one standard error
+LEAST = 0.03  # heavy tails and bent classes leave a gap up to this height
 STEP = 0.5  # at half the number of islands less than this share of their gap is reached; a curve cut up has more
 _STARTS, _ITERATIONS, _RESAMPLES = 3, 12, 200
 
@@ -47,7 +48,7 @@ def sub_clusters(features: Features, labels: Labels, *, seed: int = 0) -> Metric
                   nor one of few directions counts as several; exact copies count once; rows whose nearest row belongs
                   to another class are confusions and do not count; the farthest 5 % of the rows are left out of W; at
                   most 300 rows of a class. The interval resamples classes. extra: the gap and the lower end of its
-                  interval, 1 where that is not above 0; at_edge: more could not be tried. Null where the gap has no
+                  interval, 1 where that is below .03; at_edge: more could not be tried. Null where the gap has no
                   step: half the pieces reach half of it, so they are cuts through a continuum.
     Read it as:   4 with a gap of .1 or more: classes fall into four islands, wherever these lie. granularity finds them
                   only where islands of one class lie no closer together than those of different classes.
@@ -104,7 +105,7 @@ def _choose(curves: Curve) -> _Choice:
     top = int(np.argmax(mean))
     short = _standard_error(gaps[:, [top]] - gaps)
     chosen = int(np.argmax(mean >= mean[top] - np.maximum(PLATEAU * mean[top], short)))
-    if mean[chosen] <= 1.96 * error[chosen]:
+    if mean[chosen] - 1.96 * error[chosen] < LEAST:
         chosen = 0
     half = int(np.searchsorted(numbers, numbers[chosen] // 2))
     return _Choice(
