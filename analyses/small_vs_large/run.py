@@ -59,11 +59,12 @@ def train(plan: dict[str, Any], backbone: str, out: Path, options: argparse.Name
 
 
 def compare(plan: dict[str, Any], runs: Path, options: argparse.Namespace) -> None:
+    limit = ("--limit", str(plan["limit"])) if "limit" in plan else ()
     repdiag(
         "compare",
         *(str(runs / backbone) for backbone in plan["backbones"]),
         *("--data", options.data, "--per-class", str(plan["per_class"]), "--seed", str(options.seed)),
-        *("--device", options.device, "--out", str(options.out / "comparison")),
+        *("--device", options.device, "--out", str(options.out / "comparison"), *limit),
     )
 
 
