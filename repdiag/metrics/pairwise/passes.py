@@ -122,7 +122,7 @@ def _pass(pairing: Pairing, states: Sequence[State[Any]], side: int) -> None:
         for columns in blocks(len(right), side):
             if pairing.symmetric and columns.start < rows.start:
                 continue
-            tile = workspace.compute(left, rows, right, columns)
+            tile = workspace.compute(left, rows, right, columns=columns)
             _leave_out_own(tile, pairing.own)
             for state in states:
                 state.add(tile)

@@ -56,7 +56,7 @@ class Rows(ABC):
         """Return the float64 rows at `index`, in this geometry."""
 
     @abstractmethod
-    def tile(self, rows: slice, other: Rows, columns: slice, out: Tensor) -> None:
+    def tile(self, rows: slice, other: Rows, columns: slice, *, out: Tensor) -> None:
         """Write the scores of rows[rows] against other[columns] into `out`."""
 
     @abstractmethod
@@ -89,7 +89,7 @@ class UnitRows(Rows):
         return _unit(self.source[index].double())
 
     @override
-    def tile(self, rows: slice, other: Rows, columns: slice, out: Tensor) -> None:
+    def tile(self, rows: slice, other: Rows, columns: slice, *, out: Tensor) -> None:
         torch.mm(self.fast[rows], other.fast[columns].T, out=out)
 
     @override
@@ -122,7 +122,7 @@ class RawRows(Rows):
         return self.source[index].double() - self.center
 
     @override
-    def tile(self, rows: slice, other: Rows, columns: slice, out: Tensor) -> None:
+    def tile(self, rows: slice, other: Rows, columns: slice, *, out: Tensor) -> None:
         assert isinstance(other, RawRows)
         torch.mm(self.fast[rows], other.fast[columns].T, out=out)
         torch.add(-self.squares[rows, None].to(out.dtype), out, alpha=2.0, out=out)

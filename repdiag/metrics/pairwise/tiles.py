@@ -79,11 +79,11 @@ class Workspace:
         self._tile = like.new_empty(_round_up(height), _round_up(width))
         self._scratch = torch.empty_like(self._tile)
 
-    def compute(self, left: Rows, rows: slice, right: Rows, columns: slice) -> Tile:
+    def compute(self, left: Rows, rows: slice, right: Rows, *, columns: slice) -> Tile:
         """Compute one tile; it is valid until the next call."""
         height, width = rows.stop - rows.start, columns.stop - columns.start
         padded = self._tile[: _round_up(height), : _round_up(width)]
-        left.tile(rows, right, columns, padded[:height, :width])
+        left.tile(rows, right, columns, out=padded[:height, :width])
         padded[height:] = NOTHING
         padded[:, width:] = NOTHING
         return Tile(padded, self._scratch, rows, columns)
