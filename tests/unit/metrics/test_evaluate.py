@@ -1,0 +1,174 @@
+"""`evaluate`: every need checked, nothing dropped, one pass a matrix, rows that say where they come from."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from repdiag import EmbeddingSet, Provenance
+from repdiag.core.errors import MetricError, UsageError
+from repdiag.metrics.evaluate import evaluate, evaluate_full
+from repdiag.metrics.pairwise import passes
+from repdiag.metrics.registry import load_all
+
+ROWS = 40
+
+
+def draw(seed: int, *shape: int) -> torch.Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+def embeddings(seed: int = 0, *, projected: bool = True, **changes) -> EmbeddingSet:
+    features, projections = draw(seed, ROWS, 6), draw(seed + 1, ROWS, 4)
+    fields = {
+        "features": features,
+        "labels": torch.arange(ROWS) % 4,
+        "views": features + 0.3 * draw(seed + 2, 2, ROWS, 6),
+        "projections": projections if projected else None,
+        "view_projections": projections + 0.3 * draw(seed + 3, 2, ROWS, 4) if projected else None,
+        "provenance": Provenance(checkpoint="some encoder", epoch=7, dataset="digits", split="val"),
+    }
+    return EmbeddingSet(**{**fields, **changes})
+
+
+def test_rows_carry_where_they_come_from() -> None:
+    row = evaluate(embeddings(), [("uniformity", {"t": 3.0})]).one(space="projections")
+    assert (row.checkpoint, row.epoch, row.dataset, row.split) == ("some encoder", 7, "digits", "val")
+    assert (row.metric, row.version, dict(row.params), row.n, row.seed) == ("uniformity", 1, {"t": 3.0}, ROWS, None)
+    assert row.value is not None
+    assert row.ci_low is not None
+    assert row.ci_low < row.value < row.ci_high
+
+
+def test_both_spaces_are_read_where_there_are_projections() -> None:
+    table = evaluate(embeddings(), ["alignment", "info_nce"], intervals=False)
+    assert [(row.space, row.metric) for row in table] == [
+        ("features", "alignment"),
+        ("features", "alignment"),
+        ("projections", "alignment"),
+        ("projections", "alignment"),
+        ("projections", "info_nce"),
+    ]
+    assert table.value(space="features", pair="view-view") != table.value(space="projections", pair="view-view")
+    assert evaluate(embeddings(projected=False), ["alignment"], intervals=False).names("space") == ("features",)
+
+
+@pytest.mark.parametrize(
+    ("metric", "fields", "missing"),
+    [
+        ("alignment", {"views": None}, "views"),
+        ("tolerance", {"labels": None}, "labels"),
+        ("knn_accuracy", {}, "other_features, other_labels"),
+        ("info_nce", {"projections": None, "view_projections": None}, "projections"),
+    ],
+)
+def test_a_named_metric_says_what_it_misses(metric: str, fields: dict[str, None], missing: str) -> None:
+    with pytest.raises(MetricError, match=f"{metric} needs {missing}"):
+        evaluate(embeddings(**fields), [metric])
+
+
+def test_a_misspelt_metric_gets_the_nearest_name() -> None:
+    with pytest.raises(UsageError, match="did you mean: uniformity"):
+        evaluate(embeddings(), ["uniformty"])
+
+
+def test_of_the_default_metrics_none_is_dropped() -> None:
+    bare = EmbeddingSet(features=draw(0, ROWS, 6))
+    table = evaluate(bare, intervals=False)
+    assert set(table.names()) == {name for name, metric in load_all().items() if metric.default}
+    reasons = {row.metric: row.reason for row in table if row.value is None}
+    assert reasons["alignment"] == "needs views"
+    assert reasons["knn_accuracy"] == "needs labels, other_features, other_labels"
+    assert reasons["info_nce"] == "needs projections"
+    assert table.value(metric="uniformity") is not None
+
+
+def test_what_a_variant_cannot_do_is_a_row_with_a_reason() -> None:
+    one_view = embeddings(projected=False, views=draw(9, 1, ROWS, 6))
+    row = evaluate(one_view, intervals=False).one(metric="alignment", pair="view-view")
+    assert row.reason == "the pair view-view needs two views of each row: 1"
+    short = evaluate(embeddings(projected=False), ["knn_accuracy"], bank=embeddings(5), intervals=False)
+    assert short.one(k=100).reason == f"k=100 is more than the {ROWS} rows of the bank"
+    assert short.value(k=10) is not None
+
+
+def test_damaged_rows_are_named_in_every_row() -> None:
+    features = draw(0, ROWS, 6)
+    features[11, 2] = torch.nan
+    table = evaluate(EmbeddingSet(features=features), ["uniformity", "rankme", "hubness"])
+    assert all("NaN or infinite values in 1 rows: rows 11" in str(row.reason) for row in table)
+
+
+def test_the_gap_uses_the_views_of_the_bank() -> None:
+    """Train views are nearly copies, val views noise: the gap is large and positive."""
+    train = embeddings(projected=False)
+    train = embeddings(projected=False, views=train.features + 1e-3 * draw(4, 2, ROWS, 6))
+    val = embeddings(50, projected=False, views=draw(60, 2, ROWS, 6))
+    row = evaluate(val, ["pretext_gap"], bank=train).one(pair="original-view")
+    assert row.value is not None
+    assert row.value > 0.8
+    assert row.ci_low is not None
+    assert row.ci_low > 0.5
+    assert dict(row.extra)["bank_accuracy"] == 1.0
+
+
+def test_a_second_encoder_must_have_read_the_same_rows() -> None:
+    ids = np.array([f"image {i}" for i in range(ROWS)])
+    first, second = embeddings(row_ids=ids), embeddings(9, row_ids=ids[::-1])
+    with pytest.raises(MetricError, match="not read on the same rows"):
+        evaluate(first, ["linear_cka"], other=second)
+    assert evaluate(first, ["linear_cka"], other=embeddings(9, row_ids=ids)).one(space="features").value is not None
+
+
+def test_one_pass_for_each_matrix(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Originals and view 1 as galleries, the bank for kNN in cosine and in Euclidean: originals twice, too."""
+    seen = []
+    honest = passes._pass
+
+    def counting(pairing, states, side):
+        seen.append((type(pairing.left).__name__, pairing.symmetric))
+        honest(pairing, states, side)
+
+    monkeypatch.setattr(passes, "_pass", counting)
+    names = [
+        "uniformity",
+        "instance_discrimination_accuracy",
+        "precision_at_1",
+        "r_precision",
+        "map_at_r",
+        "hubness",
+        "two_nn_dimension",
+        "knn_accuracy",
+        "best_nn",
+    ]
+    evaluate(embeddings(projected=False), names, bank=embeddings(5, projected=False), intervals=False)
+    unit, raw = "UnitRows", "RawRows"
+    assert sorted(seen) == [(raw, False), (raw, True), (unit, False), (unit, True), (unit, True)]
+
+
+def test_a_shared_evaluation_gives_the_values_of_single_calls() -> None:
+    rows, bank = embeddings(projected=False), embeddings(5, projected=False)
+    together = evaluate(rows, bank=bank, other=embeddings(9, projected=False), intervals=False)
+    for row in together:
+        metric = load_all()[row.metric]
+        if metric.family in ("hypersphere", "pretext", "neighbors") and metric.second is None and row.value is not None:
+            given = {name: getattr(rows, name) for name in metric.takes}
+            assert metric.function(**given, **row.params).value == row.value
+
+
+def test_parts_and_progress_are_at_hand() -> None:
+    steps: list[tuple[int, int]] = []
+    found = evaluate_full(
+        embeddings(projected=False), ["alignment", "tolerance"], progress=lambda done, of: steps.append((done, of))
+    )
+    assert steps == [(1, 3), (2, 3), (3, 3)]
+    assert [row.metric for row in found.table] == ["alignment", "alignment", "tolerance"]
+    assert float(found.per_row[1].mean()) == pytest.approx(found.table.rows[1].value)
+    assert found.per_class[2].shape == (4,)
+
+
+def test_the_seed_is_recorded_where_there_is_one() -> None:
+    table = evaluate(embeddings(projected=False), [("ami", {"clusters": 4}), "uniformity"], seed=3, intervals=False)
+    assert [(row.metric, row.seed) for row in table] == [("ami", 3), ("uniformity", None)]
+    assert dict(table.rows[0].params)["seed"] == 3
