@@ -54,6 +54,11 @@ def check_archive(path: Path) -> TorchArchive:
         try:
             with zipfile.ZipFile(stream) as archive:
                 entries = archive.infolist()
+            if any(entry.filename.endswith("/constants.pkl") for entry in entries):
+                raise CheckpointError(
+                    "this is a TorchScript program, not weights",
+                    hint="load it with torch.jit.load where you trust it, and save its state_dict()",
+                )
             if min(len(entries), _UNCOUNTED) != declared:
                 raise CheckpointError("the zip archive hides entries", found=f"{len(entries)} instead of {declared}")
             records = _locate(stream, entries)
