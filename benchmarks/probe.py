@@ -1,7 +1,8 @@
 """What this machine reaches right now: the rate of a float32 matrix product, to hold a measurement against.
 
-Time is processor time of one thread, so that other work on the machine slows the clock of neither side; a probe stands
-before and after every measurement and the faster one counts.
+Time is processor time of one thread, so that other work on the machine slows the clock of neither side. A probe stands
+before and after every measurement, long enough to run at the speed that the machine keeps up: the best of a few short
+products is some 15 % faster than any minute of them.
 """
 
 from __future__ import annotations
@@ -30,25 +31,27 @@ class Measured:
         return self.seconds * self.flop_rate / flop
 
 
-def matrix_product_rate(dims: int, *, repeats: int = 8) -> float:
-    """Return FLOP per second of [1024, D] x [D, 1024], the best of a few."""
-    left, right = torch.randn(TILE, dims), torch.randn(TILE, dims)
+def matrix_product_rate(dims: int, *, seconds: float = 1.0) -> float:
+    """Return the FLOP per second of [1024, D] x [D, 1024] products of ever other rows, kept up for some seconds."""
+    left, right = torch.randn(TILE, dims), torch.randn(8 * TILE, dims)
     out = torch.empty(TILE, TILE)
-    best = float("inf")
-    for _ in range(repeats):
-        start = time.process_time()
-        torch.mm(left, right.T, out=out)
-        best = min(best, time.process_time() - start)
-    return 2.0 * TILE * TILE * dims / best
+    torch.mm(left, right[:TILE].T, out=out)
+    count, start = 0, time.process_time()
+    while time.process_time() - start < seconds:
+        for columns in right.split(TILE):
+            torch.mm(left, columns.T, out=out)
+            count += 1
+    return 2.0 * TILE * TILE * dims * count / (time.process_time() - start)
 
 
 def measure(run: Callable[[], Any], *, dims: int) -> Measured:
-    """Run once, with a probe before and after."""
+    """Run once, with a probe before and after: the time a product takes is the mean of theirs."""
     before = matrix_product_rate(dims)
     start = time.process_time()
     result = run()
     seconds = time.process_time() - start
-    return Measured(seconds, max(before, matrix_product_rate(dims)), result)
+    after = matrix_product_rate(dims)
+    return Measured(seconds, 2.0 / (1.0 / before + 1.0 / after), result)
 
 
 def peak_memory_mib() -> float:

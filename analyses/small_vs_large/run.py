@@ -21,7 +21,7 @@ HERE = Path(__file__).parent
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", default="digits", help="a dataset's name or imagefolder:PATH")
-    parser.add_argument("--budget", default="demo", choices=("demo", "full"))
+    parser.add_argument("--budget", default="demo", choices=("demo", "cpu", "full"))
     parser.add_argument("--out", type=Path, default=Path("figures"))
     parser.add_argument("--device", default="auto")
     parser.add_argument("--seed", type=int, default=0)

@@ -24,6 +24,7 @@ def save_figure(figure: Figure, frame: pd.DataFrame, folder: Path, *, name: str)
     """Write NAME.png (200 dpi), NAME.pdf, NAME.svg and NAME.csv into `folder`, each atomically; return the paths."""
     paths = []
     with repdiag_style():
+        _settle_layout(figure)
         for kind, metadata in _METADATA.items():
             paths.append(
                 write_atomic(
@@ -35,3 +36,12 @@ def save_figure(figure: Figure, frame: pd.DataFrame, folder: Path, *, name: str)
             )
     text = frame.to_csv(index=False, lineterminator="\n")
     return (*paths, write_text(folder / f"{name}.csv", text))
+
+
+def _settle_layout(figure: Figure) -> None:
+    """Lay the figure out once, for all kinds of file, and round: the solver's last digits change between runs."""
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+    for axis in figure.axes:
+        left, bottom, width, height = axis.get_position().bounds
+        axis.set_position((round(left, 5), round(bottom, 5), round(width, 5), round(height, 5)))

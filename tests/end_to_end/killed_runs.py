@@ -1,7 +1,8 @@
 """Trains in child processes that are killed at chosen moments; reads plans from standard input.
 
 A plan, one line of JSON, maps run directories to attempts, each null (left alone), {"event": n} (SIGKILL at the n-th
-event from the inside) or {"seconds": s} (SIGKILL from the outside). Events are: before and after each training step,
+event from the inside) or {"seen": n, "pause": s} (SIGKILL from the outside, s seconds after the n-th event was seen:
+in the middle of whatever the machine is at then). Events are: before and after each training step,
 each fsync, rename and link, and the middle of each checkpoint's write. Answers each plan with a line of JSON: how the
 attempts of each run ended and how many events the last one had.
 """
@@ -41,11 +42,12 @@ OVERRIDES = [
 class Events:
     """Counts events and kills this process at one of them."""
 
-    def __init__(self, kill_at):
-        self.count, self.kill_at = 0, kill_at
+    def __init__(self, kill_at, tell):
+        self.count, self.kill_at, self.tell = 0, kill_at, tell
 
     def happen(self):
         self.count += 1
+        os.write(self.tell, b".")
         if self.count == self.kill_at:
             os.kill(os.getpid(), signal.SIGKILL)
 
@@ -75,8 +77,8 @@ class Events:
         return wrapped
 
 
-def attempt(out, kill_at, counter):
-    events = Events(kill_at)
+def attempt(out, kill_at, *, counter, tell):
+    events = Events(kill_at, tell)
     os.fsync, os.link, os.replace = (events.around(function) for function in (os.fsync, os.link, os.replace))
     Path.replace = os.replace
     Stepper.take = events.around(Stepper.take)
@@ -88,18 +90,30 @@ def attempt(out, kill_at, counter):
 
 def fork(out, entry, counter):
     """Make one attempt in a child of this process, whose imports it shares; return its exit code."""
+    heard, tell = os.pipe()
     child = os.fork()
     if child == 0:
+        os.close(heard)
         try:
-            attempt(out, entry.get("event"), counter)
+            attempt(out, entry.get("event"), counter=counter, tell=tell)
             os._exit(0)
         except BaseException:
             traceback.print_exc()
             os._exit(1)
-    if "seconds" in entry:
-        time.sleep(entry["seconds"])
-        os.kill(child, signal.SIGKILL)
+    os.close(tell)
+    watch(child, heard, entry)
+    os.close(heard)
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def watch(child, heard, entry):
+    """Follow the events of a child until it ends, or kill it when it is time."""
+    seen = 0
+    while events := os.read(heard, 1):
+        seen += len(events)
+        if seen == entry.get("seen"):
+            time.sleep(entry["pause"])
+            os.kill(child, signal.SIGKILL)
 
 
 def main():

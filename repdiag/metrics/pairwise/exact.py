@@ -18,7 +18,7 @@ def exact_panels(pairing: Pairing, index: Tensor) -> Iterator[tuple[Tensor, Tens
     """Yield (some of the rows `index`, their float64 scores against every partner); what does not count is -inf."""
     left, right = pairing.left, pairing.right
     height = max(1, _PANEL // len(right))
-    for part in torch.split(index, height):
+    for part in torch.split(index, height) if len(index) else ():
         scores = torch.empty(len(part), len(right), dtype=torch.float64, device=index.device)
         rows = left.exact(part)
         for columns in torch.split(torch.arange(len(right), device=index.device), _COLUMNS):

@@ -71,14 +71,21 @@ class Rows(ABC):
     def error(self, rows: slice, other: Rows) -> Tensor:
         """Return, for each of the rows, a bound on the error of its scores against `other`."""
 
+    @abstractmethod
+    def rounding(self, rows: slice, other: Rows) -> Tensor:
+        """Return, for each of the rows, a bound on what `rounded_scores` differ from the exact ones."""
+
     def exact_scores(self, index: Tensor, other: Rows, other_index: Tensor) -> Tensor:
         """Return the float64 scores of the pairs (index[p], other_index[p]), a bounded number at a time."""
-        result = torch.empty(len(index), dtype=torch.float64, device=self.fast.device)
-        step = max(1, _BATCH // self.dims)
-        for start in range(0, len(index), step):
-            chunk = slice(start, start + step)
-            result[chunk] = self.score(self.exact(index[chunk]), other.exact(other_index[chunk]))
-        return result
+        chunks = _chunks(len(index), self.dims)
+        parts = [self.score(self.exact(index[part]), other.exact(other_index[part])) for part in chunks]
+        return torch.cat([self.fast.new_empty(0, dtype=torch.float64), *parts])
+
+    def rounded_scores(self, index: Tensor, other: Rows, other_index: Tensor) -> Tensor:
+        """Return the float64 scores of `fast` rows taken in pairs: cheaper, and wrong by their rounding only."""
+        chunks = _chunks(len(index), self.dims)
+        parts = [self.score(self.fast[index[part]].double(), other.fast[other_index[part]].double()) for part in chunks]
+        return torch.cat([self.fast.new_empty(0, dtype=torch.float64), *parts])
 
 
 class UnitRows(Rows):
@@ -103,7 +110,13 @@ class UnitRows(Rows):
     @override
     def error(self, rows: slice, other: Rows) -> Tensor:
         # Rounding two unit rows: 2u. A product of D terms: D u, in any order of summation.
-        bound = (self.dims + 3) * max(self.roundoff, other.roundoff)
+        return self._everywhere(rows, (self.dims + 3) * max(self.roundoff, other.roundoff))
+
+    @override
+    def rounding(self, rows: slice, other: Rows) -> Tensor:
+        return self._everywhere(rows, 3 * max(_unit_roundoff(self), _unit_roundoff(other)) + self.dims * 2.0**-53)
+
+    def _everywhere(self, rows: slice, bound: float) -> Tensor:
         return torch.full((rows.stop - rows.start,), bound, dtype=torch.float64, device=self.fast.device)
 
 
@@ -139,9 +152,17 @@ class RawRows(Rows):
 
     @override
     def error(self, rows: slice, other: Rows) -> Tensor:
-        assert isinstance(other, RawRows)
         # |x||y| <= (x^2 + y^2) / 2 bounds the doubled product; 8 covers rounding of rows, squares and sums.
-        return (self.dims + 8) * self.roundoff * (self.squares[rows] + other.squares.max())
+        return (self.dims + 8) * self.roundoff * self._reach(rows, other)
+
+    @override
+    def rounding(self, rows: slice, other: Rows) -> Tensor:
+        # |x - y| changes by u (|x| + |y|) at most, its square by 2 u (|x| + |y|)^2 <= 4 u (x^2 + y^2) and a little.
+        return (5 * _unit_roundoff(self) + self.dims * 2.0**-53) * self._reach(rows, other)
+
+    def _reach(self, rows: slice, other: Rows) -> Tensor:
+        assert isinstance(other, RawRows)
+        return self.squares[rows] + other.squares.max()
 
 
 def unit_rows(features: Tensor) -> Rows:
@@ -149,7 +170,7 @@ def unit_rows(features: Tensor) -> Rows:
 
     def build() -> Rows:
         fast = torch.empty_like(features, dtype=_working_dtype(features), memory_format=torch.contiguous_format)
-        for chunk in _chunks(features):
+        for chunk in _chunks(*features.shape):
             fast[chunk] = _unit(features[chunk].double(), chunk.start)
         return UnitRows(source=features, fast=fast)
 
@@ -171,7 +192,7 @@ def raw_rows(features: Tensor, *, like: Rows | None = None) -> Rows:
 def _raw(features: Tensor, center: Tensor) -> Rows:
     fast = torch.empty_like(features, dtype=_working_dtype(features), memory_format=torch.contiguous_format)
     squares = torch.empty(len(features), dtype=torch.float64, device=features.device)
-    for chunk in _chunks(features):
+    for chunk in _chunks(*features.shape):
         shifted = features[chunk].double() - center
         fast[chunk] = shifted
         squares[chunk] = shifted.square().sum(dim=1)
@@ -180,10 +201,14 @@ def _raw(features: Tensor, center: Tensor) -> Rows:
     return RawRows(source=features, fast=fast, center=center, squares=squares)
 
 
-def _chunks(features: Tensor) -> Iterator[slice]:
-    step = max(1, _BATCH // features.shape[1])
-    for start in range(0, len(features), step):
-        yield slice(start, min(start + step, len(features)))
+def _chunks(rows: int, dims: int) -> Iterator[slice]:
+    step = max(1, _BATCH // dims)
+    for start in range(0, rows, step):
+        yield slice(start, min(start + step, rows))
+
+
+def _unit_roundoff(rows: Rows) -> float:
+    return float(torch.finfo(rows.fast.dtype).eps) / 2
 
 
 def _mean(features: Tensor) -> Tensor:

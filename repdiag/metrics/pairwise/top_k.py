@@ -15,6 +15,7 @@ from repdiag.metrics.pairwise.reduction import Reduction
 from repdiag.metrics.pairwise.tiles import NOTHING, Tile
 
 _SPARE = 4  # candidates kept beyond k, so that near ties at the border can be settled among them
+_WIDE = 4096  # columns of a tile from which one selection is cheaper than a search for what passes a threshold
 _CHUNK = 8192  # rows settled at a time
 
 
@@ -62,8 +63,8 @@ class _TopKState:
         self._pending: dict[int, list[tuple[Tensor, Tensor, Tensor]]] = {}
 
     def add(self, tile: Tile) -> None:
-        if tile.rows.start not in self._pending:
-            self._pending[tile.rows.start] = []
+        if tile.rows.start not in self._pending or tile.scores.shape[1] >= _WIDE:
+            self._pending.setdefault(tile.rows.start, [])
             score, column = tile.scores.topk(min(self._width, tile.scores.shape[1]), dim=1)
             self._merge(tile.rows, score, column + tile.columns.start)
             return
@@ -102,27 +103,50 @@ class _TopKState:
             self._flush(slice(start, stop))
         index = self._index.new_empty(len(self._index), self._k)
         score = torch.empty(index.shape, dtype=torch.float64, device=index.device)
+        doubtful = []
         for rows in torch.split(torch.arange(len(index), device=index.device), _CHUNK):
-            index[rows], score[rows] = _settle(self._pairing, rows, self._score[rows], self._index[rows], self._k)
+            index[rows], score[rows], open_ended = _settle(
+                self._pairing, rows, self._score[rows], self._index[rows], self._k
+            )
+            doubtful.append(rows[open_ended])
+        whole = torch.cat(doubtful)
+        index[whole], score[whole] = _from_panels(self._pairing, whole, self._k)
         return Neighbors(index, score)
 
 
-def _settle(pairing: Pairing, rows: Tensor, score: Tensor, index: Tensor, k: int) -> tuple[Tensor, Tensor]:
-    """Order candidates whose scores lie within the error bound of one another by their exact scores."""
+def _settle(pairing: Pairing, rows: Tensor, score: Tensor, index: Tensor, k: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Order candidates whose scores lie within their error of one another: by better scores, the last ones exact.
+
+    Return the k nearest, their scores, and which rows may have lost a partner to rounding.
+    """
+    left, right, block = pairing.left, pairing.right, slice(int(rows[0]), int(rows[-1]) + 1)
+    error = left.error(block, right)
     score = score.double()
-    error = pairing.left.error(slice(int(rows[0]), int(rows[-1]) + 1), pairing.right)
-    close = score[:, :-1] - score[:, 1:] <= 2 * error[:, None]
-    none = torch.zeros_like(close[:, :1] if close.shape[1] else score[:, :1], dtype=torch.bool)
-    unsure = torch.cat([close, none], dim=1) | torch.cat([none, close], dim=1)
-    where, place = unsure.nonzero(as_tuple=True)
-    score[where, place] = pairing.left.exact_scores(rows[where], pairing.right, index[where, place])
+    dropped = score[:, -1]  # no partner that was dropped scored higher in its tile
+    where, place = _members(_near_ties(score, error))
+    score[where, place] = left.rounded_scores(rows[where], right, index[where, place])
+    score, order = score.sort(dim=1, descending=True)
+    index = index.gather(1, order)
+    where, place = _members(_near_ties(score, left.rounding(block, right)))
+    score[where, place] = left.exact_scores(rows[where], right, index[where, place])
     order = _by_score_then_index(score, index)[:, :k]
     score_k, index_k = score.gather(1, order), index.gather(1, order)
-    if score.shape[1] < pairing.partners:
-        # Where near ties run from the k-th to the last candidate, a partner that was dropped may belong here.
-        open_ended = close[:, k - 1 :].all(dim=1).nonzero().flatten()
-        index_k[open_ended], score_k[open_ended] = _from_panels(pairing, rows[open_ended], k)
-    return index_k, score_k
+    open_ended = score_k[:, -1] - dropped <= 2 * error
+    if score.shape[1] == pairing.partners:
+        open_ended.fill_(False)
+    return index_k, score_k, open_ended
+
+
+def _near_ties(score: Tensor, error: Tensor) -> Tensor:
+    """Say which neighbouring scores [q, K - 1], from large to small, do not differ for certain."""
+    return score[:, :-1] - score[:, 1:] <= 2 * error[:, None]
+
+
+def _members(close: Tensor) -> tuple[Tensor, Tensor]:
+    """Return (row, place) of all candidates that belong to a near tie."""
+    none = close.new_zeros(len(close), 1)
+    where, place = (torch.cat([close, none], dim=1) | torch.cat([none, close], dim=1)).nonzero(as_tuple=True)
+    return where, place
 
 
 def _from_panels(pairing: Pairing, rows: Tensor, k: int) -> tuple[Tensor, Tensor]:
