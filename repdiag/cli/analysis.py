@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from repdiag.core.metric_table import MetricTable
     from repdiag.data.image_split import ImageSplit
     from repdiag.diagnosis.verdict import Diagnosis
+    from repdiag.metrics.evaluate import Wanted
 
 UNTRAINED = " (untrained)"
 
@@ -36,6 +37,8 @@ class AnalysisOptions:
     seed: int = 0
     limit: int | None = None
     untrained: bool = True
+    protocol: str | None = None
+    per_row: bool = False
     device: str = "cpu"
     batch_size: int = 256
     workers: int = 0
@@ -43,10 +46,16 @@ class AnalysisOptions:
     download: bool = False
     strict_data: bool = False
 
+    def __post_init__(self) -> None:
+        if self.protocol is not None:
+            from repdiag.metrics.protocols import get_protocol
+
+            get_protocol(self.protocol)  # a typo is said before anything is extracted
+
     def to_dict(self) -> dict[str, Any]:
         """Return the options that the values depend on."""
         names = ("data", "views", "branch", "backbone", "per_class", "bank_per_class", "seed", "limit", "untrained")
-        return {name: getattr(self, name) for name in names}
+        return {name: getattr(self, name) for name in (*names, "protocol")}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,6 +82,7 @@ class Analysis:
     diagnosis: Diagnosis
     embeddings: dict[str, EmbeddingSet]
     per_class: pd.DataFrame
+    per_row: pd.DataFrame | None = None
     untrained: EmbeddingSet | None = None
     rows: Rows | None = None
     excluded: list[dict[str, str]] = field(default_factory=list)
@@ -100,7 +110,7 @@ def analyze_encoder(encoder: Encoder, rows: Rows, options: AnalysisOptions, *, c
     from repdiag.diagnosis.diagnose import judge
 
     sets = extract_sets(encoder, rows, options, counting=counting)
-    table, per_class = evaluate_sets(sets, options)
+    table, per_class, per_row = evaluate_sets(sets, options)
     untrained = None
     if options.untrained:
         from repdiag.checkpoints.untrained import untrained_copy
@@ -108,7 +118,7 @@ def analyze_encoder(encoder: Encoder, rows: Rows, options: AnalysisOptions, *, c
         reference = untrained_copy(encoder, seed=options.seed)
         reference.info = replace(reference.info, name=encoder.info.name + UNTRAINED)
         fresh = extract_sets(reference, rows, options, counting=counting)
-        table += evaluate_sets(fresh, options)[0]
+        table += evaluate_sets(fresh, replace(options, per_row=False))[0]
         untrained = fresh["val"]
     return Analysis(
         info=encoder.info,
@@ -116,6 +126,7 @@ def analyze_encoder(encoder: Encoder, rows: Rows, options: AnalysisOptions, *, c
         diagnosis=judge(table.where(checkpoint=encoder.info.name)),
         embeddings={"train": sets["train"], "val": sets["val"]},
         per_class=per_class,
+        per_row=per_row,
         untrained=untrained,
         rows=rows,
         excluded=rows.excluded(),
@@ -183,27 +194,49 @@ def extract_sets(
     return sets
 
 
-def evaluate_sets(sets: dict[str, EmbeddingSet], options: AnalysisOptions) -> tuple[MetricTable, pd.DataFrame]:
-    """Evaluate every default metric of one encoder: val against train, then train by itself, then kNN; by class too."""
+def evaluate_sets(
+    sets: dict[str, EmbeddingSet], options: AnalysisOptions
+) -> tuple[MetricTable, pd.DataFrame, pd.DataFrame | None]:
+    """Evaluate one encoder: val against train, then train by itself, then kNN. Return the table, its parts by class,
+    and its parts by row where they are asked for.
+    """
     import pandas as pd
 
     from repdiag.core.metric_table import MetricTable
     from repdiag.metrics.evaluate import evaluate_full
-    from repdiag.metrics.parts import class_frame
-    from repdiag.metrics.registry import load_all
+    from repdiag.metrics.parts import class_frame, row_frame
 
-    chosen = [m for m in load_all().values() if m.default and m.second != "other"]
-    alone = [m.name for m in chosen if m.second is None]
-    paired = [m.name for m in chosen if m.second == "bank" and "other_views" in m.takes]
-    banked = [m.name for m in chosen if m.second == "bank" and "other_views" not in m.takes]
+    alone, paired, banked = _wanted(options.protocol)
     plan = (
         (sets["val"], [*alone, *paired], sets["train"]),
         (sets["train"], alone, None),
         (sets["queries"], banked, sets["bank"]),
     )
-    found = [(evaluate_full(rows, names, bank=bank, seed=options.seed), rows) for rows, names, bank in plan]
+    found = [(evaluate_full(rows, wanted, bank=bank, seed=options.seed), rows) for rows, wanted, bank in plan]
     table = MetricTable.concat(evaluation.table for evaluation, _ in found)
-    return table, pd.concat([class_frame(evaluation, rows) for evaluation, rows in found], ignore_index=True)
+    by_class = pd.concat([class_frame(*pair) for pair in found], ignore_index=True)
+    by_row = pd.concat([row_frame(*pair) for pair in found], ignore_index=True) if options.per_row else None
+    return table, by_class, by_row
+
+
+def _wanted(protocol: str | None) -> tuple[list[Wanted], list[Wanted], list[Wanted]]:
+    """Return what is evaluated of one set alone, of equal galleries of train and val, and against the kNN bank."""
+    from repdiag.metrics.protocols import get_protocol
+    from repdiag.metrics.registry import get, load_all
+
+    wanted: list[Wanted] = [name for name, metric in load_all().items() if metric.default]
+    if protocol is not None:
+        wanted = list(get_protocol(protocol).requests)
+    alone: list[Wanted] = []
+    paired: list[Wanted] = []
+    banked: list[Wanted] = []
+    for item in wanted:
+        metric = get(item if isinstance(item, str) else item[0])
+        if metric.second is None:
+            alone.append(item)
+        elif metric.second == "bank":
+            (paired if "other_views" in metric.takes else banked).append(item)
+    return alone, paired, banked
 
 
 def _silent() -> Any:

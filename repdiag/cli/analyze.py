@@ -32,11 +32,13 @@ def analyze(
     data: options.Data = None,
     branch: options.Branch = None,
     backbone: options.Backbone = None,
+    protocol: options.Protocol = None,
     out: options.Out = None,
     per_class: options.PerClass = 50,
     seed: options.Seed = 0,
     limit: options.Limit = None,
     untrained: Annotated[bool, typer.Option(help="Also evaluate an untrained copy of the encoder.")] = True,
+    per_row: Annotated[bool, typer.Option("--per-row", help="Also write per_row.parquet: the parts by image.")] = False,
     figures: Annotated[bool, typer.Option(help="Draw the figures.")] = True,
     fail_on: FailOn = None,
     device: options.Device = "auto",
@@ -54,7 +56,8 @@ def analyze(
     """Diagnose one encoder: is it any good, and what is wrong with it?
 
     Dataset, transform and backbone are taken from the checkpoint unless told otherwise. Writes run.json, metrics.csv,
-    metrics.parquet, verdict.json, the embeddings and figures/ to --out (default: analysis/ in the run).
+    metrics.parquet, per_class.parquet, verdict.json, the embeddings and figures/ to --out (default: analysis/ in the
+    run).
     """
     from repdiag.cli import summary
     from repdiag.cli.gates import check_gates, parse_gates
@@ -65,7 +68,9 @@ def analyze(
         from repdiag.cli.vectors import analyze_vectors
 
         _refuse_both(checkpoint)
-        result = analyze_vectors(embeddings, labels, out=out, seed=seed, overwrite=overwrite)
+        result = analyze_vectors(
+            embeddings, labels, out=out, seed=seed, overwrite=overwrite, protocol=protocol, per_row=per_row
+        )
         summary.show_vectors(console, result)
         check_gates(result.diagnosis, gates)
         return
@@ -85,6 +90,8 @@ def analyze(
         seed=seed,
         limit=limit,
         untrained=untrained,
+        protocol=protocol,
+        per_row=per_row,
         device=resolve_device(device),
         batch_size=batch_size,
         workers=workers,

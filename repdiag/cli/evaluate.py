@@ -19,6 +19,7 @@ def evaluate(
     bank: Annotated[Path | None, typer.Option("--bank", help="The train set's vectors, for kNN and probes.")] = None,
     other: Annotated[Path | None, typer.Option("--other", help="A second encoder on the same rows, for CKA.")] = None,
     metrics: Names = None,
+    protocol: options.Protocol = None,
     out: options.Out = None,
     seed: options.Seed = 0,
     as_json: options.Json = False,
@@ -34,6 +35,7 @@ def evaluate(
     table = run(
         as_embedding_set(vectors, labels=labels),
         names,
+        protocol=protocol,
         bank=None if bank is None else as_embedding_set(bank),
         other=None if other is None else as_embedding_set(other),
         seed=seed,

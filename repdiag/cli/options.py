@@ -29,3 +29,7 @@ Branch = Annotated[str | None, typer.Option("--branch", help="student, teacher, 
 Backbone = Annotated[
     str | None, typer.Option("--backbone", help="The architecture: torchvision, timm, or your file.py:function.")
 ]
+Protocol = Annotated[
+    str | None,
+    typer.Option("--protocol", help="A publication's own estimators instead of the defaults: shi2022."),
+]

@@ -12,6 +12,8 @@ from repdiag.core.errors import StoreError, UsageError
 from repdiag.core.files import write_atomic, write_json, write_text
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from repdiag.cli.analysis import Analysis, AnalysisOptions, Rows
     from repdiag.core.metric_table import MetricTable
 
@@ -33,7 +35,7 @@ def write_analysis(analysis: Analysis, options: AnalysisOptions, out: Path) -> N
     from repdiag.embeddings.store import save_embedding_set
 
     write_tables(analysis.table, out)
-    write_atomic(out / "per_class.parquet", lambda stream: analysis.per_class.to_parquet(stream, index=False))
+    write_parts(analysis.per_class, analysis.per_row, out)
     write_json(out / "verdict.json", analysis.diagnosis.to_dict())
     for split, embeddings in analysis.embeddings.items():
         folder = out / "embeddings" / split
@@ -61,6 +63,13 @@ def write_tables(table: MetricTable, out: Path) -> None:
     frame = table.to_frame()
     write_atomic(out / "metrics.parquet", lambda stream: frame.to_parquet(stream, index=False))
     write_text(out / "metrics.csv", frame.to_csv(index=False, lineterminator="\n"))
+
+
+def write_parts(per_class: pd.DataFrame, per_row: pd.DataFrame | None, out: Path) -> None:
+    """Write per_class.parquet, and per_row.parquet where rows were asked for."""
+    for name, frame in (("per_class", per_class), ("per_row", per_row)):
+        if frame is not None:
+            write_atomic(out / f"{name}.parquet", lambda stream, frame=frame: frame.to_parquet(stream, index=False))  # type: ignore[misc]
 
 
 def write_run(out: Path, *, kind: str, **content: Any) -> None:

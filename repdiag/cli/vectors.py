@@ -24,26 +24,36 @@ class VectorAnalysis:
 
 
 def analyze_vectors(
-    source: Path, labels: Path | None, *, out: Path | None, seed: int, overwrite: bool
+    source: Path,
+    labels: Path | None,
+    *,
+    out: Path | None,
+    seed: int,
+    overwrite: bool,
+    protocol: str | None = None,
+    per_row: bool = False,
 ) -> VectorAnalysis:
     """Evaluate and judge a file of vectors; what needs views or a train set is null with the reason."""
     from dataclasses import replace
 
-    from repdiag.cli.run_directory import prepare, write_run, write_tables
+    from repdiag.cli.run_directory import prepare, write_parts, write_run, write_tables
     from repdiag.core.files import write_json
     from repdiag.diagnosis.diagnose import judge
     from repdiag.embeddings.as_embedding_set import as_embedding_set
-    from repdiag.metrics.evaluate import evaluate
+    from repdiag.metrics.evaluate import evaluate_full
+    from repdiag.metrics.parts import class_frame, row_frame
 
     embeddings = as_embedding_set(source, labels=labels)
     named = replace(embeddings.provenance, checkpoint=source.stem, dataset=source.name)
     embeddings = replace(embeddings, provenance=named)
     folder = out or Path("runs") / "analysis" / source.stem
     prepare(folder, overwrite=overwrite or out is None)
-    table = evaluate(embeddings, seed=seed)
+    found = evaluate_full(embeddings, protocol=protocol, seed=seed)
+    table = found.table
     diagnosis = judge(table)
     write_tables(table, folder)
+    write_parts(class_frame(found, embeddings), row_frame(found, embeddings) if per_row else None, folder)
     write_json(folder / "verdict.json", diagnosis.to_dict())
-    write_run(folder, kind="analyze-vectors", options={"source": str(source), "seed": seed})
+    write_run(folder, kind="analyze-vectors", options={"source": str(source), "seed": seed, "protocol": protocol})
     rows, dims = embeddings.features.shape
     return VectorAnalysis(name=source.stem, rows=rows, dims=dims, table=table, diagnosis=diagnosis, folder=folder)

@@ -16,6 +16,7 @@ from repdiag.core.metric_table import MetricRow, MetricTable
 from repdiag.core.metric_value import MetricValue, undefined
 from repdiag.metrics.inference import with_interval
 from repdiag.metrics.pairwise import PairRequest, prefetch, sharing
+from repdiag.metrics.protocols import get_protocol
 from repdiag.metrics.registry import Metric, Sizes, check_rows, get, load_all
 
 Wanted = str | tuple[str, Mapping[str, Any]]
@@ -44,6 +45,7 @@ def evaluate(
     embeddings: EmbeddingSet,
     metrics: Sequence[Wanted] | None = None,
     *,
+    protocol: str | None = None,
     bank: EmbeddingSet | None = None,
     other: EmbeddingSet | None = None,
     seed: int = 0,
@@ -53,14 +55,15 @@ def evaluate(
 ) -> MetricTable:
     """Return one row a metric, setting and space.
 
-    `metrics` are names, or (name, settings); None evaluates every default metric. `bank` is the train set for kNN and
-    the pretext gap, `other` a second encoder on the same rows. A named metric whose needs are not met raises
-    `MetricError` with the missing field; under None its row is null with that reason. Without `intervals` the values
-    come without the resampling behind their confidence intervals.
+    `metrics` are names, or (name, settings); without them, all default metrics are evaluated, or what `protocol`
+    names. `bank` is the train set for kNN and the pretext gap, `other` a second encoder on the same rows. A named
+    metric whose needs are not met raises `MetricError` with the missing field; a default's or a protocol's row is null
+    with that reason. Without `intervals` the values come without the resampling behind their confidence intervals.
     """
     found = evaluate_full(
         embeddings,
         metrics,
+        protocol=protocol,
         bank=bank,
         other=other,
         seed=seed,
@@ -75,6 +78,7 @@ def evaluate_full(
     embeddings: EmbeddingSet,
     metrics: Sequence[Wanted] | None = None,
     *,
+    protocol: str | None = None,
     bank: EmbeddingSet | None = None,
     other: EmbeddingSet | None = None,
     seed: int = 0,
@@ -85,7 +89,12 @@ def evaluate_full(
     """Return the table of `evaluate` with the per-row and per-class parts of its values."""
     if other is not None:
         _check_same_rows(embeddings, other)
-    calls = [call for space in SPACES for call in _plan(embeddings, metrics, space=space, bank=bank, other=other)]
+    chosen = _chosen(metrics, protocol)
+    calls = [
+        call
+        for space in SPACES
+        for call in _plan(embeddings, chosen, space=space, bank=bank, other=other, strict=metrics is not None)
+    ]
     rows: list[MetricRow] = []
     found = Evaluation(MetricTable())
     with sharing(memory_budget=memory_budget):
@@ -104,14 +113,15 @@ def evaluate_full(
 
 def _plan(
     embeddings: EmbeddingSet,
-    metrics: Sequence[Wanted] | None,
+    chosen: Sequence[tuple[Metric, Mapping[str, Any] | None]],
     *,
     space: Space,
     bank: EmbeddingSet | None,
     other: EmbeddingSet | None,
+    strict: bool,
 ) -> list[_Call]:
     calls: list[_Call] = []
-    for metric, settings in _chosen(metrics):
+    for metric, settings in chosen:
         if space not in metric.spaces or (_absent(space, embeddings) and "features" in metric.spaces):
             continue  # that there are no projections is said once, by the metrics that look at nothing else
         second = {"bank": bank, "other": other, None: None}[metric.second]
@@ -119,7 +129,7 @@ def _plan(
         missing = tuple(name for name in metric.needs if name not in data)
         if _absent(space, embeddings):
             missing = ("projections",)
-        if missing and metrics is not None:
+        if missing and strict:
             found = ", ".join(data or embeddings.available())
             raise MetricError(f"{metric.name} needs {', '.join(missing)}", found=f"there are {found}")
         given = {name: data[name] for name in metric.takes if name in data}
@@ -128,7 +138,11 @@ def _plan(
     return calls
 
 
-def _chosen(metrics: Sequence[Wanted] | None) -> list[tuple[Metric, Mapping[str, Any] | None]]:
+def _chosen(metrics: Sequence[Wanted] | None, protocol: str | None) -> list[tuple[Metric, Mapping[str, Any] | None]]:
+    if metrics is not None and protocol is not None:
+        raise MetricError("metrics and a protocol are two answers to one question", hint="give one of them")
+    if protocol is not None:
+        return [(get(name), settings) for name, settings in get_protocol(protocol).requests]
     if metrics is None:
         return [(metric, None) for metric in load_all().values() if metric.default]
     return [(get(item), None) if isinstance(item, str) else (get(item[0]), item[1]) for item in metrics]

@@ -48,10 +48,12 @@ def alignment_uniformity_plane(table: MetricTable, *, pair: str = "original-view
     for row in table.where(metric="alignment", pair=pair):
         where = {"checkpoint": row.checkpoint, "space": row.space}
         uniformity = first(table, **where, split=row.split, metric="uniformity")
+        if uniformity is None:
+            continue  # not among what was evaluated
         accuracy = first(table, **where, metric="knn_accuracy", k=KNN)
         records.append(
             _where(row)
-            | {"alignment": row.value, "uniformity": uniformity.value if uniformity else None}
+            | {"alignment": row.value, "uniformity": uniformity.value}
             | {"accuracy": accuracy.value if accuracy else None}
         )
     return _frame(_once(records, ("checkpoint", "split", "space")), (*COLUMNS, "accuracy"))
