@@ -8,6 +8,7 @@ import sys
 
 SCRIPTS = {
     "benchmarks.pairwise": ("--quick",),
+    "benchmarks.neighbors": ("--quick",),
     "benchmarks.augmentation": (),
     "benchmarks.input_pipeline": (),
     "benchmarks.training_step": (),

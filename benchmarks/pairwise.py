@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.probe import Measured, measure, peak_memory_mib
-from repdiag.metrics.pairwise import PositiveRank, PotentialSum, TopK, over_cross, reduce_pairs, unit_rows
+from repdiag.metrics.pairwise import PositiveRank, PotentialSum, TopK, reduce_pairs, unit_rows
 from repdiag.metrics.pairwise.reduction import Reduction
 
 
@@ -32,24 +32,6 @@ def official_uniformity(features: Tensor) -> Tensor:
     """The public form (SsnL/align_uniform): all distances at once."""
     unit = torch.nn.functional.normalize(features, dim=1)
     return torch.pdist(unit).pow(2).mul(-2).exp().mean().log()
-
-
-def against_faiss(features: Tensor, *, dims: int, k: int = 101) -> None:
-    """Print the time of k neighbours of a tenth of the rows among the others, beside that of faiss."""
-    import faiss
-
-    faiss.omp_set_num_threads(1)
-    queries, bank = features[: len(features) // 10], features[len(features) // 10 :]
-    unit = torch.nn.functional.normalize(bank, dim=1).numpy(), torch.nn.functional.normalize(queries, dim=1).numpy()
-    index = faiss.IndexFlatIP(dims)
-    index.add(unit[0])
-    work = 2.0 * len(queries) * len(bank) * dims
-    print(f"{len(queries):,} queries against {len(bank):,} rows, k = {k}; 1.0 is their matrix product")
-    left, right = unit_rows(queries), unit_rows(bank)
-    ours = measure(lambda: over_cross(left, right, TopK(k)), dims=dims)
-    theirs = measure(lambda: index.search(unit[1], k), dims=dims)
-    for name, found in (("nearest neighbours, exact order", ours), ("faiss IndexFlatIP", theirs)):
-        print(f"{name:38s} {found.seconds:8.2f} s  {found.over(work):5.2f} x", flush=True)
 
 
 def main() -> None:
@@ -78,7 +60,6 @@ def main() -> None:
         )
     size = rows * options.dims * 4 / 2**20
     print(f"memory above the rows: {peak_memory_mib() - before:.0f} MiB (features: {size:.0f} MiB)")
-    against_faiss(features, dims=options.dims)
     small = min(rows, 10_000)
     show(
         f"for comparison: pdist, N = {small:,}",

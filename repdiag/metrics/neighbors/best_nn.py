@@ -10,7 +10,7 @@ from torch import Tensor
 from repdiag.core.errors import MetricError
 from repdiag.core.metric_value import MetricValue
 from repdiag.core.shapes import Features, Float, Integer, Labels
-from repdiag.metrics.neighbors.votes import align_classes, tallies
+from repdiag.metrics.neighbors.votes import align_classes, winners
 from repdiag.metrics.pairwise import Pairing, PairRequest, TopK, over_cross, raw_rows, unit_rows
 from repdiag.metrics.registry import metric
 
@@ -59,7 +59,7 @@ def best_nn(
                   order; it is not offered.
     Read it as:   a published figure to compare with.
     Limits:       optimistic: k is chosen on the rows that it is scored on. knn_accuracy is not.
-    Cost:         O(N M D) multiply-adds and O(N (K + C)) per k for the votes; O((N + M) D) memory.
+    Cost:         O(N M D) multiply-adds and O(N (K + C)) for the votes of all k; O((N + M) D) memory.
     Reference:    Shi et al. 2022; official code: WOWNICE/ssl-small, eval/knn.py.
                   Golden: tests/golden/test_golden_neighbors.py.
     Example:      >>> import torch
@@ -75,9 +75,8 @@ def best_nn(
     truth, bank, classes = align_classes(labels, other_labels)
     steps = range(1, most + 1, 2)
     hits = torch.empty(len(steps), len(features), dtype=torch.bool, device=features.device)
-    votes = bank[nearest.index]
-    for queries, k, tally in tallies(votes, torch.ones_like(votes, dtype=torch.float32), classes=classes, at=steps):
-        hits[k // 2, queries] = tally.argmax(dim=1) == truth[queries]
+    for queries, k, winner in winners(bank[nearest.index], classes=classes, at=steps):
+        hits[k // 2, queries] = winner == truth[queries]
     curve = hits.double().mean(dim=1)
     best = int(curve.argmax())
     extra = {"k": steps[best], "curve": {str(k): float(value) for k, value in zip(steps, curve, strict=True)}}

@@ -31,3 +31,27 @@ def tallies(votes: Tensor, weights: Tensor, *, classes: int, at: Iterable[int]) 
             tally.scatter_add_(1, votes[queries, counted:k], weights[queries, counted:k])
             counted = k
             yield queries, k, tally
+
+
+def winners(votes: Tensor, *, classes: int, at: Iterable[int]) -> Iterator[tuple[slice, int, Tensor]]:
+    """Yield (queries, k, winner [q]) for every k of `at`, ascending: the class with most of the first k votes [Q, K].
+
+    Equal counts go to the smaller class. A vote moves the count of one class only, so that the winner so far is
+    compared with that class alone: all k together cost what one does.
+    """
+    steps = sorted(at)
+    height = max(1, _CHUNK // classes)
+    for start in range(0, len(votes), height):
+        queries = slice(start, min(start + height, len(votes)))
+        columns = votes[queries].T.contiguous()
+        tally = columns.new_zeros(columns.shape[1], classes, dtype=torch.int32)
+        one = tally.new_ones(len(tally), 1)
+        winner, most = columns[0].clone(), tally.new_zeros(len(tally))
+        counted = 0
+        for k in steps:
+            for voted in columns[counted:k]:
+                count = tally.scatter_add_(1, voted[:, None], one).gather(1, voted[:, None])[:, 0]
+                wins = (count > most) | ((count == most) & (voted < winner))
+                winner, most = torch.where(wins, voted, winner), torch.maximum(count, most)
+            counted = k
+            yield queries, k, winner

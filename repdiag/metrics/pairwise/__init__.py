@@ -17,8 +17,9 @@ from repdiag.metrics.pairwise.passes import (
 from repdiag.metrics.pairwise.potential import PotentialSum
 from repdiag.metrics.pairwise.ranks import PositiveRank, Ranks
 from repdiag.metrics.pairwise.rows import Rows, raw_rows, unit_rows
+from repdiag.metrics.pairwise.settling import Neighbors
 from repdiag.metrics.pairwise.sharing import sharing
-from repdiag.metrics.pairwise.top_k import Neighbors, TopK
+from repdiag.metrics.pairwise.top_k import TopK
 
 __all__ = [
     "Neighbors",

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from repdiag.metrics.pairwise.pairing import Pairing
-from repdiag.metrics.pairwise.tiles import NOTHING
+from repdiag.metrics.pairwise.tiles import leave_out_own
 
 _PANEL = 1 << 24  # scores held at a time
 _COLUMNS = 8192
@@ -24,9 +24,7 @@ def exact_panels(pairing: Pairing, index: Tensor) -> Iterator[tuple[Tensor, Tens
         for columns in torch.split(torch.arange(len(right), device=index.device), _COLUMNS):
             scores[:, columns[0] : columns[-1] + 1] = left.score_matrix(rows, right.exact(columns))
         if pairing.own is not None:
-            own = pairing.own[part]
-            has = own >= 0
-            scores[has.nonzero().flatten(), own[has]] = NOTHING
+            leave_out_own(scores, pairing.own[part])
         yield part, scores
 
 

@@ -11,11 +11,13 @@ import torch
 from torch import Tensor
 
 from repdiag.core.errors import MetricError
+from repdiag.metrics.pairwise.candidates import search, served_by_faiss
 from repdiag.metrics.pairwise.pairing import Pairing
 from repdiag.metrics.pairwise.reduction import Reduction, State
 from repdiag.metrics.pairwise.rows import Rows
 from repdiag.metrics.pairwise.sharing import active
-from repdiag.metrics.pairwise.tiles import NOTHING, Tile, Workspace, blocks
+from repdiag.metrics.pairwise.tiles import Workspace, blocks, leave_out_own
+from repdiag.metrics.pairwise.top_k import TopK
 
 T = TypeVar("T")
 
@@ -98,6 +100,10 @@ def _run(
     for wish in reductions:
         if not any(done.covers(wish) for done in chosen):
             chosen = [done for done in chosen if not wish.covers(done)] + [wish]
+    only = chosen[0] if len(chosen) == 1 and tile is None else None
+    if isinstance(only, TopK) and served_by_faiss(pairing, only, memory_budget):
+        nearest = search(pairing, only)
+        return tuple(wish.narrow(nearest) for wish in reductions)
     side = tile or _default_tile(pairing.left, memory_budget)
     while True:
         states = [wish.start(pairing) for wish in chosen]
@@ -125,21 +131,14 @@ def _pass(pairing: Pairing, states: Sequence[State[Any]], side: int) -> None:
             if pairing.symmetric and columns.start < rows.start:
                 continue
             tile = workspace.compute(left, rows, right, columns=columns)
-            _leave_out_own(tile, pairing.own)
+            if pairing.own is not None:
+                leave_out_own(tile.scores, pairing.own[rows], first=columns.start)
             for state in states:
                 state.add(tile)
             if pairing.symmetric and columns.start > rows.start:
                 mirror = tile.transposed()
                 for state in states:
                     state.add(mirror)
-
-
-def _leave_out_own(tile: Tile, own: Tensor | None) -> None:
-    if own is None:
-        return
-    column = own[tile.rows] - tile.columns.start
-    row = ((column >= 0) & (column < tile.columns.stop - tile.columns.start)).nonzero().flatten()
-    tile.scores[row, column[row]] = NOTHING
 
 
 def _default_tile(rows: Rows, memory_budget: int | None) -> int:

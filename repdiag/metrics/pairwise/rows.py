@@ -13,7 +13,7 @@ from typing_extensions import override
 from repdiag.core.errors import MetricError
 from repdiag.metrics.pairwise.sharing import memoised, tensor_key
 
-_BATCH = 1 << 20  # float64 numbers in work at a time: they stay in the caches
+_BATCH = 1 << 17  # float64 numbers in work at a time: they stay in the nearest caches
 
 # Unit roundoff of a float32 product, by torch.get_float32_matmul_precision(): TF32 and bfloat16 inputs round more.
 _ROUNDOFF = {"highest": 2.0**-24, "high": 2.0**-11, "medium": 2.0**-8}
@@ -40,6 +40,11 @@ class Rows(ABC):
         return int(self.fast.shape[1])
 
     @property
+    def halvings(self) -> int:
+        """How many times D numbers are halved down to one."""
+        return (self.dims - 1).bit_length()
+
+    @property
     def key(self) -> tuple[object, ...]:
         """Identity of the rows and their geometry for as long as the tensors live."""
         return (type(self).__name__, tensor_key(self.fast))
@@ -56,12 +61,16 @@ class Rows(ABC):
         """Return the float64 rows at `index`, in this geometry."""
 
     @abstractmethod
-    def tile(self, rows: slice, other: Rows, columns: slice, *, out: Tensor) -> None:
+    def tile(self, rows: slice | Tensor, other: Rows, columns: slice, *, out: Tensor) -> None:
         """Write the scores of rows[rows] against other[columns] into `out`."""
 
     @abstractmethod
+    def terms(self, left: Tensor, right: Tensor, *, out: Tensor | None = None) -> Tensor:
+        """Return, for rows taken in pairs, the terms [P, D] that add up to their scores; `out` may be `left`."""
+
     def score(self, left: Tensor, right: Tensor) -> Tensor:
         """Return the float64 scores of exact rows taken in pairs; equal rows give equal bits."""
+        return self.terms(left, right).sum(dim=1)
 
     @abstractmethod
     def score_matrix(self, left: Tensor, right: Tensor) -> Tensor:
@@ -82,10 +91,26 @@ class Rows(ABC):
         return torch.cat([self.fast.new_empty(0, dtype=torch.float64), *parts])
 
     def rounded_scores(self, index: Tensor, other: Rows, other_index: Tensor) -> Tensor:
-        """Return the float64 scores of `fast` rows taken in pairs: cheaper, and wrong by their rounding only."""
-        chunks = _chunks(len(index), self.dims)
-        parts = [self.score(self.fast[index[part]].double(), other.fast[other_index[part]].double()) for part in chunks]
-        return torch.cat([self.fast.new_empty(0, dtype=torch.float64), *parts])
+        """Return the scores of `fast` rows taken in pairs: cheaper, and wrong by `rounding` at most."""
+        result = torch.empty(len(index), dtype=torch.float64, device=self.fast.device)
+        # Buffers of its own: allocating anew for every part costs as much again as the arithmetic.
+        step = min(len(index), 2 * max(1, _BATCH // self.dims))
+        left, right = (self.fast.new_empty(step, self.dims) for _ in range(2))
+        for part in torch.split(torch.arange(len(index), device=index.device), step) if step else ():
+            first = torch.index_select(self.fast, 0, index[part], out=left[: len(part)])
+            second = torch.index_select(other.fast, 0, other_index[part], out=right[: len(part)])
+            result[part] = _sum_by_halves(self.terms(first, second, out=first)).double()
+        return result
+
+
+def _sum_by_halves(terms: Tensor) -> Tensor:
+    """Add up each row [P, D] in place: log2 D roundings, where a library's order of summation promises only D."""
+    width = terms.shape[1]
+    while width > 1:
+        half = width // 2
+        terms[:, :half] += terms[:, width - half : width]
+        width -= half
+    return terms[:, 0]
 
 
 class UnitRows(Rows):
@@ -96,12 +121,12 @@ class UnitRows(Rows):
         return _unit(self.source[index].double())
 
     @override
-    def tile(self, rows: slice, other: Rows, columns: slice, *, out: Tensor) -> None:
+    def tile(self, rows: slice | Tensor, other: Rows, columns: slice, *, out: Tensor) -> None:
         torch.mm(self.fast[rows], other.fast[columns].T, out=out)
 
     @override
-    def score(self, left: Tensor, right: Tensor) -> Tensor:
-        return (left * right).sum(dim=1)
+    def terms(self, left: Tensor, right: Tensor, *, out: Tensor | None = None) -> Tensor:
+        return torch.mul(left, right, out=out)
 
     @override
     def score_matrix(self, left: Tensor, right: Tensor) -> Tensor:
@@ -114,7 +139,9 @@ class UnitRows(Rows):
 
     @override
     def rounding(self, rows: slice, other: Rows) -> Tensor:
-        return self._everywhere(rows, 3 * max(_unit_roundoff(self), _unit_roundoff(other)) + self.dims * 2.0**-53)
+        # Rounding two unit rows: 2u. Rounding the products: u. Adding them up by halves: log2 D u.
+        bound = (4 + self.halvings) * max(_unit_roundoff(self), _unit_roundoff(other)) + self.dims * 2.0**-53
+        return self._everywhere(rows, bound)
 
     def _everywhere(self, rows: slice, bound: float) -> Tensor:
         return torch.full((rows.stop - rows.start,), bound, dtype=torch.float64, device=self.fast.device)
@@ -135,15 +162,15 @@ class RawRows(Rows):
         return self.source[index].double() - self.center
 
     @override
-    def tile(self, rows: slice, other: Rows, columns: slice, *, out: Tensor) -> None:
+    def tile(self, rows: slice | Tensor, other: Rows, columns: slice, *, out: Tensor) -> None:
         assert isinstance(other, RawRows)
         torch.mm(self.fast[rows], other.fast[columns].T, out=out)
         torch.add(-self.squares[rows, None].to(out.dtype), out, alpha=2.0, out=out)
         out.sub_(other.squares[columns].to(out.dtype)).clamp_(max=0.0)
 
     @override
-    def score(self, left: Tensor, right: Tensor) -> Tensor:
-        return -(left - right).square().sum(dim=1)
+    def terms(self, left: Tensor, right: Tensor, *, out: Tensor | None = None) -> Tensor:
+        return torch.sub(left, right, out=out).square_().neg_()
 
     @override
     def score_matrix(self, left: Tensor, right: Tensor) -> Tensor:
@@ -157,8 +184,10 @@ class RawRows(Rows):
 
     @override
     def rounding(self, rows: slice, other: Rows) -> Tensor:
-        # |x - y| changes by u (|x| + |y|) at most, its square by 2 u (|x| + |y|)^2 <= 4 u (x^2 + y^2) and a little.
-        return (5 * _unit_roundoff(self) + self.dims * 2.0**-53) * self._reach(rows, other)
+        # |x - y| changes by u (|x| + |y|) at most, its square by 2 u (|x| + |y|)^2 <= 4 u (x^2 + y^2); differences,
+        # squares and sums by halves are rounded by (3 + log2 D) u of a square of at most 2 (x^2 + y^2).
+        bound = (11 + 2 * self.halvings) * _unit_roundoff(self) + self.dims * 2.0**-53
+        return bound * self._reach(rows, other)
 
     def _reach(self, rows: slice, other: Rows) -> Tensor:
         assert isinstance(other, RawRows)

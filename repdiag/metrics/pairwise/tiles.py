@@ -91,6 +91,13 @@ class Workspace:
         return Tile(padded, self._scratch, rows, columns)
 
 
+def leave_out_own(scores: Tensor, own: Tensor, *, first: int = 0) -> None:
+    """Let the pairs (i, own[i]) count for nothing, in scores whose columns begin at `first`."""
+    column = own - first
+    row = ((column >= 0) & (column < scores.shape[1])).nonzero().flatten()
+    scores[row, column[row]] = NOTHING
+
+
 def blocks(count: int, size: int) -> Iterator[slice]:
     """Cut 0..count into slices of `size`, the last one shorter."""
     for start in range(0, count, size):

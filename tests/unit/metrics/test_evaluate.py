@@ -130,7 +130,12 @@ def test_one_pass_for_each_matrix(monkeypatch: pytest.MonkeyPatch) -> None:
         seen.append((type(pairing.left).__name__, pairing.symmetric))
         honest(pairing, states, side)
 
+    def searching(pairing, wish, search=passes.search):
+        seen.append((type(pairing.left).__name__, pairing.symmetric))
+        return search(pairing, wish)
+
     monkeypatch.setattr(passes, "_pass", counting)
+    monkeypatch.setattr(passes, "search", searching)
     names = [
         "uniformity",
         "instance_discrimination_accuracy",

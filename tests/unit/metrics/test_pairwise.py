@@ -131,6 +131,34 @@ def test_two_sets_meet_without_the_named_column() -> None:
     assert torch.allclose(potential, (4 * (expected - 1)).exp().sum(dim=1), rtol=1e-5)
 
 
+@settings(max_examples=40, deadline=None)
+@given(
+    **SIZES,
+    k=st.integers(1, 20),
+    geometry=st.sampled_from(["unit", "raw"]),
+    coarse=st.booleans(),
+)
+def test_a_search_of_two_sets_is_exact_whoever_proposes(*, rows, dims, seed, k, geometry, coarse) -> None:
+    """faiss proposes where no tile is asked for; near ties and equal rows come out as from the tiles, bit for bit."""
+    queries, bank = draw(seed, 9, dims, coarse=coarse), draw(seed + 1, rows, dims, coarse=coarse)
+    right = prepared(bank, geometry)
+    left = raw_rows(queries, like=right) if geometry == "raw" else unit_rows(queries)
+    (proposed,) = reduce_cross(left, right, TopK(min(k, rows)))
+    (tiled,) = reduce_cross(left, right, TopK(min(k, rows)), tile=16)
+    assert torch.equal(proposed.index, tiled.index)
+    assert torch.allclose(proposed.score, tiled.score, rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize("copies", [30, 400])
+def test_many_equal_rows_come_by_index(copies: int) -> None:
+    """More copies than candidates: a second round takes in some, whole float64 rows take in any number."""
+    bank = torch.eye(5).repeat_interleave(copies, dim=0)[torch.arange(5 * copies).view(copies, 5).T.flatten()]
+    for tile in (None, 64):
+        (found,) = reduce_cross(unit_rows(torch.eye(5)), unit_rows(bank), TopK(8), tile=tile)
+        expected = torch.stack([(bank[:, axis] == 1).nonzero().flatten()[:8] for axis in range(5)])
+        assert torch.equal(found.index, expected)
+
+
 def test_euclidean_rows_far_from_the_origin_keep_their_neighbours() -> None:
     """At 10^4 from the origin a float32 product knows no distance of 10^-1; the shift by the mean keeps the digits."""
     rows = draw(3, 200, 6)

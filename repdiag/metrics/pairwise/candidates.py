@@ -1,0 +1,59 @@
+"""Nearest partners on the CPU by way of faiss, whose blocked search lies closer to the product's limit than tiles do.
+
+faiss proposes, in float32; `settled` decides, so that the result is that of the tiles to the last index.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor
+
+from repdiag.metrics.pairwise.pairing import Pairing
+from repdiag.metrics.pairwise.rows import RawRows
+from repdiag.metrics.pairwise.settling import SPARE, Neighbors, settled
+from repdiag.metrics.pairwise.top_k import TopK
+
+_MOST = 1000  # beyond this many neighbours the candidates of a block of queries outgrow the caches
+_BUFFERS = 64 << 20  # bytes that faiss works in: a block of 4096 queries by 1024 rows, and its results
+# faiss adds squared norms that it rounds itself to a product that it rounds: each errs as much as a tile's product.
+_EUCLIDEAN_SLACK = 2.0
+
+
+def served_by_faiss(pairing: Pairing, wish: TopK, memory_budget: int | None) -> bool:
+    """Say whether a search of one set in another, on the CPU and in float32, is all that is wanted."""
+    two_sets = not pairing.symmetric and pairing.own is None
+    rows = (pairing.left.fast, pairing.right.fast)
+    single = all(side.dtype == torch.float32 and side.device.type == "cpu" for side in rows)
+    return two_sets and single and wish.k <= _MOST and (memory_budget is None or memory_budget >= _BUFFERS)
+
+
+def search(pairing: Pairing, wish: TopK) -> Neighbors:
+    """Return the k nearest partners of every row of `left` among those of `right`."""
+    import faiss
+
+    wish.start(pairing)  # the same refusal of more neighbours than there are partners
+    euclidean = isinstance(pairing.left, RawRows)
+    queries, bank = pairing.left.fast.numpy(), pairing.right.fast.numpy()
+    with _threads(torch.get_num_threads()):
+        distance = faiss.METRIC_L2 if euclidean else faiss.METRIC_INNER_PRODUCT
+        found, index = faiss.knn(queries, bank, min(wish.k + SPARE, len(bank)), metric=distance)
+    score: Tensor = torch.from_numpy(found)
+    if euclidean:
+        return settled(pairing, score.neg_(), torch.from_numpy(index), k=wish.k, slack=_EUCLIDEAN_SLACK)
+    return settled(pairing, score, torch.from_numpy(index), k=wish.k)
+
+
+@contextmanager
+def _threads(count: int) -> Iterator[None]:
+    """Let faiss use as many threads as torch does."""
+    import faiss
+
+    before = faiss.omp_get_max_threads()
+    faiss.omp_set_num_threads(count)
+    try:
+        yield
+    finally:
+        faiss.omp_set_num_threads(before)

@@ -1,0 +1,145 @@
+"""From rounded scores of a few candidates too many to the k nearest partners, in exact order.
+
+Scores that differ by more than their errors are in order already. Near ties are scored anew in float64: first from the
+rounded rows, which is cheap, and what still lies too close from the source. Where a dropped partner might have belonged
+to the k, the whole row is looked at again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from repdiag.metrics.pairwise.exact import exact_error, exact_panels
+from repdiag.metrics.pairwise.pairing import Pairing
+from repdiag.metrics.pairwise.tiles import NOTHING, leave_out_own
+
+SPARE = 4  # candidates kept beyond k, so that near ties at the border can be settled among them
+_CHUNK = 8192  # rows settled at a time
+_CROWD = 64  # candidates beyond 2 k that a row with near ties at the border gets in its second round
+_PANEL = 1 << 22  # tile scores held at a time in that round
+
+
+@dataclass(frozen=True, eq=False)
+class Neighbors:
+    """The k nearest partners of every row, nearest first, equal ones by index: index [N, k], score [N, k]."""
+
+    index: Tensor
+    score: Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class _Candidates:
+    """The best-scored partners of some consecutive rows, best first, and the error bound of each row's scores."""
+
+    pairing: Pairing
+    rows: Tensor
+    score: Tensor
+    index: Tensor
+    error: Tensor
+
+
+def settled(pairing: Pairing, score: Tensor, index: Tensor, *, k: int, slack: float = 1.0) -> Neighbors:
+    """Return the k nearest partners out of candidates [N, >= k], best first.
+
+    Their scores err by `slack` times what those of a tile do, and no partner that is not among them may have scored
+    higher than a row's last candidate.
+    """
+    chosen = index.new_empty(len(index), k)
+    scores = torch.empty(chosen.shape, dtype=torch.float64, device=index.device)
+    doubtful = []
+    for rows in torch.split(torch.arange(len(index), device=index.device), _CHUNK):
+        error = slack * pairing.left.error(slice(int(rows[0]), int(rows[-1]) + 1), pairing.right)
+        candidates = _Candidates(pairing, rows, score[rows], index[rows], error)
+        chosen[rows], scores[rows], open_ended = _settle(candidates, k)
+        doubtful.append(rows[open_ended])
+    again = torch.cat(doubtful)
+    chosen[again], scores[again], still = _from_tiles(pairing, again, k)
+    whole = again[still]
+    chosen[whole], scores[whole] = _from_panels(pairing, whole, k)
+    return Neighbors(chosen, scores)
+
+
+def _settle(candidates: _Candidates, k: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Order candidates whose scores lie within their error of one another: by better scores, the last ones exact.
+
+    Return the k nearest, their scores, and which rows may have lost a partner to rounding.
+    """
+    pairing, rows, index, error = candidates.pairing, candidates.rows, candidates.index, candidates.error
+    left, right, block = pairing.left, pairing.right, slice(int(rows[0]), int(rows[-1]) + 1)
+    score = candidates.score.double()
+    dropped = score[:, -1]  # no partner that was dropped scored higher in its tile
+    where, place = _members(_near_ties(score, error))
+    score[where, place] = left.rounded_scores(rows[where], right, index[where, place])
+    score, order = score.sort(dim=1, descending=True)
+    index = index.gather(1, order)
+    where, place = _members(_near_ties(score, left.rounding(block, right)))
+    score[where, place] = left.exact_scores(rows[where], right, index[where, place])
+    order = _by_score_then_index(score, index)[:, :k]
+    score_k, index_k = score.gather(1, order), index.gather(1, order)
+    open_ended = score_k[:, -1] - dropped <= 2 * error
+    if score.shape[1] == pairing.partners:
+        open_ended.fill_(False)
+    return index_k, score_k, open_ended
+
+
+def _near_ties(score: Tensor, error: Tensor) -> Tensor:
+    """Say which neighbouring scores [q, K - 1], from large to small, do not differ for certain."""
+    return score[:, :-1] - score[:, 1:] <= 2 * error[:, None]
+
+
+def _members(close: Tensor) -> tuple[Tensor, Tensor]:
+    """Return (row, place) of all candidates that belong to a near tie."""
+    none = close.new_zeros(len(close), 1)
+    where, place = (torch.cat([close, none], dim=1) | torch.cat([none, close], dim=1)).nonzero(as_tuple=True)
+    return where, place
+
+
+def _from_tiles(pairing: Pairing, rows: Tensor, k: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Take the k nearest of these rows out of whole rows of tile scores, by exact scores of all that come near.
+
+    Return them, their scores, and which rows have too many near the border for that.
+    """
+    left, right = pairing.left, pairing.right
+    index = rows.new_zeros(len(rows), k)
+    score = torch.zeros(index.shape, dtype=torch.float64, device=index.device)
+    crowded = torch.zeros_like(rows, dtype=torch.bool)
+    most, height = min(len(right), 2 * k + _CROWD), max(1, _PANEL // len(right))
+    error = left.error(slice(0, len(left)), right)
+    for place in torch.split(torch.arange(len(rows), device=rows.device), height):
+        part = rows[place]
+        tile = left.fast.new_empty(len(part), len(right))
+        left.tile(part, right, slice(0, len(right)), out=tile)
+        if pairing.own is not None:
+            leave_out_own(tile, pairing.own[part])
+        found, near = tile.topk(most, dim=1)
+        open_ended = found[:, k - 1].double() - found[:, -1].double() <= 2 * error[part]
+        crowded[place] = open_ended & (most < pairing.partners)
+        exact = left.exact_scores(part.repeat_interleave(most), right, near.flatten()).view(-1, most)
+        exact.masked_fill_(found == NOTHING, NOTHING)
+        order = _by_score_then_index(exact, near)[:, :k]
+        index[place], score[place] = near.gather(1, order), exact.gather(1, order)
+    return index, score, crowded
+
+
+def _from_panels(pairing: Pairing, rows: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    """Take the k nearest of these rows out of whole float64 rows; equal scores by index."""
+    chosen = [rows.new_empty(0, k)]
+    for part, scores in exact_panels(pairing, rows):
+        border = scores.topk(k, dim=1).values[:, -1:]
+        slack = 2 * exact_error(pairing, part)[:, None]
+        # 2: nearer than the border for certain; 1: equal to it but for rounding; the stable sort keeps index order
+        rank = (scores > border + slack).to(torch.int8) + (scores >= border - slack)
+        chosen.append(rank.sort(dim=1, descending=True, stable=True).indices[:, :k])
+    index = torch.cat(chosen)
+    score = pairing.left.exact_scores(rows.repeat_interleave(k), pairing.right, index.flatten()).view(-1, k)
+    order = _by_score_then_index(score, index)
+    return index.gather(1, order), score.gather(1, order)
+
+
+def _by_score_then_index(score: Tensor, index: Tensor) -> Tensor:
+    by_index = index.argsort(dim=1)
+    by_score = score.gather(1, by_index).argsort(dim=1, descending=True, stable=True)
+    return by_index.gather(1, by_score)
