@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from repdiag.config.method_settings import MethodSettings, MoCoV2Settings
-from repdiag.config.views import ViewSettings, view_preset
+from repdiag.config.views import Interval, ViewSettings, view_preset
 
 Positive = Annotated[int, Field(ge=1)]
 Natural = Annotated[int, Field(ge=0)]
@@ -46,6 +46,10 @@ class ViewsSettings(_Settings):
     """Number of small views of a multi-crop preset; None keeps the preset's."""
     local_size: Positive | None = None
     """Side of the small views; None keeps the preset's, in proportion where the large views are below 224 px."""
+    global_scale: Interval | None = None
+    """Area of the large views' crops as a fraction of the image; None keeps the preset's."""
+    local_scale: Interval | None = None
+    """The same of the small views."""
 
     def resolved(self) -> tuple[ViewSettings, ...]:
         """Return the settings of each view."""
@@ -56,8 +60,14 @@ class ViewsSettings(_Settings):
             local_views = local_views[:1] * self.local_views
         if self.local_size is not None:
             local_views = tuple(view.model_copy(update={"size": self.local_size}) for view in local_views)
+        global_views = _with_scale(global_views, self.global_scale)
+        local_views = _with_scale(local_views, self.local_scale)
         changed = (ViewSettings.model_validate(view.model_dump() | self.change) for view in global_views + local_views)
         return tuple(changed)
+
+
+def _with_scale(views: tuple[ViewSettings, ...], scale: Interval | None) -> tuple[ViewSettings, ...]:
+    return views if scale is None else tuple(view.model_copy(update={"crop_scale": scale}) for view in views)
 
 
 class BackboneSettings(_Settings):
@@ -124,6 +134,8 @@ class LoopSettings(_Settings):
     """None: where it is faster, which is everywhere so far: a step of ResNet-18 takes three quarters of the time."""
     deterministic: bool | None = None
     """Only algorithms that give the same bits again; None: on the CPU only."""
+    batch_norm: Literal["synchronized", "local"] = "synchronized"
+    """Of several processes: statistics of the whole batch, as one process would take them, or of each one's part."""
     log_every: Positive = 10
     """Steps between rows of history.csv; values are means over the steps in between."""
     save_every_steps: Positive | None = None

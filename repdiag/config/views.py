@@ -136,6 +136,8 @@ _SIMCLR = _MOCO_V2.model_copy(
 _DINO = _MOCO_V2.model_copy(update={"interpolation": "bicubic", "saturation": 0.2, "crop_scale": (0.14, 1.0)})
 _SWAV = _SIMCLR.model_copy(update={"crop_scale": (0.14, 1.0)})
 
+_DIGITS = ViewSettings(rotate=15.0, shift=0.12, zoom=(0.85, 1.15), brightness=0.4)
+
 
 def _multi_crop(
     base: ViewSettings, *, large: Interval, small: Interval, small_size: int, count: int
@@ -156,12 +158,18 @@ VIEW_PRESETS: Mapping[str, tuple[ViewSettings, ...]] = MappingProxyType(
         "shi2022": (_SHI2022,) * 2,
         "shi2022_patches": (_SHI2022.model_copy(update={"patch_sizes": (0, 14, 28, 56)}),) * 2,
         "simclr": (_SIMCLR,) * 2,
+        # SEED's small patches beside the whole views.
+        "seed_small_patches": (_MOCO_V2,) * 2
+        + (_MOCO_V2.model_copy(update={"crop_scale": (0.05, 0.14), "size": 96}),) * 6,
         "dino_multi_crop": _multi_crop(_DINO, large=(0.14, 1.0), small=(0.05, 0.14), small_size=96, count=6),
         "sslight_dino": _multi_crop(_DINO, large=(0.3, 1.0), small=(0.05, 0.3), small_size=128, count=6),
         "swav_multi_crop": _multi_crop(_SWAV, large=(0.14, 1.0), small=(0.05, 0.14), small_size=96, count=6),
         "sslight_swav": _multi_crop(_SWAV, large=(0.3, 1.0), small=(0.05, 0.3), small_size=128, count=6),
         "crop_flip": (ViewSettings(crop_scale=(0.08, 1.0), flip_p=0.5),),
         # Digits have a side and no colour: they are moved, turned and scaled a little, never flipped.
-        "digits": (ViewSettings(rotate=15.0, shift=0.12, zoom=(0.85, 1.15), brightness=0.4),) * 2,
+        "digits": (_DIGITS,) * 2,
+        # Half a digit often still is that digit; a tenth of one is a stroke.
+        "digits_multi_crop": (_DIGITS.model_copy(update={"crop_scale": (0.6, 1.0)}),) * 2
+        + (_DIGITS.model_copy(update={"crop_scale": (0.3, 0.6), "size": 112}),) * 4,
     }
 )

@@ -14,13 +14,27 @@ def world_size() -> int:
 
 
 @torch.no_grad()
-def gather_rows(rows: Float[Tensor, "B P"]) -> Float[Tensor, "W P"]:
+def gather_rows(rows: Float[Tensor, "B ..."]) -> Float[Tensor, "W ..."]:
     """Return the rows of all processes in rank order, without gradients."""
     if world_size() == 1:
         return rows
     parts = [torch.empty_like(rows) for _ in range(world_size())]
     dist.all_gather(parts, rows.contiguous())
     return torch.cat(parts)
+
+
+def own_rows(rows: Tensor) -> Tensor:
+    """Return this process's part of rows that all processes hold, in rank order."""
+    if world_size() == 1:
+        return rows
+    return rows.chunk(world_size())[dist.get_rank()]
+
+
+def from_first(values: Tensor) -> Tensor:
+    """Return the first process's `values`."""
+    if world_size() > 1:
+        dist.broadcast(values, src=0)
+    return values
 
 
 def gather_with_gradient(rows: Float[Tensor, "B P"]) -> Float[Tensor, "W P"]:

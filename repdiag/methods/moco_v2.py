@@ -10,7 +10,7 @@ from repdiag.config.method_settings import MoCoV2Settings
 from repdiag.losses.info_nce import contrast_accuracy, contrast_logits, info_nce
 from repdiag.losses.multi_crop import balanced_mean
 from repdiag.methods.base import Method, StepOutput, TrainBatch, forward_by_size, split_by_size
-from repdiag.methods.gather import gather_rows
+from repdiag.methods.gather import from_first, gather_rows, own_rows, world_size
 from repdiag.methods.key_queue import KeyQueue
 from repdiag.models.backbones import Backbone
 from repdiag.models.momentum import momentum_copy, update_momentum
@@ -19,9 +19,9 @@ from repdiag.models.momentum import momentum_copy, update_momentum
 class MoCoV2(Method):
     """The first view gives the key, every other view a query (He et al. 2020; Chen et al. 2020).
 
-    Batch statistics of a query and its key can give the pair away. On several devices the key's images are shuffled
-    over devices; on one device `shuffle_groups` normalises random subsets of the keys apart from one another, so
-    that a key's statistics differ from its query's.
+    Batch statistics of a query and its key can give the pair away. `shuffle_groups` normalises random subsets of the
+    keys apart from one another, so that a key's statistics differ from its query's; of several processes each takes
+    its share of the groups from the images of all.
     """
 
     def __init__(self, backbone: Backbone, projector: nn.Module, settings: MoCoV2Settings, *, dim: int) -> None:
@@ -78,9 +78,11 @@ class MoCoV2(Method):
         groups = self.settings.shuffle_groups
         if groups == 1:
             return self._project_keys(images)
-        order = torch.randperm(len(images), device=images.device)
-        keys = torch.cat([self._project_keys(part) for part in images[order].chunk(groups)])
-        return keys[order.argsort()]
+        everyone = gather_rows(images)
+        order = from_first(torch.randperm(len(everyone), device=images.device))
+        parts = everyone[own_rows(order)].chunk(max(1, groups // world_size()))
+        keys = gather_rows(torch.cat([self._project_keys(part) for part in parts]))
+        return own_rows(keys[order.argsort()])
 
     def _project_keys(self, images: Tensor) -> Tensor:
         projections = self.momentum_projector(self.momentum_backbone(images))

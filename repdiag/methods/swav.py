@@ -13,7 +13,7 @@ from repdiag.losses.multi_crop import balanced_mean
 from repdiag.losses.sinkhorn import sinkhorn
 from repdiag.losses.soft_cross_entropy import soft_cross_entropy
 from repdiag.methods.base import Method, StepOutput, TrainBatch, forward_by_size
-from repdiag.methods.gather import gather_rows, world_size
+from repdiag.methods.gather import gather_rows, own_rows, world_size
 from repdiag.methods.key_queue import KeyQueue
 from repdiag.models.backbones import Backbone
 from repdiag.models.prototypes import Prototypes
@@ -80,7 +80,6 @@ class SwAV(Method):
     def _assign(self, projections: Tensor, view: int) -> Tensor:
         """Return this process's rows of the assignments that Sinkhorn gives to everybody's rows and the queue's."""
         rows = gather_rows(projections)
-        mine = len(projections) * (torch.distributed.get_rank() if world_size() > 1 else 0)
         if self.queues and self.clock.epoch >= self.settings.queue_from_epoch:
             queue = self.queues[view]
             assert isinstance(queue, KeyQueue)
@@ -88,7 +87,7 @@ class SwAV(Method):
         assigned = sinkhorn(
             self.prototypes(rows), epsilon=self.settings.epsilon, iterations=self.settings.sinkhorn_iterations
         )
-        return assigned[mine : mine + len(projections)]
+        return own_rows(assigned[: len(projections) * world_size()])
 
 
 def _agreement(first: Tensor, second: Tensor) -> Tensor:

@@ -17,6 +17,7 @@ from repdiag.data.image_split import ImageSplit
 from repdiag.data.loaders import TrainLoader
 from repdiag.methods.build import build_method
 from repdiag.methods.seed import Teacher
+from repdiag.training.batch_norm import synchronize_batch_norm
 from repdiag.training.compute import Compute
 from repdiag.training.distributed import World
 from repdiag.training.meters import Meters
@@ -104,6 +105,8 @@ def assemble(settings: TrainSettings, *, compute: Compute, world: World, teacher
     chosen = teacher or load_teacher(settings, device=compute.device)
     method = build_method(settings, classes=len(split.class_names), teacher=chosen)
     method = method.to(compute.device)
+    if world.size > 1 and settings.loop.batch_norm == "synchronized":
+        synchronize_batch_norm(method, device=compute.device)
     if compute.channels_last:
         method = method.to(memory_format=torch.channels_last)
     optimizer = build_optimizer(method, settings.optimizer, lr=settings.optimizer.lr)

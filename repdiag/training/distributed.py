@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import torch
 import torch.distributed as dist
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 
@@ -34,6 +34,14 @@ class World:
         dist.all_reduce(shared, op=dist.ReduceOp.MAX)
         return int(shared)
 
+    def average(self, values: Tensor) -> Tensor:
+        """Return the mean of `values` over all processes."""
+        if self.size == 1:
+            return values
+        total = values.clone()
+        dist.all_reduce(total)
+        return total / self.size
+
     def wait(self) -> None:
         """Return when all processes have come here."""
         if self.size > 1:
@@ -48,15 +56,21 @@ class World:
 
 @contextlib.contextmanager
 def join_world(*, on_gpu: bool) -> Iterator[World]:
-    """Join the processes that torchrun started; outside of torchrun this process is alone."""
+    """Join the processes that torchrun started; outside of torchrun this process is alone.
+
+    A process group that the caller has set up is used and left as it is.
+    """
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
         yield World()
         return
     local_rank = int(os.environ.get("LOCAL_RANK", "0"))
     if on_gpu:
         torch.cuda.set_device(local_rank)
-    dist.init_process_group("nccl" if on_gpu else "gloo")
+    is_ours = not dist.is_initialized()
+    if is_ours:
+        dist.init_process_group("nccl" if on_gpu else "gloo")
     try:
         yield World(dist.get_rank(), dist.get_world_size(), local_rank)
     finally:
-        dist.destroy_process_group()
+        if is_ours:
+            dist.destroy_process_group()

@@ -195,6 +195,7 @@ class _Run:
             raise _diverged(f"the loss is not finite at step {bad_step}", self.directory)
 
     def _log(self, history: History, clock: Clock) -> None:
+        self.state.meters.share(self.world.average)
         means = self.state.meters.means()
         self.state.meters.reset()
         lr = rates_at(clock, self.parts.settings).lr
@@ -204,6 +205,7 @@ class _Run:
 
     def _save(self, *, end_of_epoch: bool) -> None:
         self._saved_at = time.monotonic()
+        self.state.meters.share(self.world.average)
         if not self.world.is_first:
             return
         if not _is_finite(self.state.method):

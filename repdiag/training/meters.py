@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -34,6 +36,10 @@ class Meters:
     def means(self) -> dict[str, float]:
         """Return the means since the last reset."""
         return dict(zip(self._names, (self._sums / max(self._count, 1)).tolist(), strict=True))
+
+    def share(self, average: Callable[[Tensor], Tensor]) -> None:
+        """Replace this process's sums by their `average` over processes; sharing again changes nothing."""
+        self._sums = average(self._sums)
 
     def reset(self) -> None:
         """Start the next interval."""

@@ -187,6 +187,11 @@ def scatter_against_accuracy(names: tuple[str, ...], *, classes: int) -> pd.Data
     return pd.DataFrame(rows).assign(dataset="imagenet", split="val", n=50000)
 
 
+def setting_curves(names: tuple[str, ...], *, classes: int) -> pd.DataFrame:
+    frame = checkpoint_comparison(names, classes=classes).drop(columns="direction")
+    return frame.assign(varied="backbone", setting=frame["checkpoint"], percent=frame["metric"].eq("knn_accuracy"))
+
+
 Builder = Callable[..., pd.DataFrame]
 BUILDERS: dict[str, Builder] = {
     builder.__name__: builder
@@ -201,5 +206,6 @@ BUILDERS: dict[str, Builder] = {
         singular_spectrum,
         checkpoint_comparison,
         scatter_against_accuracy,
+        setting_curves,
     )
 }

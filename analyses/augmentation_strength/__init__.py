@@ -1,0 +1,1 @@
+"""Augmentation strength: question, command and finding are in README.md."""

@@ -1,0 +1,1 @@
+"""Distillation: question, command and finding are in README.md."""

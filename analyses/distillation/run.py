@@ -1,0 +1,9 @@
+"""Distillation: Is a small encoder better taught by a large one than trained alone, and does a larger teacher help?
+
+Embedded digits on a CPU by default; --data cifar10 --budget gpu, or --data imagefolder:/path --budget full.
+"""
+
+from analyses.study import main
+
+if __name__ == "__main__":
+    main(__file__, doc=__doc__)

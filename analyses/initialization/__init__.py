@@ -1,0 +1,1 @@
+"""Initialization: question, command and finding are in README.md."""

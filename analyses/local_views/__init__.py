@@ -1,0 +1,1 @@
+"""Local views: question, command and finding are in README.md."""

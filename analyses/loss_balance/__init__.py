@@ -1,0 +1,1 @@
+"""Loss balance: question, command and finding are in README.md."""

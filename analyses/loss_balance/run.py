@@ -1,0 +1,9 @@
+"""Loss balance: How much should the terms between large views weigh against those between a large and a small one?
+
+Embedded digits on a CPU by default; --data cifar10 --budget gpu, or --data imagefolder:/path --budget full.
+"""
+
+from analyses.study import main
+
+if __name__ == "__main__":
+    main(__file__, doc=__doc__)

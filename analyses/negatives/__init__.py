@@ -1,0 +1,1 @@
+"""Negatives: question, command and finding are in README.md."""

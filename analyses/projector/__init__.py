@@ -1,0 +1,1 @@
+"""Projector: question, command and finding are in README.md."""

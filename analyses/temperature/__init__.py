@@ -1,0 +1,1 @@
+"""Temperature: question, command and finding are in README.md."""

@@ -1,0 +1,1 @@
+"""View scale: question, command and finding are in README.md."""
