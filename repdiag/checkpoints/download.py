@@ -61,19 +61,31 @@ def download(url: str, path: Path, *, sha256: str | None = None, size: int | Non
 
 
 def _fetch(url: str, part: Path) -> None:
+    """Continue a part of the same version of the file; a server that has another version sends it from the start."""
+    version = part.with_name(part.name + ".etag")
     have = part.stat().st_size if part.exists() else 0
-    request = urllib.request.Request(url, headers={"Range": f"bytes={have}-"} if have else {})
+    headers = {"Range": f"bytes={have}-"} if have else {}
+    if have and version.exists():
+        headers["If-Range"] = version.read_text("utf-8")
     try:
-        response = urllib.request.urlopen(request, timeout=_TIMEOUT)
+        response = urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=_TIMEOUT)
     except urllib.error.HTTPError as error:
         if error.code == 416 and have:  # nothing is left to fetch
+            version.unlink(missing_ok=True)
             return
         raise
     with response, part.open("ab" if response.status == 206 else "wb") as stream:
+        if etag := response.headers.get("ETag"):
+            version.write_text(etag, "utf-8")
+        start, length = stream.tell(), response.headers.get("Content-Length")
         while block := response.read(_BLOCK):
             stream.write(block)
         stream.flush()
         os.fsync(stream.fileno())
+        # A connection that breaks looks like the end of the file.
+        if length is not None and stream.tell() - start != int(length):
+            raise ConnectionError(f"the connection broke: {stream.tell() - start} of {length} bytes")
+    version.unlink(missing_ok=True)
 
 
 def _check(part: Path, *, sha256: str | None, size: int | None, url: str) -> None:

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 from repdiag.checkpoints.load import encoder_of
 from repdiag.checkpoints.native import is_native
-from repdiag.checkpoints.resolve import Wishes
 from repdiag.checkpoints.safe_load import Payload, read
+from repdiag.checkpoints.wishes import Wishes
 from repdiag.core.errors import CheckpointError
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,13 @@ from repdiag.checkpoints.contents import Contents, under
 from repdiag.checkpoints.convert import format_of, is_converted, own_tree, read_header, write_foreign, write_own
 from repdiag.checkpoints.encoder import Encoder, EncoderInfo
 from repdiag.checkpoints.formats.format import Branch, Format
-from repdiag.checkpoints.native import is_native, verify_native
+from repdiag.checkpoints.native import FORMAT, is_native, verify_native
 from repdiag.checkpoints.native_encoder import native_encoder
 from repdiag.checkpoints.projection_heads import build_head
 from repdiag.checkpoints.recognise import recognise
-from repdiag.checkpoints.resolve import Resolved, Wishes, resolve
+from repdiag.checkpoints.resolve import Resolved, resolve
 from repdiag.checkpoints.safe_load import Payload, read
+from repdiag.checkpoints.wishes import Wishes
 from repdiag.core.errors import CheckpointError
 from repdiag.models.backbones import Backbone
 
@@ -33,6 +35,9 @@ def load_encoder(
     prefix: str | None = None,
     heads: int | None = None,
     stem_padding: int | None = None,
+    image_size: int | None = None,
+    mean: tuple[float, float, float] | None = None,
+    std: tuple[float, float, float] | None = None,
     name: str | None = None,
     device: str = "cpu",
 ) -> Encoder:
@@ -40,13 +45,25 @@ def load_encoder(
 
     `branch` takes the student or the teacher (query/key, online/target, ema); the default is the family's own.
     `backbone` names the architecture (torchvision, timm, or your own `file.py:function`), `prefix` where its names
-    start, `heads` and `stem_padding` what no file records. Raises `CheckpointError` unless all of the backbone is
-    filled.
+    start, `heads` and `stem_padding` what no file records; `image_size`, `mean` and `std` take the place of the
+    family's own input. Raises `CheckpointError` unless all of the backbone is filled.
     """
-    payload = read(path)
-    wishes = Wishes(branch=branch, backbone=backbone, prefix=prefix, heads=heads, stem_padding=stem_padding)
-    encoder, _ = encoder_of(payload, wishes, name=name or _short_name(Path(path)))
-    return encoder.to(torch.device(device))
+    wishes = Wishes(
+        branch=branch,
+        backbone=backbone,
+        prefix=prefix,
+        heads=heads,
+        stem_padding=stem_padding,
+        image_size=image_size,
+        mean=mean,
+        std=std,
+    )
+    return load_as_wished(path, wishes, name=name).to(torch.device(device))
+
+
+def load_as_wished(path: Path | str, wishes: Wishes, *, name: str | None = None) -> Encoder:
+    """Return the encoder of a checkpoint file, read as somebody wishes; see `load_encoder`."""
+    return encoder_of(read(path), wishes, name=name or _short_name(Path(path)))[0]
 
 
 def convert_checkpoint(path: Path | str, out: Path, wishes: Wishes | None = None) -> EncoderInfo:
@@ -65,21 +82,33 @@ def convert_checkpoint(path: Path | str, out: Path, wishes: Wishes | None = None
 def encoder_of(payload: Payload, wishes: Wishes, *, name: str) -> tuple[Encoder, Resolved | None]:
     """Return the encoder of a file that has been read, and how it was resolved (None for our own format)."""
     contents = Contents(payload)
+    header = read_header(payload) if is_converted(payload) else {}
+    own: Mapping[str, Any] | None = own_tree(payload, header) if "own" in header else None
     if is_native(payload.tree):
         verify_native(payload.tree, path=payload.path)
-        own = native_encoder(payload, payload.tree, name=name, branch=wishes.branch, backbone_name=wishes.backbone)
-        return own, None
-    if is_converted(payload):
-        header = read_header(payload)
-        if "own" in header:
-            tree = own_tree(payload, header)
-            own = native_encoder(payload, tree, name=name, branch=wishes.branch, backbone_name=wishes.backbone)
-            return own, None
-        form = format_of(header)
-    else:
-        form = recognise(contents)
+        own = payload.tree
+    if own is not None:
+        _expect_family(FORMAT, wishes, payload)
+        encoder = native_encoder(payload, own, name=name, branch=wishes.branch, backbone_name=wishes.backbone)
+        encoder.info = replace(encoder.info, **wishes.input_changes())
+        return encoder, None
+    form = format_of(header) if header else recognise(contents)
+    _expect_family(form.name, wishes, payload)
+    if changes := wishes.input_changes():
+        # The resize that goes before the crop belongs to the family's own size.
+        kept = replace(form.preprocessing_of(contents), resize=None) if wishes.image_size else None
+        form = replace(form, preprocessing=replace(kept or form.preprocessing_of(contents), **changes))
     resolved = resolve(contents, form, wishes)
     return _assemble(contents, resolved, name=name), resolved
+
+
+def _expect_family(found: str, wishes: Wishes, payload: Payload) -> None:
+    if wishes.family not in (None, found):
+        raise CheckpointError(
+            f"{payload.path} is not a file of the family that it is said to be",
+            found=f"recognised as {found}, said to be {wishes.family}",
+            hint="correct the family where it is said, or leave it open",
+        )
 
 
 def _assemble(contents: Contents, resolved: Resolved, *, name: str) -> Encoder:
@@ -116,8 +145,15 @@ def _assemble(contents: Contents, resolved: Resolved, *, name: str) -> Encoder:
 
 
 def _feature_dim(network: nn.Module, size: int) -> int:
-    with torch.no_grad():
-        return int(network(torch.zeros(1, 3, size, size)).shape[1])
+    try:
+        with torch.no_grad():
+            return int(network(torch.zeros(1, 3, size, size)).shape[1])
+    except (RuntimeError, AssertionError, ValueError, TypeError, IndexError) as error:  # what networks raise for a size
+        raise CheckpointError(
+            f"the network does not take images of {size} pixels",
+            found=str(error).partition("\n")[0][:160],
+            hint="give the size that it was trained at with --image-size N",
+        ) from error
 
 
 def _projector(contents: Contents, form: Format, branch: Branch, *, dim: int) -> nn.Module | None:

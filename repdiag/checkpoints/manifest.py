@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,6 +14,9 @@ from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError,
 
 from repdiag.checkpoints.branches import BRANCH_NAMES
 from repdiag.checkpoints.download import download, file_name_of, url_of
+from repdiag.checkpoints.formats.registry import FORMATS
+from repdiag.checkpoints.native import FORMAT
+from repdiag.checkpoints.wishes import Wishes
 from repdiag.core.errors import CheckpointError, ConfigError, unknown_name
 from repdiag.core.provenance import sha256_of_file
 from repdiag.data.places import cache_folder
@@ -57,7 +61,11 @@ class Entry(_Strict):
     _folder: Path = PrivateAttr(default=Path())
 
     @model_validator(mode="after")
-    def _branch_is_known(self) -> Entry:
+    def _names_are_known(self) -> Entry:
+        families = [FORMAT, *(form.name for form in FORMATS)]
+        if self.family is not None and self.family not in families:
+            near = difflib.get_close_matches(self.family, families, n=3, cutoff=0.0)
+            raise ValueError(f"family must be one of the formats that are read, such as {', '.join(near)}")
         if self.branch is not None and self.branch not in BRANCH_NAMES:
             raise ValueError(f"branch must be one of {', '.join(BRANCH_NAMES)}")
         return self
@@ -94,15 +102,29 @@ class Entry(_Strict):
         if self.sha256 is not None and path.is_file() and sha256_of_file(path) != self.sha256:
             raise CheckpointError(f"{path} is not the file that the manifest names", found="another sha256")
 
+    def present_path(self) -> Path:
+        """Return the path of the file, which must be here and be the one that the manifest names."""
+        if not self.is_present():
+            raise CheckpointError(f"the checkpoint {self.id} is not here", hint=self.how_to_get())
+        self.verify()
+        return self.local_path()
+
     def fetch(self) -> Path:
         """Download the file unless it is here, verify it, and return its path. Uses the network."""
-        path = self.local_path()
-        if not path.exists():
-            if not self.is_remote() or self.source is None:
-                raise CheckpointError(f"the checkpoint {self.id} is not here", hint=self.how_to_get())
-            download(url_of(self.source), path, sha256=self.sha256, size=self.size)
-        self.verify()
-        return path
+        if self.source is not None and self.is_remote() and not self.is_present():
+            download(url_of(self.source), self.local_path(), sha256=self.sha256, size=self.size)
+        return self.present_path()
+
+    def wishes(self) -> Wishes:
+        """Return what the entry says about reading the file."""
+        return Wishes(
+            family=self.family,
+            branch=self.branch,
+            backbone=self.backbone,
+            image_size=self.image_size,
+            mean=self.mean,
+            std=self.std,
+        )
 
 
 @dataclass(frozen=True)

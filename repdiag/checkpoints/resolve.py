@@ -15,25 +15,11 @@ from repdiag.checkpoints.formats.format import Branch, Facts, Format
 from repdiag.checkpoints.infer_arch import Fitted, candidates, fit
 from repdiag.checkpoints.keymaps import KEYMAPS, Renamed, rename
 from repdiag.checkpoints.match import refuse
+from repdiag.checkpoints.wishes import Wishes
 from repdiag.core.errors import CheckpointError
 from repdiag.models.own_code import is_own_code
 
-
-@dataclass(frozen=True, kw_only=True)
-class Wishes:
-    """What the user says about a file; None leaves it to what is recognised."""
-
-    branch: str | None = None
-    backbone: str | None = None
-    prefix: str | None = None
-    heads: int | None = None
-    stem_padding: int | None = None
-
-    def applied_to(self, facts: Facts) -> Facts:
-        """Return the facts with the user's word in place of the family's."""
-        if self.heads is not None:
-            facts = replace(facts, heads={0: self.heads})
-        return facts if self.stem_padding is None else replace(facts, stem_padding=self.stem_padding)
+_LIBRARIES = ("timm:", "torchvision:")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,7 +63,7 @@ def _try_branch(
     facts = form.facts_of(contents)
     if renamed.keymap:
         facts = replace(facts, **renamed.keymap.facts)
-    facts = wishes.applied_to(facts)
+    facts = _wished(facts, wishes)
     options, renamed = _options(contents, form, renamed, state, facts=facts, wishes=wishes)
     where = f"{contents.payload.path.name} ({form.name}, {branch.name} branch)"
     if not options:
@@ -96,23 +82,36 @@ def _try_branch(
     return fitted.match.fraction, error
 
 
+def _wished(facts: Facts, wishes: Wishes) -> Facts:
+    """Return the facts with the user's word in place of the family's."""
+    if wishes.heads is not None:
+        facts = replace(facts, heads={0: wishes.heads})
+    return facts if wishes.stem_padding is None else replace(facts, stem_padding=wishes.stem_padding)
+
+
 def _options(
     contents: Contents, form: Format, renamed: Renamed, state: State, *, facts: Facts, wishes: Wishes
 ) -> tuple[list[Candidate], Renamed]:
     """Return the candidate architectures, and the naming they use: the user's own code has its own names."""
-    if wishes.backbone is None:
-        if renamed.keymap and renamed.keymap.candidates:
-            return renamed.keymap.candidates(renamed.state, facts), renamed
-        recorded = form.arch(contents)
-        return candidates(renamed.state, facts, recorded=recorded if isinstance(recorded, str) else None), renamed
-    if is_own_code(wishes.backbone) and not wishes.backbone.startswith(("timm:", "torchvision:")):
+    if wishes.backbone is not None and is_own_code(wishes.backbone) and not wishes.backbone.startswith(_LIBRARIES):
         from repdiag.models.backbones import build_backbone
 
         name = wishes.backbone
         return [Candidate(name=name, build=lambda: build_backbone(name), layer="output")], Renamed(state, None)
-    shaped = candidates(renamed.state, facts)
-    same = [option for option in shaped if option.name.rpartition(":")[2] == wishes.backbone.rpartition(":")[2]]
+    if renamed.keymap and renamed.keymap.candidates:
+        shaped = renamed.keymap.candidates(renamed.state, facts)
+    else:
+        recorded = form.arch(contents) if wishes.backbone is None else None
+        shaped = candidates(renamed.state, facts, recorded=recorded if isinstance(recorded, str) else None)
+    if wishes.backbone is None:
+        return shaped, renamed
+    same = [option for option in shaped if _short(option.name) == _short(wishes.backbone)]
     return same or [candidate_by_name(wishes.backbone)], renamed
+
+
+def _short(name: str) -> str:
+    """Return an architecture's name without the library before it and the explanation after it."""
+    return name.rpartition(":")[2].partition(" (")[0]
 
 
 def _is_head(name: str, heads: Sequence[str]) -> bool:

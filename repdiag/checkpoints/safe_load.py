@@ -53,7 +53,7 @@ class Payload:
 
 def read(path: Path | str) -> Payload:
     """Return the content of a checkpoint; raises `CheckpointError` for whatever is unsafe, damaged or unknown."""
-    source = _weight_file(Path(path))
+    source = weight_file(Path(path))
     size = source.stat().st_size
     with source.open("rb") as stream:
         start = stream.read(16)
@@ -70,7 +70,7 @@ def read(path: Path | str) -> Payload:
     return Payload(path=source, sha256=sha256_of_file(source), sidecars=_sidecars(source), **parts)
 
 
-def _weight_file(path: Path) -> Path:
+def weight_file(path: Path) -> Path:
     """Return the file that holds the weights: the path itself, or the one in a Hugging Face folder."""
     if path.is_dir():
         if (path / ".metadata").exists():

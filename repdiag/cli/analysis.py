@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from repdiag.checkpoints.wishes import Wishes
 from repdiag.core.errors import DataError, UsageError
 
 if TYPE_CHECKING:
@@ -30,8 +31,7 @@ class AnalysisOptions:
 
     data: str | None = None
     views: str | None = None
-    branch: str | None = None
-    backbone: str | None = None
+    wishes: Wishes = field(default_factory=Wishes)
     per_class: int = 50
     bank_per_class: int = 500
     seed: int = 0
@@ -54,8 +54,8 @@ class AnalysisOptions:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the options that the values depend on."""
-        names = ("data", "views", "branch", "backbone", "per_class", "bank_per_class", "seed", "limit", "untrained")
-        return {name: getattr(self, name) for name in (*names, "protocol")}
+        names = ("data", "views", "per_class", "bank_per_class", "seed", "limit", "untrained", "protocol")
+        return {"wishes": self.wishes.to_dict(), **{name: getattr(self, name) for name in names}}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +66,10 @@ class Rows:
     val: ImageSplit
     bank: ImageSplit
     queries: ImageSplit
+
+    def fingerprints(self) -> dict[str, str]:
+        """Return the fingerprint of each part: another one means other images or rows."""
+        return {name: getattr(self, name).fingerprint for name in ("train", "val", "bank", "queries")}
 
     def excluded(self) -> list[dict[str, str]]:
         """Return every image that was left out, once, with the reason."""
@@ -92,9 +96,9 @@ def analyze_checkpoint(
     path: Path, options: AnalysisOptions, *, name: str | None = None, counting: Any = None
 ) -> Analysis:
     """Load, extract, evaluate and judge one checkpoint."""
-    from repdiag.checkpoints.load import load_encoder
+    from repdiag.checkpoints.load import load_as_wished
 
-    encoder = load_encoder(path, branch=options.branch, backbone=options.backbone, name=name)
+    encoder = load_as_wished(path, options.wishes, name=name)
     spec = options.data or encoder.info.training.get("data")
     if spec is None:
         raise UsageError(
@@ -206,7 +210,7 @@ def evaluate_sets(
     from repdiag.metrics.evaluate import evaluate_full
     from repdiag.metrics.parts import class_frame, row_frame
 
-    alone, paired, banked = _wanted(options.protocol)
+    alone, paired, banked = _wanted(options.protocol, projected=sets["val"].projections is not None)
     plan = (
         (sets["val"], [*alone, *paired], sets["train"]),
         (sets["train"], alone, None),
@@ -219,8 +223,11 @@ def evaluate_sets(
     return table, by_class, by_row
 
 
-def _wanted(protocol: str | None) -> tuple[list[Wanted], list[Wanted], list[Wanted]]:
-    """Return what is evaluated of one set alone, of equal galleries of train and val, and against the kNN bank."""
+def _wanted(protocol: str | None, *, projected: bool) -> tuple[list[Wanted], list[Wanted], list[Wanted]]:
+    """Return what is evaluated of one set alone, of equal galleries of train and val, and against the kNN bank.
+
+    Metrics that look at projections alone are left out for an encoder that came without a projection head.
+    """
     from repdiag.metrics.protocols import get_protocol
     from repdiag.metrics.registry import get, load_all
 
@@ -232,6 +239,8 @@ def _wanted(protocol: str | None) -> tuple[list[Wanted], list[Wanted], list[Want
     banked: list[Wanted] = []
     for item in wanted:
         metric = get(item if isinstance(item, str) else item[0])
+        if not projected and "features" not in metric.spaces:
+            continue
         if metric.second is None:
             alone.append(item)
         elif metric.second == "bank":

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from repdiag.cli import options
 from repdiag.cli.console import Console, resolve_device
+
+if TYPE_CHECKING:
+    from repdiag.cli.targets import Target
 
 Embeddings = Annotated[
     Path | None,
@@ -32,6 +35,12 @@ def analyze(
     data: options.Data = None,
     branch: options.Branch = None,
     backbone: options.Backbone = None,
+    prefix: options.Prefix = None,
+    heads: options.Heads = None,
+    stem_padding: options.StemPadding = None,
+    image_size: options.ImageSize = None,
+    mean: options.Mean = None,
+    std: options.Std = None,
     protocol: options.Protocol = None,
     out: options.Out = None,
     per_class: options.PerClass = 50,
@@ -74,18 +83,28 @@ def analyze(
         summary.show_vectors(console, result)
         check_gates(result.diagnosis, gates)
         return
-    path = _needed(checkpoint)
-    folder = out or _default_out(path)
+    target = _needed(checkpoint, download=download)
+    path = target.path
+    folder = out or _default_out(target)
     from repdiag.cli.analysis import AnalysisOptions, analyze_checkpoint
     from repdiag.cli.figures import draw_analysis
+    from repdiag.cli.reading import wishes_of
     from repdiag.cli.run_directory import prepare, write_analysis
-    from repdiag.cli.targets import default_name
 
     prepare(folder, overwrite=overwrite or out is None)
-    chosen = AnalysisOptions(
-        data=data,
+    wishes = wishes_of(
         branch=branch,
         backbone=backbone,
+        prefix=prefix,
+        heads=heads,
+        stem_padding=stem_padding,
+        image_size=image_size,
+        mean=mean,
+        std=std,
+    )
+    chosen = AnalysisOptions(
+        data=data,
+        wishes=wishes.over(target.wishes),
         per_class=per_class,
         seed=seed,
         limit=limit,
@@ -99,20 +118,20 @@ def analyze(
         download=download,
         strict_data=strict_data,
     )
-    analysis = analyze_checkpoint(path, chosen, name=default_name(path), counting=console.counting)
+    analysis = analyze_checkpoint(path, chosen, name=target.name, counting=console.counting)
     write_analysis(analysis, chosen, folder)
     drawn = draw_analysis(analysis, folder, history=path.parent.parent / "history.csv") if figures else []
     summary.show_analysis(console, analysis, folder, drawn)
     check_gates(analysis.diagnosis, gates)
 
 
-def _needed(checkpoint: str | None) -> Path:
+def _needed(checkpoint: str | None, *, download: bool) -> Target:
     from repdiag.cli.targets import find_checkpoint
     from repdiag.core.errors import UsageError
 
     if checkpoint is None:
         raise UsageError("nothing to analyze", hint="give a checkpoint, or vectors with --embeddings FILE")
-    return find_checkpoint(checkpoint)
+    return find_checkpoint(checkpoint, download=download)
 
 
 def _refuse_both(checkpoint: str | None) -> None:
@@ -122,10 +141,9 @@ def _refuse_both(checkpoint: str | None) -> None:
         raise UsageError("give a checkpoint or --embeddings, not both")
 
 
-def _default_out(path: Path) -> Path:
+def _default_out(target: Target) -> Path:
     """Return RUN/analysis/STEM for a checkpoint of a run directory, else runs/analysis/NAME."""
-    from repdiag.cli.targets import default_name
+    from repdiag.cli.targets import run_of
 
-    if path.parent.name == "checkpoints":
-        return path.parent.parent / "analysis" / path.stem
-    return Path("runs") / "analysis" / default_name(path)
+    run = run_of(target.path)
+    return Path("runs") / "analysis" / target.name if run is None else run / "analysis" / target.path.stem

@@ -22,6 +22,7 @@ def compare(
     seed: options.Seed = 0,
     limit: options.Limit = None,
     untrained: Annotated[bool, typer.Option(help="Also evaluate an untrained copy of each encoder.")] = True,
+    figures: Annotated[bool, typer.Option(help="Draw the figures.")] = True,
     device: options.Device = "auto",
     batch_size: options.BatchSize = 256,
     workers: options.Workers = 0,
@@ -36,7 +37,10 @@ def compare(
 ) -> None:
     """Put checkpoints side by side. Stopped in the middle, it goes on where it was; finished ones are not redone.
 
-    Writes metrics.csv, verdict.json, figures/ and one folder a checkpoint to --out (default: runs/compare).
+    Of a manifest, each entry is read as it says (branch, backbone, input size, normalisation), the absent ones are
+    listed, and --download fetches them. A file that cannot be read is left out and named; the exit code is then 1.
+    Writes metrics.csv, verdict.json, figures/ and one folder a checkpoint to --out (default: runs/compare); where
+    the encoders differ in width, also common_dimension.csv, read at the smallest one.
     """
     from repdiag.cli import summary
     from repdiag.cli.analysis import AnalysisOptions
@@ -63,9 +67,9 @@ def compare(
         import shutil
 
         shutil.rmtree(folder / "checkpoints", ignore_errors=True)
-    paths = find_checkpoints(checkpoints, only=only, console=console)
-    comparison = compare_checkpoints(paths, chosen, folder, console=console)
-    drawn = draw_comparison(comparison.table, folder)
+    targets = find_checkpoints(checkpoints, only=only, download=download, console=console)
+    comparison = compare_checkpoints(targets, chosen, folder, figures=figures, console=console)
+    drawn = draw_comparison(comparison.table, folder) if figures else []
     write_comparison(comparison, chosen, folder)
     summary.show_comparison(console, comparison, folder, drawn)
     if comparison.failures:

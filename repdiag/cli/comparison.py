@@ -3,102 +3,158 @@
 from __future__ import annotations
 
 import json
+import logging
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from repdiag.core.errors import RepdiagError, UsageError
 
 if TYPE_CHECKING:
-    from repdiag.cli.analysis import AnalysisOptions
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from repdiag.cli.analysis import Analysis, AnalysisOptions, Rows
+    from repdiag.cli.common_reading import CommonReading
+    from repdiag.cli.targets import Target, Targets
     from repdiag.core.metric_table import MetricTable
+
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """The joined table, one judgement a checkpoint, and what could not be analyzed and why."""
+    """The joined table, one judgement a checkpoint, what could not be analyzed and why, and what is not here.
+
+    `common` is the reading at a common number of dimensions, where the encoders differ in width.
+    """
 
     table: MetricTable
     verdicts: dict[str, Any]
     folders: dict[str, Path]
     failures: dict[str, str] = field(default_factory=dict)
+    missing: dict[str, str] = field(default_factory=dict)
+    common: CommonReading | None = None
 
 
-def compare_checkpoints(paths: dict[str, Path], options: AnalysisOptions, out: Path, *, console: Any) -> Comparison:
+def compare_checkpoints(
+    targets: Targets, options: AnalysisOptions, out: Path, *, figures: bool, console: Any
+) -> Comparison:
     """Analyze every checkpoint into out/checkpoints/NAME, skipping those already done, and join their tables."""
+    from repdiag.cli.analysis import choose_rows
+    from repdiag.cli.common_reading import read_at_common_dimension
     from repdiag.cli.run_directory import read_table
     from repdiag.core.metric_table import MetricTable
 
-    options = replace(options, data=options.data or _common_dataset(paths))
-    tables, verdicts, folders, failures = [], {}, {}, {}
-    for name, path in paths.items():
-        folder = out / "checkpoints" / name.replace("/", "-")
+    spec = options.data or _common_dataset(targets.here)
+    options = replace(options, data=spec)
+    rows = choose_rows(spec, options)
+    tables, verdicts, folders = [], {}, {}
+    failures = dict(targets.failures)
+    for target in targets.here:
+        folder = out / "checkpoints" / target.name.replace("/", "-")
+        chosen = replace(options, wishes=target.wishes)
         try:
-            if not _is_done(folder, path, options):
-                _analyze_into(folder, path, name, options, console)
-        except RepdiagError as error:
-            failures[name] = str(error)
-            console.say(f"left out {name}: {error}")
-            continue
-        tables.append(read_table(folder))
-        verdicts[name] = json.loads((folder / "verdict.json").read_text("utf-8"))
-        folders[name] = folder
+            drawn = not figures or (folder / "figures").is_dir()
+            if not drawn or not _is_done(folder, target, chosen, rows):
+                analysis = _analyze(target, chosen, rows, console)
+                _write(analysis, target, chosen, folder, figures=figures)
+            tables.append(read_table(folder))
+            verdicts[target.name] = json.loads((folder / "verdict.json").read_text("utf-8"))
+            folders[target.name] = folder
+        except Exception as error:  # whatever is wrong with one file, or with a user's own code, the rest goes on
+            known = isinstance(error, RepdiagError)
+            failures[target.name] = str(error) if known else f"{type(error).__name__}: {error}"
+            console.say(f"left out {target.name}: {failures[target.name]}")
+            _LOG.info("while analyzing %s", target.path, exc_info=not known)
     if not tables:
         raise RepdiagError("no checkpoint could be analyzed", found="; ".join(failures.values()))
-    return Comparison(table=MetricTable.concat(tables), verdicts=verdicts, folders=folders, failures=failures)
+    return Comparison(
+        table=MetricTable.concat(tables),
+        verdicts=verdicts,
+        folders=folders,
+        failures=failures,
+        missing=targets.missing,
+        common=read_at_common_dimension(folders, seed=options.seed),
+    )
 
 
 def write_comparison(comparison: Comparison, options: AnalysisOptions, out: Path) -> None:
     """Write the joined tables, the judgements and, last, run.json."""
     from repdiag.cli.run_directory import write_run, write_tables
-    from repdiag.core.files import write_json
+    from repdiag.core.files import write_json, write_text
 
     write_tables(comparison.table, out)
+    common = out / "common_dimension.csv"
+    if comparison.common is not None:
+        write_text(common, comparison.common.table.to_frame().to_csv(index=False, lineterminator="\n"))
+    else:
+        common.unlink(missing_ok=True)
     write_json(out / "verdict.json", comparison.verdicts)
-    checkpoints = {name: str(folder) for name, folder in comparison.folders.items()}
-    write_run(out, kind="compare", options=options.to_dict(), checkpoints=checkpoints, failures=comparison.failures)
+    write_run(
+        out,
+        kind="compare",
+        options=options.to_dict(),
+        checkpoints={name: str(folder) for name, folder in comparison.folders.items()},
+        failures=comparison.failures,
+        missing=comparison.missing,
+    )
 
 
-def _analyze_into(folder: Path, path: Path, name: str, options: AnalysisOptions, console: Any) -> None:
-    from repdiag.cli.analysis import analyze_checkpoint
+def _analyze(target: Target, options: AnalysisOptions, rows: Rows, console: Any) -> Analysis:
+    from repdiag.checkpoints.load import load_as_wished
+    from repdiag.cli.analysis import analyze_encoder
+
+    encoder = load_as_wished(target.path, options.wishes, name=target.name)
+    return analyze_encoder(encoder, rows, options, counting=console.counting)
+
+
+def _write(analysis: Analysis, target: Target, options: AnalysisOptions, folder: Path, *, figures: bool) -> None:
+    """Write one checkpoint's results; what was there before is not complete from the first change on."""
     from repdiag.cli.figures import draw_analysis
     from repdiag.cli.run_directory import prepare, write_analysis
 
+    (folder / "run.json").unlink(missing_ok=True)
     prepare(folder, overwrite=True)
-    analysis = analyze_checkpoint(path, options, name=name, counting=console.counting)
-    draw_analysis(analysis, folder, history=path.parent.parent / "history.csv")
+    if figures:
+        draw_analysis(analysis, folder, history=target.path.parent.parent / "history.csv")
     write_analysis(analysis, options, folder)
 
 
-def _is_done(folder: Path, path: Path, options: AnalysisOptions) -> bool:
-    """Say whether the folder holds this very file's analysis with these very options."""
+def _is_done(folder: Path, target: Target, options: AnalysisOptions, rows: Rows) -> bool:
+    """Say whether the folder holds this very file's analysis on these very rows with these very options."""
+    from repdiag.checkpoints.safe_load import weight_file
     from repdiag.core.provenance import sha256_of_file
     from repdiag.core.version import __version__
 
     record = folder / "run.json"
-    if not record.is_file() or path.is_dir():
+    if not record.is_file():
         return False
     try:
         run = json.loads(record.read_text("utf-8"))
-        same = run["options"] == options.to_dict() and run["environment"]["repdiag"] == __version__
-        return bool(same and run["encoder"]["sha256"] == sha256_of_file(path))
-    except (KeyError, ValueError):
+        wanted = json.loads(json.dumps(options.to_dict()))  # tuples come back from the file as lists
+        same = run["options"] == wanted and run["environment"]["repdiag"] == __version__
+        same = same and run["rows"] == rows.fingerprints()
+        return bool(same and run["encoder"]["sha256"] == sha256_of_file(weight_file(target.path)))
+    except (KeyError, ValueError, TypeError):
         return False
 
 
-def _common_dataset(paths: dict[str, Path]) -> str | None:
+def _common_dataset(targets: Sequence[Target]) -> str:
     """Return the dataset that the checkpoints name, when they all name one and the same."""
-    from repdiag.checkpoints.load import load_encoder
+    from repdiag.checkpoints.load import load_as_wished
 
     named: dict[str, str] = {}
-    for name, path in paths.items():
+    for target in targets:
         try:
-            spec = load_encoder(path).info.training.get("data")
+            spec = load_as_wished(target.path, target.wishes).info.training.get("data")
         except RepdiagError:
             continue  # reported when its turn comes
         if spec is not None:
-            named[name] = str(spec)
+            named[target.name] = str(spec)
     if len(set(named.values())) > 1:
         found = ", ".join(f"{name}: {spec}" for name, spec in named.items())
         raise UsageError("the checkpoints were trained on different datasets", found=found, hint="choose with --data")
-    return next(iter(named.values()), None)
+    if not named:
+        hint = "name some with --data, for example --data imagefolder:PATH; `repdiag datasets` lists the rest"
+        raise UsageError("the checkpoints do not say which images they were trained on", hint=hint)
+    return next(iter(named.values()))

@@ -9,7 +9,6 @@ import typer
 
 from repdiag.cli import options
 from repdiag.cli.console import Console
-from repdiag.cli.inspect import Heads, Prefix, StemPadding
 
 
 def convert(
@@ -17,15 +16,18 @@ def convert(
     out: Annotated[Path, typer.Argument(help="The file to write, ending in .safetensors.")],
     branch: options.Branch = None,
     backbone: options.Backbone = None,
-    prefix: Prefix = None,
-    heads: Heads = None,
-    stem_padding: StemPadding = None,
+    prefix: options.Prefix = None,
+    heads: options.Heads = None,
+    stem_padding: options.StemPadding = None,
+    image_size: options.ImageSize = None,
+    mean: options.Mean = None,
+    std: options.Std = None,
     overwrite: options.Overwrite = False,
     as_json: options.Json = False,
 ) -> None:
     """Write a checkpoint's encoder and heads as one safetensors file that proves itself and records what is known."""
     from repdiag.checkpoints.load import convert_checkpoint
-    from repdiag.checkpoints.resolve import Wishes
+    from repdiag.cli.reading import wishes_of
     from repdiag.cli.targets import find_checkpoint
     from repdiag.core.errors import UsageError
 
@@ -34,7 +36,17 @@ def convert(
     if out.exists() and not overwrite:
         raise UsageError(f"{out} exists", hint="--overwrite replaces it")
     console = Console(as_json=as_json)
-    wishes = Wishes(branch=branch, backbone=backbone, prefix=prefix, heads=heads, stem_padding=stem_padding)
-    info = convert_checkpoint(find_checkpoint(checkpoint), out, wishes)
+    wishes = wishes_of(
+        branch=branch,
+        backbone=backbone,
+        prefix=prefix,
+        heads=heads,
+        stem_padding=stem_padding,
+        image_size=image_size,
+        mean=mean,
+        std=std,
+    )
+    target = find_checkpoint(checkpoint)
+    info = convert_checkpoint(target.path, out, wishes.over(target.wishes))
     console.say(f"wrote {out}: {info.backbone}, {info.branch} branch of a {info.family} file")
     console.json({"out": str(out), "encoder": info.to_dict()})

@@ -14,6 +14,14 @@ from repdiag.cli.console import Console, resolve_device
 def embed(
     checkpoint: Annotated[str, typer.Argument(help="A checkpoint file, a run directory, or a manifest's name.")],
     data: options.Data = None,
+    branch: options.Branch = None,
+    backbone: options.Backbone = None,
+    prefix: options.Prefix = None,
+    heads: options.Heads = None,
+    stem_padding: options.StemPadding = None,
+    image_size: options.ImageSize = None,
+    mean: options.Mean = None,
+    std: options.Std = None,
     split: Annotated[str, typer.Option("--split", help="train or val.")] = "val",
     views: Annotated[int, typer.Option("--views", min=0, help="Augmented views of each image.")] = 0,
     out: options.Out = None,
@@ -35,8 +43,9 @@ def embed(
     """
     import shutil
 
-    from repdiag.checkpoints.load import load_encoder
-    from repdiag.cli.targets import default_name, find_checkpoint
+    from repdiag.checkpoints.load import load_as_wished
+    from repdiag.cli.reading import wishes_of
+    from repdiag.cli.targets import find_checkpoint
     from repdiag.config.views import EvaluationSettings
     from repdiag.core.errors import UsageError
     from repdiag.data.datasets import open_dataset
@@ -44,21 +53,31 @@ def embed(
     from repdiag.embeddings.store import save_embedding_set
 
     console = Console(as_json=as_json, quiet=quiet, progress=not no_progress)
-    path = find_checkpoint(checkpoint)
-    encoder = load_encoder(path)
+    target = find_checkpoint(checkpoint, download=download)
+    wishes = wishes_of(
+        branch=branch,
+        backbone=backbone,
+        prefix=prefix,
+        heads=heads,
+        stem_padding=stem_padding,
+        image_size=image_size,
+        mean=mean,
+        std=std,
+    )
+    encoder = load_as_wished(target.path, wishes.over(target.wishes), name=target.name)
     spec = data or encoder.info.training.get("data")
     if spec is None:
-        raise UsageError(f"{path.name} does not say which images to embed", hint="name some with --data")
+        raise UsageError(f"{target.path.name} does not say which images to embed", hint="name some with --data")
     if split not in ("train", "val"):
         raise UsageError(f"unknown split {split!r}", hint="one of: train, val")
-    folder = out or Path("runs") / "embeddings" / f"{default_name(path).replace('/', '-')}-{split}"
+    folder = out or Path("runs") / "embeddings" / f"{target.name.replace('/', '-')}-{split}"
     if folder.exists() and not overwrite:
         raise UsageError(f"{folder} already exists", hint="choose another --out, or give --overwrite")
     images = open_dataset(str(spec), "train" if split == "train" else "val", download=download, strict=strict_data)
     if limit is not None:
         images = images.subset(range(min(limit, len(images))))
     settings = EvaluationSettings(preset=images.preset, seed=seed, views=views)
-    with console.counting(f"{default_name(path)}: {split}") as progress:
+    with console.counting(f"{target.name}: {split}") as progress:
         found = extract(
             encoder,
             images,

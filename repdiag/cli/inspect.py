@@ -12,20 +12,17 @@ from repdiag.cli.console import Console
 if TYPE_CHECKING:
     from repdiag.checkpoints.inspect import Inspection
 
-Prefix = Annotated[str | None, typer.Option("--prefix", help="What the names of the encoder's tensors start with.")]
-Heads = Annotated[int | None, typer.Option("--heads", min=1, help="Attention heads, which no file records.")]
-StemPadding = Annotated[
-    int | None, typer.Option("--stem-padding", min=0, help="Padding of a 3x3 stem, which no file records.")
-]
-
 
 def inspect(
     checkpoint: Annotated[str, typer.Argument(help="A checkpoint file, a run directory, or a manifest's name.")],
     branch: options.Branch = None,
     backbone: options.Backbone = None,
-    prefix: Prefix = None,
-    heads: Heads = None,
-    stem_padding: StemPadding = None,
+    prefix: options.Prefix = None,
+    heads: options.Heads = None,
+    stem_padding: options.StemPadding = None,
+    image_size: options.ImageSize = None,
+    mean: options.Mean = None,
+    std: options.Std = None,
     as_json: options.Json = False,
 ) -> None:
     """Say what a checkpoint file holds and how it would be read; nothing in it is executed.
@@ -33,12 +30,22 @@ def inspect(
     Exits with 1 where the file is unsafe, damaged, or does not fill a backbone.
     """
     from repdiag.checkpoints.inspect import inspect_checkpoint
-    from repdiag.checkpoints.resolve import Wishes
+    from repdiag.cli.reading import wishes_of
     from repdiag.cli.targets import find_checkpoint
 
     console = Console(as_json=as_json)
-    wishes = Wishes(branch=branch, backbone=backbone, prefix=prefix, heads=heads, stem_padding=stem_padding)
-    found = inspect_checkpoint(find_checkpoint(checkpoint), wishes)
+    wishes = wishes_of(
+        branch=branch,
+        backbone=backbone,
+        prefix=prefix,
+        heads=heads,
+        stem_padding=stem_padding,
+        image_size=image_size,
+        mean=mean,
+        std=std,
+    )
+    target = find_checkpoint(checkpoint)
+    found = inspect_checkpoint(target.path, wishes.over(target.wishes))
     _print(console, found)
     console.json(found.to_dict())
     if found.problem:

@@ -19,7 +19,7 @@ NoProgress = Annotated[bool, typer.Option("--no-progress", help="No progress dis
 Data = Annotated[
     str | None, typer.Option("--data", help="A dataset's name or imagefolder:PATH; see `repdiag datasets`.")
 ]
-Download = Annotated[bool, typer.Option("--download", help="Fetch the dataset when it is not there.")]
+Download = Annotated[bool, typer.Option("--download", help="Fetch what is not here: data, a manifest's checkpoints.")]
 StrictData = Annotated[bool, typer.Option("--strict-data", help="Fail on the first corrupt image.")]
 PerClass = Annotated[int, typer.Option("--per-class", min=2, help="Images of each class in the evaluation set.")]
 BatchSize = Annotated[int, typer.Option("--batch-size", min=1, help="Images in one forward pass; changes no value.")]
@@ -33,3 +33,13 @@ Protocol = Annotated[
     str | None,
     typer.Option("--protocol", help="A publication's own estimators instead of the defaults: shi2022."),
 ]
+Prefix = Annotated[str | None, typer.Option("--prefix", help="What the names of the encoder's tensors start with.")]
+Heads = Annotated[int | None, typer.Option("--heads", min=1, help="Attention heads, which no file records.")]
+StemPadding = Annotated[
+    int | None, typer.Option("--stem-padding", min=0, help="Padding of a 3x3 stem, which no file records.")
+]
+ImageSize = Annotated[
+    int | None, typer.Option("--image-size", min=1, help="Side of the input in pixels, instead of the family's.")
+]
+Mean = Annotated[str | None, typer.Option("--mean", help="Mean of the normalisation, such as .5,.5,.5.")]
+Std = Annotated[str | None, typer.Option("--std", help="Standard deviation of the normalisation, such as .5,.5,.5.")]

@@ -44,7 +44,12 @@ def write_analysis(analysis: Analysis, options: AnalysisOptions, out: Path) -> N
     if analysis.rows is not None:
         write_thumbnails(analysis.rows, out)
     write_run(
-        out, kind="analyze", options=options.to_dict(), encoder=analysis.info.to_dict(), excluded=analysis.excluded
+        out,
+        kind="analyze",
+        options=options.to_dict(),
+        encoder=analysis.info.to_dict(),
+        rows=analysis.rows.fingerprints() if analysis.rows is not None else None,
+        excluded=analysis.excluded,
     )
 
 

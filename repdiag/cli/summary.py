@@ -77,16 +77,25 @@ def show_comparison(console: Console, comparison: Comparison, folder: Path, draw
     console.table(_headline_table("Same rows, same views; features, val", comparison.table, columns, intervals=False))
     for name, verdict in comparison.verdicts.items():
         console.say(f"{name}: " + "; ".join(_verdict_words(verdict)))
+    if comparison.common is not None:
+        console.say(f"\nnote: {comparison.common.note}")
+        title = f"At {comparison.common.dims} dimensions; features, val; kNN against the train gallery"
+        trained = [(name, name, "features") for name in comparison.common.widths]
+        console.table(_headline_table(title, comparison.common.table, trained, intervals=False))
     for name, reason in comparison.failures.items():
         console.say(f"left out: {name} ({reason.splitlines()[0]})")
+    for name, how in comparison.missing.items():
+        console.say(f"not here: {name} ({how})")
     console.say(f"\nresults: {folder}")
     if drawn:
         console.say(f"figures: {drawn[0].parent}")
     console.json(
         {
             "metrics": comparison.table.to_records(),
+            "common_dimension": None if comparison.common is None else comparison.common.table.to_records(),
             "verdicts": comparison.verdicts,
             "failures": comparison.failures,
+            "missing": comparison.missing,
             "folder": str(folder),
         }
     )

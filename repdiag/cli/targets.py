@@ -2,65 +2,103 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from repdiag.core.errors import CheckpointError, UsageError
+from repdiag.checkpoints.wishes import Wishes
+from repdiag.core.errors import CheckpointError, RepdiagError, UsageError
 
 if TYPE_CHECKING:
+    from repdiag.checkpoints.manifest import Entry
     from repdiag.cli.console import Console
 
 MANIFEST = Path("checkpoints_manifest.yaml")
 
 
-def find_checkpoint(target: str) -> Path:
-    """Return the checkpoint file for a file, a training run's folder, or a name in ./checkpoints_manifest.yaml."""
-    path = Path(target).expanduser()
+@dataclass(frozen=True, kw_only=True)
+class Target:
+    """A checkpoint to work on: its name, its file, how it is to be read, and its manifest's entry, if it has one."""
+
+    name: str
+    path: Path
+    wishes: Wishes = field(default_factory=Wishes)
+    entry: Entry | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Targets:
+    """The checkpoints that are here; those that are not, with how to get them; those that could not be had, and why."""
+
+    here: tuple[Target, ...]
+    missing: dict[str, str] = field(default_factory=dict)
+    failures: dict[str, str] = field(default_factory=dict)
+
+
+def find_checkpoint(word: str, *, download: bool = False) -> Target:
+    """Return the checkpoint for a file, a training run's folder, or a name in ./checkpoints_manifest.yaml."""
+    path = Path(word).expanduser()
     if path.is_file() or (path.is_dir() and not (path / "checkpoints").is_dir()):
-        return path
+        return Target(name=default_name(path), path=path)
     if path.is_dir():
         last = path / "checkpoints" / "last.pt"
         if last.is_file():
-            return last
+            return Target(name=default_name(last), path=last)
         raise CheckpointError(f"the run {path} has no checkpoint yet", found="checkpoints/last.pt is missing")
     if MANIFEST.is_file():
         from repdiag.checkpoints.manifest import read_manifest
 
-        entry = read_manifest(MANIFEST).find(target)
+        entry = read_manifest(MANIFEST).find(word)
         if entry is not None:
-            return entry.local_path()
-    raise CheckpointError(f"no checkpoint {target!r}", hint=_nearest_files(path))
+            return _target_of(entry, download=download)
+    raise CheckpointError(f"no checkpoint {word!r}", hint=_nearest_files(path))
 
 
-def find_checkpoints(targets: list[str], *, only: str | None, console: Console) -> dict[str, Path]:
-    """Return name -> checkpoint for every target; a manifest stands for its entries, absent ones are listed."""
-    named: dict[str, Path] = {}
-    files: list[Path] = []
-    for target in targets:
-        if Path(target).suffix in {".yaml", ".yml"}:
-            named.update(_manifest_entries(Path(target), only, console))
-        else:
-            files.append(find_checkpoint(target))
-    return {**named, **dict(zip(unique_names(files), files, strict=True))}
+def find_checkpoints(words: Sequence[str], *, only: str | None, download: bool, console: Console) -> Targets:
+    """Return every target; a manifest stands for its entries, and one that cannot be had does not stop the rest."""
+    manifests = [Path(word) for word in words if Path(word).suffix in {".yaml", ".yml"}]
+    if only is not None and not manifests:
+        raise UsageError("--only chooses from a manifest, and none was given", found=" ".join(words))
+    here: list[Target] = []
+    missing: dict[str, str] = {}
+    failures: dict[str, str] = {}
+    for entry in (entry for path in manifests for entry in _chosen(path, only)):
+        if not entry.is_present() and not (download and entry.is_remote()):
+            missing[entry.id] = entry.how_to_get()
+            continue
+        try:
+            if not entry.is_present():
+                console.say(f"fetching {entry.id} from {entry.source}")
+            here.append(_target_of(entry, download=download))
+        except RepdiagError as error:
+            failures[entry.id] = str(error)
+            console.say(f"left out {entry.id}: {error}")
+    here += [find_checkpoint(word) for word in words if Path(word).suffix not in {".yaml", ".yml"}]
+    if not here:
+        shown = "; ".join(f"{name}: {how}" for name, how in [*failures.items(), *missing.items()][:3])
+        raise CheckpointError("none of the checkpoints named is here", found=shown, hint="--download fetches them")
+    names = unique_names(here)
+    targets = tuple(replace(target, name=name) for target, name in zip(here, names, strict=True))
+    return Targets(here=targets, missing=missing, failures=failures)
 
 
-def _manifest_entries(path: Path, only: str | None, console: Console) -> dict[str, Path]:
+def _chosen(path: Path, only: str | None) -> list[Entry]:
     import fnmatch
 
     from repdiag.checkpoints.manifest import read_manifest
 
-    entries = [entry for entry in read_manifest(path).entries if fnmatch.fnmatch(entry.id, only or "*")]
-    if not entries:
-        raise UsageError(f"no entry of {path} matches {only!r}")
-    present = {}
-    for entry in entries:
-        if entry.is_present():
-            present[entry.id] = entry.local_path()
-        else:
-            console.say(f"not here: {entry.id} ({entry.how_to_get()})")
-    if not present:
-        raise CheckpointError(f"none of the {len(entries)} checkpoints named in {path} is here")
-    return present
+    entries = read_manifest(path).entries
+    found = [entry for entry in entries if fnmatch.fnmatch(entry.id, only or "*")]
+    if not found:
+        raise UsageError(f"no entry of {path} matches {only!r}", hint=", ".join(entry.id for entry in entries[:6]))
+    return found
+
+
+def _target_of(entry: Entry, *, download: bool) -> Target:
+    """Return a manifest's entry whose file is here and is the one that the manifest names."""
+    path = entry.fetch() if download else entry.present_path()
+    return Target(name=entry.id, path=path, wishes=entry.wishes(), entry=entry)
 
 
 def _nearest_files(path: Path) -> str:
@@ -74,22 +112,33 @@ def _nearest_files(path: Path) -> str:
     return "give a checkpoint file, a run directory, or a name from ./checkpoints_manifest.yaml"
 
 
+def run_of(path: Path) -> Path | None:
+    """Return the folder of the training run that a checkpoint belongs to, or None."""
+    run = path.parent.parent
+    return run if path.parent.name == "checkpoints" and (run / "run.json").is_file() else None
+
+
 def default_name(path: Path) -> str:
     """Return a short name for a checkpoint: its run's name for our own, else its file name without suffixes."""
-    if path.parent.name == "checkpoints":
-        return path.parent.parent.name if path.stem == "last" else f"{path.parent.parent.name}/{path.stem}"
+    run = run_of(path)
+    if run is not None:
+        return run.resolve().name if path.stem == "last" else f"{run.resolve().name}/{path.stem}"
     name = path.name
     for suffix in (".tar", ".pth", ".pt", ".th", ".ckpt", ".safetensors", ".bin"):
         name = name.removesuffix(suffix)
     return name
 
 
-def unique_names(paths: list[Path]) -> list[str]:
-    """Return one name for each path, told apart by parent folders, then by number, where they would coincide."""
-    names = [default_name(path) for path in paths]
-    for index, name in enumerate(names):
-        if names.count(name) > 1:
-            parent = paths[index].resolve().parent.name
-            candidate = f"{parent}/{name}"
-            names[index] = candidate if candidate not in names else f"{name}#{index + 1}"
+def unique_names(targets: Sequence[Target]) -> list[str]:
+    """Return one name for each target, told apart by parent folders, then by number, where they would coincide."""
+    names: list[str] = []
+    for target in targets:
+        options = (target.name, f"{target.path.resolve().parent.name}/{target.name}")
+        free = [name for name in options if _folder(name) not in map(_folder, names)]
+        names.append(free[0] if free else f"{target.name}#{len(names) + 1}")
     return names
+
+
+def _folder(name: str) -> str:
+    """Return the name of the folder that a checkpoint's results go to; see `comparison`."""
+    return name.replace("/", "-")
