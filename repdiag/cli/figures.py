@@ -14,26 +14,33 @@ if TYPE_CHECKING:
     from repdiag.core.metric_table import MetricTable
 
 FOLDER = "figures"
-VECTOR_FIGURES = ("class_distance_distributions", "cluster_class_confusion", "singular_spectrum", "embedding_map")
+# Their frames need vectors or the files of a training: drawn again from the CSV behind them.
+STORED_FIGURES = (
+    *("class_distance_distributions", "cluster_class_confusion", "singular_spectrum", "embedding_map"),
+    *("training_history", "training_trajectory"),
+)
 
 
 def draw_analysis(analysis: Analysis, out: Path, *, history: Path) -> list[Path]:
     """Draw every figure of one checkpoint into out/figures."""
     from repdiag.cli import vector_frames
     from repdiag.cli.analysis import UNTRAINED
+    from repdiag.cli.trajectory import trajectory_frame
 
     val = analysis.embeddings["val"]
     sets = {analysis.info.name: val}
     if analysis.untrained is not None:
         sets[analysis.info.name + UNTRAINED] = analysis.untrained
-    frames = _table_frames(analysis.table)
+    frames = table_frames(analysis.table)
     frames["class_distance_distributions"] = vector_frames.class_distances(sets)
     frames["cluster_class_confusion"] = vector_frames.cluster_classes({analysis.info.name: val})
     frames["singular_spectrum"] = vector_frames.spectra(sets, analysis.table)
     frames["embedding_map"] = vector_frames.embedding_map(analysis.info.name, val)
     if history.is_file():
         frames["training_history"] = vector_frames.history(history, analysis.info)
-    return _draw(frames, out, untrained=tuple(name for name in sets if name.endswith(UNTRAINED)))
+    if any(tables := sorted((history.parent / "monitor").glob("epoch_*.csv"))):
+        frames["training_trajectory"] = trajectory_frame(tables, name=analysis.info.name)
+    return draw_frames(frames, out / FOLDER, untrained=tuple(name for name in sets if name.endswith(UNTRAINED)))
 
 
 def draw_comparison(table: MetricTable, out: Path) -> list[Path]:
@@ -42,16 +49,17 @@ def draw_comparison(table: MetricTable, out: Path) -> list[Path]:
 
     from repdiag.cli.analysis import UNTRAINED
 
-    frames = _table_frames(table)
-    for name in (*VECTOR_FIGURES, "training_history"):
+    frames = table_frames(table)
+    for name in STORED_FIGURES:
         stored = sorted(out.glob(f"checkpoints/*/{FOLDER}/{name}.csv"))
         if stored:
             frames[name] = pd.concat([pd.read_csv(path) for path in stored], ignore_index=True)
     names = [str(name) for name in table.names("checkpoint")]
-    return _draw(frames, out, untrained=tuple(name for name in names if name.endswith(UNTRAINED)))
+    return draw_frames(frames, out / FOLDER, untrained=tuple(name for name in names if name.endswith(UNTRAINED)))
 
 
-def _table_frames(table: MetricTable) -> dict[str, pd.DataFrame]:
+def table_frames(table: MetricTable) -> dict[str, pd.DataFrame]:
+    """Return the frames of the figures that need nothing but a table of metrics."""
     from repdiag.report import frames
 
     return {
@@ -62,7 +70,10 @@ def _table_frames(table: MetricTable) -> dict[str, pd.DataFrame]:
     }
 
 
-def _draw(frames: dict[str, pd.DataFrame], out: Path, *, untrained: tuple[str, ...]) -> list[Path]:
+def draw_frames(
+    frames: dict[str, pd.DataFrame], folder: Path, *, untrained: tuple[str, ...], width: float | None = None
+) -> list[Path]:
+    """Draw every frame that is not empty into the folder; `width` in inches, None for two columns of a paper."""
     import inspect
     from importlib import import_module
 
@@ -74,6 +85,8 @@ def _draw(frames: dict[str, pd.DataFrame], out: Path, *, untrained: tuple[str, .
             continue
         plot: Callable[..., Any] = getattr(import_module(f"repdiag.plots.{name}"), name)
         takes = inspect.signature(plot).parameters
-        figure = plot(frame, untrained=untrained) if "untrained" in takes else plot(frame)
-        drawn.extend(save_figure(figure, frame, out / FOLDER, name=name))
+        settings: dict[str, Any] = {"untrained": untrained} if "untrained" in takes else {}
+        if width is not None:
+            settings["width"] = width
+        drawn.extend(save_figure(plot(frame, **settings), frame, folder, name=name))
     return drawn

@@ -25,6 +25,12 @@ def train(
     settings: Annotated[
         list[str] | None, typer.Option("--set", help="Override one setting: KEY=VALUE. May be repeated.")
     ] = None,
+    init_from: Annotated[
+        str | None, typer.Option("--init-from", help="Start from the weights of a checkpoint that fit.")
+    ] = None,
+    monitor: Annotated[
+        int | None, typer.Option("--monitor", min=1, help="Evaluate the representation every so many epochs.")
+    ] = None,
     tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write TensorBoard events.")] = False,
     download: options.Download = False,
     strict_data: options.StrictData = False,
@@ -59,6 +65,8 @@ def train(
         seed=seed,
         resume=resume,
         overrides=tuple(settings or ()),
+        init_from=init_from,
+        monitor=monitor,
         tensorboard=tensorboard,
         download=download,
         strict_data=strict_data,

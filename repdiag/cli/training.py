@@ -31,6 +31,8 @@ class TrainRequest:
     seed: int | None = None
     resume: str | None = None
     overrides: tuple[str, ...] = ()
+    init_from: str | None = None
+    monitor: int | None = None
     tensorboard: bool = False
     download: bool = False
     strict_data: bool = False
@@ -57,12 +59,17 @@ def run_training(request: TrainRequest, console: Console) -> Path:
     out, resume = _choose_directory(request, settings)
     console.say(f"{settings.recipe}: {settings.backbone.name} on {settings.data.dataset}, run {out}")
     progress = make_progress(enabled=console.progress and not console.quiet)
-    return train(settings, out, resume=resume, device=request.device, progress=progress)
+    from repdiag.cli.trajectory import measure
+
+    watched = measure if request.monitor is not None else None
+    return train(settings, out, resume=resume, device=request.device, progress=progress, measure=watched)
 
 
 def _overrides(request: TrainRequest) -> list[str]:
     switches = {"loop.tensorboard": request.tensorboard, "data.download": request.download}
-    return [*(f"{key}=true" for key, on in switches.items() if on), *request.overrides]
+    named = {"initialize_from": request.init_from, "loop.monitor_every_epochs": request.monitor}
+    given = [f"{key}={value}" for key, value in named.items() if value is not None]
+    return [*(f"{key}=true" for key, on in switches.items() if on), *given, *request.overrides]
 
 
 def _refuse_corrupt_images(settings: TrainSettings) -> None:

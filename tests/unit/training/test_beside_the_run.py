@@ -17,13 +17,13 @@ RESNET = ["backbone.name=resnet20", "data.limit=32", "method.queue_size=16", "sc
 def test_the_monitor_sees_every_epoch_and_changes_nothing(tiny, tmp_path):
     seen = []
 
-    def measure(embeddings):
-        seen.append((len(embeddings), embeddings.provenance.epoch))
+    def measure(val, train):
+        seen.append((len(val), len(train), val.provenance.epoch))
         return MetricTable(())
 
     watched = train(tiny(*RESNET), tmp_path / "watched", device="cpu", measure=measure)
     alone = train(tiny(*RESNET), tmp_path / "alone", device="cpu")
-    assert seen == [(360, 1), (360, 2)]
+    assert seen == [(360, 360, 1), (360, 360, 2)]  # 36 of each digit, the rarest one of val
     assert sorted(path.name for path in (tmp_path / "watched" / "monitor").iterdir()) == [
         "epoch_0001.csv",
         "epoch_0002.csv",
@@ -34,8 +34,8 @@ def test_the_monitor_sees_every_epoch_and_changes_nothing(tiny, tmp_path):
 def test_a_signal_during_the_monitor_ends_the_run_and_the_epoch_is_measured_later(tiny, tmp_path):
     seen = []
 
-    def measure(embeddings):
-        seen.append(embeddings.provenance.epoch)
+    def measure(val, train):
+        seen.append(val.provenance.epoch)
         return MetricTable(())
 
     from repdiag.training import monitor

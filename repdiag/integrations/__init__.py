@@ -1,0 +1,1 @@
+"""Doors for training loops that are not ours."""

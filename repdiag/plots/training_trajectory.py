@@ -1,0 +1,73 @@
+"""How does the representation change while it is trained? Headline metrics over epochs."""
+
+from __future__ import annotations
+
+import textwrap
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, PercentFormatter
+
+from repdiag.plots.frame_check import distinct, require
+from repdiag.plots.palette import CheckpointStyle, checkpoint_styles
+from repdiag.plots.style import TWO_COLUMNS, panels, styled
+from repdiag.plots.text import add_caption, add_legend, missing_note, short_names, source_of
+
+COLUMNS = (
+    *("checkpoint", "epoch", "dataset", "split", "space"),
+    *("metric", "label", "percent", "value", "ci_low", "ci_high", "n"),
+)
+
+
+@styled
+def training_trajectory(frame: pd.DataFrame, *, width: float = TWO_COLUMNS) -> Figure:
+    """Draw one panel per metric, one line per training, with its interval as a band.
+
+    Columns:
+        checkpoint       str    name of the training
+        epoch            int    finished epochs
+        dataset, split, space  str  for the caption
+        metric           str    one panel each
+        label            str    title of the panel
+        percent          bool   whether the value is a fraction, shown in percent
+        value            float  in the unit of the metric; null where it could not be computed
+        ci_low, ci_high  float  interval of the value; null where there is none
+        n                int    images
+    """
+    require(frame, COLUMNS, figure="training_trajectory")
+    names, metrics = distinct(frame, "checkpoint"), distinct(frame, "metric")
+    styles, shown = checkpoint_styles(names), short_names(names, limit=26)
+    figure, axes = panels(len(metrics), width=width, panel_height=1.7, columns=3 if width > 5 else 1)
+    for axis, metric in zip(axes, metrics, strict=True):
+        part = frame[frame["metric"] == metric]
+        for name in names:
+            rows = part[part["checkpoint"].astype(str) == name].sort_values("epoch")
+            _line(axis, rows, style=styles[name], label=shown[name])
+        axis.set_title(textwrap.fill(str(part["label"].iloc[0]), 26))
+        axis.set_xlabel("epoch")
+        axis.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+        axis.yaxis.set_major_locator(MaxNLocator(4))
+        if bool(part["percent"].iloc[0]):
+            axis.yaxis.set_major_formatter(PercentFormatter(1, decimals=None))
+        axis.grid(axis="y")
+    if len(names) > 1:
+        add_legend(figure, axes[0].get_legend_handles_labels()[0], columns=3 if width > 5 else 1)
+    else:
+        figure.suptitle(shown[names[0]], size=7.5, weight="bold", x=0.01, ha="left")
+    bands = "Bands: 95% intervals" if frame["ci_low"].notna().any() else ""
+    add_caption(figure, source_of(frame), bands, missing_note(frame, "value", by=("checkpoint", "metric")))
+    return figure
+
+
+def _line(axis: Axes, rows: pd.DataFrame, *, style: CheckpointStyle, label: str) -> None:
+    axis.fill_between(rows["epoch"], rows["ci_low"], rows["ci_high"], color=style.color, alpha=0.18, linewidth=0)
+    axis.plot(
+        rows["epoch"],
+        rows["value"],
+        color=style.color,
+        linestyle=style.line,
+        marker=style.marker,
+        markersize=3,
+        label=label,
+    )
