@@ -30,7 +30,7 @@ check: $(READY) ## ruff, mypy --strict, import contracts
 	$(BIN)/lint-imports
 
 test: $(READY) ## all tests: CPU, no network
-	$(BIN)/pytest
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --dist loadfile
 
 figures: $(READY) ## small against large encoder: train, analyze, compare, draw
 	$(BIN)/python -m analyses.small_vs_large.run --data '$(DATA)' --budget $(BUDGET) --out $(OUT)
