@@ -18,6 +18,7 @@ from repdiag.checkpoints.contents import Contents
 from repdiag.checkpoints.formats.format import Branch, Facts, Format, Preprocessing
 from repdiag.checkpoints.formats.registry import FORMATS
 from repdiag.checkpoints.native import payload_digest
+from repdiag.checkpoints.projection_heads import head_tensors
 from repdiag.checkpoints.resolve import Resolved
 from repdiag.checkpoints.safe_load import Payload
 from repdiag.core.errors import CheckpointError
@@ -32,10 +33,13 @@ def write_foreign(path: Path, contents: Contents, resolved: Resolved) -> Path:
     """Write the encoder and the heads of a foreign file; what it holds besides is left."""
     state = contents.state(resolved.branch.place) or {}
     kept = {name: value for name, value in state.items() if resolved.roles[name] in ("backbone", "head")}
-    form = resolved.format
+    form, branch = resolved.format, resolved.branch
+    for part in (part for part in branch.projector if ":" in part):  # a head that the file keeps elsewhere
+        kept |= {part.replace(":", ".") + name: value for name, value in head_tensors(contents, branch, part).items()}
+    moved = replace(branch, projector=tuple(part.replace(":", ".") for part in branch.projector))
     header = {
         "family": form.name,
-        "branch": asdict(resolved.branch),
+        "branch": asdict(moved),
         "facts": asdict(resolved.facts),
         "arch": resolved.fitted.candidate.name,
         "preprocessing": asdict(form.preprocessing_of(contents)),

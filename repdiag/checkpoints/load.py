@@ -10,13 +10,13 @@ from typing import Any
 import torch
 from torch import nn
 
-from repdiag.checkpoints.contents import Contents, under
+from repdiag.checkpoints.contents import Contents
 from repdiag.checkpoints.convert import format_of, is_converted, own_tree, read_header, write_foreign, write_own
 from repdiag.checkpoints.encoder import Encoder, EncoderInfo
 from repdiag.checkpoints.formats.format import Branch, Format
 from repdiag.checkpoints.native import FORMAT, is_native, verify_native
 from repdiag.checkpoints.native_encoder import native_encoder
-from repdiag.checkpoints.projection_heads import build_head
+from repdiag.checkpoints.projection_heads import build_head, head_tensors
 from repdiag.checkpoints.recognise import recognise
 from repdiag.checkpoints.resolve import Resolved, resolve
 from repdiag.checkpoints.safe_load import Payload, read
@@ -157,10 +157,8 @@ def _feature_dim(network: nn.Module, size: int) -> int:
 
 
 def _projector(contents: Contents, form: Format, branch: Branch, *, dim: int) -> nn.Module | None:
-    state = contents.state(branch.place) or {}
     for part in branch.projector:
-        prefix = branch.prefix + part[2:] if part.startswith("./") else part
-        tensors = under(state, prefix)
+        tensors = head_tensors(contents, branch, part)
         head = build_head(tensors, in_dim=dim, activation=form.head_activation) if tensors else None
         if head is not None:
             return head

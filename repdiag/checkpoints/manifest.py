@@ -116,8 +116,8 @@ class Entry(_Strict):
         return self.present_path()
 
     def wishes(self) -> Wishes:
-        """Return what the entry says about reading the file."""
-        return Wishes(
+        """Return what the entry says about reading the file, and what timm says of a model that it names."""
+        said = Wishes(
             family=self.family,
             branch=self.branch,
             backbone=self.backbone,
@@ -125,6 +125,20 @@ class Entry(_Strict):
             mean=self.mean,
             std=self.std,
         )
+        if self.source is None or not self.source.startswith("timm:"):
+            return said
+        return said.over(_input_in_timm(self.source.removeprefix("timm:")))
+
+
+def _input_in_timm(name: str) -> Wishes:
+    """Return the input of one of timm's pretrained models, which its weights alone do not say."""
+    import timm
+
+    known = timm.get_pretrained_cfg(name) if timm.is_model(name.partition(".")[0]) else None
+    if known is None or len(known.mean) != 3 or len(known.std) != 3:
+        return Wishes()
+    mean, std = ((float(red), float(green), float(blue)) for red, green, blue in (known.mean, known.std))
+    return Wishes(image_size=known.input_size[-1], mean=mean, std=std)
 
 
 @dataclass(frozen=True)

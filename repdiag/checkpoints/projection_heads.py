@@ -7,7 +7,18 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
+from repdiag.checkpoints.contents import Contents, State, under
+from repdiag.checkpoints.formats.format import Branch
+
 _ACTIVATIONS: Mapping[str, type[nn.Module]] = {"relu": nn.ReLU, "gelu": nn.GELU}
+
+
+def head_tensors(contents: Contents, branch: Branch, part: str) -> State:
+    """Return the tensors at one of the places of `branch.projector`, without their prefix."""
+    place, colon, prefix = part.rpartition(":")
+    if part.startswith("./"):
+        prefix = branch.prefix + part[2:]
+    return under(contents.state(place if colon else branch.place) or {}, prefix)
 
 
 def build_head(state: Mapping[str, Tensor], *, in_dim: int, activation: str = "relu") -> nn.Sequential | None:

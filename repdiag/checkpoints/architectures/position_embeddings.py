@@ -25,10 +25,16 @@ def _antialiased(grid: Tensor, size: tuple[int, int]) -> Tensor:
     return F.interpolate(grid, size=size, mode="bicubic", antialias=True, align_corners=False)
 
 
+def _corners(grid: Tensor, size: tuple[int, int]) -> Tensor:
+    """torchvision's interpolate_embeddings: the outermost embeddings keep their place."""
+    return F.interpolate(grid, size=size, mode="bicubic", align_corners=True)
+
+
 RESAMPLERS: Mapping[str, Callable[[Tensor, tuple[int, int]], Tensor]] = {
     "dino": _dino,
     "bicubic": _bicubic,
     "antialiased": _antialiased,
+    "corners": _corners,
 }
 
 

@@ -32,6 +32,7 @@ class _Shape:
     width_per_group: int
     kernel: int
     padding: int
+    relu: bool
 
 
 def resnet_candidates(state: Mapping[str, Tensor], facts: Facts) -> list[Candidate]:
@@ -59,6 +60,7 @@ def resnet_candidates(state: Mapping[str, Tensor], facts: Facts) -> list[Candida
         width_per_group=64 * middle.shape[0] // (planes * groups) if bottleneck else 64,
         kernel=first.shape[2],
         padding=first.shape[2] // 2 if facts.stem_padding is None else facts.stem_padding,
+        relu=facts.stem_relu,
     )
     small = first.shape[2] == 3
     assumed = ("stem padding 1, the usual one",) if small and facts.stem_padding is None else ()
@@ -116,6 +118,8 @@ def _build(shape: _Shape) -> nn.Module:
         setattr(module, f"layer{stage + 1}", layer)
     if small:
         module.maxpool = nn.Identity()
+    if not shape.relu:
+        module.relu = nn.Identity()  # the stem's; blocks have their own
     module.fc = nn.Identity()
     built: nn.Module = module
     return built

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from repdiag.checkpoints.architectures.candidate import Candidate
+from repdiag.checkpoints.architectures.patch_stems import PatchStem, patch_stem
 from repdiag.checkpoints.architectures.position_embeddings import add_resampling
 from repdiag.checkpoints.formats.format import Facts
 from repdiag.core.errors import CheckpointError
@@ -24,11 +25,11 @@ _LAYERS = {"token": "class token", "mean": "mean of patch tokens", "projection":
 
 def transformer_candidates(state: Mapping[str, Tensor], facts: Facts) -> list[Candidate]:
     """Return the one plain vision transformer that has tensors of these shapes; none for other names."""
-    patch, position = state.get("patch_embed.proj.weight"), state.get("pos_embed")
+    stem, position = patch_stem(state), state.get("pos_embed")
     blocks = [int(match[1]) for match in map(_BLOCK.match, state) if match]
-    if patch is None or position is None or patch.ndim != 4 or position.ndim != 3 or not blocks:
+    if stem is None or position is None or position.ndim != 3 or not blocks:
         return []
-    width, depth, size = patch.shape[0], max(blocks) + 1, patch.shape[2]
+    width, depth, size = stem.width, max(blocks) + 1, stem.patch_size
     has_token = "cls_token" in state
     side = math.isqrt(position.shape[1] - has_token)
     if side * side + has_token != position.shape[1]:
@@ -57,23 +58,29 @@ def transformer_candidates(state: Mapping[str, Tensor], facts: Facts) -> list[Ca
         _build,
         settings,
         resample=facts.resample or "antialiased",
-        patch_bias="patch_embed.proj.bias" in state,
+        stem=stem,
         packed=packed,
         eps=facts.norm_eps or 1e-6,
         activation=facts.activation or "gelu",
     )
     if not facts.resample:
         assumed += ("position embeddings resized with antialiasing at other sizes",)
-    name = f"vit_{_SIZES.get(width, f'd{width}')}_patch{size}" + ("" if depth == 12 else f"_depth{depth}")
     return [
         Candidate(
-            name=name,
+            name=_name(stem, depth),
             build=build,
             layer=_LAYERS[pool],
             image_size=side * size,
             assumptions=assumed,
         )
     ]
+
+
+def _name(stem: PatchStem, depth: int) -> str:
+    size = _SIZES.get(stem.width, f"d{stem.width}")
+    if stem.strided:  # in the place of the first block
+        return f"vit_conv_{size}" + ("" if depth == 11 else f"_depth{depth}")
+    return f"vit_{size}_patch{stem.patch_size}" + ("" if depth == 12 else f"_depth{depth}")
 
 
 def _heads(state: Mapping[str, Tensor], facts: Facts, width: int) -> tuple[int, tuple[str, ...]]:
@@ -108,7 +115,7 @@ def _is_packed(state: Mapping[str, Tensor]) -> bool:
 
 
 def _build(
-    settings: Mapping[str, Any], *, resample: str, patch_bias: bool, packed: bool, eps: float, activation: str
+    settings: Mapping[str, Any], *, resample: str, stem: PatchStem, packed: bool, eps: float, activation: str
 ) -> nn.Module:
     from timm.layers.activations import QuickGELU
     from timm.layers.mlp import SwiGLUPacked
@@ -120,7 +127,10 @@ def _build(
     elif activation == "quick_gelu":
         options["act_layer"] = QuickGELU
     module = VisionTransformer(**settings, **options)
-    if patch_bias and module.patch_embed.proj.bias is None:
+    strided = stem.build()
+    if strided is not None:
+        module.patch_embed.proj = strided
+    elif stem.bias and module.patch_embed.proj.bias is None:
         module.patch_embed.proj.bias = nn.Parameter(torch.zeros(settings["embed_dim"]))
     if settings["num_classes"]:
         module.head = nn.Linear(settings["embed_dim"], settings["num_classes"], bias=False)

@@ -14,7 +14,8 @@ from repdiag.checkpoints.encoder import IMAGENET_MEAN, IMAGENET_STD
 class Branch:
     """One encoder of a file: the state dict it is in and what its names start with.
 
-    `projector` lists where its projection head may be: within the same state dict, or after "./" within the encoder.
+    `projector` lists where its projection head may be: within the same state dict, after "./" within the encoder, or
+    as "PLACE:PREFIX" in another state dict of the file.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Facts:
     heads: Mapping[int, int] = field(default_factory=dict)
     norm_eps: float | None = None
     stem_padding: int | None = None
+    stem_relu: bool = True
     resample: str | None = None
     pool: str | None = None
     activation: str | None = None

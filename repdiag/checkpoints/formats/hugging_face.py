@@ -5,6 +5,7 @@ from __future__ import annotations
 from repdiag.checkpoints.contents import Contents
 from repdiag.checkpoints.encoder import IMAGENET_MEAN, IMAGENET_STD
 from repdiag.checkpoints.formats.format import Branch, Facts, Format, Preprocessing
+from repdiag.checkpoints.formats.timm_hub import triple
 
 _CONFIG, _PREPROCESSOR = "config.json", "preprocessor_config.json"
 _INTERPOLATIONS = {0: "nearest", 2: "bilinear", 3: "bicubic"}
@@ -24,12 +25,6 @@ def _facts(file: Contents) -> Facts:
     )
 
 
-def _triple(value: object, default: tuple[float, float, float]) -> tuple[float, float, float]:
-    if isinstance(value, list) and len(value) == 3 and all(isinstance(item, int | float) for item in value):
-        return (float(value[0]), float(value[1]), float(value[2]))
-    return default
-
-
 def _side(size: object) -> int | None:
     values = [size.get(key) for key in ("shortest_edge", "height")] if isinstance(size, dict) else [size]
     return next((value for value in values if isinstance(value, int)), None)
@@ -39,8 +34,8 @@ def _preprocessing(file: Contents) -> Preprocessing:
     size = _side(file.sidecar(_PREPROCESSOR, "size"))
     crop = _side(file.sidecar(_PREPROCESSOR, "crop_size")) if file.sidecar(_PREPROCESSOR, "do_center_crop") else None
     return Preprocessing(
-        mean=_triple(file.sidecar(_PREPROCESSOR, "image_mean"), IMAGENET_MEAN),
-        std=_triple(file.sidecar(_PREPROCESSOR, "image_std"), IMAGENET_STD),
+        mean=triple(file.sidecar(_PREPROCESSOR, "image_mean"), IMAGENET_MEAN),
+        std=triple(file.sidecar(_PREPROCESSOR, "image_std"), IMAGENET_STD),
         image_size=crop or size or _side(file.sidecar(_CONFIG, "image_size")),
         resize=size if crop else None,
         interpolation=_INTERPOLATIONS.get(file.sidecar(_PREPROCESSOR, "resample"), "bilinear"),

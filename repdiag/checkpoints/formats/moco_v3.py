@@ -1,4 +1,4 @@
-"""MoCo v3 (facebookresearch/moco-v3): its ViT-S has 12 heads where all others have 6."""
+"""MoCo v3 (facebookresearch/moco-v3): its ViT-S has 12 heads where all others have 6; `vit_conv_*` too."""
 
 from repdiag.checkpoints.formats.format import Branch, Facts, Format
 
@@ -13,5 +13,5 @@ FORMAT = Format(
         Branch(name="momentum", prefix="momentum_encoder.", projector=_HEADS),
     ),
     known=("predictor.",),
-    facts=Facts(heads={384: 12, 768: 12}, resample="bicubic"),
+    facts=Facts(heads={384: 12, 768: 12, 1024: 16, 1280: 16}, resample="bicubic"),
 )

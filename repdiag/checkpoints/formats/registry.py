@@ -19,6 +19,7 @@ from repdiag.checkpoints.formats import (
     redundancy_reduction,
     seed,
     simclr,
+    simclr_v2,
     simsiam,
     solo_learn,
     ssl_small,
@@ -27,6 +28,7 @@ from repdiag.checkpoints.formats import (
     state_dict,
     sup_contrast,
     swav,
+    timm_hub,
     timm_train,
     torchvision_references,
     vissl,
@@ -35,6 +37,7 @@ from repdiag.checkpoints.formats.format import Format
 
 FORMATS: tuple[Format, ...] = (
     hugging_face.FORMAT,
+    timm_hub.FORMAT,
     lightly_train.FORMAT,
     stable_pretraining.FORMAT,
     solo_learn.FORMAT,
@@ -53,6 +56,8 @@ FORMATS: tuple[Format, ...] = (
     seed.FORMAT,
     simsiam.FORMAT,
     simclr.FORMAT,
+    simclr.CONVERTED,
+    simclr_v2.FORMAT,
     sup_contrast.FORMAT,
     redundancy_reduction.BARLOW_TWINS,
     redundancy_reduction.VICREG,

@@ -1,7 +1,23 @@
-"""SimCLR in PyTorch (sthalles/SimCLR): a torchvision ResNet whose `fc` is the projection head; no normalisation."""
+"""SimCLR in PyTorch: sthalles/SimCLR, whose `fc` is the projection head, and Google's weights converted by tonylins.
 
+Neither normalises images.
+"""
+
+from __future__ import annotations
+
+import re
+
+from repdiag.checkpoints.contents import Contents
 from repdiag.checkpoints.formats.format import Branch, Format
 from repdiag.checkpoints.formats.normalizations import PIXELS_AS_THEY_ARE
+
+
+def _is_converted(file: Contents) -> bool:
+    """A plain ResNet-50 of width 1, 2 or 4: nothing but the file's name tells that it is SimCLR's."""
+    return bool(re.match(r"resnet50-[124]x\.pth", file.file_name)) and file.has(
+        "state_dict", "conv1.", "layer4.", "fc."
+    )
+
 
 FORMAT = Format(
     name="simclr",
@@ -11,4 +27,15 @@ FORMAT = Format(
     ),
     branches=(Branch(name="online", prefix="backbone.", projector=("./fc.",)),),
     preprocessing=PIXELS_AS_THEY_ARE,
+)
+CONVERTED = Format(
+    name="simclr_converted",
+    title="SimCLR v1 (converted)",
+    recognise=_is_converted,
+    branches=(Branch(name="online"),),
+    preprocessing=PIXELS_AS_THEY_ARE,
+    notes=(
+        "taken for Google's SimCLR by the file's name, so that images are not normalised; --mean and --std otherwise",
+        "the converter leaves the classifier's bias as it was drawn",
+    ),
 )

@@ -42,5 +42,6 @@ FORMAT = Format(
     title="plain state dict",
     recognise=lambda file: bool(_branches(file)),
     branches=_branches,
+    notes=("the file does not say how images were prepared: ImageNet's way, or say --image-size, --mean and --std",),
     arch=lambda file: file.setting("arch") or file.setting("args", "arch") or file.setting("args", "model"),
 )

@@ -13,6 +13,7 @@ FORMAT = Format(
         Branch(name="online", place=_TRUNK, prefix="base_model._feature_blocks."),
         Branch(name="online", place=_TRUNK),
         Branch(name="momentum", place="classy_state_dict/loss/moco_encoder", prefix="trunk._feature_blocks."),
+        Branch(name="momentum", place="classy_state_dict/loss", prefix="moco_encoder.trunk._feature_blocks."),
         Branch(name="teacher", place="classy_state_dict/loss/teacher", prefix="trunk._feature_blocks."),
     ),
     notes=("VISSL records its settings in train_config.yaml only",),

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
+from repdiag.checkpoints.architectures.selective_kernels import selective_kernel_candidates
 from repdiag.checkpoints.keymaps.keymap import Keymap
-from repdiag.checkpoints.keymaps.renaming import all_names, any_name, by_patterns
+from repdiag.checkpoints.keymaps.renaming import State, all_names, any_name, by_patterns
 
 
 def _is_sequential(state: Mapping[str, Tensor]) -> bool:
@@ -17,6 +18,22 @@ def _is_sequential(state: Mapping[str, Tensor]) -> bool:
 def _is_sequential_without_pool(state: Mapping[str, Tensor]) -> bool:
     stages = all_names(state, [r"0\.weight", r"1\.running_mean", r"3\.\d+\.conv1\.", r"6\.\d+\.conv1\."])
     return stages and not any_name(state, r"7\.\d+\.conv1\.")
+
+
+def _is_sequential_of_lightly(state: Mapping[str, Tensor]) -> bool:
+    stages = all_names(state, [r"0\.weight", r"1\.running_mean", r"2\.\d+\.conv1\.", r"5\.\d+\.conv1\."])
+    return stages and not any_name(state, r"[67]\.\d+\.conv1\.")
+
+
+def _lightly(state: Mapping[str, Tensor]) -> State:
+    """Rename, and average the statistics of split batch norms, as lightly does on leaving training mode."""
+    renamed = _LIGHTLY_NAMES(state)
+    for name, value in renamed.items():
+        place, _, leaf = name.rpartition(".")
+        weight = renamed.get(f"{place}.weight")
+        if leaf in ("running_mean", "running_var") and weight is not None and len(value) > len(weight):
+            renamed[name] = value.reshape(-1, len(weight)).mean(0)
+    return renamed
 
 
 def _has_shortcut(state: Mapping[str, Tensor]) -> bool:
@@ -43,6 +60,19 @@ SEQUENTIAL_WITHOUT_POOL = Keymap(
         (r"^9\.", "fc."),
     ),
 )
+_LIGHTLY_NAMES = by_patterns(
+    (r"^0\.", "conv1."),
+    (r"^1\.", "bn1."),
+    (r"^([2-5])\.", lambda found: f"layer{int(found[1]) - 1}."),
+    (r"\.shortcut\.", ".downsample."),
+)
+# Its ResNet applies the stem's ReLU in `forward`, which a list of its children does not have.
+SEQUENTIAL_OF_LIGHTLY = Keymap(
+    name="lightly's own ResNet as a list, without the stem's ReLU",
+    applies=_is_sequential_of_lightly,
+    convert=_lightly,
+    facts={"stem_relu": False},
+)
 SHORTCUT = Keymap(
     name="CIFAR ResNet with `shortcut` blocks (SupContrast, lightly's own)",
     applies=_has_shortcut,
@@ -61,5 +91,24 @@ HUGGING_FACE = Keymap(
         (r"\.layer\.(\d)\.convolution\.", lambda found: f".conv{int(found[1]) + 1}."),
         (r"\.layer\.(\d)\.normalization\.", lambda found: f".bn{int(found[1]) + 1}."),
         (r"^classifier\.1\.", "fc."),
+    ),
+)
+SELECTIVE_KERNELS = Keymap(
+    name="SimCLR v2's ResNet with selective kernels",
+    applies=lambda state: all_names(state, [r"net\.0\.4\.weight", r"net\.1\.blocks\.0\.net\.2\.mixing_conv\."]),
+    convert=dict,
+    candidates=selective_kernel_candidates,
+)
+SIMCLR_V2 = Keymap(
+    name="SimCLR v2's ResNet as nested lists",
+    applies=lambda state: all_names(state, [r"net\.0\.0\.weight", r"net\.1\.blocks\.0\.net\.4\.weight"]),
+    convert=by_patterns(
+        (r"^net\.0\.0\.", "conv1."),
+        (r"^net\.0\.1\.0\.", "bn1."),
+        (r"^net\.([1-4])\.blocks\.", r"layer\1."),
+        (r"\.projection\.shortcut\.", ".downsample.0."),
+        (r"\.projection\.bn\.0\.", ".downsample.1."),
+        (r"^(layer\d\.\d+)\.net\.([024])\.weight", lambda found: f"{found[1]}.conv{int(found[2]) // 2 + 1}.weight"),
+        (r"^(layer\d\.\d+)\.net\.([135])\.0\.", lambda found: f"{found[1]}.bn{int(found[2]) // 2 + 1}."),
     ),
 )

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
+from repdiag.checkpoints.architectures.candidate import Candidate
+from repdiag.checkpoints.architectures.lucidrains_vit import lucidrains_candidates
+from repdiag.checkpoints.architectures.transformers import transformer_candidates
+from repdiag.checkpoints.formats.format import Facts
 from repdiag.checkpoints.keymaps.keymap import Keymap, State
 from repdiag.checkpoints.keymaps.renaming import all_names, any_name, by_patterns
 from repdiag.core.errors import CheckpointError
@@ -93,6 +98,51 @@ DINOV2 = Keymap(
     name="DINOv2",
     applies=lambda state: "register_tokens" in state or any_name(state, r"blocks\.0\.mlp\.w12\."),
     convert=by_patterns(*_DINOV2),
+)
+_TORCHVISION = (
+    (r"^class_token", "cls_token"),
+    (r"^conv_proj\.", "patch_embed.proj."),
+    (r"^encoder\.pos_embedding", "pos_embed"),
+    (r"^encoder\.layers\.encoder_layer_(\d+)\.", r"blocks.\1."),
+    (r"\.ln_([12])\.", r".norm\1."),
+    (r"\.self_attention\.in_proj_", ".attn.qkv."),
+    (r"\.self_attention\.out_proj\.", ".attn.proj."),
+    (r"\.mlp\.(0|linear_1)\.", ".mlp.fc1."),
+    (r"\.mlp\.(3|linear_2)\.", ".mlp.fc2."),
+    (r"^encoder\.ln\.", "norm."),
+)
+
+
+def _torchvision_candidates(state: Mapping[str, Tensor], facts: Facts) -> list[Candidate]:
+    """Return the network under torchvision's own name, at the image size that its position embeddings are for."""
+    found = transformer_candidates(state, facts)
+    return [replace(item, name=_TORCHVISION_NAMES.get(item.name, item.name)) for item in found]
+
+
+_TORCHVISION_NAMES = {
+    "vit_base_patch16": "torchvision:vit_b_16",
+    "vit_base_patch32": "torchvision:vit_b_32",
+    "vit_large_patch16_depth24": "torchvision:vit_l_16",
+    "vit_large_patch32_depth24": "torchvision:vit_l_32",
+    "vit_huge_patch14_depth32": "torchvision:vit_h_14",
+}
+TORCHVISION = Keymap(
+    name="torchvision's vision transformer",
+    applies=lambda state: all_names(
+        state,
+        ["class_token", r"conv_proj\.weight", r"encoder\.layers\.encoder_layer_0\.self_attention\.in_proj_weight"],
+    ),
+    convert=by_patterns(*_TORCHVISION),
+    facts={"heads": {768: 12, 1024: 16, 1280: 16}, "norm_eps": 1e-6, "resample": "corners"},
+    candidates=_torchvision_candidates,
+)
+LUCIDRAINS = Keymap(
+    name="vit-pytorch (ssl-small's vit_tiny)",
+    applies=lambda state: all_names(
+        state, [r"to_patch_embedding\.1\.weight", r"transformer\.layers\.0\.0\.fn\.to_qkv\.", r"mlp_head\.0\."]
+    ),
+    convert=by_patterns((r"^mlp_head\.1\.", "fc.")),
+    candidates=lucidrains_candidates,
 )
 MM = Keymap(
     name="MMPretrain's vision transformer",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import itertools
+import re
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -59,6 +60,14 @@ def vit(seed: int = 0, *, width: int = 192, heads: int = 3, size: int = 64, **op
     return perturbed(module, seed)
 
 
+def torchvision_vit(*, size: int, width: int = 768) -> nn.Module:
+    torch.manual_seed(0)
+    settings = {"patch_size": 16, "num_layers": 2, "num_heads": width // 64, "hidden_dim": width, "mlp_dim": 2 * width}
+    module = torchvision.models.VisionTransformer(image_size=size, **settings)
+    module.heads = nn.Identity()
+    return perturbed(module, 0)
+
+
 def mlp(*widths: int) -> nn.Sequential:
     layers: list[nn.Module] = []
     for first, second in itertools.pairwise(widths):
@@ -85,6 +94,77 @@ def _moco_v3(width: int, heads: int) -> Family:
     state |= under("module.base_encoder.head.", mlp(width, 64, 32)) | under("module.predictor.", mlp(32, 32))
     tree = {"epoch": 1, "arch": "vit_small", "state_dict": state, "optimizer": {}}
     return Family(tree, "moco_v3", {"base": base, "momentum": momentum})
+
+
+def _moco_v3_conv() -> Family:
+    def net(seed: int) -> nn.Module:
+        module = vit(seed, width=384, heads=12)
+        stem: list[nn.Module] = []
+        for before, after in itertools.pairwise((3, 48, 96, 192, 384)):
+            stem += [nn.Conv2d(before, after, 3, 2, 1, bias=False), nn.BatchNorm2d(after), nn.ReLU()]
+        module.patch_embed.proj = nn.Sequential(*stem, nn.Conv2d(384, 384, 1))  # type: ignore[union-attr]
+        return perturbed(module, seed)
+
+    base, momentum = net(1), net(2)
+    state = under("module.base_encoder.", base) | under("module.momentum_encoder.", momentum)
+    tree = {"arch": "vit_conv_small", "state_dict": state}
+    return Family(tree, "moco_v3", {"base": base, "momentum": momentum})
+
+
+def _simclr_v2() -> Family:
+    torch.manual_seed(0)
+    net = torchvision.models.ResNet(torchvision.models.resnet.Bottleneck, [1, 1, 1, 1])
+    net.fc = nn.Identity()
+    net = perturbed(net, 0)
+    names = {}
+    for name, value in net.state_dict().items():
+        place, _, leaf = name.rpartition(".")
+        stage = re.sub(r"^layer(\d)\.(\d+)\.", r"net.\1.blocks.\2.", place + ".")
+        inner = {
+            "downsample.0.": "projection.shortcut.",
+            "downsample.1.": "projection.bn.0.",
+            "bn1.": "net.1.0.",
+            "conv1.": "net.0.",
+            "conv2.": "net.2.",
+            "bn2.": "net.3.0.",
+            "conv3.": "net.4.",
+            "bn3.": "net.5.0.",
+        }
+        if stage in ("conv1.", "bn1."):
+            names[("net.0.0." if stage == "conv1." else "net.0.1.0.") + leaf] = value
+        else:
+            short = next(key for key in inner if stage.endswith(key))
+            names[stage.removesuffix(short) + inner[short] + leaf] = value
+    names["fc.weight"] = torch.zeros(1000, 2048)
+    head = {f"layers.{name}": value for name, value in mlp(2048, 64, 32).state_dict().items()}
+    return Family({"resnet": names, "head": head}, "simclr_v2", {"online": net})
+
+
+def _swav_wide() -> Family:
+    torch.manual_seed(0)
+    net = torchvision.models.ResNet(torchvision.models.resnet.Bottleneck, [1, 1, 1, 1])
+    net.conv1, net.bn1 = nn.Conv2d(3, 128, 7, 2, 3, bias=False), nn.BatchNorm2d(128)
+    net.inplanes, net.fc = 128, nn.Identity()
+    for stage in range(4):
+        layer = net._make_layer(torchvision.models.resnet.Bottleneck, 128 * 2**stage, 1, stride=1 + (stage > 0))
+        setattr(net, f"layer{stage + 1}", layer)
+    net = perturbed(net, 0)
+    state = under("module.", net) | under("module.projection_head.", mlp(4096, 64, 32))
+    state |= {"module.prototypes.weight": torch.zeros(16, 32)}
+    return Family(OrderedDict(state), "swav", {"online": net})
+
+
+def _torchvision_vit() -> Family:
+    net = torchvision_vit(size=96)
+    tree = {"model": dict(net.state_dict()), "lr_scheduler": {}, "args": argparse.Namespace(model="vit_b_16")}
+    tree["model_ema"] = under("module.", net) | {"n_averaged": torch.tensor(3)}
+    return Family(tree, "torchvision", {"online": net, "ema": net}, image_size=96)
+
+
+def _timm_hub() -> Family:
+    net = perturbed(timm.create_model("mobilenetv3_small_050", num_classes=0), 0)
+    config = {"architecture": "mobilenetv3_small_050", "pretrained_cfg": {"mean": [0.5] * 3, "std": [0.5] * 3}}
+    return Family(dict(net.state_dict()), "timm_hub", {"online": net}, sidecars={"config.json": config})
 
 
 def _simsiam() -> Family:
@@ -116,9 +196,11 @@ def _dino(ibot: bool) -> Family:
     return Family(tree, "ibot" if ibot else "dino", {"teacher": teacher, "student": student})
 
 
-def _dinov2(*, chunked: bool) -> Family:
-    net = vit(patch_size=8, init_values=1.0)
+def _dinov2(*, chunked: bool, registers: int = 0) -> Family:
+    net = vit(patch_size=8, init_values=1.0, reg_tokens=registers, no_embed_class=False)
     state = dict(net.state_dict()) | {"mask_token": torch.zeros(1, 192)}
+    if registers:
+        state["register_tokens"] = state.pop("reg_token")
     if chunked:
         state = {name.replace("blocks.", "blocks.0.", 1): value for name, value in state.items()}
         tree: Any = {"teacher": {f"backbone.{name}": value for name, value in state.items()}}
@@ -254,6 +336,11 @@ FAMILIES: dict[str, Callable[[], Family]] = {
     "ibot": lambda: _dino(ibot=True),
     "dinov2-training": lambda: _dinov2(chunked=True),
     "dinov2-released": lambda: _dinov2(chunked=False),
+    "moco-v3-conv": _moco_v3_conv,
+    "simclr-v2": _simclr_v2,
+    "swav-wide": _swav_wide,
+    "torchvision-vit": _torchvision_vit,
+    "timm-hub": _timm_hub,
     "byol": _byol,
     "sup-contrast": lambda: _sup_contrast(wrapped=False),
     "sup-contrast-parallel": lambda: _sup_contrast(wrapped=True),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,8 @@ def test_features_are_those_of_the_original(name: str, tmp_path: Path) -> None:
     family = FAMILIES[name]()
     path = tmp_path / "file.pth"
     torch.save(family.tree, path)
+    for file, content in family.sidecars.items():
+        (tmp_path / file).write_text(json.dumps(content))
     images = torch.randn(2, 3, family.image_size, family.image_size, generator=torch.Generator().manual_seed(0))
     for index, (branch, module) in enumerate(family.branches.items()):
         encoder = load_encoder(path, branch=None if index == 0 else branch)

@@ -38,6 +38,7 @@ def test_the_shipped_manifest_is_valid_and_invents_nothing() -> None:
         ("checkpoints:\n  - id: a\n    sha256: abc\n", 3, "sha256"),
         ("checkpoints:\n  - id: a\n    licens: MIT\n", 3, "licens"),
         ("checkpoints:\n  - id: a\n  - id: a\n", 3, "twice"),
+        ("checkpoints:\n  - id: a\n    family: moco_v4\n", 2, "moco_v3"),
         ("checkpoints:\n  - id: a\n    published:\n      - value: 200\n", 4, "published"),
         ("checkpoints:\n  - &x\n    id: a\n  - *x\n", 4, "aliases"),
         ("checkpoints:\n  - id: [\n", 3, "YAML"),
@@ -60,6 +61,12 @@ def test_paths_are_relative_to_the_manifest_and_verified(tmp_path: Path) -> None
     entry.local_path().write_bytes(b"x" + CONTENT[1:])
     with pytest.raises(CheckpointError, match="sha256"):
         entry.verify()
+
+
+def test_a_model_of_timm_brings_its_input_along(tmp_path: Path) -> None:
+    text = 'checkpoints:\n  - {id: a, source: "timm:vit_tiny_patch16_224.augreg_in21k_ft_in1k", image_size: 96}\n'
+    wishes = read_manifest(manifest(tmp_path, text)).get("a").wishes()
+    assert (wishes.mean, wishes.std, wishes.image_size) == ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5), 96)
 
 
 def test_addresses() -> None:

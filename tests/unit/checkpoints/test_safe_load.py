@@ -20,6 +20,7 @@ from repdiag.checkpoints import safe_load
 from repdiag.checkpoints.inert import Placeholder, setting
 from repdiag.checkpoints.safe_load import read
 from repdiag.core.errors import CheckpointError
+from tests.unit.checkpoints import fuzz
 from tests.unit.checkpoints.hostile import archive
 
 
@@ -150,6 +151,13 @@ def test_mutants_give_one_kind_of_error(tmp_path: Path, kind: str) -> None:
         except CheckpointError:
             refused += 1
     assert refused > 100
+
+
+@pytest.mark.parametrize("kind", fuzz.CHANGES)
+def test_well_formed_nonsense_is_read_or_refused(tmp_path: Path, kind: str) -> None:
+    data = fuzz.seeds()[kind]
+    found = [fuzz.outcome(tmp_path / "file", fuzz.CHANGES[kind](data, random.Random(number))) for number in range(300)]
+    assert 100 < found.count("refused") < 300
 
 
 @pytest.mark.parametrize(
