@@ -11,13 +11,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from repdiag.core.shapes import Features
+from repdiag.metrics.clusters.spread_starts import Rows, spread_starts
 from repdiag.metrics.moments import unit_rows
 from repdiag.metrics.pairwise.sharing import memoised, tensor_key
 
 ITERATIONS = 25
 SEEDS = 3  # independent runs whose spread is reported
 RESTARTS = 2  # starts of each run; the one with the lowest objective is kept
-_WORTH_THREADS = 2**30  # products of one assignment step; about 20 ms of one core
+_LARGE = 2**30  # products of one assignment step, about 20 ms of one core; below, threads only wait for one another
 
 
 def assignments(
@@ -26,8 +27,9 @@ def assignments(
     """Return the cluster number of every row [N]: Euclidean k-means on the rows divided by their norm.
 
     All rows take part (nothing is subsampled), all iterations are run, empty clusters are refilled by splitting a large
-    one, and the start with the lowest objective wins. The same rows, settings and machine give the same assignments;
-    inside a `sharing` block they are computed once.
+    one, and the start with the lowest objective wins. Small problems start from greedy k-means++ (`spread_starts`),
+    large ones from faiss's own. The same rows, settings and machine give the same assignments; inside a `sharing` block
+    they are computed once.
     """
     return memoised(
         ("kmeans", tensor_key(features), clusters, seed, restarts, iterations),
@@ -45,25 +47,37 @@ def _assignments(features: Tensor, clusters: int, *, seed: int, restarts: int, i
     import faiss
 
     rows = memoised(("kmeans_rows", tensor_key(features)), lambda: _float32_unit_rows(features), keep=features)
-    settings = {
-        "niter": iterations,
-        "nredo": restarts,
-        "seed": seed,
-        "gpu": features.is_cuda and faiss.get_num_gpus() > 0,
+    products = rows.size * clusters
+    with _threads_for(products):
+        if products > _LARGE:
+            device = {"gpu": features.is_cuda and faiss.get_num_gpus() > 0}
+            return _trained(rows, None, clusters=clusters, seed=seed, niter=iterations, nredo=restarts, **device)[1]
+        generator = np.random.default_rng([seed, clusters])
+        starts = (spread_starts(rows, clusters, generator) for _ in range(restarts))
+        found = [_trained(rows, start, clusters=clusters, seed=seed, niter=iterations, nredo=1) for start in starts]
+    return min(found, key=lambda run: run[0])[1]
+
+
+def _trained(rows: Rows, start: Rows | None, *, clusters: int, **settings: int) -> tuple[float, NDArray[np.int64]]:
+    """Return the objective and the assignments of one training, from the given centres or from faiss's own."""
+    import faiss
+
+    model = faiss.Kmeans(
+        rows.shape[1],
+        clusters,
+        **settings,
         # Unless told that a cluster may have them all, faiss trains on a sample of 256 rows a cluster.
-        "max_points_per_centroid": len(rows),
-        "min_points_per_centroid": 1,
-    }
-    model = faiss.Kmeans(rows.shape[1], clusters, **settings)
+        max_points_per_centroid=len(rows),
+        min_points_per_centroid=1,
+    )
     if hasattr(model.cp, "early_stop_threshold"):
         model.cp.early_stop_threshold = 0.0  # newer faiss can stop early, which would compare unlike solutions
     if hasattr(faiss, "ClusteringInitMethod_KMEANS_PLUS_PLUS"):
         # Rows drawn at random leave a third of equal islands without a centre, and the curve peaks too late.
         model.cp.init_method = faiss.ClusteringInitMethod_KMEANS_PLUS_PLUS
-    with _threads_for(rows.size * clusters):
-        model.train(rows)
-        _, nearest = model.index.search(rows, 1)
-    return np.asarray(nearest[:, 0], dtype=np.int64)
+    model.train(rows, init_centroids=start)
+    squared, nearest = model.index.search(rows, 1)
+    return float(squared.sum(dtype=np.float64)), np.asarray(nearest[:, 0], dtype=np.int64)
 
 
 @contextmanager
@@ -72,7 +86,7 @@ def _threads_for(products: int) -> Iterator[None]:
     import faiss
 
     before = faiss.omp_get_max_threads()
-    if products < _WORTH_THREADS:
+    if products <= _LARGE:
         faiss.omp_set_num_threads(1)
     try:
         yield
