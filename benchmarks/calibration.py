@@ -33,7 +33,7 @@ CLUSTER_METRICS = (
     ("ami",),
 )
 PRETEXT_METRICS = (("instance_discrimination_accuracy",), ("alignment",))
-COLLAPSE_METRICS = (("mean_cosine",), ("singular_spectrum",))
+COLLAPSE_METRICS = (("mean_cosine",), ("singular_spectrum", "sub_clusters"))
 Metrics = tuple[tuple[str, ...], tuple[str, ...]]
 
 
@@ -162,7 +162,10 @@ def collapse_cases(draws: int) -> list[Case]:
             recipe = replace(nuisances(draw, islands=draw.choice((1, 4))), offset=0.0, within=draw.uniform(0.3, 1.0))
             if truth == "dimensional":
                 shown = min(recipe.dims, recipe.classes * recipe.per_class // 3)  # fewer rows show fewer directions
-                recipe = replace(recipe, live_dims=max(2, round(shown * draw.uniform(0.05, 0.5))), imbalance=1.0)
+                live = max(2, round(shown * draw.uniform(0.05, 0.5)))
+                # A floor of noise hides the fall to zero; it shows where the clusters do not fill what is left.
+                floor = draw.choice((1e-4, 1e-2)) if live > 2 * recipe.classes * recipe.islands else 1e-4
+                recipe = replace(recipe, live_dims=live, floor=floor, imbalance=1.0)
             cases.append(Case(replace(recipe, **fault), truth, seed))
     return cases
 
@@ -173,6 +176,8 @@ def diagnosis_of(case: Case, metrics: Metrics) -> tuple[MetricTable, Diagnosis]:
     for split in ("val", "train") if metrics is PRETEXT_METRICS else ("val",):
         space = draw_space(case.recipe, seed=case.seed, split=split)
         table += evaluate(space, metrics[0]) + evaluate(space, metrics[1], intervals=False)
+        if metrics is COLLAPSE_METRICS:  # how many directions the classes need
+            table += evaluate(space, [("ami", {"clusters": case.recipe.classes})], intervals=False)
     return table, judge(table)
 
 

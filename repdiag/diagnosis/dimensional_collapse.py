@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from repdiag.core.metric_table import MetricRow
 from repdiag.diagnosis.advice import advice_for
-from repdiag.diagnosis.rows import JudgedRows, evidence_from
+from repdiag.diagnosis.rows import JudgedRows, evidence_from, value_of
 from repdiag.diagnosis.thresholds import Thresholds
 from repdiag.diagnosis.verdict import COLLAPSED, INCONCLUSIVE, NOT_COLLAPSED, Evidence, Finding, Reading, Severity
 
@@ -32,10 +32,16 @@ def judge_dimensional_collapse(rows: JudgedRows, thresholds: Thresholds) -> Find
         )
     possible = max(1, min(int(spectrum.extra.get("dims", len(curve))), spectrum.n - 1))
     rank = _smooth_rank(curve)
-    dead = 1.0 - min(possible, sum(value > thresholds.dead_below for value in curve)) / possible
+    classes = rows.classes()
+    cliffs = [place for place in _cliffs(curve, thresholds) if place < (1.0 - thresholds.dead_share_sound) * possible]
+    above = sum(value > thresholds.dead_below for value in curve)
+    # Tight clusters make the same cliff: M of them span M - 1 directions, so it has to lie farther out than they reach.
+    live = next((place for place in cliffs if place > _clusters(rows)), above)
+    dead = 1.0 - min(possible, above, live) / possible
     low_rank = _reading(rank / possible, fault=thresholds.rank_share, sound=thresholds.rank_share_sound)
     many_dead = _reading(dead, fault=thresholds.dead_share, sound=thresholds.dead_share_sound)
-    classes = rows.classes()
+    if many_dead == "against" and any(classes is None or place < classes - 1 for place in cliffs):
+        many_dead = "neutral"  # fewer directions before the cliff than classes need, or nobody knows how many they need
     enough = classes is not None and rank >= classes - 1
     verdict = _verdict(many_dead, low_rank, enough=enough)
     evidence = _evidence(spectrum, rank=rank, possible=possible, dead=dead, thresholds=thresholds)
@@ -75,6 +81,31 @@ def _verdict(many_dead: Reading, low_rank: Reading, *, enough: bool) -> str:
     return NOT_COLLAPSED if (many_dead, low_rank) == ("against", "against") else INCONCLUSIVE
 
 
+def _cliffs(curve: Sequence[float], thresholds: Thresholds) -> list[int]:
+    """Return after how many directions the spectrum falls off a cliff with hardly any variance behind it, ascending.
+
+    A collapsed space with noise on top has no dead directions, but such a cliff.
+    """
+    total, behind = math.fsum(value * value for value in curve), 0.0
+    found = []
+    for place in range(len(curve) - 1, 0, -1):
+        behind += curve[place] ** 2
+        if behind > thresholds.cliff_variance * total:
+            break
+        if curve[place] <= thresholds.cliff * curve[place - 1]:
+            found.append(place)
+    return found[::-1]
+
+
+def _clusters(rows: JudgedRows) -> float:
+    """Return how many clusters there may be, with the margin of their estimate; without labels any number."""
+    classes = rows.classes()
+    if classes is None:
+        return math.inf
+    known = (value_of(rows.find(name)) for name in ("sub_clusters", "granularity"))
+    return 1.25 * classes * max((value for value in known if value is not None), default=1.0)
+
+
 def _smooth_rank(curve: Sequence[float]) -> float:
     """Return the exponential entropy of the normalised singular values (RankMe of the centred rows)."""
     total = math.fsum(curve)
@@ -89,7 +120,8 @@ def _evidence(
         row,
         reading="neutral",
         threshold=thresholds.dead_share,
-        sentence=f"{100 * dead:.0f} % of {possible} directions spread below {thresholds.dead_below:g} of the largest.",
+        sentence=f"{100 * dead:.0f} % of {possible} directions are dead: below {thresholds.dead_below:g} of the "
+        "largest, or behind a cliff of the spectrum.",
     )
     filled = evidence_from(
         row,
@@ -129,6 +161,8 @@ def _finding(
         severity=grade if verdict == COLLAPSED else quiet,
         summary=summary,
         evidence=evidence,
-        thresholds=thresholds.only("dead_below", "dead_share", "dead_share_sound", "rank_share", "rank_share_sound"),
+        thresholds=thresholds.only(
+            "dead_below", "cliff", "cliff_variance", "dead_share", "dead_share_sound", "rank_share", "rank_share_sound"
+        ),
         advice=advice_for("dimensional") if verdict == COLLAPSED else (),
     )

@@ -45,7 +45,9 @@ class SpaceRecipe:
     duplicates: float = 0.0
     """Share of rows that are exact copies of another row of their class."""
     live_dims: int | None = None
-    """Dimensions left after dimensional collapse; the others keep 1e-4 of their length."""
+    """Dimensions left after dimensional collapse."""
+    floor: float = 1e-4
+    """Share of their length that the collapsed dimensions keep."""
     offset: float = 0.0
     """Length of a vector added to every row: the cone."""
     shrink: float = 1.0
@@ -138,7 +140,7 @@ def _with_copies(rows: Tensor, labels: Tensor, share: float, generator: torch.Ge
 
 def _finish(rows: Tensor, recipe: SpaceRecipe, axes: Tensor) -> Tensor:
     if recipe.live_dims is not None:
-        lengths = torch.full((recipe.dims,), 1e-4, dtype=torch.float64)
+        lengths = torch.full((recipe.dims,), recipe.floor, dtype=torch.float64)
         lengths[: recipe.live_dims] = 1.0
         rows = (rows @ axes * lengths) @ axes.T
     return (recipe.shrink * rows + recipe.offset * axes[:, 0]).float()

@@ -43,6 +43,12 @@ class Thresholds:
     dead_below: float = 1e-3
     """Spread along a direction, relative to the largest, below which the direction is dead."""
 
+    cliff: float = 0.2
+    """Spread of a direction over that of the one before it, at or below which the spectrum falls off a cliff."""
+
+    cliff_variance: float = 0.05
+    """Share of the variance behind a cliff, up to which the directions there are only noise."""
+
     dead_share: float = 0.25
     """Share of dead directions from which dimensions are lost."""
 
