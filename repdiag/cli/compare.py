@@ -39,7 +39,8 @@ def compare(
 
     Of a manifest, each entry is read as it says (branch, backbone, input size, normalisation), the absent ones are
     listed, and --download fetches them. A file that cannot be read is left out and named; the exit code is then 1.
-    Writes metrics.csv, verdict.json, figures/ and one folder a checkpoint to --out (default: runs/compare); where
+    Writes metrics.csv, paired_tests.csv (every pair on the same rows, Holm's correction), class_changes.csv,
+    verdict.json, figures/ and one folder a checkpoint to --out (default: runs/compare); where
     the encoders differ in width, also common_dimension.csv, read at the smallest one.
     """
     from repdiag.cli import summary

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from repdiag.cli.analysis import Analysis, AnalysisOptions, Rows
     from repdiag.cli.common_reading import CommonReading
+    from repdiag.cli.pairs import PairTables
     from repdiag.cli.targets import Target, Targets
     from repdiag.core.metric_table import MetricTable
 
@@ -25,7 +26,8 @@ _LOG = logging.getLogger(__name__)
 class Comparison:
     """The joined table, one judgement a checkpoint, what could not be analyzed and why, and what is not here.
 
-    `common` is the reading at a common number of dimensions, where the encoders differ in width.
+    `common` is the reading at a common number of dimensions, where the encoders differ in width; `pairs` holds the
+    paired tests, where there are two.
     """
 
     table: MetricTable
@@ -34,6 +36,7 @@ class Comparison:
     failures: dict[str, str] = field(default_factory=dict)
     missing: dict[str, str] = field(default_factory=dict)
     common: CommonReading | None = None
+    pairs: PairTables | None = None
 
 
 def compare_checkpoints(
@@ -42,11 +45,12 @@ def compare_checkpoints(
     """Analyze every checkpoint into out/checkpoints/NAME, skipping those already done, and join their tables."""
     from repdiag.cli.analysis import choose_rows
     from repdiag.cli.common_reading import read_at_common_dimension
+    from repdiag.cli.pairs import compare_pairs
     from repdiag.cli.run_directory import read_table
     from repdiag.core.metric_table import MetricTable
 
     spec = options.data or _common_dataset(targets.here)
-    options = replace(options, data=spec)
+    options = replace(options, data=spec, per_row=True)  # the paired tests compare image by image
     rows = choose_rows(spec, options)
     tables, verdicts, folders = [], {}, {}
     failures = dict(targets.failures)
@@ -75,11 +79,13 @@ def compare_checkpoints(
         failures=failures,
         missing=targets.missing,
         common=read_at_common_dimension(folders, seed=options.seed),
+        pairs=compare_pairs(folders, seed=options.seed),
     )
 
 
 def write_comparison(comparison: Comparison, options: AnalysisOptions, out: Path) -> None:
     """Write the joined tables, the judgements and, last, run.json."""
+    from repdiag.cli.pairs import write_pairs
     from repdiag.cli.run_directory import write_run, write_tables
     from repdiag.core.files import write_json, write_text
 
@@ -89,6 +95,7 @@ def write_comparison(comparison: Comparison, options: AnalysisOptions, out: Path
         write_text(common, comparison.common.table.to_frame().to_csv(index=False, lineterminator="\n"))
     else:
         common.unlink(missing_ok=True)
+    write_pairs(comparison.pairs, out)
     write_json(out / "verdict.json", comparison.verdicts)
     write_run(
         out,
@@ -127,7 +134,7 @@ def _is_done(folder: Path, target: Target, options: AnalysisOptions, rows: Rows)
     from repdiag.core.version import __version__
 
     record = folder / "run.json"
-    if not record.is_file():
+    if not record.is_file() or not (folder / "per_row.parquet").is_file():
         return False
     try:
         run = json.loads(record.read_text("utf-8"))

@@ -82,6 +82,10 @@ def show_comparison(console: Console, comparison: Comparison, folder: Path, draw
         title = f"At {comparison.common.dims} dimensions; features, val; kNN against the train gallery"
         trained = [(name, name, "features") for name in comparison.common.widths]
         console.table(_headline_table(title, comparison.common.table, trained, intervals=False))
+    if comparison.pairs is not None:
+        console.say("\npaired tests on the same rows, Holm's correction (paired_tests.csv, class_changes.csv):")
+        for sentence in comparison.pairs.sentences():
+            console.say(f"  {sentence}")
     for name, reason in comparison.failures.items():
         console.say(f"left out: {name} ({reason.splitlines()[0]})")
     for name, how in comparison.missing.items():
@@ -93,6 +97,7 @@ def show_comparison(console: Console, comparison: Comparison, folder: Path, draw
         {
             "metrics": comparison.table.to_records(),
             "common_dimension": None if comparison.common is None else comparison.common.table.to_records(),
+            "paired_tests": None if comparison.pairs is None else comparison.pairs.tests.to_dict(orient="records"),
             "verdicts": comparison.verdicts,
             "failures": comparison.failures,
             "missing": comparison.missing,

@@ -38,11 +38,21 @@ def row_frame(evaluation: Evaluation, embeddings: EmbeddingSet) -> pd.DataFrame:
     import pandas as pd
 
     frames = []
+    classes = class_names_of(embeddings)
     for number, parts in evaluation.per_row.items():
         if len(parts) == len(embeddings):
             place = _place(evaluation.table.rows[number])
-            frames.append(pd.DataFrame({**place, "row_id": embeddings.row_ids, "value": parts.double().cpu().numpy()}))
+            values = {"class_name": classes, "row_id": embeddings.row_ids, "value": parts.double().cpu().numpy()}
+            frames.append(pd.DataFrame({**place, **values}))
     return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
+
+
+def class_names_of(embeddings: EmbeddingSet) -> list[str] | None:
+    """Return the name of every row's class, its number where classes have no names; None without labels."""
+    if embeddings.labels is None:
+        return None
+    labels = embeddings.labels.tolist()
+    return [embeddings.class_names[label] if embeddings.class_names else str(label) for label in labels]
 
 
 def _class_records(evaluation: Evaluation, embeddings: EmbeddingSet) -> Iterator[dict[str, Any]]:

@@ -1,0 +1,61 @@
+"""The checkpoints of a comparison against one another, from what their analyses left on disk."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    import pandas as pd
+
+
+@dataclass(frozen=True, kw_only=True)
+class PairTables:
+    """Paired tests of every pair of checkpoints, and which classes changed between them."""
+
+    tests: pd.DataFrame
+    classes: pd.DataFrame
+
+    def sentences(self) -> Iterator[str]:
+        """Yield one line a pair: on which metrics it differs, in how many classes."""
+        changed = self.classes[self.classes["differs"]]
+        for (first, second), rows in self.tests.groupby(["first", "second"], sort=False):
+            names = ", ".join(rows.loc[rows["differs"], "metric"]) or "nothing that was tested"
+            here = changed[(changed["first"] == first) & (changed["second"] == second)]
+            count = here["class_name"].nunique()
+            yield f"{first} against {second}: differ in {names}; classes that changed: {count}"
+
+
+def compare_pairs(folders: Mapping[str, Path], *, seed: int) -> PairTables | None:
+    """Return the tests; None for a single checkpoint."""
+    import pandas as pd
+
+    from repdiag.diagnosis.checkpoint_pairs import Side, class_changes, paired_tests
+    from repdiag.embeddings.store import load_embedding_set
+
+    if len(folders) < 2:
+        return None
+    sides = {
+        name: Side(
+            rows=pd.read_parquet(folder / "per_row.parquet"),
+            embeddings=load_embedding_set(folder / "embeddings" / "val"),
+        )
+        for name, folder in folders.items()
+    }
+    return PairTables(tests=paired_tests(sides, seed=seed), classes=class_changes(sides, seed=seed))
+
+
+def write_pairs(pairs: PairTables | None, out: Path) -> None:
+    """Write paired_tests.csv and class_changes.csv, or take old ones away."""
+    from repdiag.core.files import write_text
+
+    frames = {} if pairs is None else {"paired_tests": pairs.tests, "class_changes": pairs.classes}
+    for name in ("paired_tests", "class_changes"):
+        path = out / f"{name}.csv"
+        if name in frames:
+            write_text(path, frames[name].to_csv(index=False, lineterminator="\n"))
+        else:
+            path.unlink(missing_ok=True)

@@ -1,0 +1,173 @@
+"""Checkpoints held against one another on the same rows: paired tests of every pair, and which classes changed."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from repdiag.core.embedding_set import EmbeddingSet
+from repdiag.core.errors import MetricError
+from repdiag.metrics.inference import PairedTest, compare, holm, paired_test
+from repdiag.metrics.pairwise import sharing
+from repdiag.metrics.registry import get
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+ALPHA = 0.05
+# Compared row by row, from what the evaluation left of every image.
+BY_ROW: tuple[tuple[str, Mapping[str, Any]], ...] = (
+    ("knn_accuracy", {"k": 20}),
+    ("instance_discrimination_accuracy", {"k": 1, "pair": "original-view"}),
+    ("alignment", {"pair": "original-view"}),
+    ("precision_at_1", {}),
+    ("r_precision", {}),
+)
+# Means over pairs of rows and spectra: evaluated again on parts of the rows, the same ones for both checkpoints.
+BY_PARTS = ("uniformity", "intra_class_distance", "class_distance_ratio", "rankme")
+# One class is one test; of the metrics by row these are the ones that a class is good or bad at.
+BY_CLASS = ("knn_accuracy", "instance_discrimination_accuracy", "r_precision")
+SPACE, SPLIT = "features", "val"
+COLUMNS = (
+    *("metric", "params", "split", "space", "first", "second", "first_value", "second_value", "difference"),
+    *("ci_low", "ci_high", "p_value", "p_holm", "differs", "n", "method"),
+)
+CLASS_COLUMNS = (
+    *("metric", "params", "first", "second", "class_name", "n", "first_value", "second_value", "difference"),
+    *("p_value", "p_holm", "differs"),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Side:
+    """One checkpoint: its parts by row (`row_frame`), and its embeddings of val where they are at hand."""
+
+    rows: pd.DataFrame
+    embeddings: EmbeddingSet | None = None
+
+
+def paired_tests(sides: Mapping[str, Side], *, seed: int = 0) -> pd.DataFrame:
+    """Test every pair of checkpoints on every compared metric, with Holm's correction over all of these tests.
+
+    Columns: `COLUMNS`; `difference` is first minus second. A pair that does not differ is indistinguishable on these
+    rows, which is not the same as equal. Raises `MetricError` where two checkpoints were not read on the same rows.
+    """
+    records = []
+    for (first, one), (second, two) in itertools.combinations(sides.items(), 2):
+        with sharing():
+            found = [*_tests_by_row(one, two, seed=seed), *_tests_by_parts(one, two, seed=seed)]
+        for where, values, test in found:
+            named = dict(zip(("first", "second", "first_value", "second_value"), (first, second, *values), strict=True))
+            records.append({**where, **named, **_result(test)})
+    return _corrected(records, COLUMNS)
+
+
+def class_changes(sides: Mapping[str, Side], *, seed: int = 0) -> pd.DataFrame:
+    """Test for every pair of checkpoints which classes changed, with Holm's correction over classes and metrics.
+
+    Columns: `CLASS_COLUMNS`. Inside a class rows are the units: McNemar's test for hits, sign flips otherwise. The
+    correction is within a pair, so that a pair reads the same whatever else it was compared with.
+    """
+    import pandas as pd
+
+    frames = []
+    for (first, one), (second, two) in itertools.combinations(sides.items(), 2):
+        records = []
+        for metric, settings in BY_ROW:
+            joined = _joined(one, two, metric, settings) if metric in BY_CLASS else None
+            if joined is None or joined["class_name"].isna().all():
+                continue
+            for name, rows in joined.groupby("class_name", sort=True):
+                test = _test(rows, seed=seed)
+                if test is not None:
+                    means = rows[["value_first", "value_second"]].mean().tolist()
+                    record = {"metric": metric, "params": joined.attrs["params"], "class_name": name, **_result(test)}
+                    records.append(
+                        record | {"first": first, "second": second, "first_value": means[0], "second_value": means[1]}
+                    )
+        frames.append(_corrected(records, CLASS_COLUMNS))
+    return pd.concat(frames, ignore_index=True) if frames else _corrected([], CLASS_COLUMNS)
+
+
+Found = tuple[dict[str, Any], tuple[float, float], PairedTest]
+
+
+def _tests_by_row(one: Side, two: Side, *, seed: int) -> Iterator[Found]:
+    for metric, settings in BY_ROW:
+        joined = _joined(one, two, metric, settings)
+        test = None if joined is None else _test(joined, seed=seed, by_class=True)
+        if joined is not None and test is not None:
+            where = {"metric": metric, "params": joined.attrs["params"], "split": SPLIT, "space": SPACE}
+            yield where, (joined["value_first"].mean(), joined["value_second"].mean()), test
+
+
+def _tests_by_parts(one: Side, two: Side, *, seed: int) -> Iterator[Found]:
+    if one.embeddings is None or two.embeddings is None:
+        return
+    both = one.embeddings, two.embeddings
+    labels = both[0].labels
+    for metric in map(get, BY_PARTS):
+        if "labels" in metric.needs and labels is None:
+            continue
+        given = [
+            {name: getattr(each, name) for name in metric.takes if getattr(each, name, None) is not None}
+            for each in both
+        ]
+        test = compare(metric, *given, labels=labels, seed=seed)
+        values = [metric.function(**arguments).value for arguments in given]
+        if test is not None and values[0] is not None and values[1] is not None:
+            where = {"metric": metric.name, "params": "{}", "split": SPLIT, "space": SPACE}
+            yield where, (values[0], values[1]), test
+
+
+def _joined(one: Side, two: Side, metric: str, settings: Mapping[str, Any]) -> pd.DataFrame | None:
+    """Return the values of both by row; None where either lacks the metric."""
+    first, second = _chosen(one.rows, metric, settings), _chosen(two.rows, metric, settings)
+    if first is None or second is None:
+        return None
+    if set(first["row_id"]) != set(second["row_id"]):
+        found = f"{len(first)} and {len(second)} rows of {metric}, not the same ones"
+        raise MetricError("two checkpoints were not read on the same rows", found=found)
+    joined = first.merge(second[["row_id", "value"]], on="row_id", suffixes=("_first", "_second"))
+    joined.attrs["params"] = first.attrs["params"]
+    return joined
+
+
+def _chosen(rows: pd.DataFrame, metric: str, settings: Mapping[str, Any]) -> pd.DataFrame | None:
+    """Return the rows of one metric at the first of its settings that agree with those wanted."""
+    found = rows[(rows["metric"] == metric) & (rows["space"] == SPACE) & (rows["split"] == SPLIT)]
+    for params, part in found.groupby("params", sort=False):
+        if settings.items() <= json.loads(str(params)).items():
+            once = part.drop_duplicates("row_id")
+            once.attrs["params"] = params
+            return once
+    return None
+
+
+def _test(rows: pd.DataFrame, *, seed: int, by_class: bool = False) -> PairedTest | None:
+    known = rows.dropna(subset=["value_first", "value_second"])
+    if len(known) < 2:
+        return None
+    first, second = (torch.tensor(known[name].to_numpy()) for name in ("value_first", "value_second"))
+    labels = (
+        torch.as_tensor(known["class_name"].factorize()[0]) if by_class and known["class_name"].notna().all() else None
+    )
+    return paired_test(first, second, labels=labels, seed=seed)
+
+
+def _result(test: PairedTest) -> dict[str, Any]:
+    names = ("difference", "ci_low", "ci_high", "p_value", "n", "method")
+    return {name: getattr(test, name) for name in names}
+
+
+def _corrected(records: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> pd.DataFrame:
+    import pandas as pd
+
+    adjusted = holm([record["p_value"] for record in records])
+    full = [{**record, "p_holm": p, "differs": p <= ALPHA} for record, p in zip(records, adjusted, strict=True)]
+    return pd.DataFrame.from_records(full, columns=list(columns))
