@@ -8,17 +8,20 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from repdiag.core.errors import StoreError
 from repdiag.core.files import write_text
-from repdiag.report.comparison import comparison_table, show_value
+from repdiag.report.classes import class_table
+from repdiag.report.comparison import comparison_table
 from repdiag.report.drawings import data_uri, drawings_in
+from repdiag.report.hardest import hardest_images
 from repdiag.report.html import render_page
 from repdiag.report.methods import bibliography, methods_of
-from repdiag.report.point_map import PointMap, per_class, point_map
+from repdiag.report.pairs import change_lines, test_lines
+from repdiag.report.point_map import PointMap, packed, point_map
 from repdiag.report.runs import StoredRun, read_run
 from repdiag.report.thumbnails import SHEET, Thumbnails, load_thumbnails, thumbnail_key
 from repdiag.report.verdicts import cited_keys, headline, judgements
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 MapMethod = Literal["umap", "pca", "none"]
 
@@ -27,7 +30,14 @@ def build_report(run: Path, out: Path, *, map_method: MapMethod = "umap", seed: 
     """Write the report of one analysis or comparison; `map_method` "none" leaves the interactive map out."""
     stored = read_run(run)
     points = _points(stored, map_method, seed)
-    content = {**_content(stored), **_map_content(stored, points, map_method)}
+    pictures = _thumbnails(stored)
+    tiles = {} if pictures is None else {key: place for place, key in enumerate(pictures.keys)}
+    content = {
+        **_content(stored),
+        **_drill_down(stored, tiles),
+        **_map_content(points, map_method, tiles),
+        **_sheet(pictures),
+    }
     return write_text(out, render_page(content, with_map=points is not None))
 
 
@@ -37,12 +47,17 @@ def _content(stored: StoredRun) -> dict[str, Any]:
     first = next(iter(stored.table), None)
     if first is None:
         raise StoreError(f"the table of {stored.folder} has no rows", hint="did the run finish?")
+    pairs = stored.pairs
+    changes, change_tests = change_lines(pairs)
     return {
         "title": ", ".join(judgement.checkpoint for judgement in judged) or first.checkpoint,
         "dataset": ", ".join(map(str, stored.table.names("dataset"))),
         "headline": headline(judged),
         "judgements": judged,
-        "comparison": comparison_table(stored.table),
+        "comparison": comparison_table(stored.table, pairs),
+        "tests": test_lines(pairs),
+        "changes": changes,
+        "change_tests": change_tests,
         "drawings": drawings_in(stored.figures),
         "rows": [_shown(row) for row in stored.table.to_records()],
         "methods": methods,
@@ -54,29 +69,33 @@ def _content(stored: StoredRun) -> dict[str, Any]:
     }
 
 
-def _map_content(stored: StoredRun, points: PointMap | None, method: MapMethod) -> dict[str, Any]:
+def _drill_down(stored: StoredRun, tiles: Mapping[str, int]) -> dict[str, Any]:
+    hardest = {}
+    for name in stored.parts:
+        val = stored.embeddings(name).get("val")
+        found = () if val is None else hardest_images(val, split="val", tiles=tiles)
+        if found:
+            hardest[name] = found
+    return {"classes": class_table(stored.parts), "hardest": hardest}
+
+
+def _map_content(points: PointMap | None, method: MapMethod, tiles: Mapping[str, int]) -> dict[str, Any]:
     if points is None:
-        return {"points": None, "sheet": None, "map_method": method, "per_class": [], "map_names": []}
-    pictures = _thumbnails(stored)
-    tiles: dict[str, Any] = {}
-    if pictures is not None:
-        place = {key: at for at, key in enumerate(pictures.keys)}
-        shown = map(thumbnail_key, points.splits, points.row_ids)
-        tiles = {
-            "tile": pictures.tile,
-            "columns": pictures.columns,
-            "tileOf": [place.get(key, -1) for key in shown],
-        }
+        return {"points": None, "map_method": method, "map_names": []}
+    shown = map(thumbnail_key, points.splits, points.row_ids)
+    tile_of = packed([tiles.get(key, -1) for key in shown], "<i4") if tiles else None
     return {
-        "points": {**points.to_dict(), **tiles},
-        "sheet": None if pictures is None else data_uri(pictures.sheet, Path(SHEET)),
+        "points": {**points.to_dict(), "tileOf": tile_of},
         "map_method": {"umap": "UMAP", "pca": "the first two principal components"}[method],
         "map_names": [one.name for one in points.maps],
-        "per_class": [
-            {"name": name, "images": images, "shares": [_share(value) for pair in shares for value in pair]}
-            for name, images, shares in per_class(points)
-        ],
     }
+
+
+def _sheet(pictures: Thumbnails | None) -> dict[str, Any]:
+    if pictures is None:
+        return {"sheet": None}
+    source = data_uri(pictures.sheet, Path(SHEET))
+    return {"sheet": {"source": source, "tile": pictures.tile, "columns": pictures.columns}}
 
 
 def _points(stored: StoredRun, method: MapMethod, seed: int) -> PointMap | None:
@@ -89,12 +108,6 @@ def _thumbnails(stored: StoredRun) -> Thumbnails | None:
     folders: Sequence[Path] = (stored.folder, *stored.parts.values())
     found = (load_thumbnails(folder) for folder in folders)
     return next((pictures for pictures in found if pictures is not None), None)
-
-
-def _share(value: float | None) -> dict[str, str]:
-    if value is None:
-        return {"text": "n/a", "sort": ""}
-    return {"text": show_value(value, percent=True), "sort": repr(value)}
 
 
 def _shown(record: dict[str, Any]) -> dict[str, Any]:

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from repdiag.core.metric_table import MetricRow, MetricTable
 from repdiag.report.frames import headline_row
 from repdiag.report.headlines import HEADLINES, Headline
+from repdiag.report.pairs import StoredPairs
 from repdiag.report.runs import UNTRAINED
+from repdiag.report.show import show_value
 
 
 @dataclass(frozen=True, kw_only=True)
 class Cell:
-    """One value as shown; `sort` is the number behind it, empty where there is none."""
+    """One value as shown; `sort` is the number behind it, empty where there is none; cells that share one of their
+    `letters` are not told apart by the paired tests.
+    """
 
     text: str
     interval: str = ""
     sort: str = ""
     mark: str = ""
+    letters: str = ""
     note: str = ""
 
 
@@ -39,30 +44,33 @@ class ComparisonTable:
     lines: tuple[Line, ...]
 
 
-def comparison_table(table: MetricTable, *, space: str = "features", split: str = "val") -> ComparisonTable:
-    """Return the table of one space and split."""
+def comparison_table(
+    table: MetricTable, pairs: StoredPairs | None = None, *, space: str = "features", split: str = "val"
+) -> ComparisonTable:
+    """Return the table of one space and split.
+
+    Where `pairs` tested a metric they say which checkpoints are alike; elsewhere overlapping intervals do, which is the
+    coarser of the two.
+    """
     names = [str(name) for name in table.names("checkpoint")]
     columns = []
     for headline in HEADLINES:
         rows = [headline_row(table, headline, checkpoint=name, space=space, split=split) for name in names]
         if any(row is not None for row in rows):
-            columns.append((headline, rows, _marks(headline, rows, names)))
+            letters = _letters(headline, rows, names, pairs)
+            columns.append((headline, rows, _marks(headline, rows, names, letters), letters))
     lines = [
         Line(
             name=name,
             trained=not name.endswith(UNTRAINED),
-            cells=tuple(_cell(headline, rows[at], marks[at]) for headline, rows, marks in columns),
+            cells=tuple(
+                replace(_cell(headline, rows[at], marks[at]), letters=letters.get(name, ""))
+                for headline, rows, marks, letters in columns
+            ),
         )
         for at, name in enumerate(names)
     ]
-    return ComparisonTable(headlines=tuple(headline for headline, _, _ in columns), lines=tuple(lines))
-
-
-def show_value(value: float, *, percent: bool = False) -> str:
-    """Return a value with the digits that a reader needs."""
-    if percent:
-        return f"{100 * value:.1f} %"
-    return f"{value:.3f}" if abs(value) < 10 else f"{value:,.1f}"
+    return ComparisonTable(headlines=tuple(headline for headline, *_ in columns), lines=tuple(lines))
 
 
 def _cell(headline: Headline, row: MetricRow | None, mark: str) -> Cell:
@@ -84,20 +92,37 @@ def _cell(headline: Headline, row: MetricRow | None, mark: str) -> Cell:
     )
 
 
-def _marks(headline: Headline, rows: Sequence[MetricRow | None], names: Sequence[str]) -> list[str]:
-    """Mark the best trained checkpoint, and those whose interval reaches into its interval."""
-    scores = {
+def _scores(headline: Headline, rows: Sequence[MetricRow | None], names: Sequence[str]) -> dict[int, float]:
+    """Return the places of the trained checkpoints that have a value, with a number that is higher for the better."""
+    return {
         at: _score(headline, row.value)
         for at, (row, name) in enumerate(zip(rows, names, strict=True))
         if row is not None and row.value is not None and not name.endswith(UNTRAINED)
     }
+
+
+def _letters(
+    headline: Headline, rows: Sequence[MetricRow | None], names: Sequence[str], pairs: StoredPairs | None
+) -> Mapping[str, str]:
+    if pairs is None:
+        return {}
+    scores = _scores(headline, rows, names)
+    return pairs.letters(headline.metric, [names[at] for at in sorted(scores, key=lambda at: -scores[at])])
+
+
+def _marks(
+    headline: Headline, rows: Sequence[MetricRow | None], names: Sequence[str], letters: Mapping[str, str]
+) -> list[str]:
+    """Mark the best trained checkpoint, and those that are not told apart from it."""
+    scores = _scores(headline, rows, names)
     marks = [""] * len(rows)
     if len(scores) < 2 or headline.direction == "context":
         return marks
     best = max(scores, key=scores.__getitem__)
     marks[best] = "best"
     for at in scores:
-        if at != best and _overlap(rows[at], rows[best]):
+        shared = set(letters.get(names[at], "")) & set(letters.get(names[best], ""))
+        if at != best and (bool(shared) if letters else _overlap(rows[at], rows[best])):
             marks[at] = "alike"
     return marks
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -27,14 +28,33 @@ class PointMap:
     maps: tuple[EncoderMap, ...]
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain JSON values."""
+        """Return JSON values; numbers as base64 of little-endian arrays, which a browser reads without parsing."""
+        names = list(dict.fromkeys(self.splits))
+        codes = {name: code for code, name in enumerate(names)}
         return {
             "rows": list(self.row_ids),
-            "splits": list(self.splits),
+            "splits": names,
+            "splitOf": packed([codes[split] for split in self.splits], "<i4"),
             "classes": None if self.classes is None else list(self.classes),
-            "classOf": None if self.class_of is None else list(self.class_of),
-            "maps": [vars(one) for one in self.maps],
+            "classOf": packed(self.class_of, "<i4"),
+            "maps": [
+                {
+                    "name": one.name,
+                    "x": packed(one.x, "<f4"),
+                    "y": packed(one.y, "<f4"),
+                    "cluster": packed(one.cluster, "<i4"),
+                    "correct": packed(one.correct, "<i4"),
+                }
+                for one in self.maps
+            ],
         }
+
+
+def packed(values: Sequence[float | None] | None, kind: str) -> str | None:
+    """Return the numbers as base64 of an array of this kind; null ones as NaN."""
+    if values is None:
+        return None
+    return base64.b64encode(np.asarray(values, dtype=kind).tobytes()).decode("ascii")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,28 +162,3 @@ def _placed(values: NDArray[Any], at: NDArray[Any], count: int, *, missing: floa
 def _class_names(rows: EmbeddingSet) -> tuple[str, ...]:
     assert rows.labels is not None
     return rows.class_names or tuple(map(str, range(int(rows.labels.max()) + 1)))
-
-
-def per_class(points: PointMap) -> list[tuple[str, int, list[tuple[float | None, float | None]]]]:
-    """Return for every class its name, its images, and per encoder how many neighbours agree and its largest cluster.
-
-    Both are shares of the images of the class; the largest cluster is the one that holds most of them.
-    """
-    if points.class_of is None or points.classes is None:
-        return []
-    labels = np.asarray(points.class_of)
-    lines = []
-    for label in np.unique(labels):
-        rows = labels == label
-        lines.append((points.classes[label], int(rows.sum()), [_shares(one, rows) for one in points.maps]))
-    return lines
-
-
-def _shares(one: EncoderMap, rows: NDArray[np.bool_]) -> tuple[float | None, float | None]:
-    if one.correct is None or one.cluster is None:
-        return None, None
-    correct, cluster = np.asarray(one.correct)[rows], np.asarray(one.cluster)[rows]
-    present: Sequence[int] = cluster[cluster >= 0].tolist()
-    if not present:
-        return None, None
-    return float((correct == 1).sum() / len(present)), float(np.bincount(present).max() / len(present))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+FEWEST = 5  # encoders; fewer have no rank correlation worth an interval
 Correlation = tuple[float, float | None, float | None]
 
 
@@ -17,7 +18,7 @@ def rank_correlation(values: Sequence[float], accuracies: Sequence[float]) -> Co
     from scipy.stats import spearmanr
 
     count = len(values)
-    if count < 5 or len(set(values)) == 1 or len(set(accuracies)) == 1:
+    if count < FEWEST or len(set(values)) == 1 or len(set(accuracies)) == 1:
         return None
     rho = float(spearmanr(values, accuracies).statistic)
     if abs(rho) > 1.0 - 1e-12:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from repdiag.core.errors import StoreError
 from repdiag.core.metric_table import MetricTable
+from repdiag.report.pairs import StoredPairs, read_pairs
 
 if TYPE_CHECKING:
     from repdiag.core.embedding_set import EmbeddingSet
@@ -31,6 +32,11 @@ class StoredRun:
     def figures(self) -> Path:
         """Folder of the drawn figures."""
         return self.folder / "figures"
+
+    @property
+    def pairs(self) -> StoredPairs:
+        """Paired tests and class changes of a comparison."""
+        return read_pairs(self.folder)
 
     def embeddings(self, name: str) -> dict[str, EmbeddingSet]:
         """Return the stored sets of one checkpoint by split; empty where none were kept."""

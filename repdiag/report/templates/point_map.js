@@ -1,6 +1,6 @@
 "use strict";
 // One data source behind all panels: pointing, selecting and filtering in one shows in every other.
-(() => {
+function drawMap() {
   const data = JSON.parse(document.getElementById("map-data").textContent);
   const count = data.rows.length;
   // Okabe-Ito and two of Tol's muted colours, as in the printed figures; grey for what is not known.
@@ -8,25 +8,35 @@
   const UNKNOWN = "#999999";
   const colour = (code) => (code < 0 ? UNKNOWN : COLOURS[code % COLOURS.length]);
 
-  const splitNames = [...new Set(data.splits)];
-  const splitOf = data.splits.map((name) => splitNames.indexOf(name));
-  const hasLabels = data.classOf !== null;
-  const nan = (values) => Float64Array.from(values, (value) => (value === null ? NaN : value));
+  // Numbers come as base64 of little-endian arrays: 20,000 points are there at once, with nothing to parse.
+  const numbers = (text, kind) => text && new kind(Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0)).buffer);
+  const splitNames = data.splits;
+  const splitOf = numbers(data.splitOf, Int32Array);
+  const classOf = numbers(data.classOf, Int32Array);
+  const tileOf = numbers(data.tileOf, Int32Array);
+  const hasLabels = classOf !== null;
+  for (const map of data.maps) {
+    for (const name of ["x", "y"]) map[name] = numbers(map[name], Float32Array);
+    for (const name of ["cluster", "correct"]) map[name] = numbers(map[name], Int32Array);
+  }
+  const nothing = new Int32Array(count).fill(-1);
 
   // What a colour may stand for: codes of every point in one panel, and names of the codes.
   const SCHEMES = { split: { codes: () => splitOf, names: splitNames } };
   if (hasLabels) {
-    SCHEMES.class = { codes: () => data.classOf, names: data.classes };
+    SCHEMES.class = { codes: () => classOf, names: data.classes };
     SCHEMES.cluster = { codes: (map) => map.cluster, names: null };
     SCHEMES.correctness = { codes: (map) => map.correct, names: ["nearest neighbour of another class", "nearest neighbour agrees"] };
   }
 
   const columns = {};
   data.maps.forEach((map, at) => {
-    columns["x" + at] = nan(map.x);
-    columns["y" + at] = nan(map.y);
-    columns["c" + at] = new Array(count).fill(UNKNOWN);
+    columns["x" + at] = map.x;
+    columns["y" + at] = map.y;
+    columns["c" + at] = nothing;
   });
+  // The panels map codes to colours: 80,000 colour names would take longer to read than to draw.
+  const mappers = data.maps.map(() => new Bokeh.LinearColorMapper({ palette: COLOURS, low: -0.5, high: 9.5, low_color: UNKNOWN }));
   const source = new Bokeh.ColumnDataSource({ data: columns });
   const size = count < 1500 ? 7 : count < 6000 ? 5 : 3.5;
 
@@ -41,12 +51,12 @@
     plot.grid.visible = false;
     plot.toolbar.logo = null;
     const dots = plot.scatter({ field: "x" + at }, { field: "y" + at }, {
-      source, size, marker: "circle", line_color: null, fill_color: { field: "c" + at }, fill_alpha: 0.8,
+      source, size, marker: "circle", line_color: null, fill_color: { field: "c" + at, transform: mappers[at] }, fill_alpha: 0.8,
       nonselection_fill_alpha: 0.06, nonselection_line_alpha: 0,
     });
     dots.hover_glyph = new Bokeh.Scatter({
       x: { field: "x" + at }, y: { field: "y" + at }, size: size + 9, marker: "circle",
-      fill_color: { field: "c" + at }, line_color: "#888888", line_width: 2,
+      fill_color: { field: "c" + at, transform: mappers[at] }, line_color: "#888888", line_width: 2,
     });
     plot.add_tools(new Bokeh.HoverTool({ tooltips: null, renderers: [dots], mode: "mouse" }));
     return plot;
@@ -86,7 +96,9 @@
   function paint() {
     const scheme = SCHEMES[choose.value];
     data.maps.forEach((map, at) => {
-      columns["c" + at] = (scheme.codes(map) ?? new Array(count).fill(-1)).map(colour);
+      columns["c" + at] = scheme.codes(map) ?? nothing;
+      const codes = scheme.names?.length ?? 1 + columns["c" + at].reduce((most, code) => Math.max(most, code), 0);
+      mappers[at].setv({ palette: Array.from({ length: codes }, (_, code) => colour(code)), low: -0.5, high: codes - 0.5 });
     });
     source.data = { ...columns };
     legend(scheme);
@@ -96,7 +108,7 @@
     const wanted = byClass.value !== "" || bySplit.value !== "" || onlyWrong.checked;
     const kept = [];
     for (let row = 0; wanted && row < count; row++) {
-      if (byClass.value !== "" && data.classOf[row] !== Number(byClass.value)) continue;
+      if (byClass.value !== "" && classOf[row] !== Number(byClass.value)) continue;
       if (bySplit.value !== "" && splitOf[row] !== Number(bySplit.value)) continue;
       if (onlyWrong.checked && !data.maps.some((map) => map.correct && map.correct[row] === 0)) continue;
       kept.push(row);
@@ -111,14 +123,14 @@
 
   const tip = document.getElementById("map-tip");
   const [picture, words] = tip.children;
-  const sheet = document.getElementById("map-sheet");
+  const sheet = document.getElementById("sheet");
   let pointer = { clientX: 0, clientY: 0 };
   document.querySelector(".maps").addEventListener("pointermove", (event) => { pointer = event; }, true);
   document.querySelector(".maps").addEventListener("pointerleave", () => { tip.hidden = true; });
 
   function describe(row) {
-    const lines = [data.rows[row], data.splits[row]];
-    if (hasLabels) lines.push(data.classes[data.classOf[row]]);
+    const lines = [data.rows[row], splitNames[splitOf[row]]];
+    if (hasLabels) lines.push(data.classes[classOf[row]]);
     for (const map of data.maps) {
       if (map.correct && map.correct[row] === 0) lines.push(`${map.name}: nearest neighbour is of another class`);
     }
@@ -127,13 +139,14 @@
       line.textContent = text;
       return line;
     }));
-    const tile = sheet && data.tileOf ? data.tileOf[row] : -1;
+    const tile = sheet && tileOf ? tileOf[row] : -1;
     picture.hidden = tile < 0;
     if (tile >= 0) {
       const brush = picture.getContext("2d");
       brush.imageSmoothingEnabled = false;
-      const [across, down] = [(tile % data.columns) * data.tile, Math.floor(tile / data.columns) * data.tile];
-      brush.drawImage(sheet, across, down, data.tile, data.tile, 0, 0, picture.width, picture.height);
+      const [side, columns] = [Number(sheet.dataset.tile), Number(sheet.dataset.columns)];
+      const [across, down] = [(tile % columns) * side, Math.floor(tile / columns) * side];
+      brush.drawImage(sheet, across, down, side, side, 0, 0, picture.width, picture.height);
     }
   }
 
@@ -150,4 +163,17 @@
 
   paint();
   document.documentElement.dataset.map = "ready";
+}
+
+// The page is there to read before the map is drawn: it waits for its turn, or for the reader to come near.
+(() => {
+  let drawn = false;
+  const once = () => {
+    if (drawn) return;
+    drawn = true;
+    drawMap();
+  };
+  new IntersectionObserver((entries) => { if (entries.some((entry) => entry.isIntersecting)) once(); }, { rootMargin: "300px" })
+    .observe(document.getElementById("map"));
+  addEventListener("load", () => setTimeout(once, 500));
 })();

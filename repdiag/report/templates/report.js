@@ -39,6 +39,27 @@
     });
   }
 
+  // The small pictures of the page are cut from one sheet when they come into sight.
+  const sheet = document.getElementById("sheet");
+  const draw = (canvas) => {
+    const [number, size, columns] = [canvas.dataset.tile, sheet.dataset.tile, sheet.dataset.columns].map(Number);
+    const brush = canvas.getContext("2d");
+    brush.imageSmoothingEnabled = false;
+    const [across, down] = [(number % columns) * size, Math.floor(number / columns) * size];
+    brush.drawImage(sheet, across, down, size, size, 0, 0, canvas.width, canvas.height);
+  };
+  if (sheet) {
+    const watch = new IntersectionObserver((entries) => {
+      for (const entry of entries) {
+        if (!entry.isIntersecting) continue;
+        watch.unobserve(entry.target);
+        sheet.decode().then(() => draw(entry.target));
+      }
+    }, { rootMargin: "200px" });
+    for (const canvas of document.querySelectorAll("canvas.tile")) watch.observe(canvas);
+    addEventListener("beforeprint", () => document.querySelectorAll("canvas.tile").forEach(draw));
+  }
+
   // A link to something folded opens it.
   const unfold = () => {
     const target = document.getElementById(decodeURIComponent(location.hash.slice(1)));

@@ -6,12 +6,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import torch
 
 from repdiag.core.embedding_set import EmbeddingSet
 from repdiag.core.files import write_json
 from repdiag.core.metric_table import MetricRow, MetricTable
 from repdiag.core.provenance import Provenance
+from repdiag.diagnosis.checkpoint_pairs import CLASS_COLUMNS, COLUMNS
 from repdiag.diagnosis.diagnose import judge
 from repdiag.embeddings.store import save_embedding_set
 from repdiag.report.thumbnails import save_thumbnails, thumbnail_key
@@ -97,6 +99,7 @@ def write_analysis(
         pictures += [thumbnail_key(split, f"{split}/{number:06d}") for number in range(rows)]
     shades = (torch.full((3, 12, 10), number * 97 % 255, dtype=torch.uint8) for number in range(len(pictures)))
     save_thumbnails(folder, shades, keys=pictures)
+    write_classes(folder, name, names)
     record = {"schema_version": 1, "kind": "analyze", "command": f"repdiag analyze {name}.pt", "excluded": []}
     write_json(folder / "run.json", record)
     return table
@@ -112,6 +115,7 @@ def write_comparison(folder: Path, checkpoints: Sequence[str], **options: object
         table += write_analysis(part, name, seed=seed, **options)  # type: ignore[arg-type]
         verdicts[name] = json.loads((part / "verdict.json").read_text("utf-8"))
     write_table(folder, table)
+    write_pairs(folder, checkpoints, options.get("names", ("one", "two", "three", "four")))  # type: ignore[arg-type]
     write_json(folder / "verdict.json", verdicts)
     record = {"kind": "compare", "command": "repdiag compare", "failures": {"gone.pt": "cannot be read"}}
     write_json(folder / "run.json", record)
@@ -121,3 +125,34 @@ def write_comparison(folder: Path, checkpoints: Sequence[str], **options: object
 def write_table(folder: Path, rows: Sequence[MetricRow]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     MetricTable(tuple(rows)).to_frame().to_parquet(folder / "metrics.parquet", index=False)
+
+
+def write_classes(folder: Path, checkpoint: str, names: Sequence[str]) -> None:
+    """Write what the classes of one checkpoint are told by: kNN accuracy, and clusters in which the first two merge."""
+    common = {"checkpoint": checkpoint, "dataset": "digits", "split": "val", "space": "features"}
+    frame = pd.DataFrame({"class_name": list(names), "value": np.linspace(0.5, 0.9, len(names)), "n": 12})
+    frame = frame.assign(**common, metric="knn_accuracy", version=1, params='{"k": 20, "top": 1}')
+    frame.to_parquet(folder / "per_class.parquet", index=False)
+    (folder / "figures").mkdir(exist_ok=True)
+    clusters = [max(0, number - 1) for number in range(len(names))]
+    frame = pd.DataFrame({**common, "cluster": clusters, "class_name": list(names), "count": 12, "share": 1.0})
+    frame.to_csv(folder / "figures" / "cluster_class_confusion.csv", index=False)
+
+
+def write_pairs(folder: Path, checkpoints: Sequence[str], names: Sequence[str]) -> None:
+    """Write tests by which all checkpoints differ in kNN accuracy, none in uniformity, and in every class but one."""
+    common = {"params": "{}", "split": "val", "space": "features", "n": 200, "method": "sign flips of 4 classes"}
+    numbers = {"first_value": 0.5, "second_value": 0.7, "difference": -0.2, "ci_low": -0.3, "ci_high": -0.1}
+    tests, classes = [], []
+    for at, first in enumerate(checkpoints):
+        for second in checkpoints[at + 1 :]:
+            pair = {"first": first, "second": second, **common, **numbers, "p_value": 0.01}
+            tests.append({**pair, "metric": "knn_accuracy", "p_holm": 0.02, "differs": True})
+            tests.append({**pair, "metric": "uniformity", "p_holm": 0.4, "differs": False})
+            for name in names:
+                differs = name != names[0]
+                classes.append(
+                    {**pair, "metric": "knn_accuracy", "class_name": name, "p_holm": 0.02, "differs": differs}
+                )
+    pd.DataFrame(tests, columns=list(COLUMNS)).to_csv(folder / "paired_tests.csv", index=False)
+    pd.DataFrame(classes, columns=list(CLASS_COLUMNS)).to_csv(folder / "class_changes.csv", index=False)

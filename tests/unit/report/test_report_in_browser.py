@@ -77,7 +77,7 @@ def test_filters_select_the_same_images_in_every_panel(driver: Any) -> None:
 
 
 def test_colours_follow_the_choice(driver: Any) -> None:
-    colours = "return new Set(Bokeh.documents[0].roots()[0].renderers[0].data_source.data.c0).size"
+    colours = "return Bokeh.documents[0].roots()[0].renderers[0].glyph.fill_color.transform.palette.length"
     assert driver.execute_script(colours) == 4
     driver.execute_script(
         "const box = document.getElementById('map-colour'); box.value = 'split'; box.dispatchEvent(new Event('change'))"

@@ -5,11 +5,13 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
+from dataclasses import replace
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import torch
-from stored_runs import UNTRAINED, metric_rows, write_analysis, write_comparison
+from stored_runs import UNTRAINED, embedding_set, metric_rows, write_analysis, write_comparison
 
 from repdiag.core.errors import StoreError
 from repdiag.core.metric_table import MetricTable
@@ -18,8 +20,12 @@ from repdiag.diagnosis.verdict import Advice
 from repdiag.metrics.registry import load_all
 from repdiag.report.build import build_report
 from repdiag.report.citations import cite
-from repdiag.report.comparison import comparison_table, show_value
+from repdiag.report.classes import class_table
+from repdiag.report.comparison import comparison_table
+from repdiag.report.hardest import hardest_images
 from repdiag.report.methods import methods_of
+from repdiag.report.pairs import StoredPairs, read_pairs
+from repdiag.report.show import show_value
 from repdiag.report.thumbnails import load_thumbnails, save_thumbnails
 
 
@@ -46,6 +52,46 @@ def test_best_and_overlapping_are_marked_among_the_trained_only() -> None:
     column = [headline.metric for headline in found.headlines].index("knn_accuracy")
     assert [line.cells[column].mark for line in found.lines] == ["best", "alike", "", ""]
     assert [line.trained for line in found.lines] == [True, True, True, False]
+
+
+def test_paired_tests_overrule_overlapping_intervals_and_letters_show_the_groups(tmp_path: Path) -> None:
+    folder = write_comparison(tmp_path, ["a", "b", "c"])
+    rows = [row for at, name in enumerate("abc") for row in metric_rows(name, quality=0.9 - 0.01 * at)]
+    found = comparison_table(MetricTable(tuple(rows)), read_pairs(folder))
+    column = {headline.metric: at for at, headline in enumerate(found.headlines)}
+    knn, uniformity, ratio = (column[name] for name in ("knn_accuracy", "uniformity", "class_distance_ratio"))
+    assert [line.cells[knn].mark for line in found.lines] == ["best", "", ""]
+    assert [line.cells[knn].letters for line in found.lines] == ["a", "b", "c"]
+    assert [line.cells[uniformity].letters for line in found.lines] == ["a", "a", "a"]
+    assert [line.cells[ratio].mark for line in found.lines] == ["best", "alike", "alike"]  # not tested: by intervals
+    assert {line.cells[ratio].letters for line in found.lines} == {""}
+
+
+def test_a_checkpoint_between_two_groups_belongs_to_both() -> None:
+    pairs = [("a", "b", False), ("b", "c", False), ("a", "c", True)]
+    tests = pd.DataFrame(pairs, columns=["first", "second", "differs"]).assign(metric="ami")
+    assert StoredPairs(tests=tests, classes=tests).letters("ami", "abc") == {"a": "a", "b": "ab", "c": "b"}
+
+
+def test_classes_come_with_the_classes_they_merge_with(tmp_path: Path) -> None:
+    write_analysis(tmp_path, "small")
+    found = class_table({"small": tmp_path})
+    assert found is not None
+    merged = found.headings.index("small: shares its largest cluster with")
+    cells = {name: cells[merged].text for name, _, cells in found.lines}
+    assert cells == {"one": "two (50.0 %)", "two": "one (50.0 %)", "three": "\N{EN DASH}", "four": "\N{EN DASH}"}
+    assert next(cells[0].text for name, _, cells in found.lines if name == "one") == "50.0 %"
+
+
+def test_the_hardest_image_is_the_one_under_a_wrong_label() -> None:
+    found = embedding_set("val", names=("one", "two"), rows=40, seed=0, spread=0.05)
+    assert found.labels is not None
+    labels = found.labels.clone()
+    labels[6] = 1 - labels[6]
+    hard = hardest_images(replace(found, labels=labels), split="val", tiles={"val: val/000006": 3})
+    assert hard[0].image.row_id == "val/000006"
+    assert hard[0].image.tile == 3
+    assert not any(near.agrees for near in hard[0].neighbors)
 
 
 def test_near_one_is_best_for_granularity_and_a_missing_value_has_its_reason() -> None:
