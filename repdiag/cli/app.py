@@ -16,8 +16,10 @@ from repdiag.cli import (
     doctor,
     embed,
     evaluate,
+    export,
     inspect,
     metrics,
+    redraw,
     report,
     train,
 )
@@ -43,6 +45,8 @@ app.command("embed")(embed.embed)
 app.command("inspect")(inspect.inspect)
 app.command("convert")(convert.convert)
 app.command("report")(report.report)
+app.command("figures")(redraw.figures)
+app.command("export")(export.export)
 app.add_typer(metrics.app, name="metrics")
 app.command("datasets")(datasets.datasets)
 app.command("doctor")(doctor.doctor)

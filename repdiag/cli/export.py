@@ -1,0 +1,60 @@
+"""`repdiag export RUN --to FORMAT`: stored embeddings for other tools."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from repdiag.cli import options
+from repdiag.cli.console import Console
+
+if TYPE_CHECKING:
+    from repdiag.core.embedding_set import EmbeddingSet
+
+Format = Literal["parquet", "tensorboard-projector", "knn-graph"]
+To = Annotated[Format, typer.Option("--to", help="Embedding viewers, TensorBoard's projector, or a CSR graph (.npz).")]
+
+
+def export(
+    run: Annotated[Path, typer.Argument(help="The folder of a finished analysis or comparison.")],
+    to: To = "parquet",
+    out: options.Out = None,
+    split: Annotated[str, typer.Option("--split", help="train or val.")] = "val",
+    seed: options.Seed = 0,
+    as_json: options.Json = False,
+) -> None:
+    """Write the embeddings of every checkpoint of a run for another tool, without images or a GPU.
+
+    parquet: vectors, 2-D coordinates, image path, label, cluster and, after `analyze --per-row` or `compare`, the parts
+    of the metrics by image. --out names a folder (default: export/ in the run).
+    """
+    from repdiag.core.errors import StoreError
+    from repdiag.report.runs import read_run
+
+    console = Console(as_json=as_json)
+    stored = read_run(run)
+    folder = out or run / "export"
+    written = []
+    for name, part in stored.parts.items():
+        found = stored.embeddings(name).get(split)
+        if found is None:
+            raise StoreError(f"{run} holds no embeddings of {name} on {split}", hint="--split train or val")
+        written.append(_write(found, part, folder, name=f"{name.replace('/', '-')}-{split}", to=to, seed=seed))
+        console.say(f"{len(found)} rows: {written[-1]}")
+    console.json({"written": [str(path) for path in written]})
+
+
+def _write(found: EmbeddingSet, part: Path, folder: Path, *, name: str, to: Format, seed: int) -> Path:
+    from repdiag.report import exports
+
+    if to == "knn-graph":
+        return exports.export_graph(found, folder / f"{name}.npz")
+    if to == "tensorboard-projector":
+        return exports.export_projector(found, folder / name, seed=seed).parent
+    import pandas as pd
+
+    rows = part / "per_row.parquet"
+    by_row = pd.read_parquet(rows) if rows.is_file() else None
+    return exports.export_parquet(found, folder / f"{name}.parquet", rows=by_row, seed=seed)

@@ -1,0 +1,93 @@
+"""`repdiag figures RUN ...`: the figures of finished runs again, from the tables behind them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from repdiag.cli import options
+from repdiag.cli.console import Console
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pandas as pd
+
+    from repdiag.core.metric_table import MetricTable
+
+Columns = Annotated[
+    Literal["one", "two"], typer.Option("--columns", help="Printed width: one column of a paper (3.3 in), or two.")
+]
+
+
+def figures(
+    runs: Annotated[list[Path], typer.Argument(help="Folders of finished analyses or comparisons.")],
+    out: options.Out = None,
+    columns: Columns = "two",
+    as_json: options.Json = False,
+) -> None:
+    """Draw figures from stored tables alone: no GPU, no images, no encoder, the same bytes for the same tables.
+
+    Several runs are drawn together. From five trained checkpoints on, metrics are also drawn against accuracy, with
+    rank correlations. Writes PNG, PDF, SVG and the CSV behind each to --out (default: figures/ in the first run).
+    """
+    from repdiag.cli.figures import FOLDER, draw_frames
+    from repdiag.plots.style import ONE_COLUMN, TWO_COLUMNS
+    from repdiag.report.runs import UNTRAINED
+
+    console = Console(as_json=as_json)
+    frames, names = stored_frames(runs)
+    untrained = tuple(name for name in names if name.endswith(UNTRAINED))
+    width = ONE_COLUMN if columns == "one" else TWO_COLUMNS
+    drawn = draw_frames(frames, out or runs[0] / FOLDER, untrained=untrained, width=width)
+    console.say(f"figures: {drawn[0].parent} ({len({path.stem for path in drawn})} figures)")
+    console.json({"figures": [str(path) for path in drawn]})
+
+
+def stored_frames(runs: Sequence[Path]) -> tuple[dict[str, pd.DataFrame], list[str]]:
+    """Return the frames of all figures that the runs' tables allow, and the names of the checkpoints."""
+    import pandas as pd
+
+    from repdiag.cli.figures import FOLDER, STORED_FIGURES, table_frames
+    from repdiag.core.metric_table import MetricTable
+    from repdiag.report.runs import read_run
+
+    table = MetricTable.concat(read_run(run).table for run in runs)
+    frames = {**table_frames(table), "scatter_against_accuracy": _against_accuracy(table)}
+    for name in STORED_FIGURES:
+        stored = [path for run in runs if (path := run / FOLDER / f"{name}.csv").is_file()]
+        if stored:
+            frames[name] = pd.concat([_read_csv(path) for path in stored], ignore_index=True)
+    return frames, [str(name) for name in table.names("checkpoint")]
+
+
+def _against_accuracy(table: MetricTable) -> pd.DataFrame:
+    """Return metrics against kNN accuracy over the trained checkpoints; empty where they are too few for a rank."""
+    from repdiag.report.frames import scatter_against_accuracy
+    from repdiag.report.rank_correlation import FEWEST, rank_correlation
+    from repdiag.report.runs import trained
+
+    names = trained(table.names("checkpoint"))
+    kept = type(table)(tuple(row for row in table if row.checkpoint in set(names)))
+    frame = scatter_against_accuracy(kept)
+    known = frame.dropna(subset=["value", "accuracy"])
+    if known["checkpoint"].nunique() < FEWEST:
+        return frame.iloc[:0]
+    correlations: dict[str, Any] = {
+        str(metric): found
+        for metric, rows in known.groupby("metric", sort=False)
+        if (found := rank_correlation(rows["value"].tolist(), rows["accuracy"].tolist())) is not None
+    }
+    return scatter_against_accuracy(kept, correlations=correlations)
+
+
+def _read_csv(path: Path) -> pd.DataFrame:
+    """Read a figure's table; a class may be called "nan" and a checkpoint "1"."""
+    import pandas as pd
+
+    names = ("checkpoint", "class_name", "dataset", "row_id")
+    frame = pd.read_csv(path)
+    as_text = pd.read_csv(path, dtype=str, keep_default_na=False)
+    return frame.assign(**{name: as_text[name] for name in names if name in as_text})
