@@ -9,6 +9,7 @@ import sys
 SCRIPTS = {
     "benchmarks.pairwise": ("--quick",),
     "benchmarks.neighbors": ("--quick",),
+    "benchmarks.moments": ("--quick",),
     "benchmarks.augmentation": (),
     "benchmarks.input_pipeline": (),
     "benchmarks.training_step": (),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,7 +16,7 @@ from repdiag.core.errors import MetricError
 from repdiag.core.metric_table import MetricRow, MetricTable
 from repdiag.core.metric_value import MetricValue, undefined
 from repdiag.metrics.inference import with_interval
-from repdiag.metrics.pairwise import PairRequest, prefetch, sharing
+from repdiag.metrics.pairwise import PairRequest, over_processes, prefetch, sharing
 from repdiag.metrics.protocols import get_protocol
 from repdiag.metrics.registry import Metric, Sizes, check_rows, get, load_all
 
@@ -51,6 +52,7 @@ def evaluate(
     seed: int = 0,
     intervals: bool = True,
     memory_budget: int | None = None,
+    distributed: bool = False,
     progress: Progress | None = None,
 ) -> MetricTable:
     """Return one row a metric, setting and space.
@@ -69,6 +71,7 @@ def evaluate(
         seed=seed,
         intervals=intervals,
         memory_budget=memory_budget,
+        distributed=distributed,
         progress=progress,
     )
     return found.table
@@ -84,6 +87,7 @@ def evaluate_full(
     seed: int = 0,
     intervals: bool = True,
     memory_budget: int | None = None,
+    distributed: bool = False,
     progress: Progress | None = None,
 ) -> Evaluation:
     """Return the table of `evaluate` with the per-row and per-class parts of its values."""
@@ -97,7 +101,7 @@ def evaluate_full(
     ]
     rows: list[MetricRow] = []
     found = Evaluation(MetricTable())
-    with sharing(memory_budget=memory_budget):
+    with sharing(memory_budget=memory_budget), over_processes() if distributed else nullcontext():
         prefetch(_requests(calls))
         for number, call in enumerate(calls):
             value = _value(call, embeddings, seed=seed, intervals=intervals)

@@ -19,7 +19,8 @@ from repdiag.metrics.pairwise.sharing import memoised, tensor_key
 
 # Elements of one block: 2 MiB of float64 stay in a CPU's cache; a GPU wants few, large kernels.
 _CPU_BLOCK, _GPU_BLOCK = 2**18, 2**24
-_PRODUCT_ROWS = 4096  # the inner dimension at which a matrix product is no longer bound by its output
+_PRODUCT_ROWS = 1024  # the inner dimension at which a matrix product is no longer bound by its output
+_MANY_ROWS = 4096  # from here on the roundings of float32 products cancel among the rows
 _PANELS = 4  # column panels of a symmetric product: 10 of 16 blocks are computed, the rest mirrored
 
 
@@ -87,32 +88,22 @@ def _norms(rows: Tensor) -> Tensor:
 def class_moments(features: Features, labels: Labels, *, normalize: bool) -> ClassMoments:
     """Return the per-class counts, sums and sums of squared norms, of the unit rows if `normalize`.
 
-    The rows are visited in the order of their labels; within a block the classes are consecutive, and the block's class
-    sums are one small matrix product with the (classes in the block) x (rows) indicator.
+    Every row is read once, in the order in which the rows lie.
     """
     key = ("class_moments", normalize, tensor_key(features), tensor_key(labels))
     return memoised(key, lambda: _class_moments(features, labels, normalize), keep=(features, labels))
 
 
 def _class_moments(features: Tensor, labels: Tensor, normalize: bool) -> ClassMoments:
-    order = None
-    if not bool((labels[1:] >= labels[:-1]).all()):
-        labels, order = torch.sort(labels, stable=True)
-    present, index, counts = torch.unique_consecutive(labels, return_inverse=True, return_counts=True)
+    present, index, counts = torch.unique(labels, return_inverse=True, return_counts=True)
     sums = features.new_zeros((len(present), features.shape[1]), dtype=torch.float64)
     squares = counts.double() if normalize else torch.zeros_like(counts, dtype=torch.float64)
-    step = block_rows(features)
-    starts = range(0, len(features), step)
-    firsts = index[::step].tolist()
-    lasts = index[[min(start + step, len(index)) - 1 for start in starts]].tolist()
-    for start, first, last in zip(starts, firsts, lasts, strict=True):
-        place = slice(start, start + step)
-        rows = (features[place] if order is None else features[order[place]]).double()
-        indicator = rows.new_zeros((last - first + 1, len(rows)))
-        indicator.scatter_(0, (index[place] - first)[None], 1.0 / _norms(rows)[None] if normalize else 1.0)
-        if not normalize:
+    for place, rows in _blocks(features, None, rows=block_rows(features)):
+        if normalize:
+            rows.div_(_norms(rows)[:, None])
+        else:
             squares.index_add_(0, index[place], rows.square().sum(dim=1))
-        sums[first : last + 1].addmm_(indicator, rows)
+        sums.index_add_(0, index[place], rows)
     return ClassMoments(labels=present, counts=counts.double(), sums=sums, squares=squares)
 
 
@@ -129,19 +120,93 @@ def second_moment(features: Features, *, centred: bool) -> Float[Tensor, "D D"]:
     mean = column_means(features) if centred else None
     dims = features.shape[1]
     total = features.new_zeros((dims, dims), dtype=torch.float64)
-    edges = [dims * panel // _PANELS for panel in range(_PANELS + 1)]
-    for _, rows in float64_blocks(features, rows=_PRODUCT_ROWS):
-        centred_rows = rows if mean is None else rows - mean
-        for left, right in itertools.pairwise(edges):
-            total[left:right, left:].addmm_(centred_rows[:, left:right].T, centred_rows[:, left:])
-    upper = total.triu()
-    return upper + upper.triu(1).T
+    for _, rows in _blocks(features, mean, rows=_PRODUCT_ROWS):
+        _add_upper(total, rows)
+    return _mirrored(total)
 
 
 def cross_moment(features: Features, other: Float[Tensor, "N E"]) -> Float[Tensor, "D E"]:
     """Return X^T Y of the centred rows of two encoders (not divided by N)."""
-    means = column_means(features), column_means(other)
     total = features.new_zeros((features.shape[1], other.shape[1]), dtype=torch.float64)
-    for place, rows in float64_blocks(features, rows=_PRODUCT_ROWS):
-        total.addmm_((rows - means[0]).T, other[place].double() - means[1])
+    for left, right in _block_pairs(features, other):
+        total.addmm_(left.T, right)
     return total
+
+
+@dataclass(frozen=True, kw_only=True)
+class JointMoments:
+    """Second moments of the centred rows of two encoders, and of their squared norms (none divided by N)."""
+
+    own: Float[Tensor, "D D"]
+    other: Float[Tensor, "E E"]
+    cross: Float[Tensor, "D E"]
+    squares: Tensor  # [N]
+    other_squares: Tensor  # [N]
+
+
+def joint_moments(features: Features, other: Float[Tensor, "N E"]) -> JointMoments:
+    """Return all second moments of two encoders on the same rows; each row is converted and centred once.
+
+    Many float32 rows on a CPU are multiplied in float32, a thousand at a time, and added up in float64: their sum of
+    squares then differs from the float64 one by about 1e-8 of itself, since roundings of many rows cancel. Rows are
+    centred in float64 before, so that a large mean costs no digits.
+    """
+    left, right = features.shape[1], other.shape[1]
+    own = features.new_zeros((left, left), dtype=torch.float64)
+    others = features.new_zeros((right, right), dtype=torch.float64)
+    cross = features.new_zeros((left, right), dtype=torch.float64)
+    squares: tuple[list[Tensor], list[Tensor]] = ([], [])
+    single = _single_precision(features) and _single_precision(other)
+    for pair in _block_pairs(features, other):
+        for rows, found in zip(pair, squares, strict=True):
+            found.append(rows.square().sum(dim=1))
+        first, second = (rows.float() if single else rows for rows in pair)
+        _add_upper(own, first)
+        _add_upper(others, second)
+        cross.add_(first.T @ second) if single else cross.addmm_(first.T, second)
+    return JointMoments(
+        own=_mirrored(own),
+        other=_mirrored(others),
+        cross=cross,
+        squares=torch.cat(squares[0]),
+        other_squares=torch.cat(squares[1]),
+    )
+
+
+def _single_precision(features: Tensor) -> bool:
+    """Say whether float32 products of these rows lose nothing that counts, and gain time."""
+    exact = torch.get_float32_matmul_precision() == "highest"
+    return exact and not features.is_cuda and features.dtype == torch.float32 and len(features) >= _MANY_ROWS
+
+
+def _add_upper(total: Tensor, rows: Tensor) -> None:
+    """Add the upper triangle of X^T X to `total`, in panels."""
+    dims = len(total)
+    edges = [dims * panel // _PANELS for panel in range(_PANELS + 1)]
+    for left, right in itertools.pairwise(edges):
+        part = total[left:right, left:]
+        if rows.dtype == total.dtype:
+            part.addmm_(rows[:, left:right].T, rows[:, left:])
+        else:
+            part.add_(rows[:, left:right].T @ rows[:, left:])
+
+
+def _mirrored(total: Tensor) -> Tensor:
+    upper = total.triu()
+    return upper + upper.triu(1).T
+
+
+def _blocks(features: Tensor, mean: Tensor | None, *, rows: int) -> Iterator[tuple[slice, Tensor]]:
+    """Yield (place, rows minus `mean` in float64) in one buffer, which the next step overwrites."""
+    buffer = features.new_empty((min(rows, len(features)), features.shape[1]), dtype=torch.float64)
+    for start in range(0, len(features), rows):
+        place = slice(start, min(start + rows, len(features)))
+        block = buffer[: place.stop - start].copy_(features[place])
+        yield place, block if mean is None else block.sub_(mean)
+
+
+def _block_pairs(features: Tensor, other: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+    left = _blocks(features, column_means(features), rows=_PRODUCT_ROWS)
+    right = _blocks(other, column_means(other), rows=_PRODUCT_ROWS)
+    for (_, first), (_, second) in zip(left, right, strict=True):
+        yield first, second

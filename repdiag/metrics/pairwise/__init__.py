@@ -15,6 +15,7 @@ from repdiag.metrics.pairwise.passes import (
     reduce_pairs,
 )
 from repdiag.metrics.pairwise.potential import PotentialSum
+from repdiag.metrics.pairwise.processes import over_processes
 from repdiag.metrics.pairwise.ranks import PositiveRank, Ranks
 from repdiag.metrics.pairwise.rows import Rows, raw_rows, unit_rows
 from repdiag.metrics.pairwise.settling import Neighbors
@@ -33,6 +34,7 @@ __all__ = [
     "exact_panels",
     "over_cross",
     "over_pairs",
+    "over_processes",
     "prefetch",
     "raw_rows",
     "reduce_cross",

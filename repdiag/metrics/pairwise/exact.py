@@ -30,5 +30,4 @@ def exact_panels(pairing: Pairing, index: Tensor) -> Iterator[tuple[Tensor, Tens
 
 def exact_error(pairing: Pairing, index: Tensor) -> Tensor:
     """Return the error bound of the scores that `exact_panels` gives for these rows."""
-    tiles = pairing.left.error(slice(0, len(pairing.left)), pairing.right)[index]
-    return tiles * (2.0**-53 / pairing.left.roundoff)
+    return pairing.left.error(slice(0, len(pairing.left)), pairing.right, exact=True)[index]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from torch import Tensor
 from repdiag.core.errors import MetricError
 from repdiag.metrics.pairwise.candidates import search, served_by_faiss
 from repdiag.metrics.pairwise.pairing import Pairing
+from repdiag.metrics.pairwise.processes import everywhere, is_mine, shared
 from repdiag.metrics.pairwise.reduction import Reduction, State
 from repdiag.metrics.pairwise.rows import Rows
 from repdiag.metrics.pairwise.sharing import active
@@ -100,25 +102,33 @@ def _run(
     for wish in reductions:
         if not any(done.covers(wish) for done in chosen):
             chosen = [done for done in chosen if not wish.covers(done)] + [wish]
-    only = chosen[0] if len(chosen) == 1 and tile is None else None
+    only = chosen[0] if len(chosen) == 1 and tile is None and not shared() else None
     if isinstance(only, TopK) and served_by_faiss(pairing, only, memory_budget):
         nearest = search(pairing, only)
         return tuple(wish.narrow(nearest) for wish in reductions)
     side = tile or _default_tile(pairing.left, memory_budget)
-    while True:
-        states = [wish.start(pairing) for wish in chosen]
-        try:
-            _pass(pairing, states, side)
-            results = [state.finish() for state in states]
-        except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
-            if not _is_out_of_memory(error) or side <= _SMALLEST_TILE:
-                raise
-            side //= 2
-            continue
-        return tuple(
-            wish.narrow(next(result for done, result in zip(chosen, results, strict=True) if done.covers(wish)))
-            for wish in reductions
-        )
+    while (states := _states(pairing, chosen, side)) is None:
+        side //= 2
+    for state in states:
+        state.join()
+    results = [state.finish() for state in states]
+    return tuple(
+        wish.narrow(next(result for done, result in zip(chosen, results, strict=True) if done.covers(wish)))
+        for wish in reductions
+    )
+
+
+def _states(pairing: Pairing, chosen: Sequence[Reduction[Any]], side: int) -> list[State[Any]] | None:
+    """Return the states at the end of a pass, or None where memory ran out in any process and may suffice for less."""
+    states = [wish.start(pairing) for wish in chosen]
+    fine = True
+    try:
+        _pass(pairing, states, side)
+    except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
+        if not _is_out_of_memory(error) or side <= _SMALLEST_TILE:
+            raise
+        fine = False
+    return states if everywhere(fine, like=pairing.left.fast) else None
 
 
 def _pass(pairing: Pairing, states: Sequence[State[Any]], side: int) -> None:
@@ -126,9 +136,10 @@ def _pass(pairing: Pairing, states: Sequence[State[Any]], side: int) -> None:
     # Two sets are read row by row only: a wide tile of the same area lets each row be searched in fewer pieces.
     height, width = (side, side) if pairing.symmetric else (max(1, side // 4), side * 4)
     workspace = Workspace(left.fast, min(height, len(left)), min(width, len(right)))
+    number = itertools.count()
     for rows in blocks(len(left), height):
         for columns in blocks(len(right), width):
-            if pairing.symmetric and columns.start < rows.start:
+            if (pairing.symmetric and columns.start < rows.start) or not is_mine(next(number)):
                 continue
             tile = workspace.compute(left, rows, right, columns=columns)
             if pairing.own is not None:

@@ -9,6 +9,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from repdiag.metrics.pairwise.pairing import Pairing
+from repdiag.metrics.pairwise.processes import add_up
 from repdiag.metrics.pairwise.reduction import Reduction
 from repdiag.metrics.pairwise.tiles import Tile
 
@@ -38,6 +39,9 @@ class _PotentialState:
     def add(self, tile: Tile) -> None:
         # A tile's row has some thousand terms at most: its float32 sum is good to 1e-7, the total is float64.
         self.total[tile.rows] += tile.potential(self.t).sum(dim=1)
+
+    def join(self) -> None:
+        add_up(self.total)
 
     def finish(self) -> Tensor:
         return self.total

@@ -10,6 +10,7 @@ from typing_extensions import override
 
 from repdiag.metrics.pairwise.exact import exact_error, exact_panels
 from repdiag.metrics.pairwise.pairing import Pairing
+from repdiag.metrics.pairwise.processes import add_up
 from repdiag.metrics.pairwise.reduction import Reduction
 from repdiag.metrics.pairwise.rows import Rows
 from repdiag.metrics.pairwise.tiles import Tile
@@ -84,6 +85,10 @@ class _RankState:
         height = rows.stop - rows.start
         self._ahead[rows] += torch.bincount(row, minlength=height)
         self._strictly[rows] += torch.bincount(row if tied is None else row[~tied], minlength=height)
+
+    def join(self) -> None:
+        add_up(self._ahead)
+        add_up(self._strictly)
 
     def finish(self) -> Ranks:
         # A tie may have settled a row before strictly better partners came by: such rows are counted in full.

@@ -19,6 +19,9 @@ class State(Protocol[T_co]):
     def add(self, tile: Tile) -> None:
         """Take in a tile, read row by row."""
 
+    def join(self) -> None:
+        """Take in what other processes found in their tiles of the same pass."""
+
     def finish(self) -> T_co:
         """Return the result."""
 

@@ -15,8 +15,9 @@ from repdiag.metrics.pairwise.sharing import memoised, tensor_key
 
 _BATCH = 1 << 17  # float64 numbers in work at a time: they stay in the nearest caches
 
-# Unit roundoff of a float32 product, by torch.get_float32_matmul_precision(): TF32 and bfloat16 inputs round more.
-_ROUNDOFF = {"highest": 2.0**-24, "high": 2.0**-11, "medium": 2.0**-8}
+# What torch.get_float32_matmul_precision() may do to float32 rows before it multiplies them: nothing, cut them to TF32,
+# cut them to bfloat16. Products of cut numbers are exact in float32: the length of rows does not multiply the error.
+_INPUT_ROUNDOFF = {"highest": 0.0, "high": 2.0**-10, "medium": 2.0**-7}
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,11 +51,18 @@ class Rows(ABC):
         return (type(self).__name__, tensor_key(self.fast))
 
     @property
+    def input_roundoff(self) -> float:
+        """By what share a matrix product of `fast` may change each number before it multiplies it."""
+        if self.fast.dtype == torch.float64:
+            return 0.0
+        return _INPUT_ROUNDOFF[torch.get_float32_matmul_precision()]
+
+    @property
     def roundoff(self) -> float:
-        """Unit roundoff of the products of `fast`."""
+        """Unit roundoff of the sums in a matrix product of `fast`; units that cut their inputs also cut their sums."""
         if self.fast.dtype == torch.float64:
             return 2.0**-53
-        return _ROUNDOFF[torch.get_float32_matmul_precision()]
+        return 2.0**-23 if self.input_roundoff else 2.0**-24
 
     @abstractmethod
     def exact(self, index: Tensor) -> Tensor:
@@ -77,8 +85,8 @@ class Rows(ABC):
         """Return the float64 scores of all pairs of exact rows."""
 
     @abstractmethod
-    def error(self, rows: slice, other: Rows) -> Tensor:
-        """Return, for each of the rows, a bound on the error of its scores against `other`."""
+    def error(self, rows: slice, other: Rows, *, exact: bool = False) -> Tensor:
+        """Return, for each of the rows, a bound on the error of its tile scores; of `score_matrix` if `exact`."""
 
     @abstractmethod
     def rounding(self, rows: slice, other: Rows) -> Tensor:
@@ -133,9 +141,10 @@ class UnitRows(Rows):
         return left @ right.T
 
     @override
-    def error(self, rows: slice, other: Rows) -> Tensor:
+    def error(self, rows: slice, other: Rows, *, exact: bool = False) -> Tensor:
         # Rounding two unit rows: 2u. A product of D terms: D u, in any order of summation.
-        return self._everywhere(rows, (self.dims + 3) * max(self.roundoff, other.roundoff))
+        roundoff = 2.0**-53 if exact else max(self.roundoff, other.roundoff)
+        return self._everywhere(rows, (self.dims + 3) * roundoff + (0.0 if exact else 2.01 * self.input_roundoff))
 
     @override
     def rounding(self, rows: slice, other: Rows) -> Tensor:
@@ -178,9 +187,12 @@ class RawRows(Rows):
         return (2.0 * (left @ right.T) - squares).clamp_(max=0.0)
 
     @override
-    def error(self, rows: slice, other: Rows) -> Tensor:
+    def error(self, rows: slice, other: Rows, *, exact: bool = False) -> Tensor:
         # |x||y| <= (x^2 + y^2) / 2 bounds the doubled product; 8 covers rounding of rows, squares and sums.
-        return (self.dims + 8) * self.roundoff * self._reach(rows, other)
+        bound = (self.dims + 8) * (2.0**-53 if exact else self.roundoff) + (
+            0.0 if exact else 2.01 * self.input_roundoff
+        )
+        return bound * self._reach(rows, other)
 
     @override
     def rounding(self, rows: slice, other: Rows) -> Tensor:

@@ -10,6 +10,7 @@ from typing_extensions import override
 
 from repdiag.core.errors import MetricError
 from repdiag.metrics.pairwise.pairing import Pairing
+from repdiag.metrics.pairwise.processes import gathered
 from repdiag.metrics.pairwise.reduction import Reduction
 from repdiag.metrics.pairwise.settling import SPARE, Neighbors, settled
 from repdiag.metrics.pairwise.tiles import NOTHING, Tile
@@ -87,8 +88,19 @@ class _TopKState:
         self._score[rows], order = score.topk(self._width, dim=1)
         self._index[rows] = index.gather(1, order)
 
+    def join(self) -> None:
+        self._flush_all()
+        scores, indices = gathered(self._score), gathered(self._index)
+        self._score, self._index = scores[0], indices[0]  # in one order everywhere, so that all choose alike
+        everyone = slice(0, len(self._score))
+        for score, index in zip(scores[1:], indices[1:], strict=True):
+            self._merge(everyone, score, index)
+
     def finish(self) -> Neighbors:
+        self._flush_all()
+        return settled(self._pairing, self._score, self._index, k=self._k)
+
+    def _flush_all(self) -> None:
         starts = sorted(self._pending)
         for start, stop in zip(starts, [*starts[1:], len(self._score)], strict=True):
             self._flush(slice(start, stop))
-        return settled(self._pairing, self._score, self._index, k=self._k)

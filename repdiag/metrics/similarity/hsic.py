@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 
-from repdiag.metrics.moments import column_means, cross_moment, float64_blocks, second_moment
-from repdiag.metrics.pairwise.sharing import memoised, tensor_key
+from repdiag.metrics.moments import column_means, float64_blocks, joint_moments
+
+
+@dataclass(frozen=True, kw_only=True)
+class LinearHsic:
+    """The HSIC of two encoders and of each with itself, up to a factor common to all three."""
+
+    both: float
+    own: float
+    other: float
 
 
 def squared_norms(features: Tensor) -> Tensor:
@@ -16,26 +26,25 @@ def squared_norms(features: Tensor) -> Tensor:
     return torch.cat(parts)
 
 
-def linear_hsic(features: Tensor, other: Tensor | None = None, *, debiased: bool) -> float:
-    """Return the linear HSIC of two encoders, of one with itself if `other` is None, up to a factor common to all.
+def linear_hsic(features: Tensor, other: Tensor, *, debiased: bool) -> LinearHsic:
+    """Return the linear HSIC of two encoders on the same rows, all three terms from one pass.
 
     Biased: ||Xc^T Yc||_F^2. Debiased (Song et al. 2012, eq. 5, on centred rows): the diagonals of both Gram matrices
     are taken out, and with them the part that grows with the number of features.
     """
-    moment = _own_moment(features) if other is None else cross_moment(features, other)
-    product = float(moment.square().sum())
-    if not debiased:
-        return product
-    rows = len(features)
-    first = squared_norms(features)
-    second = first if other is None else squared_norms(other)
-    return (
-        product
-        - rows / (rows - 2.0) * float(first @ second)
-        + float(first.sum() * second.sum()) / ((rows - 1.0) * (rows - 2.0))
+    moments = joint_moments(features, other)
+    first, second = moments.squares, moments.other_squares
+
+    def term(moment: Tensor, left: Tensor, right: Tensor) -> float:
+        product = float(moment.square().sum())
+        if not debiased:
+            return product
+        rows = len(left)
+        total = float(left.sum() * right.sum())
+        return product - rows / (rows - 2.0) * float(left @ right) + total / ((rows - 1.0) * (rows - 2.0))
+
+    return LinearHsic(
+        both=term(moments.cross, first, second),
+        own=term(moments.own, first, first),
+        other=term(moments.other, second, second),
     )
-
-
-def _own_moment(features: Tensor) -> Tensor:
-    key = ("centred_second_moment", tensor_key(features))
-    return memoised(key, lambda: second_moment(features, centred=True), keep=features)

@@ -30,7 +30,8 @@ def linear_cka(
     Invariant:    rotation, scale, translation, row order, the same for all rows of either encoder.
     Conventions:  raw rows, centred. debiased=True uses the unbiased HSIC of Song et al., without which wide encoders
                   look alike on few rows. eps=1e-6 is what platonic-rep adds: it divides HSIC by N (N - 3), and eps is
-                  taken on that scale; it moves the fourth digit on unit rows.
+                  taken on that scale; it moves the fourth digit on unit rows. Float32 rows from 4,096 on are multiplied
+                  in float32, a thousand at a time, and added up in float64 (below 1e-7 from float64).
     Read it as:   whether two encoders see the same large-variance directions.
     Limits:       dominated by the largest directions; a few outlying rows can set it. Always state debiased or not.
     Cost:         O(N (D^2 + E^2 + D E)) time, O((D + E)^2) memory; no N x N matrix.
@@ -46,11 +47,9 @@ def linear_cka(
     rows = len(features)
     if rows < (4 if debiased else 2):
         return undefined("needs four rows (two if biased)", n=rows)
-    both = linear_hsic(features, other_features, debiased=debiased)
-    own = linear_hsic(features, debiased=debiased)
-    other = linear_hsic(other_features, debiased=debiased)
-    if own <= 0.0 or other <= 0.0:
+    hsic = linear_hsic(features, other_features, debiased=debiased)
+    if hsic.own <= 0.0 or hsic.other <= 0.0:
         return undefined("an encoder gives all rows the same features, or noise only", n=rows)
     scale = rows * (rows - 3.0) if debiased else 1.0
-    value = both / ((own * other) ** 0.5 + eps * scale)
+    value = hsic.both / ((hsic.own * hsic.other) ** 0.5 + eps * scale)
     return MetricValue(value=min(1.0, max(-1.0, value)), n=rows)

@@ -54,10 +54,8 @@ def minibatch_cka(
     both = own = other = 0.0
     batches = len(features) // size
     for rows in order[: batches * size].view(batches, size):
-        first, second = features[rows], other_features[rows]
-        both += linear_hsic(first, second, debiased=True)
-        own += linear_hsic(first, debiased=True)
-        other += linear_hsic(second, debiased=True)
+        hsic = linear_hsic(features[rows], other_features[rows], debiased=True)
+        both, own, other = both + hsic.both, own + hsic.own, other + hsic.other
     if own <= 0.0 or other <= 0.0:
         return undefined("an encoder gives all rows the same features, or noise only", n=len(features))
     value = both / (own * other) ** 0.5

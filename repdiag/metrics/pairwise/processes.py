@@ -1,0 +1,68 @@
+"""Several processes that share every pass: the tiles are dealt out in turn, and what was found in them is joined.
+
+All processes hold the same rows (memory-mapped, or one copy a GPU) and make the same calls in the same order; only
+running results travel. Each process ends with the result of all pairs, and symmetric tiles still serve twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from repdiag.core.errors import MetricError
+
+_DEALT: ContextVar[bool] = ContextVar("repdiag_pairwise_processes", default=False)
+
+
+@contextmanager
+def over_processes() -> Iterator[None]:
+    """Deal the tiles of every pass in the block over the processes of the default group of torch.distributed."""
+    if not dist.is_available() or not dist.is_initialized():
+        raise MetricError(
+            "there is no group of processes to share the work",
+            hint="start with torchrun and call torch.distributed.init_process_group first",
+        )
+    token = _DEALT.set(True)
+    try:
+        yield
+    finally:
+        _DEALT.reset(token)
+
+
+def shared() -> bool:
+    """Say whether passes are shared with other processes."""
+    return _DEALT.get() and dist.get_world_size() > 1
+
+
+def is_mine(number: int) -> bool:
+    """Say whether this process computes the tile of that number."""
+    return not shared() or number % dist.get_world_size() == dist.get_rank()
+
+
+def everywhere(fine: bool, *, like: Tensor) -> bool:
+    """Say whether all processes are fine; `like` is on the device that the group exchanges tensors of."""
+    if not shared():
+        return fine
+    flag = torch.tensor(int(fine), device=like.device)
+    dist.all_reduce(flag, op=dist.ReduceOp.MIN)
+    return bool(flag)
+
+
+def add_up(total: Tensor) -> None:
+    """Add the totals of the other processes to this one's, in place."""
+    if shared():
+        dist.all_reduce(total)
+
+
+def gathered(own: Tensor) -> list[Tensor]:
+    """Return the tensors of all processes, by rank: the same list everywhere."""
+    if not shared():
+        return [own]
+    parts = [torch.empty_like(own) for _ in range(dist.get_world_size())]
+    dist.all_gather(parts, own.contiguous())
+    return parts
