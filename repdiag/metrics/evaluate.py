@@ -61,6 +61,8 @@ def evaluate(
     names. `bank` is the train set for kNN and the pretext gap, `other` a second encoder on the same rows. A named
     metric whose needs are not met raises `MetricError` with the missing field; a default's or a protocol's row is null
     with that reason. Without `intervals` the values come without the resampling behind their confidence intervals.
+    With `distributed` every process of the group makes this same call: the passes over pairs are shared among them, and
+    each gets the whole table.
     """
     found = evaluate_full(
         embeddings,
