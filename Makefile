@@ -9,7 +9,7 @@ BUDGET ?= demo
 OUT    ?= figures
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check test figures bench docs clean
+.PHONY: help setup check test figures bench docs site clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -41,5 +41,9 @@ bench: $(READY) ## speed and memory claims, each a ratio measured in one run
 docs: $(READY) ## regenerate the generated pages of docs/
 	$(BIN)/python -m docs.generate
 
+site: $(READY) ## build the documentation site into site/
+	@test -x $(BIN)/mkdocs || $(BIN)/python -m uv pip install --quiet --python $(BIN)/python -e '.[docs]'
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
 clean: ## remove the environment, caches and results
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis $(OUT) runs
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis $(OUT) runs site

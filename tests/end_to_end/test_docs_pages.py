@@ -1,0 +1,61 @@
+"""What the pages of the documentation show is run: their Python as it stands, their commands against real options."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import click
+import pytest
+
+DOCS = Path(__file__).parents[2] / "docs"
+PAGES = {path.name: path.read_text("utf-8") for path in sorted(DOCS.glob("*.md")) if path.name != "metrics.md"}
+
+
+def blocks(page: str, language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", PAGES[page], flags=re.DOTALL)
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if blocks(page, "python")])
+def test_the_python_of_a_page_runs_from_top_to_bottom(
+    page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from repdiag.diagnosis.synthetic import SpaceRecipe, draw_space
+    from repdiag.metrics import registry
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(registry, "_REGISTRY", dict(registry._REGISTRY))  # a page may add a metric
+    recipe = SpaceRecipe(classes=4, per_class=20, dims=16)
+    given = {"__name__": "page"} | {split: draw_space(recipe, split=split) for split in ("val", "train")}
+    for snippet in blocks(page, "python"):
+        exec(compile(snippet, page, "exec"), given)
+
+
+def test_every_command_of_the_pages_exists_with_its_options() -> None:
+    import typer.main
+
+    from repdiag.cli.app import app
+
+    known = typer.main.get_command(app)
+    assert isinstance(known, click.Group)
+    seen = 0
+    for page in PAGES:
+        for line in "\n".join(blocks(page, "bash")).splitlines():
+            words = shlex.split(line, comments=True)
+            if words[:1] != ["repdiag"] or len(words) < 2:
+                continue
+            command = known.commands[words[1]]
+            options = {name for option in command.params for name in (*option.opts, *option.secondary_opts)}
+            named = {word for word in words[2:] if word.startswith("--")} - {"--debug"}
+            assert named <= options, (page, line)
+            seen += 1
+    assert seen > 10
+
+
+def test_links_between_pages_and_the_navigation_point_to_pages() -> None:
+    navigation = re.findall(r": ([\w-]+\.md)$", (DOCS.parent / "mkdocs.yml").read_text("utf-8"), flags=re.MULTILINE)
+    assert set(navigation) == set(PAGES) | {"metrics.md"}
+    for page, text in PAGES.items():
+        for target in re.findall(r"\]\(([^)#:]+\.md)", text):
+            assert (DOCS / target).is_file(), (page, target)
