@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from threadpoolctl import ThreadpoolController
 from torch import Tensor
 
 from repdiag.core.shapes import Features
@@ -85,13 +87,21 @@ def _threads_for(products: int) -> Iterator[None]:
     """Run small problems on one thread: on a busy machine threads wait for one another longer than they work."""
     import faiss
 
-    before = faiss.omp_get_max_threads()
-    if products <= _LARGE:
-        faiss.omp_set_num_threads(1)
-    try:
+    if products > _LARGE:
         yield
+        return
+    before = faiss.omp_get_max_threads()
+    faiss.omp_set_num_threads(1)
+    try:
+        with _blas().limit(limits=1, user_api="blas"):
+            yield
     finally:
         faiss.omp_set_num_threads(before)
+
+
+@lru_cache(maxsize=1)
+def _blas() -> ThreadpoolController:
+    return ThreadpoolController()  # looks through all loaded libraries, so only once
 
 
 def _float32_unit_rows(features: Tensor) -> NDArray[np.float32]:
