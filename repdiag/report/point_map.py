@@ -50,7 +50,7 @@ class PointMap:
         }
 
 
-def packed(values: Sequence[float | None] | None, kind: str) -> str | None:
+def packed(values: Sequence[float | int | None] | None, kind: str) -> str | None:
     """Return the numbers as base64 of an array of this kind; null ones as NaN."""
     if values is None:
         return None

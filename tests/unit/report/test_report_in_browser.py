@@ -45,8 +45,9 @@ def test_it_opens_without_complaint_or_request_and_fits(page: Path, width: int) 
 
 def test_a_click_on_a_heading_sorts_and_a_second_one_turns_round(driver: Any) -> None:
     column = 5  # uniformity
-    read = f"return [...document.querySelectorAll('#comparison tbody tr')].map(r => +r.cells[{column}].dataset.sort)"
-    click = f"document.querySelectorAll('#comparison thead button')[{column}].click()"
+    table = "document.querySelector('#comparison table')"
+    read = f"return [...{table}.querySelectorAll('tbody tr')].map(r => +r.cells[{column}].dataset.sort)"
+    click = f"{table}.querySelectorAll('thead button')[{column}].click()"
     driver.execute_script(click)
     rising = driver.execute_script(read)
     assert rising == sorted(rising)
