@@ -13,6 +13,7 @@ import torch
 from repdiag.checkpoints.native import read_native
 from repdiag.training.history import read_history
 
+pytestmark = pytest.mark.timeout(900)  # whole trainings, on machines that may be busy
 SCRIPT = Path(__file__).with_name("distributed_runs.py")
 RUN = [
     f"backbone.name={Path(__file__).with_name('tiny_backbone.py')}:build",
@@ -43,7 +44,7 @@ def launch(plan, folder, *, processes):
     torchrun = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
     command = [sys.executable, *(torchrun if processes > 1 else []), str(SCRIPT), str(plan_file)]
     done = subprocess.run(
-        command, env=os.environ | {"OMP_NUM_THREADS": "1"}, capture_output=True, text=True, timeout=300, check=False
+        command, env=os.environ | {"OMP_NUM_THREADS": "1"}, capture_output=True, text=True, timeout=600, check=False
     )
     assert done.returncode == 0, done.stderr[-4000:]
     return {name: Path(out) for (name, _, _), (out, _, _) in zip(plan, runs, strict=True)}

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 import shlex
 from pathlib import Path
+from typing import Any
 
-import click
 import pytest
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -37,8 +37,7 @@ def test_every_command_of_the_pages_exists_with_its_options() -> None:
 
     from repdiag.cli.app import app
 
-    known = typer.main.get_command(app)
-    assert isinstance(known, click.Group)
+    known: Any = typer.main.get_command(app)
     seen = 0
     for page in PAGES:
         for line in "\n".join(blocks(page, "bash")).splitlines():

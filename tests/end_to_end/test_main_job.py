@@ -9,10 +9,11 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+pytestmark = pytest.mark.timeout(900)  # whole analyses, on machines that may be busy
 SHORT = ("--epochs", "2", "--set", "data.limit=320", "--no-progress")
 
 
-def repdiag(*words, cwd, code=0, timeout=240):
+def repdiag(*words, cwd, code=0, timeout=600):
     environment = {**os.environ, "REPDIAG_CACHE": str(cwd / "cache"), "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
         [sys.executable, "-m", "repdiag", *map(str, words)],
