@@ -32,7 +32,7 @@ def settings_of(args: argparse.Namespace, *, bf16: bool) -> TrainSettings:
             "data": {"image_size": args.size},
             "backbone": {"name": args.backbone, "stem": args.stem},
             "method": {"name": "moco_v2", "queue_size": args.queue},
-            "loop": {"batch_size": args.batch, "precision": "bf16" if bf16 else "fp32", "channels_last": bf16 or None},
+            "loop": {"batch_size": args.batch, "precision": "bf16" if bf16 else "fp32", "channels_last": bf16},
         }
     )
 

@@ -139,9 +139,8 @@ def analyze_encoder(encoder: Encoder, rows: Rows, options: AnalysisOptions, *, c
 
 def choose_rows(spec: str, options: AnalysisOptions) -> Rows:
     """Open the dataset and choose equal, class-balanced galleries from train and val, by seed alone."""
-    import numpy as np
-
     from repdiag.data.datasets import open_dataset
+    from repdiag.data.image_split import equal_galleries
 
     train, val = (
         open_dataset(spec, split, download=options.download, strict=options.strict_data) for split in ("train", "val")
@@ -151,15 +150,14 @@ def choose_rows(spec: str, options: AnalysisOptions) -> Rows:
             f"train and val of {spec} have different classes",
             found=f"{len(train.class_names)} and {len(val.class_names)}",
         )
-    smallest = min(int(np.bincount(split.labels, minlength=len(split.class_names)).min()) for split in (train, val))
-    per_class = min(options.per_class, smallest)
-    bank_per_class = options.bank_per_class
+    per_class, bank_per_class = options.per_class, options.bank_per_class
     if options.limit is not None:
-        per_class = min(per_class, max(2, options.limit // len(train.class_names)))
-        bank_per_class = min(bank_per_class, max(2, options.limit // len(train.class_names)))
+        limit = max(2, options.limit // len(train.class_names))
+        per_class, bank_per_class = min(per_class, limit), min(bank_per_class, limit)
+    train_gallery, val_gallery = equal_galleries(train, val, per_class=per_class, seed=options.seed)
     return Rows(
-        train=train.balanced(per_class, seed=options.seed),
-        val=val.balanced(per_class, seed=options.seed),
+        train=train_gallery,
+        val=val_gallery,
         bank=train.balanced(bank_per_class, seed=options.seed),
         queries=val.balanced(bank_per_class, seed=options.seed),
     )

@@ -38,7 +38,7 @@ def draw_analysis(analysis: Analysis, out: Path, *, history: Path) -> list[Path]
     frames["embedding_map"] = vector_frames.embedding_map(analysis.info.name, val)
     if history.is_file():
         frames["training_history"] = vector_frames.history(history, analysis.info)
-    if any(tables := sorted((history.parent / "monitor").glob("epoch_*.csv"))):
+    if tables := sorted((history.parent / "monitor").glob("epoch_*.csv")):
         frames["training_trajectory"] = trajectory_frame(tables, name=analysis.info.name)
     return draw_frames(frames, out / FOLDER, untrained=tuple(name for name in sets if name.endswith(UNTRAINED)))
 

@@ -28,7 +28,7 @@ def trajectory_frame(tables: Sequence[Path], *, name: str) -> pd.DataFrame:
     from repdiag.core.metric_table import MetricTable
     from repdiag.integrations.monitor import METRICS
     from repdiag.plots.training_trajectory import COLUMNS
-    from repdiag.report.frames import headline_row
+    from repdiag.report.frames import frame_of, headline_record, headline_row
     from repdiag.report.headlines import HEADLINES
 
     records = []
@@ -37,10 +37,5 @@ def trajectory_frame(tables: Sequence[Path], *, name: str) -> pd.DataFrame:
         for headline in (line for metric in METRICS for line in HEADLINES if line.metric == metric):
             row = headline_row(table, headline, space="features", split="val")
             if row is not None:
-                where = {"checkpoint": name, "epoch": row.epoch, "dataset": row.dataset, "split": row.split}
-                shown = {"space": row.space, "metric": row.metric, "label": headline.label, "percent": headline.percent}
-                records.append(
-                    where | shown | {"value": row.value, "ci_low": row.ci_low, "ci_high": row.ci_high, "n": row.n}
-                )
-    frame = pd.DataFrame.from_records(records, columns=list(COLUMNS))
-    return frame.astype({"value": "float64", "ci_low": "float64", "ci_high": "float64"})
+                records.append(headline_record(row, headline) | {"checkpoint": name, "epoch": row.epoch})
+    return frame_of(records, COLUMNS)

@@ -130,6 +130,12 @@ class ImageSplit:
         return self.subset(np.sort(first_of_each_class(self, wanted, purpose="balanced", seed=seed)))
 
 
+def equal_galleries(*splits: ImageSplit, per_class: int, seed: int = 0) -> tuple[ImageSplit, ...]:
+    """Return the splits with equally many rows of every class in all of them: `per_class`, or the rarest class's."""
+    rarest = min(int(np.bincount(split.labels, minlength=len(split.class_names)).min()) for split in splits)
+    return tuple(split.balanced(min(per_class, rarest), seed=seed) for split in splits)
+
+
 def first_of_each_class(
     split: ImageSplit, count: int | NDArray[np.int64], *, purpose: str, seed: int
 ) -> NDArray[np.int64]:

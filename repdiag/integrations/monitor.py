@@ -6,12 +6,12 @@ import copy
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 from torch import nn
 
 from repdiag.checkpoints.encoder import IMAGENET_MEAN, IMAGENET_STD, Encoder, EncoderInfo
 from repdiag.core.metric_table import MetricTable
 from repdiag.data.datasets import open_dataset
+from repdiag.data.image_split import equal_galleries
 from repdiag.embeddings.extract import extract
 from repdiag.metrics.evaluate import evaluate
 
@@ -50,8 +50,7 @@ class RepresentationMonitor:
         seed: int = 0,
     ) -> None:
         splits = [open_dataset(dataset, name, root=root) for name in ("val", "train")]
-        smallest = min(int(np.bincount(split.labels, minlength=len(split.class_names)).min()) for split in splits)
-        self._val, self._train = (split.balanced(min(per_class, smallest), seed=seed) for split in splits)
+        self._val, self._train = equal_galleries(*splits, per_class=per_class, seed=seed)
         self._image_size, self._mean, self._std = image_size, mean, std
         self._metrics, self._batch_size, self._seed = tuple(metrics), batch_size, seed
 

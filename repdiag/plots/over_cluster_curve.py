@@ -7,6 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter, NullLocator, PercentFormatter
 
+from repdiag.plots.banded_line import banded_line
 from repdiag.plots.frame_check import distinct, require
 from repdiag.plots.palette import CheckpointStyle, checkpoint_styles
 from repdiag.plots.style import TWO_COLUMNS, panels, styled
@@ -51,7 +52,7 @@ def over_cluster_curve(frame: pd.DataFrame, *, untrained: tuple[str, ...] = (), 
         part = frame[frame["metric"] == metric]
         for name in names:
             rows = part[part["checkpoint"].astype(str) == name].sort_values("ratio")
-            _line(axis, rows, style=styles[name], label=shown[name])
+            banded_line(axis, rows, across="ratio", low="low", high="high", style=styles[name], label=shown[name])
             if metric == "ami":
                 _granularity(axis, rows, style=styles[name])
         axis.set_title(_LABELS.get(metric, metric.replace("_", " ")))
@@ -65,20 +66,6 @@ def over_cluster_curve(frame: pd.DataFrame, *, untrained: tuple[str, ...] = (), 
     gaps = missing_note(frame, "value", by=("checkpoint", "metric"))
     add_caption(figure, source_of(frame), "Dashed vertical: one cluster per class", band, peak, gaps)
     return figure
-
-
-def _line(axis: Axes, rows: pd.DataFrame, *, style: CheckpointStyle, label: str) -> None:
-    axis.fill_between(rows["ratio"], rows["low"], rows["high"], color=style.color, alpha=0.18, linewidth=0)
-    axis.plot(
-        rows["ratio"],
-        rows["value"],
-        color=style.color,
-        linestyle=style.line,
-        marker=style.marker,
-        markersize=3.2,
-        markerfacecolor=style.face,
-        label=label,
-    )
 
 
 def _granularity(axis: Axes, rows: pd.DataFrame, *, style: CheckpointStyle) -> None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import textwrap
 
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
+from repdiag.plots.banded_line import banded_line
 from repdiag.plots.frame_check import distinct, require
-from repdiag.plots.palette import CheckpointStyle, checkpoint_styles
+from repdiag.plots.palette import checkpoint_styles
 from repdiag.plots.style import TWO_COLUMNS, panels, styled
 from repdiag.plots.text import add_caption, add_legend, missing_note, short_names, source_of
 
@@ -43,7 +43,7 @@ def training_trajectory(frame: pd.DataFrame, *, width: float = TWO_COLUMNS) -> F
         part = frame[frame["metric"] == metric]
         for name in names:
             rows = part[part["checkpoint"].astype(str) == name].sort_values("epoch")
-            _line(axis, rows, style=styles[name], label=shown[name])
+            banded_line(axis, rows, across="epoch", low="ci_low", high="ci_high", style=styles[name], label=shown[name])
         axis.set_title(textwrap.fill(str(part["label"].iloc[0]), 26))
         axis.set_xlabel("epoch")
         axis.xaxis.set_major_locator(MaxNLocator(5, integer=True))
@@ -58,16 +58,3 @@ def training_trajectory(frame: pd.DataFrame, *, width: float = TWO_COLUMNS) -> F
     bands = "Bands: 95% intervals" if frame["ci_low"].notna().any() else ""
     add_caption(figure, source_of(frame), bands, missing_note(frame, "value", by=("checkpoint", "metric")))
     return figure
-
-
-def _line(axis: Axes, rows: pd.DataFrame, *, style: CheckpointStyle, label: str) -> None:
-    axis.fill_between(rows["epoch"], rows["ci_low"], rows["ci_high"], color=style.color, alpha=0.18, linewidth=0)
-    axis.plot(
-        rows["epoch"],
-        rows["value"],
-        color=style.color,
-        linestyle=style.line,
-        marker=style.marker,
-        markersize=3,
-        label=label,
-    )

@@ -37,7 +37,7 @@ def instance_discrimination_bars(
                     "gap_high": gap.ci_high if gap else None,
                 }
             )
-    return _frame(records, (*COLUMNS, "space", "pair", "gap", "gap_low", "gap_high", "reason"))
+    return frame_of(records, (*COLUMNS, "space", "pair", "gap", "gap_low", "gap_high", "reason"))
 
 
 def alignment_uniformity_plane(table: MetricTable, *, pair: str = "original-view") -> pd.DataFrame:
@@ -56,7 +56,7 @@ def alignment_uniformity_plane(table: MetricTable, *, pair: str = "original-view
             | {"alignment": row.value, "uniformity": uniformity.value}
             | {"accuracy": accuracy.value if accuracy else None}
         )
-    return _frame(_once(records, ("checkpoint", "split", "space")), (*COLUMNS, "accuracy"))
+    return frame_of(_once(records, ("checkpoint", "split", "space")), (*COLUMNS, "accuracy"))
 
 
 def over_cluster_curve(
@@ -83,7 +83,7 @@ def over_cluster_curve(
                 | {"metric": metric, "clusters": clusters, "ratio": clusters / classes, "value": row.value}
                 | {"low": low, "high": high, "granularity": peak.value if peak else None, "reason": row.reason}
             )
-    return _frame(records, (*COLUMNS, "granularity", "reason"))
+    return frame_of(records, (*COLUMNS, "granularity", "reason"))
 
 
 def checkpoint_comparison(table: MetricTable, *, space: str = "features", split: str = "val") -> pd.DataFrame:
@@ -96,14 +96,8 @@ def checkpoint_comparison(table: MetricTable, *, space: str = "features", split:
             headline_row(table, headline, checkpoint=name, space=space, split=split)
             for name in table.names("checkpoint")
         ]
-        records.extend(
-            _where(row)
-            | {"metric": row.metric, "label": headline.label, "direction": headline.direction, "value": row.value}
-            | {"ci_low": row.ci_low, "ci_high": row.ci_high, "reason": row.reason}
-            for row in found
-            if row is not None
-        )
-    return _frame(records, (*COLUMNS, "reason"))
+        records.extend(headline_record(row, headline) for row in found if row is not None)
+    return frame_of(records, (*COLUMNS, "reason"))
 
 
 def scatter_against_accuracy(
@@ -130,7 +124,7 @@ def scatter_against_accuracy(
                     | {"metric": metric, "label": metric.replace("_", " "), "value": row.value}
                     | {"accuracy": accuracy.value if accuracy else None, **named}
                 )
-    return _frame(records, (*COLUMNS, "split", "space", "correlation", "correlation_low", "correlation_high"))
+    return frame_of(records, (*COLUMNS, "split", "space", "correlation", "correlation_low", "correlation_high"))
 
 
 def headline_row(table: MetricTable, headline: Headline, **where: str) -> MetricRow | None:
@@ -139,6 +133,13 @@ def headline_row(table: MetricTable, headline: Headline, **where: str) -> Metric
     if row is None or headline.metric not in AT_CLASSES:
         return row
     return first(table, metric=headline.metric, clusters=classes_of(table, row), **where) or row
+
+
+def headline_record(row: MetricRow, headline: Headline) -> dict[str, Any]:
+    """Return what figures say of the row of a headline metric."""
+    shown = {name: getattr(headline, name) for name in ("label", "direction", "percent")}
+    value = {name: getattr(row, name) for name in ("metric", "value", "ci_low", "ci_high", "reason")}
+    return _where(row) | shown | value
 
 
 def first(table: MetricTable, **wanted: Any) -> MetricRow | None:
@@ -183,10 +184,12 @@ def _once(records: Iterable[dict[str, Any]], keys: Sequence[str]) -> list[dict[s
     return list(kept.values())
 
 
-def _frame(records: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> pd.DataFrame:
+def frame_of(records: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> pd.DataFrame:
+    """Return the records as a frame of these columns, each of its kind."""
     import pandas as pd
 
     frame = pd.DataFrame.from_records(list(records), columns=list(columns))
-    text = {"checkpoint", "dataset", "split", "space", "pair", "metric", "label", "direction", "reason"}
-    whole = {"k", "clusters", "n"}
-    return frame.astype({name: "int64" if name in whole else "float64" for name in columns if name not in text})
+    where = {"checkpoint", "dataset", "split", "space", "pair", "varied", "setting"}
+    text = where | {"metric", "label", "direction", "reason"}
+    kinds = dict.fromkeys(("k", "clusters", "epoch", "n"), "int64") | {"percent": "bool"}
+    return frame.astype({name: kinds.get(name, "float64") for name in columns if name not in text})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from repdiag.core.metric_table import MetricTable
-from repdiag.report.frames import headline_row
+from repdiag.report.frames import frame_of, headline_record, headline_row
 from repdiag.report.headlines import HEADLINES
 
 if TYPE_CHECKING:
@@ -31,8 +31,6 @@ def setting_frame(
 
     `untrained` is the ending of the names of untrained copies. What was not analyzed is left out.
     """
-    import pandas as pd
-
     from repdiag.plots.setting_curves import COLUMNS
 
     records = []
@@ -41,9 +39,6 @@ def setting_frame(
             for name in (setting, setting + untrained):
                 row = headline_row(table, headline, checkpoint=name, space=space, split=split)
                 if row is not None:
-                    where = {"checkpoint": name, "varied": varied, "setting": setting, "dataset": row.dataset}
-                    shown = {"metric": row.metric, "label": headline.label, "percent": headline.percent}
-                    value = {"value": row.value, "ci_low": row.ci_low, "ci_high": row.ci_high, "n": row.n}
-                    records.append(where | {"split": row.split, "space": row.space} | shown | value)
-    frame = pd.DataFrame.from_records(records, columns=list(COLUMNS))
-    return frame.astype({"value": "float64", "ci_low": "float64", "ci_high": "float64"})
+                    named = {"checkpoint": name, "varied": varied, "setting": setting}
+                    records.append(headline_record(row, headline) | named)
+    return frame_of(records, COLUMNS)

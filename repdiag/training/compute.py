@@ -61,6 +61,6 @@ def choose_compute(settings: LoopSettings, *, device: str = "auto") -> Compute:
     return Compute(
         device=chosen,
         bf16=bf16,
-        channels_last=settings.channels_last is not False,
+        channels_last=settings.channels_last,
         deterministic=not on_gpu if settings.deterministic is None else settings.deterministic,
     )

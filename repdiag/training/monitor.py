@@ -10,8 +10,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from repdiag.checkpoints.encoder import Encoder
 from repdiag.checkpoints.load import load_encoder
 from repdiag.config.training import TrainSettings
@@ -19,7 +17,7 @@ from repdiag.core.embedding_set import EmbeddingSet
 from repdiag.core.files import write_text
 from repdiag.core.metric_table import MetricTable
 from repdiag.data.datasets import open_dataset
-from repdiag.data.image_split import ImageSplit
+from repdiag.data.image_split import ImageSplit, equal_galleries
 from repdiag.embeddings.extract import extract
 
 Measure = Callable[[EmbeddingSet, EmbeddingSet], MetricTable]
@@ -73,6 +71,5 @@ def make_monitor(settings: TrainSettings, folder: Path, *, measure: Measure, dev
     data = settings.data
     root = Path(data.root) if data.root else None
     splits = [open_dataset(data.dataset, name, root=root, download=data.download) for name in ("val", "train")]
-    smallest = min(int(np.bincount(split.labels, minlength=len(split.class_names)).min()) for split in splits)
-    val, train = (split.balanced(min(PER_CLASS, smallest), seed=settings.loop.seed) for split in splits)
+    val, train = equal_galleries(*splits, per_class=PER_CLASS, seed=settings.loop.seed)
     return Monitor(folder, (val, train), measure, settings.loop.monitor_every_epochs, device)
