@@ -16,6 +16,7 @@ from repdiag.metrics.classes import (
     nc2,
     silhouette,
 )
+from repdiag.metrics.pairwise import TopK, over_pairs, unit_rows
 
 NEURAL_COLLAPSE = {
     "cdnv": (cdnv, {}),
@@ -58,6 +59,16 @@ def test_pair_means_agree_with_brute_force(name: str) -> None:
         "all_pairs_mean": float(intra_class_distance(features, torch.zeros_like(labels))),
     }
     assert found == {key: pytest.approx(expected[key], rel=RELATIVE) for key in found}
+    closest = exact_scores_of_nearest(features)
+    assert closest == pytest.approx(expected["min_pair_sq"], rel=RELATIVE, abs=1e-15)
+
+
+def exact_scores_of_nearest(features: torch.Tensor) -> float:
+    """Return the smallest squared distance of two unit rows: what the neighbour metrics see first."""
+    rows = unit_rows(features)
+    nearest = over_pairs(rows, TopK(1)).index[:, 0]
+    everyone = torch.arange(len(features))
+    return float((rows.exact(everyone) - rows.exact(nearest)).square().sum(dim=1).min())
 
 
 @pytest.mark.parametrize(("name", "key"), keys("neural_collapse/"))

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 import torch
-from golden_sets import RELATIVE, SETS, golden_set, keys
+from golden_sets import RELATIVE, SETS, claim, golden_set, keys
 
 from repdiag.metrics.similarity import cknna, linear_cka, mutual_knn, procrustes_distance
+
+claim("procrustes/")
 
 CKA = {
     "kornblith/linear_cka_biased_gram": {"debiased": False},

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from golden_sets import RELATIVE, SETS, golden_set, keys
+from golden_sets import RELATIVE, SETS, claim, golden_set, keys
 
 from repdiag.metrics.spectrum import (
     alpha_req,
@@ -19,6 +19,8 @@ from repdiag.metrics.spectrum import (
     self_clustering,
     stable_rank,
 )
+
+claim("rank/independent_effective_rank_no_eps")
 
 VERSIONS = {
     "rankme/paper_formula_eps1e-7": (rankme, {}),

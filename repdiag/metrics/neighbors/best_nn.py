@@ -12,19 +12,36 @@ from repdiag.core.metric_value import MetricValue
 from repdiag.core.shapes import Features, Float, Integer, Labels
 from repdiag.metrics.neighbors.votes import align_classes, winners
 from repdiag.metrics.pairwise import Pairing, PairRequest, TopK, over_cross, raw_rows, unit_rows
+from repdiag.metrics.pairwise.sharing import memoised, tensor_key
 from repdiag.metrics.registry import metric
 
 
-def _pairing(features: Tensor, other_features: Tensor, normalize: bool) -> Pairing:
+def _pairing(features: Tensor, other_features: Tensor, *, normalize: bool, center_batch: int | None) -> Pairing:
+    if center_batch is not None:
+        features, other_features = (centred_batches(rows, center_batch) for rows in (features, other_features))
     if normalize:
         return Pairing(unit_rows(features), unit_rows(other_features), None)
     bank = raw_rows(other_features)
     return Pairing(raw_rows(features, like=bank), bank, None)
 
 
-def _requests(features: Tensor, *, other_features: Tensor, max_k: int, normalize: bool, **_: Any) -> list[PairRequest]:
+def centred_batches(features: Tensor, size: int) -> Tensor:
+    """Return the rows, every `size` in succession minus their own mean."""
+    if size < 1:
+        raise MetricError("center_batch must be at least 1", found=str(size))
+
+    def centred() -> Tensor:
+        rows = features.double()
+        return torch.cat([part - part.mean(dim=0) for part in torch.split(rows, size)])
+
+    return memoised(("centred_batches", size, tensor_key(features)), centred, keep=features)
+
+
+def _requests(
+    features: Tensor, *, other_features: Tensor, max_k: int, normalize: bool, center_batch: int | None, **_: Any
+) -> list[PairRequest]:
     wish = TopK(min(max_k, len(other_features)))
-    return [PairRequest(_pairing(features, other_features, normalize), wish)]
+    return [PairRequest(_pairing(features, other_features, normalize=normalize, center_batch=center_batch), wish)]
 
 
 @metric(
@@ -45,18 +62,21 @@ def best_nn(
     other_labels: Integer[Tensor, "M"],
     max_k: int = 101,
     normalize: bool = False,
+    center_batch: int | None = None,
 ) -> MetricValue:
     """Best NN: the highest accuracy of an unweighted nearest-neighbour vote over all odd k up to 101.
 
     Formula:      max_{k in 1, 3, .., 101} mean_i [ argmax_c #{j in kNN(i) : y_j = c} = y_i ]
     Shapes:       features [N, D], labels [N], other_features [M, D], other_labels [M] -> scalar.
     Range:        0 to 1.  Better: higher.
-    Invariant:    rotation, scale, translation, row order (normalize=True: not translation).
+    Invariant:    rotation, scale, translation, row order (normalize=True: not translation; with center_batch: not row
+                  order).
     Conventions:  raw rows and Euclidean distance unless normalize=True; one vote each; equal votes go to the smaller
                   label, equal accuracies to the smaller k; equal distances to the lower bank row. k stops at the size
-                  of the bank. The chosen k and the whole curve are in extra, per_row holds the hits at that k. The
-                  published "shift-norm" reading centres every batch by its own mean and so depends on batch size and
-                  order; it is not offered.
+                  of the bank. The chosen k and the whole curve are in extra, per_row holds the hits at that k.
+                  normalize=True is the published reading "norm". normalize=True with center_batch=B is "shift-norm":
+                  every B rows in succession, of the rows and of the bank, minus their own mean, so that the value
+                  depends on B (512 by default there) and on the order; that code shuffles both sets first.
     Read it as:   a published figure to compare with.
     Limits:       optimistic: k is chosen on the rows that it is scored on. knn_accuracy is not.
     Cost:         O(N M D) multiply-adds and O(N (K + C)) for the votes of all k; O((N + M) D) memory.
@@ -70,7 +90,7 @@ def best_nn(
     if max_k < 1:
         raise MetricError("max_k must be at least 1", found=str(max_k))
     most = min(max_k, len(other_features))
-    pairing = _pairing(features, other_features, normalize)
+    pairing = _pairing(features, other_features, normalize=normalize, center_batch=center_batch)
     nearest = over_cross(pairing.left, pairing.right, TopK(most))
     truth, bank, classes = align_classes(labels, other_labels)
     steps = range(1, most + 1, 2)

@@ -58,7 +58,7 @@ def hubness(features: Features, *, k: int = 10, normalize: bool = True) -> Metri
         return undefined(f"{k} neighbours need more than {k} rows", n=len(features))
     nearest = over_pairs(prepared(features, normalize=normalize), TopK(k)).index
     occurrence = torch.bincount(nearest.flatten(), minlength=len(features)).double()
-    extra = _distribution(occurrence, k)
+    extra = occurrence_measures(occurrence, k)
     deviation = occurrence - k
     spread = deviation.square().mean().sqrt()
     if float(spread) == 0.0:
@@ -68,7 +68,8 @@ def hubness(features: Features, *, k: int = 10, normalize: bool = True) -> Metri
     return MetricValue(value=value, n=len(features), extra=extra)
 
 
-def _distribution(occurrence: Tensor, k: int) -> dict[str, float]:
+def occurrence_measures(occurrence: Tensor, k: int) -> dict[str, float]:
+    """Return how unevenly the slots of all k-neighbourhoods are spread over the rows; `occurrence` is N_k [N]."""
     rows, slots = len(occurrence), float(occurrence.sum())
     ascending = occurrence.sort().values
     place = torch.arange(1, rows + 1, dtype=torch.float64, device=occurrence.device)

@@ -62,17 +62,25 @@ def two_nn_dimension(
     extra = {"duplicates": len(features) - len(rows)}
     if len(rows) < 3:
         return undefined(f"needs three different rows, there are {len(rows)}", n=len(rows))
-    mu = _ratios(rows, normalize=normalize)
+    value = fitted_dimension(distance_ratios(rows, normalize=normalize), discard=discard)
+    if value is None:
+        return undefined("the two nearest distances have no usable ratio", n=len(rows))
+    return MetricValue(value=value, n=len(rows), extra=extra)
+
+
+def fitted_dimension(mu: Tensor, *, discard: float) -> float | None:
+    """Return the slope of the line through the origin, None where a ratio that counts is infinite or all are 1."""
     kept = min(int(len(mu) * (1.0 - discard)), len(mu) - 1)  # the last one has F = 1
     share = torch.arange(1, kept + 1, dtype=torch.float64, device=mu.device) / len(mu)
     log_mu, survival = mu.sort().values[:kept].log(), -torch.log1p(-share)
     norm = float(log_mu.square().sum())
     if norm == 0.0 or not bool(log_mu.isfinite().all()):
-        return undefined("the two nearest distances have no usable ratio", n=len(rows))
-    return MetricValue(value=float((log_mu * survival).sum()) / norm, n=len(rows), extra=extra)
+        return None
+    return float((log_mu * survival).sum()) / norm
 
 
-def _ratios(features: Tensor, *, normalize: bool) -> Tensor:
+def distance_ratios(features: Tensor, *, normalize: bool) -> Tensor:
+    """Return r_2 / r_1 of every row [N], infinite where r_1 is 0."""
     rows = prepared(features, normalize=normalize)
     nearest = over_pairs(rows, TopK(2)).index
     everyone = torch.arange(len(features), device=features.device)
