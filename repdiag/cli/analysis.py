@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from repdiag.checkpoints.encoder import Encoder, EncoderInfo
+    from repdiag.cli.targets import Target
     from repdiag.config.views import EvaluationSettings
     from repdiag.core.embedding_set import EmbeddingSet
     from repdiag.core.metric_table import MetricTable
@@ -88,17 +89,24 @@ class Analysis:
     per_class: pd.DataFrame
     per_row: pd.DataFrame | None = None
     untrained: EmbeddingSet | None = None
+    reference: EncoderInfo | None = None
     rows: Rows | None = None
     excluded: list[dict[str, str]] = field(default_factory=list)
 
 
 def analyze_checkpoint(
-    path: Path, options: AnalysisOptions, *, name: str | None = None, counting: Any = None
+    path: Path,
+    options: AnalysisOptions,
+    *,
+    name: str | None = None,
+    reference: Target | None = None,
+    counting: Any = None,
 ) -> Analysis:
-    """Load, extract, evaluate and judge one checkpoint."""
+    """Load, extract, evaluate and judge one checkpoint, beside a reference where one is named."""
     from repdiag.checkpoints.load import load_as_wished
 
     encoder = load_as_wished(path, options.wishes, name=name)
+    beside = None if reference is None else load_as_wished(reference.path, reference.wishes, name=reference.name)
     spec = options.data or encoder.info.training.get("data")
     if spec is None:
         raise UsageError(
@@ -106,35 +114,52 @@ def analyze_checkpoint(
             hint="name some with --data, for example --data imagefolder:PATH; `repdiag datasets` lists the rest",
         )
     rows = choose_rows(str(spec), options)
-    return analyze_encoder(encoder, rows, options, counting=counting)
+    return analyze_encoder(encoder, rows, options, reference=beside, counting=counting)
 
 
-def analyze_encoder(encoder: Encoder, rows: Rows, options: AnalysisOptions, *, counting: Any = None) -> Analysis:
-    """Extract, evaluate and judge one encoder on the given rows, with its untrained copy beside it."""
+def analyze_encoder(
+    encoder: Encoder, rows: Rows, options: AnalysisOptions, *, reference: Encoder | None = None, counting: Any = None
+) -> Analysis:
+    """Extract, evaluate and judge one encoder on the given rows, with its untrained copy beside it.
+
+    A `reference` is read on the same val images, by paired tests.
+    """
+    from repdiag.diagnosis.comparisons import hold_against
+    from repdiag.diagnosis.diagnose import UNTRAINED as COPY
     from repdiag.diagnosis.diagnose import judge
 
     sets = extract_sets(encoder, rows, options, counting=counting)
     table, per_class, per_row = evaluate_sets(sets, options)
-    untrained = None
+    untrained, others = None, {}
     if options.untrained:
         from repdiag.checkpoints.untrained import untrained_copy
 
-        reference = untrained_copy(encoder, seed=options.seed)
-        reference.info = replace(reference.info, name=encoder.info.name + UNTRAINED)
-        fresh = extract_sets(reference, rows, options, counting=counting)
+        copy = untrained_copy(encoder, seed=options.seed)
+        copy.info = replace(copy.info, name=encoder.info.name + UNTRAINED)
+        fresh = extract_sets(copy, rows, options, counting=counting)
         table += evaluate_sets(fresh, replace(options, per_row=False))[0]
-        untrained = fresh["val"]
+        untrained = others[COPY] = fresh["val"]
+    if reference is not None:
+        found = extract_sets(reference, rows, options, only=("val",), counting=counting)
+        others[reference_name(reference.info.name)] = found["val"]
+    judged = judge(table.where(checkpoint=encoder.info.name))
     return Analysis(
         info=encoder.info,
         table=table,
-        diagnosis=judge(table.where(checkpoint=encoder.info.name)),
+        diagnosis=hold_against(judged, sets["val"], others, seed=options.seed),
         embeddings={"train": sets["train"], "val": sets["val"]},
         per_class=per_class,
         per_row=per_row,
         untrained=untrained,
+        reference=None if reference is None else reference.info,
         rows=rows,
         excluded=rows.excluded(),
     )
+
+
+def reference_name(name: str) -> str:
+    """Return what a reference checkpoint is called in evidence and sentences."""
+    return f"reference {name}"
 
 
 def choose_rows(spec: str, options: AnalysisOptions) -> Rows:
@@ -164,9 +189,14 @@ def choose_rows(spec: str, options: AnalysisOptions) -> Rows:
 
 
 def extract_sets(
-    encoder: Encoder, rows: Rows, options: AnalysisOptions, *, counting: Any = None
+    encoder: Encoder,
+    rows: Rows,
+    options: AnalysisOptions,
+    *,
+    only: Sequence[str] = ("train", "val", "bank", "queries"),
+    counting: Any = None,
 ) -> dict[str, EmbeddingSet]:
-    """Extract the four sets of one encoder; the cache answers for what was extracted before."""
+    """Extract the sets of one encoder; the cache answers for what was extracted before."""
     from repdiag.config.views import EvaluationSettings
     from repdiag.embeddings.cache import EmbeddingCache, cache_root
     from repdiag.embeddings.extract import extract
@@ -182,6 +212,8 @@ def extract_sets(
     )
     sets = {}
     for role, split, settings in plan:
+        if role not in only:
+            continue
         with counting(f"{encoder.info.name}: {role}") if counting else _silent() as progress:
             sets[role] = extract(
                 encoder,

@@ -20,6 +20,13 @@ Embeddings = Annotated[
     ),
 ]
 Labels = Annotated[Path | None, typer.Option("--labels", help="Class labels for --embeddings, one a row.")]
+Reference = Annotated[
+    str | None,
+    typer.Option(
+        "--reference",
+        help="A checkpoint (with --embeddings: vectors) to hold this one against, by paired tests on the same images.",
+    ),
+]
 FailOn = Annotated[
     str | None,
     typer.Option("--fail-on", help="Exit 3 when one of these is found: over-clustering,overfitting,collapse."),
@@ -47,6 +54,7 @@ def analyze(
     seed: options.Seed = 0,
     limit: options.Limit = None,
     untrained: Annotated[bool, typer.Option(help="Also evaluate an untrained copy of the encoder.")] = True,
+    reference: Reference = None,
     per_row: Annotated[bool, typer.Option("--per-row", help="Also write per_row.parquet: the parts by image.")] = False,
     figures: Annotated[bool, typer.Option(help="Draw the figures.")] = True,
     fail_on: FailOn = None,
@@ -78,12 +86,20 @@ def analyze(
 
         _refuse_both(checkpoint)
         result = analyze_vectors(
-            embeddings, labels, out=out, seed=seed, overwrite=overwrite, protocol=protocol, per_row=per_row
+            embeddings,
+            labels,
+            reference=None if reference is None else Path(reference),
+            out=out,
+            seed=seed,
+            overwrite=overwrite,
+            protocol=protocol,
+            per_row=per_row,
         )
         summary.show_vectors(console, result)
         check_gates(result.diagnosis, gates)
         return
     target = _needed(checkpoint, download=download)
+    beside = None if reference is None else _needed(reference, download=download)
     path = target.path
     folder = out or _default_out(target)
     from repdiag.cli.analysis import AnalysisOptions, analyze_checkpoint
@@ -118,7 +134,7 @@ def analyze(
         download=download,
         strict_data=strict_data,
     )
-    analysis = analyze_checkpoint(path, chosen, name=target.name, counting=console.counting)
+    analysis = analyze_checkpoint(path, chosen, name=target.name, reference=beside, counting=console.counting)
     write_analysis(analysis, chosen, folder)
     drawn = draw_analysis(analysis, folder, history=path.parent.parent / "history.csv") if figures else []
     summary.show_analysis(console, analysis, folder, drawn)

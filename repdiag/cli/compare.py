@@ -22,6 +22,10 @@ def compare(
     seed: options.Seed = 0,
     limit: options.Limit = None,
     untrained: Annotated[bool, typer.Option(help="Also evaluate an untrained copy of each encoder.")] = True,
+    reference: Annotated[
+        str | None,
+        typer.Option("--reference", help="A checkpoint, one of those named or another, to hold all others against."),
+    ] = None,
     figures: Annotated[bool, typer.Option(help="Draw the figures.")] = True,
     device: options.Device = "auto",
     batch_size: options.BatchSize = 256,
@@ -47,7 +51,7 @@ def compare(
     from repdiag.cli.analysis import AnalysisOptions
     from repdiag.cli.comparison import compare_checkpoints, write_comparison
     from repdiag.cli.figures import draw_comparison
-    from repdiag.cli.targets import find_checkpoints
+    from repdiag.cli.targets import find_checkpoints, with_reference
 
     console = Console(as_json=as_json, quiet=quiet, verbose=verbose, progress=not no_progress)
     folder = out or Path("runs") / "compare"
@@ -69,7 +73,10 @@ def compare(
 
         shutil.rmtree(folder / "checkpoints", ignore_errors=True)
     targets = find_checkpoints(checkpoints, only=only, download=download, console=console)
-    comparison = compare_checkpoints(targets, chosen, folder, figures=figures, console=console)
+    beside = None
+    if reference is not None:
+        targets, beside = with_reference(targets, reference, download=download)
+    comparison = compare_checkpoints(targets, chosen, folder, figures=figures, console=console, reference=beside)
     drawn = draw_comparison(comparison.table, folder) if figures else []
     write_comparison(comparison, chosen, folder)
     summary.show_comparison(console, comparison, folder, drawn)

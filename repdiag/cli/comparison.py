@@ -40,9 +40,18 @@ class Comparison:
 
 
 def compare_checkpoints(
-    targets: Targets, options: AnalysisOptions, out: Path, *, figures: bool, console: Any
+    targets: Targets,
+    options: AnalysisOptions,
+    out: Path,
+    *,
+    figures: bool,
+    console: Any,
+    reference: str | None = None,
 ) -> Comparison:
-    """Analyze every checkpoint into out/checkpoints/NAME, skipping those already done, and join their tables."""
+    """Analyze every checkpoint into out/checkpoints/NAME, skipping those already done, and join their tables.
+
+    `reference` names the one of them that the judgements of all others are held against.
+    """
     from repdiag.cli.analysis import choose_rows
     from repdiag.cli.common_reading import read_at_common_dimension
     from repdiag.cli.pairs import compare_pairs
@@ -72,6 +81,8 @@ def compare_checkpoints(
             _LOG.info("while analyzing %s", target.path, exc_info=not known)
     if not tables:
         raise RepdiagError("no checkpoint could be analyzed", found="; ".join(failures.values()))
+    if reference is not None:
+        verdicts = _held_against(reference, verdicts, folders, failures, seed=options.seed)
     return Comparison(
         table=MetricTable.concat(tables),
         verdicts=verdicts,
@@ -105,6 +116,27 @@ def write_comparison(comparison: Comparison, options: AnalysisOptions, out: Path
         failures=comparison.failures,
         missing=comparison.missing,
     )
+
+
+def _held_against(
+    reference: str, verdicts: dict[str, Any], folders: dict[str, Path], failures: dict[str, str], *, seed: int
+) -> dict[str, Any]:
+    """Return the judgements with every checkpoint held against the reference, by paired tests on the same images."""
+    from repdiag.cli.analysis import reference_name
+    from repdiag.diagnosis.comparisons import hold_against
+    from repdiag.diagnosis.verdict import Diagnosis
+    from repdiag.embeddings.store import load_embedding_set
+
+    if reference not in folders:
+        raise RepdiagError("the reference could not be analyzed", found=failures.get(reference, reference))
+    sets = {name: load_embedding_set(folder / "embeddings" / "val") for name, folder in folders.items()}
+    other = {reference_name(reference): sets[reference]}
+    held = {}
+    for name, verdict in verdicts.items():
+        found = Diagnosis.from_dict(verdict)
+        beside = found if name == reference else hold_against(found, sets[name], other, null=False, seed=seed)
+        held[name] = beside.to_dict()
+    return held
 
 
 def _analyze(target: Target, options: AnalysisOptions, rows: Rows, console: Any) -> Analysis:

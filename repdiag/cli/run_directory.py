@@ -48,6 +48,7 @@ def write_analysis(analysis: Analysis, options: AnalysisOptions, out: Path) -> N
         kind="analyze",
         options=options.to_dict(),
         encoder=analysis.info.to_dict(),
+        reference=None if analysis.reference is None else analysis.reference.to_dict(),
         rows=analysis.rows.fingerprints() if analysis.rows is not None else None,
         excluded=analysis.excluded,
     )

@@ -77,6 +77,8 @@ def show_comparison(console: Console, comparison: Comparison, folder: Path, draw
     console.table(_headline_table("Same rows, same views; features, val", comparison.table, columns, intervals=False))
     for name, verdict in comparison.verdicts.items():
         console.say(f"{name}: " + "; ".join(_verdict_words(verdict)))
+        for standing in verdict.get("standings", ()):
+            console.say(f"  {standing['sentence']}")
     if comparison.common is not None:
         console.say(f"\nnote: {comparison.common.note}")
         title = f"At {comparison.common.dims} dimensions; features, val; kNN against the train gallery"
@@ -194,3 +196,5 @@ def _say_diagnosis(console: Console, verdict: dict[str, Any]) -> None:
         console.say(f"{name.replace('_', '-')}: {part['verdict'].upper()}")
         for row in part.get("evidence", ()):
             console.say(f"  {row.get('reading', ''):<8} {row.get('sentence', '')}")
+    for standing in verdict.get("standings", ()):
+        console.say(standing["sentence"])

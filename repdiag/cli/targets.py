@@ -83,6 +83,21 @@ def find_checkpoints(words: Sequence[str], *, only: str | None, download: bool, 
     return Targets(here=targets, missing=missing, failures=failures)
 
 
+def with_reference(targets: Targets, word: str, *, download: bool) -> tuple[Targets, str]:
+    """Return the targets with the reference among them, and its name; one of the targets may be named again."""
+    named = [target.name for target in targets.here if target.name == word]
+    if named:
+        return targets, named[0]
+    reference = find_checkpoint(word, download=download)
+    for target in targets.here:
+        if target.path.resolve() == reference.path.resolve():
+            return targets, target.name
+    here = (*targets.here, reference)
+    names = unique_names(here)
+    added = tuple(replace(target, name=name) for target, name in zip(here, names, strict=True))
+    return replace(targets, here=added), names[-1]
+
+
 def _chosen(path: Path, only: str | None) -> list[Entry]:
     import fnmatch
 

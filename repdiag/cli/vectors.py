@@ -27,17 +27,23 @@ def analyze_vectors(
     source: Path,
     labels: Path | None,
     *,
+    reference: Path | None = None,
     out: Path | None,
     seed: int,
     overwrite: bool,
     protocol: str | None = None,
     per_row: bool = False,
 ) -> VectorAnalysis:
-    """Evaluate and judge a file of vectors; what needs views or a train set is null with the reason."""
+    """Evaluate and judge a file of vectors; what needs views or a train set is null with the reason.
+
+    `reference` is a file of other vectors of the same rows in the same order.
+    """
     from dataclasses import replace
 
+    from repdiag.cli.analysis import reference_name
     from repdiag.cli.run_directory import prepare, write_parts, write_run, write_tables
     from repdiag.core.files import write_json
+    from repdiag.diagnosis.comparisons import check_same_rows, hold_against
     from repdiag.diagnosis.diagnose import judge
     from repdiag.embeddings.as_embedding_set import as_embedding_set
     from repdiag.metrics.evaluate import evaluate_full
@@ -46,14 +52,18 @@ def analyze_vectors(
     embeddings = as_embedding_set(source, labels=labels)
     named = replace(embeddings.provenance, checkpoint=source.stem, dataset=source.name)
     embeddings = replace(embeddings, provenance=named)
+    others = {} if reference is None else {reference_name(reference.stem): as_embedding_set(reference)}
+    for called, other in others.items():
+        check_same_rows(embeddings, other, called)  # a mistake is said before anything is evaluated
     folder = out or Path("runs") / "analysis" / source.stem
     prepare(folder, overwrite=overwrite or out is None)
     found = evaluate_full(embeddings, protocol=protocol, seed=seed)
     table = found.table
-    diagnosis = judge(table)
+    diagnosis = hold_against(judge(table), embeddings, others, seed=seed)
     write_tables(table, folder)
     write_parts(class_frame(found, embeddings), row_frame(found, embeddings) if per_row else None, folder)
     write_json(folder / "verdict.json", diagnosis.to_dict())
-    write_run(folder, kind="analyze-vectors", options={"source": str(source), "seed": seed, "protocol": protocol})
+    options = {"source": str(source), "seed": seed, "protocol": protocol}
+    write_run(folder, kind="analyze-vectors", options=options, reference=None if reference is None else str(reference))
     rows, dims = embeddings.features.shape
     return VectorAnalysis(name=source.stem, rows=rows, dims=dims, table=table, diagnosis=diagnosis, folder=folder)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -12,7 +13,7 @@ from repdiag.core.errors import MetricError
 from repdiag.core.metric_table import MetricTable
 from repdiag.diagnosis.intervals import SQUARE_AND_ADD, Estimate, difference
 from repdiag.diagnosis.rows import JudgedRows, evidence_from, interval_of
-from repdiag.diagnosis.verdict import Evidence, Reading
+from repdiag.diagnosis.verdict import Diagnosis, Evidence, Reading, Standing
 from repdiag.metrics.inference import PairedTest, compare, holm
 from repdiag.metrics.pairwise import sharing
 from repdiag.metrics.registry import get
@@ -23,11 +24,36 @@ PERMUTATIONS = 99
 _LEVEL = 0.05
 
 
+def hold_against(
+    found: Diagnosis, embeddings: EmbeddingSet, others: Mapping[str, EmbeddingSet], *, null: bool = True, seed: int = 0
+) -> Diagnosis:
+    """Return the diagnosis with its space held against permuted labels and against others, read on the same rows.
+
+    The features of `embeddings` are those that were judged; `others` are sets by what they are called ("untrained
+    copy", "reference resnet50"). They add evidence and a standing each, and never turn a verdict.
+    """
+    evidence = null_evidence(embeddings, seed=seed) if null else []
+    for name, other in others.items():
+        evidence += paired_evidence(embeddings, other, name=name, seed=seed)
+    return with_evidence(found, evidence, others)
+
+
+def with_evidence(found: Diagnosis, evidence: Sequence[Evidence], others: Iterable[str]) -> Diagnosis:
+    """Return the diagnosis with more evidence about over-clustering, summed up for each of the others."""
+    finding = found.over_clustering
+    summed = [standing(evidence, name=name) for name in others]
+    return replace(
+        found,
+        over_clustering=replace(finding, evidence=(*finding.evidence, *evidence)),
+        standings=(*found.standings, *(item for item in summed if item is not None)),
+    )
+
+
 def paired_evidence(embeddings: EmbeddingSet, other: EmbeddingSet, *, name: str, seed: int) -> list[Evidence]:
     """Test each metric between two encoders on the same rows, with Holm's correction over the metrics."""
     if embeddings.labels is None:
         return []
-    _check_same_rows(embeddings, other, name)
+    check_same_rows(embeddings, other, name)
     tests: dict[str, PairedTest] = {}
     with sharing():
         for metric in _SPEAKS:
@@ -120,11 +146,39 @@ def stored_evidence(rows: JudgedRows, other: MetricTable, *, name: str) -> list[
     return found
 
 
+def standing(evidence: Sequence[Evidence], *, name: str) -> Standing | None:
+    """Sum up the evidence against one other encoder; None where nothing could be compared."""
+    found = [item for item in evidence if item.against_what == name]
+    better = [_change(item) for item in found if item.reading == "against"]
+    worse = [_change(item) for item in found if item.reading == "for"]
+    alike = [item.metric for item in found if item.reading == "neutral"]
+    if not found:
+        return None
+    if better and worse:
+        verdict, said = "mixed", f"better by {', '.join(better)}, worse by {', '.join(worse)}"
+    elif better or worse:
+        verdict = "better grouped" if better else "worse grouped"
+        said = f"classes are {verdict}: {', '.join(better or worse)}"
+    else:
+        return Standing(
+            against=name,
+            verdict="indistinguishable",
+            sentence=f"Against the {name}: indistinguishable on these rows in {', '.join(alike)}.",
+        )
+    rest = f"; not told apart in {', '.join(alike)}" if alike else ""
+    return Standing(against=name, verdict=verdict, sentence=f"Against the {name}: {said}{rest}.")
+
+
+def _change(item: Evidence) -> str:
+    return f"{item.metric} {item.value:+.3f} [{item.ci_low:+.3f}, {item.ci_high:+.3f}]"
+
+
 def _speaks(metric: str, change: float) -> Reading:
     return "against" if change * _SPEAKS[metric] > 0 else "for"
 
 
-def _check_same_rows(embeddings: EmbeddingSet, other: EmbeddingSet, name: str) -> None:
+def check_same_rows(embeddings: EmbeddingSet, other: EmbeddingSet, name: str) -> None:
+    """Raise `MetricError` where the other encoder was not read on the same rows in the same order."""
     mine: Any = embeddings.row_ids
     its: Any = other.row_ids
     if len(mine) != len(its) or not bool((mine == its).all()):

@@ -9,13 +9,13 @@ from typing import Any
 from repdiag.core.embedding_set import EmbeddingSet, Space
 from repdiag.core.metric_table import MetricTable
 from repdiag.diagnosis.collapse import judge_collapse
-from repdiag.diagnosis.comparisons import null_evidence, paired_evidence, stored_evidence
+from repdiag.diagnosis.comparisons import hold_against, stored_evidence, with_evidence
 from repdiag.diagnosis.galleries import equal_galleries
 from repdiag.diagnosis.over_clustering import judge_over_clustering
 from repdiag.diagnosis.overfitting import judge_overfitting
 from repdiag.diagnosis.rows import TRAIN, JudgedRows
 from repdiag.diagnosis.thresholds import DEFAULT_THRESHOLDS, Thresholds
-from repdiag.diagnosis.verdict import Diagnosis, Evidence
+from repdiag.diagnosis.verdict import Diagnosis
 from repdiag.embeddings.as_embedding_set import as_embedding_set
 from repdiag.metrics.evaluate import evaluate
 from repdiag.metrics.pairwise import sharing
@@ -86,12 +86,10 @@ def diagnose(
         table += evaluate(judged, [name for name in possible if name in _WITHOUT_INTERVALS], seed=seed, intervals=False)
     if train is not None:
         table = _with_train(table, judged, _space(as_embedding_set(train), space), seed=seed)
-    evidence = null_evidence(judged, seed=seed)
-    for name, other in ((UNTRAINED, untrained), (REFERENCE, reference)):
-        if other is not None:
-            evidence += paired_evidence(judged, _space(as_embedding_set(other), space), name=name, seed=seed)
+    given = ((UNTRAINED, untrained), (REFERENCE, reference))
+    others = {name: _space(as_embedding_set(other), space) for name, other in given if other is not None}
     found = judge(table, thresholds=thresholds)
-    return _with_evidence(replace(found, space=space), evidence)
+    return replace(hold_against(found, judged, others, seed=seed), space=space)
 
 
 def judge(
@@ -121,10 +119,10 @@ def judge(
         overfitting=judge_overfitting(rows, thresholds),
         collapse=judge_collapse(rows, thresholds),
     )
-    others = ((UNTRAINED, untrained), (REFERENCE, reference))
-    return _with_evidence(
-        found, [item for name, other in others if other is not None for item in stored_evidence(rows, other, name=name)]
-    )
+    given = ((UNTRAINED, untrained), (REFERENCE, reference))
+    others = {name: other for name, other in given if other is not None}
+    evidence = [item for name, other in others.items() for item in stored_evidence(rows, other, name=name)]
+    return with_evidence(found, evidence, others)
 
 
 def _space(embeddings: EmbeddingSet, space: Space) -> EmbeddingSet:
@@ -147,10 +145,3 @@ def _with_train(table: MetricTable, judged: EmbeddingSet, train: EmbeddingSet, *
         return table + rows
     kept = MetricTable(tuple(row for row in table if row.metric not in names))
     return kept + evaluate(its, names, seed=seed) + rows
-
-
-def _with_evidence(found: Diagnosis, evidence: list[Evidence]) -> Diagnosis:
-    if not evidence:
-        return found
-    finding = found.over_clustering
-    return replace(found, over_clustering=replace(finding, evidence=(*finding.evidence, *evidence)))

@@ -96,8 +96,21 @@ class CollapseFinding(Finding):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Standing:
+    """How the classes are grouped beside another encoder, on the same rows.
+
+    `against` names the other one; `verdict` is "better grouped", "worse grouped", "mixed" or "indistinguishable";
+    `sentence` says by how much. It never turns the verdict of a finding.
+    """
+
+    against: str
+    verdict: str
+    sentence: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Diagnosis:
-    """The judgement of one encoder on one dataset in one space."""
+    """The judgement of one encoder on one dataset in one space; `standings` holds it against other encoders."""
 
     checkpoint: str
     epoch: int | None
@@ -106,6 +119,7 @@ class Diagnosis:
     over_clustering: Finding
     overfitting: Finding
     collapse: CollapseFinding
+    standings: tuple[Standing, ...] = ()
 
     def __iter__(self) -> Iterator[tuple[str, Finding]]:
         yield "over_clustering", self.over_clustering
@@ -125,8 +139,36 @@ class Diagnosis:
         said = ", ".join(self.faults) if self.faults else "no fault found"
         return said + (f"; inconclusive about {', '.join(open_questions)}" if open_questions else "")
 
+    @classmethod
+    def from_dict(cls, stored: Mapping[str, Any]) -> Diagnosis:
+        """Return the diagnosis that `to_dict` wrote."""
+        collapse = stored["collapse"]
+        return cls(
+            **{name: stored[name] for name in ("checkpoint", "epoch", "dataset", "space")},
+            over_clustering=_finding(stored["over_clustering"]),
+            overfitting=_finding(stored["overfitting"]),
+            collapse=CollapseFinding(
+                **_parts(collapse),
+                complete=_finding(collapse["complete"]),
+                cone=_finding(collapse["cone"]),
+                dimensional=_finding(collapse["dimensional"]),
+            ),
+            standings=tuple(Standing(**item) for item in stored.get("standings", ())),
+        )
+
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values, the answer first."""
         where = {name: getattr(self, name) for name in ("checkpoint", "epoch", "dataset", "space")}
         head = {**where, "summary": self.summary, "faults": list(self.faults)}
-        return {**head, **{name: finding.to_dict() for name, finding in self}}
+        found = {name: finding.to_dict() for name, finding in self}
+        return {**head, **found, "standings": [asdict(standing) for standing in self.standings]}
+
+
+def _finding(stored: Mapping[str, Any]) -> Finding:
+    return Finding(**_parts(stored))
+
+
+def _parts(stored: Mapping[str, Any]) -> dict[str, Any]:
+    plain = {name: stored[name] for name in ("question", "verdict", "severity", "summary", "thresholds")}
+    evidence = tuple(Evidence(**item) for item in stored["evidence"])
+    return {**plain, "evidence": evidence, "advice": tuple(Advice(**item) for item in stored["advice"])}

@@ -19,6 +19,7 @@ class Judgement:
     checkpoint: str
     sentence: str
     findings: tuple[Mapping[str, Any], ...]
+    standings: tuple[str, ...] = ()
 
 
 def judgements(verdicts: Mapping[str, Any]) -> tuple[Judgement, ...]:
@@ -30,6 +31,7 @@ def judgements(verdicts: Mapping[str, Any]) -> tuple[Judgement, ...]:
             findings=tuple(
                 _finding(title, verdict[key]) for key, title in FINDINGS.items() if isinstance(verdict.get(key), dict)
             ),
+            standings=tuple(str(item["sentence"]) for item in verdict.get("standings", ())),
         )
         for name, verdict in verdicts.items()
         if isinstance(verdict, dict)

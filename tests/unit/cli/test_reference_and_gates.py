@@ -1,0 +1,123 @@
+"""`--reference` and `--fail-on` on the command line, on vectors whose truth is known."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+import typer
+
+from repdiag.checkpoints.wishes import Wishes
+from repdiag.cli.comparison import _held_against
+from repdiag.cli.console import Console
+from repdiag.cli.gates import check_gates, parse_gates
+from repdiag.cli.summary import show_vectors
+from repdiag.cli.targets import Target, Targets, with_reference
+from repdiag.cli.vectors import VectorAnalysis, analyze_vectors
+from repdiag.core.embedding_set import EmbeddingSet
+from repdiag.core.errors import RepdiagError
+from repdiag.diagnosis.diagnose import judge
+from repdiag.diagnosis.synthetic import SpaceRecipe, draw_space
+from repdiag.embeddings.store import save_embedding_set
+from repdiag.metrics.evaluate import evaluate
+
+SMALL = SpaceRecipe(classes=10, per_class=12, dims=16)
+
+
+def _save(path: Path, space: EmbeddingSet) -> str:
+    assert space.labels is not None
+    np.savez(path, features=space.features.numpy(), labels=space.labels.numpy())
+    return str(path)
+
+
+@pytest.fixture(scope="module")
+def stored(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
+    folder = tmp_path_factory.mktemp("vectors")
+    whole = draw_space(SMALL, seed=1)
+    noise = torch.randn(len(whole), 16, generator=torch.Generator().manual_seed(0))
+    cone = EmbeddingSet(features=whole.features + 100.0, labels=whole.labels)
+    return SimpleNamespace(
+        whole=_save(folder / "whole.npz", whole),
+        noise=_save(folder / "noise.npz", EmbeddingSet(features=noise, labels=whole.labels)),
+        fallen=judge(evaluate(cone, ["mean_cosine"])),
+        fewer=_save(folder / "fewer.npz", whole.select(range(60))),
+    )
+
+
+def _analyzed(source: str, out: Path, *, reference: str | None = None) -> VectorAnalysis:
+    beside = None if reference is None else Path(reference)
+    return analyze_vectors(Path(source), None, reference=beside, out=out, seed=0, overwrite=False, protocol="shi2022")
+
+
+def test_a_reference_stands_in_the_json_the_verdict_and_the_words(
+    stored: SimpleNamespace, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    result = _analyzed(stored.whole, tmp_path, reference=stored.noise)
+    show_vectors(Console(), result)
+    assert "Against the reference noise: classes are better grouped" in " ".join(capsys.readouterr().out.split())
+    verdict = json.loads((tmp_path / "verdict.json").read_text("utf-8"))
+    assert [item["against"] for item in verdict["standings"]] == ["reference noise"]
+    against = {item["against_what"] for item in verdict["over_clustering"]["evidence"]}
+    assert {"reference noise", "permuted labels"} <= against
+    assert json.loads((tmp_path / "run.json").read_text("utf-8"))["reference"] == stored.noise
+
+
+def test_a_reference_of_other_rows_is_refused(stored: SimpleNamespace, tmp_path: Path) -> None:
+    with pytest.raises(RepdiagError, match="not read on the same rows"):
+        _analyzed(stored.whole, tmp_path, reference=stored.fewer)
+
+
+@pytest.mark.parametrize("gates", ["collapse", "over-clustering,collapse"])
+def test_a_gate_ends_with_three_on_what_was_found(
+    stored: SimpleNamespace, gates: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(typer.Exit) as ended:
+        check_gates(stored.fallen, parse_gates(gates))
+    assert ended.value.exit_code == 3
+    assert capsys.readouterr().err == "gate: collapse found\n"
+
+
+def test_gates_let_pass_what_is_sound_or_open(stored: SimpleNamespace) -> None:
+    assert stored.fallen.overfitting.verdict == "inconclusive"
+    check_gates(stored.fallen, parse_gates("overfitting, over-clustering"))
+    check_gates(stored.fallen, parse_gates(None))
+
+
+def test_an_unknown_gate_names_the_nearest() -> None:
+    with pytest.raises(RepdiagError, match="collapse"):
+        parse_gates("colapse")
+
+
+def _target(path: Path, name: str) -> Target:
+    path.write_bytes(b"")
+    return Target(name=name, path=path, wishes=Wishes())
+
+
+def test_the_reference_of_a_comparison_is_one_of_its_checkpoints_or_joins_them(tmp_path: Path) -> None:
+    first, second = _target(tmp_path / "a.pt", "a"), _target(tmp_path / "b.pt", "b")
+    targets = Targets(here=(first, second))
+    assert with_reference(targets, "b", download=False) == (targets, "b")
+    assert with_reference(targets, str(tmp_path / "a.pt"), download=False) == (targets, "a")
+    _target(tmp_path / "c.pt", "c")
+    joined, name = with_reference(targets, str(tmp_path / "c.pt"), download=False)
+    assert name == "c"
+    assert [target.name for target in joined.here] == ["a", "b", "c"]
+
+
+def test_every_checkpoint_of_a_comparison_is_held_against_its_reference(tmp_path: Path) -> None:
+    whole = draw_space(SMALL, seed=1)
+    noise = EmbeddingSet(features=torch.randn(120, 16, generator=torch.Generator().manual_seed(0)), labels=whole.labels)
+    folders, verdicts = {}, {}
+    for name, space in (("small", noise), ("large", whole)):
+        folders[name] = tmp_path / name
+        save_embedding_set(space, folders[name] / "embeddings" / "val")
+        verdicts[name] = json.loads(json.dumps(judge(evaluate(space, ["precision_at_1"])).to_dict()))
+    held = _held_against("large", verdicts, folders, {}, seed=0)
+    assert [item["verdict"] for item in held["small"]["standings"]] == ["worse grouped"]
+    assert held["large"]["standings"] == []
+    with pytest.raises(RepdiagError, match="reference could not be analyzed"):
+        _held_against("huge", verdicts, folders, {"huge": "no such file"}, seed=0)
