@@ -17,6 +17,7 @@ from statistics import median
 from typing import Any
 
 import torch
+from threadpoolctl import threadpool_limits
 from torch import Tensor
 
 from benchmarks.pairwise import clustered_rows
@@ -92,6 +93,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true")
     rows = 10_000 if parser.parse_args().quick else 50_000
     torch.set_num_threads(1)
+    threadpool_limits(1)
     features, views = clustered_rows(rows, DIMS)
     print(f"N = {rows:,}, D = {DIMS}, {CLASSES} classes in no order")
     class_distances(features)

@@ -6,7 +6,6 @@ matrix is ever made. Means of squared distances over pairs follow from these sum
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -15,13 +14,14 @@ from torch import Tensor
 
 from repdiag.core.errors import MetricError
 from repdiag.core.shapes import Features, Float, Labels
+from repdiag.metrics.blas_threads import blas_threads
 from repdiag.metrics.pairwise.sharing import memoised, tensor_key
+from repdiag.metrics.single_precision import centred_products, single_precision_suffices, unit_class_sums
+from repdiag.metrics.symmetric_product import SecondMoment
 
 # Elements of one block: 2 MiB of float64 stay in a CPU's cache; a GPU wants few, large kernels.
 _CPU_BLOCK, _GPU_BLOCK = 2**18, 2**24
 _PRODUCT_ROWS = 1024  # the inner dimension at which a matrix product is no longer bound by its output
-_MANY_ROWS = 4096  # from here on the roundings of float32 products cancel among the rows
-_PANELS = 4  # column panels of a symmetric product: 10 of 16 blocks are computed, the rest mirrored
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,6 +96,10 @@ def class_moments(features: Features, labels: Labels, *, normalize: bool) -> Cla
 
 def _class_moments(features: Tensor, labels: Tensor, normalize: bool) -> ClassMoments:
     present, index, counts = torch.unique(labels, return_inverse=True, return_counts=True)
+    if normalize and single_precision_suffices(features):
+        fast = unit_class_sums(features, index, counts)
+        if fast is not None:
+            return ClassMoments(labels=present, counts=counts.double(), sums=fast, squares=counts.double())
     sums = features.new_zeros((len(present), features.shape[1]), dtype=torch.float64)
     squares = counts.double() if normalize else torch.zeros_like(counts, dtype=torch.float64)
     for place, rows in _blocks(features, None, rows=block_rows(features)):
@@ -118,11 +122,11 @@ def column_means(features: Features) -> Tensor:
 def second_moment(features: Features, *, centred: bool) -> Float[Tensor, "D D"]:
     """Return X^T X of the rows, of the rows minus their mean if `centred` (not divided by N)."""
     mean = column_means(features) if centred else None
-    dims = features.shape[1]
-    total = features.new_zeros((dims, dims), dtype=torch.float64)
-    for _, rows in _blocks(features, mean, rows=_PRODUCT_ROWS):
-        _add_upper(total, rows)
-    return _mirrored(total)
+    total = SecondMoment(features.shape[1], like=features)
+    with blas_threads(torch.get_num_threads()):
+        for _, rows in _blocks(features, mean, rows=_PRODUCT_ROWS):
+            total.add(rows)
+    return total.matrix()
 
 
 def cross_moment(features: Features, other: Float[Tensor, "N E"]) -> Float[Tensor, "D E"]:
@@ -147,53 +151,30 @@ class JointMoments:
 def joint_moments(features: Features, other: Float[Tensor, "N E"]) -> JointMoments:
     """Return all second moments of two encoders on the same rows; each row is converted and centred once.
 
-    Many float32 rows on a CPU are multiplied in float32, a thousand at a time, and added up in float64: their sum of
+    Many float32 rows on a CPU are multiplied in float32 and added up in float64 every few thousand rows: their sum of
     squares then differs from the float64 one by about 1e-8 of itself, since roundings of many rows cancel. Rows are
-    centred in float64 before, so that a large mean costs no digits.
+    centred before they are multiplied, so that a large mean costs no digits.
     """
-    left, right = features.shape[1], other.shape[1]
-    own = features.new_zeros((left, left), dtype=torch.float64)
-    others = features.new_zeros((right, right), dtype=torch.float64)
-    cross = features.new_zeros((left, right), dtype=torch.float64)
-    squares: tuple[list[Tensor], list[Tensor]] = ([], [])
-    single = _single_precision(features) and _single_precision(other)
-    for pair in _block_pairs(features, other):
-        for rows, found in zip(pair, squares, strict=True):
-            found.append(rows.square().sum(dim=1))
-        first, second = (rows.float() if single else rows for rows in pair)
-        _add_upper(own, first)
-        _add_upper(others, second)
-        cross.add_(first.T @ second) if single else cross.addmm_(first.T, second)
+    if single_precision_suffices(features) and single_precision_suffices(other):
+        means = column_means(features), column_means(other)
+        (own, others, cross), (squares, other_squares) = centred_products(features, other, means)
+        return JointMoments(own=own, other=others, cross=cross, squares=squares, other_squares=other_squares)
+    sums = tuple(SecondMoment(rows.shape[1], like=rows) for rows in (features, other))
+    cross = features.new_zeros((features.shape[1], other.shape[1]), dtype=torch.float64)
+    norms: tuple[list[Tensor], list[Tensor]] = ([], [])
+    with blas_threads(torch.get_num_threads()):
+        for pair in _block_pairs(features, other):
+            for rows, moment, found in zip(pair, sums, norms, strict=True):
+                found.append(rows.square().sum(dim=1))
+                moment.add(rows)
+            cross.addmm_(pair[0].T, pair[1])
     return JointMoments(
-        own=_mirrored(own),
-        other=_mirrored(others),
+        own=sums[0].matrix(),
+        other=sums[1].matrix(),
         cross=cross,
-        squares=torch.cat(squares[0]),
-        other_squares=torch.cat(squares[1]),
+        squares=torch.cat(norms[0]),
+        other_squares=torch.cat(norms[1]),
     )
-
-
-def _single_precision(features: Tensor) -> bool:
-    """Say whether float32 products of these rows lose nothing that counts, and gain time."""
-    exact = torch.get_float32_matmul_precision() == "highest"
-    return exact and not features.is_cuda and features.dtype == torch.float32 and len(features) >= _MANY_ROWS
-
-
-def _add_upper(total: Tensor, rows: Tensor) -> None:
-    """Add the upper triangle of X^T X to `total`, in panels."""
-    dims = len(total)
-    edges = [dims * panel // _PANELS for panel in range(_PANELS + 1)]
-    for left, right in itertools.pairwise(edges):
-        part = total[left:right, left:]
-        if rows.dtype == total.dtype:
-            part.addmm_(rows[:, left:right].T, rows[:, left:])
-        else:
-            part.add_(rows[:, left:right].T @ rows[:, left:])
-
-
-def _mirrored(total: Tensor) -> Tensor:
-    upper = total.triu()
-    return upper + upper.triu(1).T
 
 
 def _blocks(features: Tensor, mean: Tensor | None, *, rows: int) -> Iterator[tuple[slice, Tensor]]:

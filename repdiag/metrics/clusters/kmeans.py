@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import lru_cache
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from threadpoolctl import ThreadpoolController
 from torch import Tensor
 
 from repdiag.core.shapes import Features
+from repdiag.metrics.blas_threads import blas_threads
 from repdiag.metrics.clusters.spread_starts import Rows, spread_starts
 from repdiag.metrics.moments import unit_rows
 from repdiag.metrics.pairwise.sharing import memoised, tensor_key
@@ -93,15 +92,10 @@ def _threads_for(products: int) -> Iterator[None]:
     before = faiss.omp_get_max_threads()
     faiss.omp_set_num_threads(1)
     try:
-        with _blas().limit(limits=1, user_api="blas"):
+        with blas_threads(1):
             yield
     finally:
         faiss.omp_set_num_threads(before)
-
-
-@lru_cache(maxsize=1)
-def _blas() -> ThreadpoolController:
-    return ThreadpoolController()  # looks through all loaded libraries, so only once
 
 
 def _float32_unit_rows(features: Tensor) -> NDArray[np.float32]:

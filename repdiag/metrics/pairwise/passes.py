@@ -142,7 +142,8 @@ def _pass(pairing: Pairing, states: Sequence[State[Any]], side: int) -> None:
             if (pairing.symmetric and columns.start < rows.start) or not is_mine(next(number)):
                 continue
             tile = workspace.compute(left, rows, right, columns=columns)
-            if pairing.own is not None:
+            # In one set a row's own pair lies on the diagonal.
+            if pairing.own is not None and (columns.start == rows.start or not pairing.symmetric):
                 leave_out_own(tile.scores, pairing.own[rows], first=columns.start)
             for state in states:
                 state.add(tile)

@@ -71,6 +71,8 @@ class _RankState:
         positive, error, ahead = self._positive[tile.rows], self._error[tile.rows], self._ahead[tile.rows]
         threshold = torch.where(ahead < self._limit, positive - error, torch.inf)
         row, column, score = tile.above(_round_down(threshold, tile.scores.dtype))
+        if len(row) == 0:
+            return  # most tiles hold nothing that comes near a positive
         certain = score.double() > (positive + error)[row]
         self._count(tile.rows, row[certain], tied=None)
         # A row that the certain ones have pushed past the limit is settled: its near ties change nothing.

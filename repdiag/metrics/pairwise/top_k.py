@@ -61,6 +61,8 @@ class _TopKState:
             return
         # Later tiles hold few pairs that are nearer than the k-th best so far: they are collected, merged in bulk.
         row, column, score = tile.above(self._score[tile.rows, -1])
+        if len(row) == 0:
+            return
         pending = self._pending[tile.rows.start]
         pending.append((row, column + tile.columns.start, score))
         if sum(len(part[0]) for part in pending) > self._width * (tile.rows.stop - tile.rows.start):

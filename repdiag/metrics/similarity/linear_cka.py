@@ -31,7 +31,7 @@ def linear_cka(
     Conventions:  raw rows, centred. debiased=True uses the unbiased HSIC of Song et al., without which wide encoders
                   look alike on few rows. eps=1e-6 is what platonic-rep adds: it divides HSIC by N (N - 3), and eps is
                   taken on that scale; it moves the fourth digit on unit rows. Float32 rows from 4,096 on are multiplied
-                  in float32, a thousand at a time, and added up in float64 (below 1e-7 from float64).
+                  in float32, a thousand at a time, and added up in float64 (about 1e-7 from float64).
     Read it as:   whether two encoders see the same large-variance directions.
     Limits:       dominated by the largest directions; a few outlying rows can set it. Always state debiased or not.
     Cost:         O(N (D^2 + E^2 + D E)) time, O((D + E)^2) memory; no N x N matrix.

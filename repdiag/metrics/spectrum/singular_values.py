@@ -11,12 +11,13 @@ import torch
 from torch import Tensor
 
 from repdiag.core.shapes import Features
-from repdiag.metrics.moments import column_means, second_moment
+from repdiag.metrics.moments import column_means, float64_blocks, second_moment
 from repdiag.metrics.pairwise.sharing import memoised, tensor_key
 
 # Smallest eigenvalue over the largest down to which the Gram matrix is trusted: rounding (about 1e-15 of the largest)
 # then moves the smallest singular value by 5e-6 of itself, which is 5e-12 of the largest.
 _TRUSTED = 1e-10
+_BLOCK = 1024  # rows that are decomposed together with what went before
 
 
 def singular_values(features: Features, *, centred: bool = False) -> Tensor:
@@ -41,7 +42,7 @@ def _singular_values(features: Tensor, centred: bool) -> Tensor:
         used = gram.diagonal() > 0
         found = _from_gram(gram[used][:, used])
         if found is None:
-            found = torch.linalg.svdvals(_exact(features, centred)[:, used])
+            found = torch.linalg.svdvals(_triangle(features, used, centred=centred))
     else:
         exact = _exact(features, centred)
         # Centring takes one dimension of the rows away, so their Gram matrix always has an eigenvalue that is rounding.
@@ -60,6 +61,19 @@ def _from_gram(gram: Tensor) -> Tensor | None:
     if float(eigenvalues[-1]) < _TRUSTED * float(eigenvalues[0]):
         return None
     return eigenvalues.sqrt()
+
+
+def _triangle(features: Tensor, used: Tensor, *, centred: bool) -> Tensor:
+    """Return the triangle R of a QR decomposition of the rows, which has their singular values, block by block.
+
+    No float64 copy of more than one block is made, and nothing is squared: small values keep their digits.
+    """
+    mean = column_means(features)[used] if centred else None
+    triangle = features.new_zeros((0, int(used.sum())), dtype=torch.float64)
+    for _, block in float64_blocks(features, rows=max(_BLOCK, 4 * features.shape[1])):
+        rows = block[:, used] if mean is None else block[:, used] - mean
+        triangle = torch.linalg.qr(torch.cat([triangle, rows]), mode="r").R
+    return triangle
 
 
 def _exact(features: Tensor, centred: bool) -> Tensor:
