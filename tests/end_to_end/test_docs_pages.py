@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
+import sys
 from pathlib import Path
 from typing import Any
+from unittest.mock import MagicMock
 
 import pytest
 
@@ -17,6 +20,19 @@ def blocks(page: str, language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", PAGES[page], flags=re.DOTALL)
 
 
+def write_run(folder: Path) -> None:
+    """Write what the pages take for a finished run."""
+    from repdiag.diagnosis.diagnose import judge
+    from repdiag.diagnosis.synthetic import SpaceRecipe, draw_space
+    from repdiag.metrics.evaluate import evaluate
+
+    table = evaluate(draw_space(SpaceRecipe(classes=4, per_class=10, dims=8)), ["uniformity"], intervals=False)
+    folder.mkdir(parents=True)
+    table.to_frame().to_parquet(folder / "metrics.parquet", index=False)
+    (folder / "verdict.json").write_text(json.dumps(judge(table).to_dict()), "utf-8")
+    (folder / "run.json").write_text("{}", "utf-8")
+
+
 @pytest.mark.parametrize("page", [page for page in PAGES if blocks(page, "python")])
 def test_the_python_of_a_page_runs_from_top_to_bottom(
     page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -25,6 +41,9 @@ def test_the_python_of_a_page_runs_from_top_to_bottom(
     from repdiag.metrics import registry
 
     monkeypatch.chdir(tmp_path)
+    for tracker in ("mlflow", "wandb"):  # not installed for the tests; test_trackers.py knows what they take
+        monkeypatch.setitem(sys.modules, tracker, MagicMock())
+    write_run(tmp_path / "runs" / "compare")
     monkeypatch.setattr(registry, "_REGISTRY", dict(registry._REGISTRY))  # a page may add a metric
     recipe = SpaceRecipe(classes=4, per_class=20, dims=16)
     given = {"__name__": "page"} | {split: draw_space(recipe, split=split) for split in ("val", "train")}
