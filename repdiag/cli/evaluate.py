@@ -17,6 +17,7 @@ def evaluate(
     vectors: Annotated[Path, typer.Argument(help=".npz, .npy, .parquet, .safetensors, or a stored embedding set.")],
     labels: Annotated[Path | None, typer.Option("--labels", help="Class labels, one a row.")] = None,
     bank: Annotated[Path | None, typer.Option("--bank", help="The train set's vectors, for kNN and probes.")] = None,
+    bank_labels: Annotated[Path | None, typer.Option("--bank-labels", help="Class labels of the bank's rows.")] = None,
     other: Annotated[Path | None, typer.Option("--other", help="A second encoder on the same rows, for CKA.")] = None,
     metrics: Names = None,
     protocol: options.Protocol = None,
@@ -36,7 +37,7 @@ def evaluate(
         as_embedding_set(vectors, labels=labels),
         names,
         protocol=protocol,
-        bank=None if bank is None else as_embedding_set(bank),
+        bank=None if bank is None else as_embedding_set(bank, labels=bank_labels),
         other=None if other is None else as_embedding_set(other),
         seed=seed,
     )

@@ -17,7 +17,8 @@ class MetricValue:
 
     `value` is None, with a `reason`, when it could not be computed: never 0, never NaN. `params` holds the
     settings that tell this value from others of the same metric; `extra` counts worth knowing (ties, excluded rows).
-    `per_row` [N] and `per_class` [C] hold the parts whose mean is the value, where the metric decomposes.
+    `per_row` [N] and `per_class` [C] hold the parts whose mean is the value, where the metric decomposes; a class that
+    has no part is NaN there. `rows` numbers the rows that `per_row` speaks of, where these are not all.
     """
 
     value: float | None
@@ -29,6 +30,7 @@ class MetricValue:
     ci_method: str | None = None
     per_row: Tensor | None = None
     per_class: Tensor | None = None
+    rows: Tensor | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
 
     def __float__(self) -> float:

@@ -15,6 +15,7 @@ from repdiag.core.embedding_set import SPACES, EmbeddingSet, Space
 from repdiag.core.errors import MetricError
 from repdiag.core.metric_table import MetricRow, MetricTable
 from repdiag.core.metric_value import MetricValue, undefined
+from repdiag.embeddings.as_embedding_set import as_embedding_set
 from repdiag.metrics.inference import with_interval
 from repdiag.metrics.pairwise import PairRequest, over_processes, prefetch, sharing
 from repdiag.metrics.protocols import get_protocol
@@ -43,12 +44,12 @@ class _Call:
 
 
 def evaluate(
-    embeddings: EmbeddingSet,
+    embeddings: EmbeddingSet | Any,
     metrics: Sequence[Wanted] | None = None,
     *,
     protocol: str | None = None,
-    bank: EmbeddingSet | None = None,
-    other: EmbeddingSet | None = None,
+    bank: EmbeddingSet | Any | None = None,
+    other: EmbeddingSet | Any | None = None,
     seed: int = 0,
     intervals: bool = True,
     memory_budget: int | None = None,
@@ -57,12 +58,12 @@ def evaluate(
 ) -> MetricTable:
     """Return one row a metric, setting and space.
 
-    `metrics` are names, or (name, settings); without them, all default metrics are evaluated, or what `protocol`
-    names. `bank` is the train set for kNN and the pretext gap, `other` a second encoder on the same rows. A named
-    metric whose needs are not met raises `MetricError` with the missing field; a default's or a protocol's row is null
-    with that reason. Without `intervals` the values come without the resampling behind their confidence intervals.
-    With `distributed` every process of the group makes this same call: the passes over pairs are shared among them, and
-    each gets the whole table.
+    `embeddings` is an `EmbeddingSet`, or an array, tensor or file of vectors. `metrics` are names, or (name, settings);
+    without them, all default metrics are evaluated, or what `protocol` names. `bank` is the train set for kNN and the
+    pretext gap, `other` a second encoder on the same rows. A named metric whose needs are not met raises `MetricError`
+    with the missing field; a default's or a protocol's row is null with that reason. Without `intervals` the values
+    come without the resampling behind their confidence intervals. With `distributed` every process of the group makes
+    this same call: the passes over pairs are shared among them, and each gets the whole table.
     """
     found = evaluate_full(
         embeddings,
@@ -80,12 +81,12 @@ def evaluate(
 
 
 def evaluate_full(
-    embeddings: EmbeddingSet,
+    embeddings: EmbeddingSet | Any,
     metrics: Sequence[Wanted] | None = None,
     *,
     protocol: str | None = None,
-    bank: EmbeddingSet | None = None,
-    other: EmbeddingSet | None = None,
+    bank: EmbeddingSet | Any | None = None,
+    other: EmbeddingSet | Any | None = None,
     seed: int = 0,
     intervals: bool = True,
     memory_budget: int | None = None,
@@ -93,6 +94,8 @@ def evaluate_full(
     progress: Progress | None = None,
 ) -> Evaluation:
     """Return the table of `evaluate` with the per-row and per-class parts of its values."""
+    embeddings = as_embedding_set(embeddings)
+    bank, other = (None if second is None else as_embedding_set(second) for second in (bank, other))
     if other is not None:
         _check_same_rows(embeddings, other)
     chosen = _chosen(metrics, protocol)
@@ -108,7 +111,7 @@ def evaluate_full(
         for number, call in enumerate(calls):
             value = _value(call, embeddings, seed=seed, intervals=intervals)
             if value.per_row is not None:
-                found.per_row[number] = value.per_row
+                found.per_row[number] = _over_all_rows(value, rows=len(embeddings))
             if value.per_class is not None:
                 found.per_class[number] = value.per_class
             rows.append(_row(embeddings, call, value, seed=seed))
@@ -162,8 +165,18 @@ def _data(embeddings: EmbeddingSet, second: EmbeddingSet | None, space: Space) -
     found = {"features": inside.features, "labels": inside.labels, "views": inside.views}
     if second is not None and not _absent(space, second):
         there = second.in_space(space)
-        found |= {"other_features": there.features, "other_labels": there.labels, "other_views": there.views}
+        labels = _labels_by_name(second, embeddings.class_names)
+        found |= {"other_features": there.features, "other_labels": labels, "other_views": there.views}
     return {name: value for name, value in found.items() if value is not None}
+
+
+def _labels_by_name(bank: EmbeddingSet, names: tuple[str, ...] | None) -> Tensor | None:
+    """Return the bank's labels in the numbers that the rows' classes have: a bank may lack classes, or have more."""
+    if bank.labels is None or names is None or bank.class_names is None or names == bank.class_names:
+        return bank.labels
+    numbers = {name: number for number, name in enumerate(dict.fromkeys(names + bank.class_names))}
+    places = torch.tensor([numbers[name] for name in bank.class_names], device=bank.labels.device)
+    return torch.where(bank.labels >= 0, places[bank.labels.clamp_min(0)], bank.labels)
 
 
 def _absent(space: Space, embeddings: EmbeddingSet) -> bool:
@@ -208,6 +221,16 @@ def _value(call: _Call, embeddings: EmbeddingSet, *, seed: int, intervals: bool)
     except MetricError as error:
         return undefined(f"{error.problem}: {error.found}" if error.found else error.problem, n=rows, **call.settings)
     return value
+
+
+def _over_all_rows(value: MetricValue, *, rows: int) -> Tensor:
+    """Return the parts of all rows [N], NaN where a row has none."""
+    assert value.per_row is not None
+    if value.rows is None:
+        return value.per_row
+    return value.per_row.new_full((rows,), float("nan"), dtype=torch.float64).index_copy(
+        0, value.rows, value.per_row.double()
+    )
 
 
 def _row(embeddings: EmbeddingSet, call: _Call, value: MetricValue, *, seed: int) -> MetricRow:

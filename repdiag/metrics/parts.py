@@ -43,7 +43,8 @@ def row_frame(evaluation: Evaluation, embeddings: EmbeddingSet) -> pd.DataFrame:
         if len(parts) == len(embeddings):
             place = _place(evaluation.table.rows[number])
             values = {"class_name": classes, "row_id": embeddings.row_ids, "value": parts.double().cpu().numpy()}
-            frames.append(pd.DataFrame({**place, **values}))
+            frame = pd.DataFrame({**place, **values})
+            frames.append(frame[frame["value"].notna()])  # a row that is alone in its class has no retrieval
     return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
 
 
@@ -74,8 +75,13 @@ def _class_records(evaluation: Evaluation, embeddings: EmbeddingSet) -> Iterator
 def _query_means(row: MetricRow, parts: Tensor | None, places: Tensor, counts: Tensor) -> Tensor | None:
     if parts is None or len(parts) != len(places) or get(row.metric).interval != "per_query":
         return None
-    sums = torch.zeros(len(counts), dtype=torch.float64).index_add_(0, places, parts.double().cpu())
-    return sums / counts
+    values = parts.double().cpu()
+    known = ~values.isnan()
+    sums, asked = torch.zeros(2, len(counts), dtype=torch.float64)
+    sums.index_add_(0, places[known], values[known])
+    asked.index_add_(0, places[known], torch.ones_like(values[known]))
+    means: Tensor = sums / asked
+    return means
 
 
 def _place(row: MetricRow) -> dict[str, Any]:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import functools
 import importlib
 import inspect
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, cast
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from repdiag.core.arrays import TEXT_KINDS, to_array, to_tensor
 from repdiag.core.errors import MetricError, unknown_name
 from repdiag.core.metric_value import MetricValue
 
@@ -31,6 +34,8 @@ Family = Literal[
 Interval = Literal["per_query", "u_statistic", "seeds", "subsample", "none"]
 
 DATA_PARAMETERS = ("features", "labels", "views", "other_features", "other_labels", "other_views")
+# Sums of fourth powers over millions of rows and thousands of dimensions, and products of two such sums, stay finite.
+LARGEST = 2.0**105
 ENTRY_POINT_GROUP = "repdiag.metrics"
 FAMILIES = ("hypersphere", "classes", "clusters", "pretext", "neighbors", "spectrum", "similarity")
 
@@ -123,14 +128,16 @@ def metric(
 
     def register(function: Callable[..., MetricValue]) -> Callable[..., MetricValue]:
         signature = inspect.signature(function)
+        parameters = signature.parameters
 
         @functools.wraps(function)
         def door(*args: Any, **kwargs: Any) -> MetricValue:
             bound = signature.bind(*args, **kwargs)
             bound.apply_defaults()
-            for name, value in bound.arguments.items():
-                if name in DATA_PARAMETERS and value is not None:
-                    bound.arguments[name] = as_tensor(name, value)
+            data = {name: value for name, value in bound.arguments.items() if name in DATA_PARAMETERS}
+            optional = {name for name, value in data.items() if value is None and parameters[name].default is None}
+            given = number_text_labels({name: value for name, value in data.items() if name not in optional})
+            bound.arguments.update({name: as_tensor(name, value) for name, value in given.items()})
             check_rows(bound.arguments)
             if second == "bank":
                 _check_same_space(bound.arguments)
@@ -187,16 +194,31 @@ def load_all() -> dict[str, Metric]:
     return dict(sorted(_REGISTRY.items()))
 
 
+def number_text_labels(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the data with text labels as numbers, the same number for the same text in the rows and in the bank."""
+    names = [name for name in ("labels", "other_labels") if name in data]
+    arrays = {name: to_array(name, data[name]) for name in names if not isinstance(data[name], Tensor)}
+    text = {name: array for name, array in arrays.items() if array.dtype.kind in TEXT_KINDS}
+    if not text:
+        return dict(data)
+    if len(text) < len(names):
+        raise MetricError("labels of the rows and of the bank are of two kinds", found=f"text for {', '.join(text)}")
+    known = np.unique(np.concatenate([array.ravel() for array in text.values()]))
+    return {**data, **{name: np.searchsorted(known, array) for name, array in text.items()}}
+
+
 def as_tensor(name: str, value: Any) -> Tensor:
     """Return `value` as a tensor on its own device; labels as int64, everything else floating point."""
-    tensor = value if isinstance(value, Tensor) else torch.as_tensor(value)
+    tensor = to_tensor(name, value)
     if name.endswith("labels"):
         if tensor.is_floating_point() or tensor.is_complex():
             raise MetricError(f"{name} must be integers", found=f"dtype {tensor.dtype}")
         return tensor.long()
     if not tensor.is_floating_point():
-        raise MetricError(f"{name} must be floating point", found=f"dtype {tensor.dtype}")
-    return tensor.detach()
+        raise MetricError(
+            f"{name} must be floating point", found=f"dtype {tensor.dtype}", hint="convert to float first"
+        )
+    return tensor
 
 
 def check_rows(arguments: Mapping[str, Any]) -> None:
@@ -237,14 +259,19 @@ def _check_same_space(arguments: Mapping[str, Any]) -> None:
 
 
 def _check_finite(name: str, value: Tensor) -> None:
-    # A finite sum has only finite terms: one pass in the usual case. In float64 it would cost as much as twenty reads.
-    half = value.dtype in {torch.float16, torch.bfloat16}
-    if bool(torch.isfinite(value.sum(dtype=torch.float32 if half else None))):
+    """One pass in the usual case: the extremes of an array are NaN or infinite where anything in it is."""
+    low, high = (float(extreme) for extreme in torch.aminmax(value))
+    largest = max(abs(low), abs(high))
+    if math.isfinite(low) and math.isfinite(high):
+        if largest > LARGEST or 0.0 < largest < 1.0 / LARGEST:
+            raise MetricError(
+                f"the scale of {name} is out of range: its fourth powers leave double precision",
+                found=f"values up to {largest:.3g}",
+                hint="multiply all features by one factor; nearly every metric is free of scale",
+            )
         return
     bad = ~torch.isfinite(value).all(dim=-1)
     rows = bad.any(dim=0).nonzero().flatten() if value.ndim == 3 else bad.nonzero().flatten()
-    if len(rows) == 0:
-        return  # only the sum overflows
     shown = ", ".join(str(int(row)) for row in rows[:5]) + (", ..." if len(rows) > 5 else "")
     raise MetricError(
         f"{name} has NaN or infinite values in {len(rows)} rows",

@@ -10,6 +10,8 @@ from repdiag.metrics.classes.pair_means import squared_mean_distances
 from repdiag.metrics.moments import class_moments
 from repdiag.metrics.registry import metric
 
+_SHOWN = 5  # pairs of classes that are named
+
 
 @metric(
     direction="lower",
@@ -23,11 +25,12 @@ def cdnv(features: Features, labels: Labels, *, normalize: bool = False) -> Metr
     """CDNV: variance inside two classes over the squared distance of their means, averaged over pairs of classes.
 
     Formula:      mean_{a<b} (Var_a + Var_b) / (2 ||mu_a - mu_b||^2),  Var_c = mean_{i in c} ||x_i - mu_c||^2
-    Shapes:       features [N, D], labels [N] -> scalar.
+    Shapes:       features [N, D], labels [N] -> scalar; per_class [C]: mean over the pairs of each class.
     Range:        0 (collapsed classes) upwards without bound.  Better: lower.
     Invariant:    rotation, scale, translation, row order (normalize=True: not translation).
     Conventions:  raw rows unless normalize=True; variance with ddof 0, so a singleton class has variance 0 (counted
-                  in extra); unordered pairs, unweighted.
+                  in extra) beside classes that have one; unordered pairs, unweighted. extra["most_alike"] lists the
+                  five pairs of classes that overlap most: [label, label, value].
     Read it as:   below about 0.1 a nearest-class-mean rule hardly errs; above 1 classes overlap in most directions
                   together, though not necessarily in the useful ones.
     Limits:       grows with the number of noise dimensions. One pair of near-equal means dominates the mean; two
@@ -45,6 +48,9 @@ def cdnv(features: Features, labels: Labels, *, normalize: bool = False) -> Metr
     classes = len(moments.counts)
     if classes < 2:
         return undefined("needs rows of two classes", n=len(features))
+    singletons = int((moments.counts == 1).sum())
+    if singletons == classes:
+        return undefined("no class has two rows", n=len(features))
     distances = squared_mean_distances(moments)
     upper = torch.triu_indices(classes, classes, offset=1, device=distances.device)
     pairs = distances[upper[0], upper[1]]
@@ -55,5 +61,14 @@ def cdnv(features: Features, labels: Labels, *, normalize: bool = False) -> Metr
         return undefined(f"{coincident} pairs of classes have the same mean", n=len(features))
     variances = moments.variances
     ratios = (variances[upper[0]] + variances[upper[1]]) / (2.0 * pairs)
-    singletons = int((moments.counts == 1).sum())
-    return MetricValue(value=float(ratios.mean()), n=len(features), extra={"singleton_classes": singletons})
+    each = torch.zeros_like(variances)
+    each.index_add_(0, upper[0], ratios).index_add_(0, upper[1], ratios)
+    worst = ratios.topk(min(_SHOWN, len(ratios)))
+    names = moments.labels[upper[:, worst.indices]].T.tolist()
+    alike = [[*pair, value] for pair, value in zip(names, worst.values.tolist(), strict=True)]
+    return MetricValue(
+        value=float(ratios.mean()),
+        n=len(features),
+        per_class=each / (classes - 1),
+        extra={"singleton_classes": singletons, "most_alike": alike},
+    )

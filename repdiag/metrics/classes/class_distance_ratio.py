@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from repdiag.core.metric_value import MetricValue, undefined
 from repdiag.core.shapes import Features, Labels
-from repdiag.metrics.classes.pair_means import Average, mean_between, mean_within, within_classes
+from repdiag.metrics.classes.pair_means import Average, mean_between, mean_within, within_each_class
 from repdiag.metrics.moments import class_moments
 from repdiag.metrics.registry import metric
 
@@ -49,6 +49,6 @@ def class_distance_ratio(features: Features, labels: Labels, *, average: Average
     return MetricValue(
         value=mean_within(repeated, average) / between,
         n=len(features),
-        per_class=within_classes(repeated) / between,
+        per_class=within_each_class(moments) / between,
         extra={"singleton_classes": len(moments.counts) - len(repeated.counts)},
     )

@@ -43,6 +43,8 @@ def davies_bouldin(features: Features, labels: Labels) -> MetricValue:
     classes = len(moments.counts)
     if classes < 2:
         return undefined("needs rows of two classes", n=len(features))
+    if classes == len(features):
+        return undefined("no class has two rows", n=len(features))
     means, index = moments.means, torch.searchsorted(moments.labels, labels)
     spread = torch.zeros_like(moments.counts)
     for place, rows in float64_blocks(features):

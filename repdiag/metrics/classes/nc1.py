@@ -55,6 +55,8 @@ def nc1(
     moments = class_moments(features, labels, normalize=normalize)
     if len(moments.counts) < 2:
         return undefined("needs rows of two classes", n=len(features))
+    if bool((moments.counts < 2).all()):
+        return undefined("no class has two rows", n=len(features))
     means = centred_means(moments, center)
     within = float((moments.variances * moments.counts).sum() / moments.counts.sum())
     between = float(means.square().sum() / len(means))

@@ -25,6 +25,14 @@ def within_classes(moments: ClassMoments) -> Tensor:
     return 2.0 * moments.variances * moments.counts / (moments.counts - 1.0)
 
 
+def within_each_class(moments: ClassMoments) -> Tensor:
+    """Return `within_classes` of all classes [C], NaN for a class of one row, which has no pair."""
+    repeated = moments.counts >= 2
+    values = torch.full_like(moments.counts, float("nan"))
+    values[repeated] = within_classes(moments.keep(repeated))
+    return values
+
+
 def mean_within(moments: ClassMoments, average: Average) -> float:
     """Return the mean over classes ("classes") or over all same-class pairs ("pairs")."""
     values = within_classes(moments)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from repdiag.core.metric_value import MetricValue
+import torch
+
+from repdiag.core.metric_value import MetricValue, undefined
 from repdiag.core.shapes import Features, Labels
 from repdiag.metrics.clusters.agreement import fowlkes_mallows_index
 from repdiag.metrics.clusters.curve import clustering_score, curve_variants
@@ -49,6 +51,8 @@ def fowlkes_mallows(
         >>> round(float(fowlkes_mallows(rows, torch.arange(2).repeat_interleave(4))), 6)
         1.0
     """
+    if len(torch.unique(labels)) == len(labels):
+        return undefined("no class has two rows", n=len(features))
     return clustering_score(
         features, labels, fowlkes_mallows_index, clusters=clusters, seed=seed, seeds=seeds, restarts=restarts
     )

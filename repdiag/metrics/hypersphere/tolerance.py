@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+import torch
 from torch import Tensor
 
 from repdiag.core.errors import MetricError
@@ -52,7 +53,7 @@ def tolerance(features: Features, labels: Labels, *, average: Average = "pairs")
     if not bool(paired.any()):
         return undefined("no class has two rows", n=rows)
     value = _average(average, sums, counts)
-    per_class = (sums / (counts * (counts - 1)))[paired]
+    per_class = torch.where(paired, sums / (counts * (counts - 1)).clamp_min(1.0), torch.nan)
     return MetricValue(
         value=float(value.clamp(-1.0, 1.0)),
         n=rows,

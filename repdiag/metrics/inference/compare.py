@@ -11,6 +11,7 @@ from repdiag.core.metric_value import MetricValue
 from repdiag.metrics.inference.estimate import LEVEL, Estimate
 from repdiag.metrics.inference.paired import PairedTest, paired_test
 from repdiag.metrics.inference.resampling import Index, block_jackknife, evaluate_rows, subsampling
+from repdiag.metrics.inference.with_interval import labels_of_parts
 from repdiag.metrics.registry import Metric
 
 
@@ -57,5 +58,4 @@ def compare(
 def _by_row(first: MetricValue, second: MetricValue, *, labels: Tensor | None, seed: int) -> PairedTest | None:
     if first.per_row is None or second.per_row is None or len(first.per_row) != len(second.per_row):
         return None
-    aligned = labels if labels is not None and len(labels) == len(first.per_row) else None
-    return paired_test(first.per_row, second.per_row, labels=aligned, seed=seed)
+    return paired_test(first.per_row, second.per_row, labels=labels_of_parts(first, labels), seed=seed)

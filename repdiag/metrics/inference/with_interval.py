@@ -72,7 +72,7 @@ def estimate(
         return None
     if value.per_row is not None and len(value.per_row) >= 3:
         if metric.interval == "per_query":
-            return mean_estimate(value.per_row, _aligned(labels, len(value.per_row)))
+            return mean_estimate(value.per_row, labels_of_parts(value, labels))
         if metric.interval == "u_statistic":
             return pair_mean_estimate(value.value, value.per_row, labels)
     if metric.interval == "per_query":
@@ -95,6 +95,13 @@ def _resampled(
     if metric.interval == "subsample":
         return subsampling(again, value.value, rows=rows, labels=classes, seed=seed)
     return _clustered(value, again, features=arguments["features"], labels=classes, seed=seed)
+
+
+def labels_of_parts(value: MetricValue, labels: Tensor | None) -> Tensor | None:
+    """Return the labels of the rows that the parts of a value speak of, None where they are not known."""
+    if labels is not None and value.rows is not None:
+        labels = labels[value.rows]
+    return _aligned(labels, 0 if value.per_row is None else len(value.per_row))
 
 
 def _aligned(labels: Tensor | None, rows: int) -> Tensor | None:

@@ -33,7 +33,7 @@ def hubness(features: Features, *, k: int = 10, normalize: bool = True) -> Metri
     """Hubness: the skewness of how often a row is among the k nearest partners of the others.
 
     Formula:      mean_i ((N_k(i) - k) / s)^3,  N_k(i) = #{j : i in kNN(j)},  s its standard deviation
-    Shapes:       features [N, D] -> scalar.
+    Shapes:       features [N, D] -> scalar; per_row [N]: N_k, so that hubs can be looked at.
     Range:        about 0 (every row is equally often a neighbour) upwards; above about 2 a few hubs rule the
                   neighbourhoods.  Better: lower.
     Invariant:    rotation, scale, row order.   Not invariant: translation.
@@ -65,7 +65,7 @@ def hubness(features: Features, *, k: int = 10, normalize: bool = True) -> Metri
         reason = "every row is equally often a neighbour: no skewness"
         return MetricValue(value=None, n=len(features), reason=reason, extra=extra)
     value = float((deviation / spread).pow(3).mean())
-    return MetricValue(value=value, n=len(features), extra=extra)
+    return MetricValue(value=value, n=len(features), per_row=occurrence, extra=extra)
 
 
 def occurrence_measures(occurrence: Tensor, k: int) -> dict[str, float]:

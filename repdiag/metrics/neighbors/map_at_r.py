@@ -44,4 +44,10 @@ def map_at_r(features: Features, labels: Labels, *, normalize: bool = True) -> M
     rank = torch.arange(1, found.relevant.shape[1] + 1, dtype=torch.float64, device=features.device)
     precision = found.relevant.cumsum(dim=1) / rank
     parts = (precision * found.relevant).sum(dim=1) / found.wanted
-    return MetricValue(value=float(parts.mean()), n=len(parts), per_row=parts, extra={"lone_rows": found.lone})
+    return MetricValue(
+        value=float(parts.mean()),
+        n=len(parts),
+        per_row=parts,
+        rows=found.queries,
+        extra={"lone_rows": found.lone},
+    )

@@ -39,7 +39,9 @@ def mean_average_precision(features: Features, labels: Labels, *, normalize: boo
                   1.0
     """
     parts = [torch.empty(0, dtype=torch.float64, device=features.device)]
-    for _, relevant in relevant_by_rank(features, labels, normalize=normalize):
+    queries = [torch.empty(0, dtype=torch.int64, device=features.device)]
+    for part, relevant in relevant_by_rank(features, labels, normalize=normalize):
+        queries.append(part)
         rank = torch.arange(1, relevant.shape[1] + 1, dtype=torch.float64, device=features.device)
         precision = relevant.cumsum(dim=1) / rank
         parts.append((precision * relevant).sum(dim=1) / relevant.sum(dim=1))
@@ -47,4 +49,4 @@ def mean_average_precision(features: Features, labels: Labels, *, normalize: boo
     if len(each) == 0:
         return undefined("no class has two rows", n=len(features))
     extra = {"lone_rows": len(labels) - len(each)}
-    return MetricValue(value=float(each.mean()), n=len(each), per_row=each, extra=extra)
+    return MetricValue(value=float(each.mean()), n=len(each), per_row=each, rows=torch.cat(queries), extra=extra)

@@ -39,10 +39,12 @@ def mean_reciprocal_rank(features: Features, labels: Labels, *, normalize: bool 
                   1.0
     """
     parts = [torch.empty(0, dtype=torch.float64, device=features.device)]
-    for _, relevant in relevant_by_rank(features, labels, normalize=normalize):
+    queries = [torch.empty(0, dtype=torch.int64, device=features.device)]
+    for part, relevant in relevant_by_rank(features, labels, normalize=normalize):
+        queries.append(part)
         parts.append(1.0 / (relevant.int().argmax(dim=1) + 1.0).double())
     each = torch.cat(parts)
     if len(each) == 0:
         return undefined("no class has two rows", n=len(features))
     extra = {"lone_rows": len(labels) - len(each)}
-    return MetricValue(value=float(each.mean()), n=len(each), per_row=each, extra=extra)
+    return MetricValue(value=float(each.mean()), n=len(each), per_row=each, rows=torch.cat(queries), extra=extra)

@@ -53,4 +53,4 @@ def precision_at_1(features: Features, labels: Labels, *, normalize: bool = True
     nearest = over_pairs(prepared(features, normalize=normalize), TopK(1)).index[queries, 0]
     hits = (labels[nearest] == labels[queries]).double()
     extra = {"lone_rows": len(labels) - len(queries)}
-    return MetricValue(value=float(hits.mean()), n=len(queries), per_row=hits, extra=extra)
+    return MetricValue(value=float(hits.mean()), n=len(queries), per_row=hits, rows=queries, extra=extra)

@@ -41,4 +41,10 @@ def r_precision(features: Features, labels: Labels, *, normalize: bool = True) -
     if found is None:
         return undefined("no class has two rows", n=len(features))
     parts = found.relevant.sum(dim=1) / found.wanted.double()
-    return MetricValue(value=float(parts.mean()), n=len(parts), per_row=parts, extra={"lone_rows": found.lone})
+    return MetricValue(
+        value=float(parts.mean()),
+        n=len(parts),
+        per_row=parts,
+        rows=found.queries,
+        extra={"lone_rows": found.lone},
+    )

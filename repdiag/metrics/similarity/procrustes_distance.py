@@ -50,6 +50,8 @@ def procrustes_distance(
         0.0
     """
     check_same_rows(features, other_features)
+    if len(features) < 3:
+        return undefined("needs three rows: two can always be turned onto one another", n=len(features))
     first, second = float(squared_norms(features).sum()), float(squared_norms(other_features).sum())
     if first == 0.0 or second == 0.0:
         return undefined("an encoder gives all rows the same features", n=len(features))

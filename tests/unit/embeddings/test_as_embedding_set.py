@@ -68,3 +68,61 @@ def test_a_file_without_vectors_says_what_it_holds(tmp_path):
     np.savez(tmp_path / "x.npz", weights=ROWS)
     with pytest.raises(DataError, match="weights"):
         as_embedding_set(tmp_path / "x.npz")
+
+
+def test_an_array_that_savez_named_itself_is_taken(tmp_path):
+    np.savez(tmp_path / "x.npz", ROWS)
+    assert as_embedding_set(tmp_path / "x.npz").features.tolist() == ROWS.tolist()
+
+
+def test_tensors_that_torch_saved_are_taken_without_running_them(tmp_path):
+    torch.save(torch.tensor(ROWS), tmp_path / "bare.pt")
+    torch.save({"Embeddings": torch.tensor(ROWS), "labels": torch.tensor(LABELS)}, tmp_path / "named.pt")
+    for name in ("bare.pt", "named.pt"):
+        assert as_embedding_set(tmp_path / name).features.tolist() == ROWS.tolist()
+    assert as_embedding_set(tmp_path / "named.pt").labels.tolist() == LABELS.tolist()
+
+
+LABEL_FILES = {
+    "lines.txt": "golden retriever\ncat\ngolden retriever\ncat\n",
+    "column.csv": "file,label\na.jpg,golden retriever\nb.jpg,cat\nc.jpg,golden retriever\nd.jpg,cat\n",
+    "quoted.csv": '\ufefflabel\n"golden retriever"\ncat\ngolden retriever\ncat\n',
+    "tabs.tsv": "id\tcategory\n1\tgolden retriever\n2\tcat\n3\tgolden retriever\n4\tcat\n",
+}
+
+
+@pytest.mark.parametrize("name", LABEL_FILES)
+def test_labels_with_spaces_and_headings(tmp_path, name):
+    (tmp_path / name).write_text(LABEL_FILES[name], "utf-8")
+    found = as_embedding_set(ROWS, labels=tmp_path / name)
+    assert found.class_names == ("cat", "golden retriever")
+    assert found.labels.tolist() == [1, 0, 1, 0]
+
+
+def test_numbers_in_text_stay_numbers(tmp_path):
+    (tmp_path / "labels.csv").write_text("2\n10\n2\n10\n")
+    found = as_embedding_set(ROWS, labels=tmp_path / "labels.csv")
+    assert (found.labels.tolist(), found.class_names) == ([2, 10, 2, 10], None)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"), [("file,what\na,b\n", "file, what"), ("id,label\n1,a\n2\n", "line 2"), ("", "empty")]
+)
+def test_a_table_without_labels_says_what_it_holds(tmp_path, text, message):
+    (tmp_path / "labels.csv").write_text(text)
+    with pytest.raises(DataError, match=message):
+        as_embedding_set(ROWS, labels=tmp_path / "labels.csv")
+
+
+def test_row_names_of_a_table_are_kept(tmp_path):
+    names = ["a", "b", "c", "d"]
+    pd.DataFrame({"id": names, "embedding": list(ROWS), "category": names}).to_parquet(tmp_path / "t.parquet")
+    found = as_embedding_set(tmp_path / "t.parquet")
+    assert found.row_ids.tolist() == names
+    assert found.class_names == tuple(names)
+
+
+def test_vectors_of_unlike_length_are_counted(tmp_path):
+    pd.DataFrame({"embedding": [[1.0, 2.0], [1.0], [3.0, 4.0]]}).to_parquet(tmp_path / "t.parquet")
+    with pytest.raises(DataError, match="not of one length"):
+        as_embedding_set(tmp_path / "t.parquet")

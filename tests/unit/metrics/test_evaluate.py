@@ -8,8 +8,10 @@ import torch
 
 from repdiag import EmbeddingSet, Provenance
 from repdiag.core.errors import MetricError, UsageError
+from repdiag.embeddings.as_embedding_set import as_embedding_set
 from repdiag.metrics.evaluate import evaluate, evaluate_full
 from repdiag.metrics.pairwise import passes
+from repdiag.metrics.parts import class_frame, row_frame
 from repdiag.metrics.registry import load_all
 
 ROWS = 40
@@ -177,3 +179,32 @@ def test_the_seed_is_recorded_where_there_is_one() -> None:
     table = evaluate(embeddings(projected=False), [("ami", {"clusters": 4}), "uniformity"], seed=3, intervals=False)
     assert [(row.metric, row.seed) for row in table] == [("ami", 3), ("uniformity", None)]
     assert dict(table.rows[0].params)["seed"] == 3
+
+
+def test_a_bank_that_lacks_a_class_is_matched_by_name() -> None:
+    rows, labels = torch.eye(3).repeat(4, 1), ["cat", "dog", "owl"] * 4
+    kept = [index for index, label in enumerate(labels) if label != "cat"]
+    embeddings = as_embedding_set(rows, labels=labels)
+    bank = as_embedding_set(rows[kept], labels=[labels[index] for index in kept])
+    table = evaluate(embeddings, [("knn_accuracy", {"k": 1})], bank=bank)
+    assert table.value(metric="knn_accuracy") == pytest.approx(2 / 3)
+
+
+def test_arrays_are_enough() -> None:
+    rows = torch.eye(4).repeat(3, 1)
+    assert evaluate(rows.numpy(), ["rankme"]).value(metric="rankme") == pytest.approx(4.0, rel=1e-5)
+
+
+def test_rows_alone_in_their_class_are_null_in_the_parts_and_the_others_keep_theirs() -> None:
+    rows = torch.randn(31, 5, generator=torch.Generator().manual_seed(0))
+    embeddings = EmbeddingSet(features=rows, labels=torch.tensor([0] * 15 + [1] * 15 + [2]))
+    wanted = ["r_precision", "intra_class_distance", "tolerance", "cdnv", "hubness"]
+    found = evaluate_full(embeddings, wanted, intervals=False)
+    classes = class_frame(found, embeddings)
+    for name in ("r_precision", "intra_class_distance", "tolerance"):
+        values = classes[classes["metric"] == name].set_index("class_name")["value"]
+        assert values.notna().tolist() == [True, True, False]
+    assert classes[classes["metric"] == "cdnv"]["value"].notna().all()
+    by_row = row_frame(found, embeddings)
+    assert by_row[by_row["metric"] == "r_precision"]["row_id"].tolist() == list(range(30))
+    assert by_row[by_row["metric"] == "hubness"]["value"].sum() == 31 * 10
