@@ -27,7 +27,7 @@ class Contents:
         if place not in self._states:
             node: Any = self.payload.tree
             for part in filter(None, place.split("/")):
-                node = settings_of(node).get(part)
+                node = _entry(node, part)
             self._states[place] = _tensors(node)
         return self._states[place]
 
@@ -68,6 +68,12 @@ def unwrap(name: str) -> str:
 def under(state: Mapping[str, Tensor], prefix: str) -> State:
     """Return the tensors whose names start with a prefix, without it and without wrappers after it."""
     return {unwrap(name.removeprefix(prefix)): value for name, value in state.items() if name.startswith(prefix)}
+
+
+def _entry(node: Any, part: str) -> Any:
+    if isinstance(node, list | tuple):  # old VISSL files list their heads
+        return node[int(part)] if part.isdigit() and int(part) < len(node) else None
+    return settings_of(node).get(part)
 
 
 def _tensors(node: Any) -> State | None:

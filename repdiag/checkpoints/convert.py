@@ -18,7 +18,7 @@ from repdiag.checkpoints.contents import Contents
 from repdiag.checkpoints.formats.format import Branch, Facts, Format, Preprocessing
 from repdiag.checkpoints.formats.registry import FORMATS
 from repdiag.checkpoints.native import payload_digest
-from repdiag.checkpoints.projection_heads import head_tensors
+from repdiag.checkpoints.projection_heads import head_activation, head_tensors
 from repdiag.checkpoints.resolve import Resolved
 from repdiag.checkpoints.safe_load import Payload
 from repdiag.core.errors import CheckpointError
@@ -26,6 +26,7 @@ from repdiag.core.files import write_atomic
 
 FORMAT = "repdiag.encoder.v1"
 _NATIVE = ("config", "progress", "normalization", "image_size")
+_PREFIX = "encoder."
 _PARTS = ("backbone", "projector")
 
 
@@ -34,13 +35,17 @@ def write_foreign(path: Path, contents: Contents, resolved: Resolved) -> Path:
     state = contents.state(resolved.branch.place) or {}
     kept = {name: value for name, value in state.items() if resolved.roles[name] in ("backbone", "head")}
     form, branch = resolved.format, resolved.branch
-    for part in (part for part in branch.projector if ":" in part):  # a head that the file keeps elsewhere
+    elsewhere = [part for part in branch.projector if ":" in part]  # heads that the file keeps in another place
+    prefix = branch.prefix or (_PREFIX if elsewhere else "")  # so that the encoder's names end before the heads'
+    kept = {prefix.removesuffix(branch.prefix) + name: value for name, value in kept.items()}
+    for part in elsewhere:
         kept |= {part.replace(":", ".") + name: value for name, value in head_tensors(contents, branch, part).items()}
-    moved = replace(branch, projector=tuple(part.replace(":", ".") for part in branch.projector))
+    moved = replace(branch, prefix=prefix, projector=tuple(part.replace(":", ".") for part in branch.projector))
     header = {
         "family": form.name,
         "branch": asdict(moved),
         "facts": asdict(resolved.facts),
+        "head_activation": head_activation(contents, form, branch),
         "arch": resolved.fitted.candidate.name,
         "preprocessing": asdict(form.preprocessing_of(contents)),
         "training": {key: value for key, value in form.training(contents).items() if _is_plain(value)},
@@ -99,6 +104,7 @@ def format_of(header: Mapping[str, Any]) -> Format:
         base,
         branches=(Branch(**branch),),
         facts=Facts(**facts),
+        head_activation=header.get("head_activation", base.head_activation),
         preprocessing=Preprocessing(**(pixels | {"mean": tuple(pixels["mean"]), "std": tuple(pixels["std"])})),
         arch=lambda contents: header["arch"],  # noqa: ARG005
         training=lambda contents: header["training"],  # noqa: ARG005

@@ -16,7 +16,7 @@ from repdiag.checkpoints.encoder import Encoder, EncoderInfo
 from repdiag.checkpoints.formats.format import Branch, Format
 from repdiag.checkpoints.native import FORMAT, is_native, verify_native
 from repdiag.checkpoints.native_encoder import native_encoder
-from repdiag.checkpoints.projection_heads import build_head, head_tensors
+from repdiag.checkpoints.projection_heads import build_head, head_activation, head_tensors
 from repdiag.checkpoints.recognise import recognise
 from repdiag.checkpoints.resolve import Resolved, resolve
 from repdiag.checkpoints.safe_load import Payload, read
@@ -157,10 +157,11 @@ def _feature_dim(network: nn.Module, size: int) -> int:
 
 
 def _projector(contents: Contents, form: Format, branch: Branch, *, dim: int) -> nn.Module | None:
+    activation = head_activation(contents, form, branch)
     for part in branch.projector:
         tensors = head_tensors(contents, branch, part)
-        head = build_head(tensors, in_dim=dim, activation=form.head_activation) if tensors else None
-        if head is not None:
+        head = build_head(tensors, in_dim=dim, activation=activation) if tensors else None
+        if head is not None and sum(isinstance(layer, nn.Linear) for layer in head) >= form.least_linear:
             return head
     return None
 

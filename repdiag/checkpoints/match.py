@@ -20,7 +20,7 @@ class Match:
 
     loaded: tuple[str, ...]
     missing: tuple[str, ...]
-    mismatched: Mapping[str, tuple[tuple[int, ...], tuple[int, ...]]]
+    mismatched: Mapping[str, tuple[str, str]]
     extra: tuple[str, ...]
 
     @property
@@ -50,9 +50,9 @@ def match(network: nn.Module, state: Mapping[str, Tensor]) -> Match:
     """Return how a state dict fits a network."""
     wanted = network.state_dict()
     mismatched = {
-        name: (tuple(state[name].shape), tuple(value.shape))
+        name: (_outline(state[name]), _outline(value))
         for name, value in wanted.items()
-        if name in state and state[name].shape != value.shape
+        if name in state and not _fits(state[name], value)
     }
     return Match(
         loaded=tuple(name for name in wanted if name in state and name not in mismatched),
@@ -60,6 +60,17 @@ def match(network: nn.Module, state: Mapping[str, Tensor]) -> Match:
         mismatched=mismatched,
         extra=tuple(name for name in state if name not in wanted and not name.endswith(_COUNTER)),
     )
+
+
+def _outline(value: Tensor) -> str:
+    return f"{tuple(value.shape)}" + (
+        "" if value.is_floating_point() else f" {str(value.dtype).removeprefix('torch.')}"
+    )
+
+
+def _fits(given: Tensor, wanted: Tensor) -> bool:
+    """Say whether a tensor may fill another: its shape, and not integers for real numbers."""
+    return given.shape == wanted.shape and given.is_floating_point() == wanted.is_floating_point()
 
 
 def fill(network: nn.Module, state: Mapping[str, Tensor]) -> None:

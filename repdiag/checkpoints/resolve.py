@@ -44,6 +44,8 @@ def resolve(contents: Contents, form: Format, wishes: Wishes) -> Resolved:
     if not branches:
         raise CheckpointError(f"{contents.payload.path} has no tensors under {wishes.prefix!r}")
     present = tuple(dict.fromkeys(branch.name for branch in branches))
+    if wishes.branch is None and wishes.prefix is None and len(present) > 1 and form.asks(contents):
+        raise _which(contents, branches)
     chosen = choose(wishes.branch, present, path=contents.payload.path)
     failures: list[tuple[float, CheckpointError]] = []
     for branch in branches:
@@ -53,6 +55,15 @@ def resolve(contents: Contents, form: Format, wishes: Wishes) -> Resolved:
                 return replace(outcome, present=present)
             failures.append(outcome)
     raise max(failures, key=lambda failure: failure[0])[1]
+
+
+def _which(contents: Contents, branches: Sequence[Branch]) -> CheckpointError:
+    places = [f"{item.name} ({item.place}{':' if item.place else ''}{item.prefix or '*'})" for item in branches]
+    return CheckpointError(
+        f"{contents.payload.path.name} holds {len(branches)} networks, and nothing says which one is meant",
+        found=", ".join(places),
+        hint=f"name one with --branch {branches[0].name}",
+    )
 
 
 def _try_branch(

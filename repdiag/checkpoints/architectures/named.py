@@ -29,9 +29,17 @@ def signature(shapes: Iterable[tuple[str, Size]]) -> str:
     return hashlib.blake2b("\n".join(lines).encode(), digest_size=8).hexdigest()
 
 
+def is_indexed(state: Mapping[str, Tensor]) -> bool:
+    """Say whether a network of torchvision or timm has exactly these names and shapes."""
+    return signature((name, value.shape) for name, value in state.items()) in _index()
+
+
 def named_candidates(state: Mapping[str, Tensor], recorded: str | None, like: str | None) -> list[Candidate]:
     """Return the networks of these shapes; the recorded name alone if it is known, else those with `like` in it."""
     known = _index().get(signature((name, value.shape) for name, value in state.items()), [])
+    if like:  # what the naming says about the output is certain; a recorded name is another code's
+        alike = [item for item in known if like in item]
+        known, recorded = alike or known, None if alike else recorded
     if recorded:
         name = recorded.rpartition(":")[2].removeprefix("timm/").partition(".")[0]
         exact = [item for item in known if item.partition(":")[2] == name]
@@ -39,8 +47,6 @@ def named_candidates(state: Mapping[str, Tensor], recorded: str | None, like: st
             known = exact[:1]
         elif not known and (source := _source_of(name)):
             known = [f"{source}:{name}"]
-    if like:
-        known = [item for item in known if like in item] or known
     return [candidate_by_name(item) for item in known]
 
 

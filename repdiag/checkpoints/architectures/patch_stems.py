@@ -35,6 +35,8 @@ class PatchStem:
 def patch_stem(state: Mapping[str, Tensor]) -> PatchStem | None:
     """Return the stem that the tensors make up, or None where there is none that is known."""
     plain = state.get("patch_embed.proj.weight")
+    if any(name.startswith("patch_embed.backbone.") for name in state):
+        return None  # a hybrid: the patches of a convolutional network's maps
     if plain is not None:
         bias = "patch_embed.proj.bias" in state
         return PatchStem(patch_size=plain.shape[2], width=plain.shape[0], bias=bias) if plain.ndim == 4 else None

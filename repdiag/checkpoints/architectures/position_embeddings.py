@@ -30,8 +30,14 @@ def _corners(grid: Tensor, size: tuple[int, int]) -> Tensor:
     return F.interpolate(grid, size=size, mode="bicubic", align_corners=True)
 
 
+def _scaled(grid: Tensor, size: tuple[int, int]) -> Tensor:
+    """VISSL's early transformer: bicubic by one scale factor for both sides."""
+    return F.interpolate(grid, scale_factor=math.sqrt(size[0] * size[1] / grid[0, 0].numel()), mode="bicubic")
+
+
 RESAMPLERS: Mapping[str, Callable[[Tensor, tuple[int, int]], Tensor]] = {
     "dino": _dino,
+    "scaled": _scaled,
     "bicubic": _bicubic,
     "antialiased": _antialiased,
     "corners": _corners,

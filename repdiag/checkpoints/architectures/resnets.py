@@ -48,6 +48,7 @@ def resnet_candidates(state: Mapping[str, Tensor], facts: Facts) -> list[Candida
     if len(depths) != 4:
         return []
     bottleneck = "layer1.0.conv3.weight" in state
+    small = first.shape[2] == 3
     middle = state["layer1.0.conv2.weight"]
     groups = middle.shape[0] // middle.shape[1]
     planes = state["layer1.0.conv3.weight"].shape[0] // 4 if bottleneck else middle.shape[0]
@@ -59,10 +60,9 @@ def resnet_candidates(state: Mapping[str, Tensor], facts: Facts) -> list[Candida
         groups=groups,
         width_per_group=64 * middle.shape[0] // (planes * groups) if bottleneck else 64,
         kernel=first.shape[2],
-        padding=first.shape[2] // 2 if facts.stem_padding is None else facts.stem_padding,
+        padding=facts.stem_padding if small and facts.stem_padding is not None else first.shape[2] // 2,
         relu=facts.stem_relu,
     )
-    small = first.shape[2] == 3
     assumed = ("stem padding 1, the usual one",) if small and facts.stem_padding is None else ()
     return [
         Candidate(

@@ -19,6 +19,7 @@ from repdiag.core.errors import CheckpointError
 
 _BLOCK = re.compile(r"blocks\.(\d+)\.attn\.qkv\.weight$")
 _SIZES = {192: "tiny", 384: "small", 768: "base", 1024: "large", 1280: "huge", 1536: "giant"}
+_WIDER = {1280: 16, 1408: 16, 1664: 16}  # ViT-H, g and G: 16 heads, wider than the usual 64 features
 _POOLS = {"token": "token", "mean": "avg", "projection": "token"}
 _LAYERS = {"token": "class token", "mean": "mean of patch tokens", "projection": "projected class token"}
 
@@ -35,7 +36,11 @@ def transformer_candidates(state: Mapping[str, Tensor], facts: Facts) -> list[Ca
     if side * side + has_token != position.shape[1]:
         return []
     heads, assumed = _heads(state, facts, width)
-    pool = facts.pool or ("token" if has_token else "mean")
+    # A normalisation after pooling belongs to the mean of the patches (MAE fine-tuned, iBOT, timm); it replaces `norm`.
+    averages = not has_token or ("fc_norm.weight" in state and "norm.weight" not in state)
+    pool = facts.pool if facts.pool and not averages else ("mean" if averages else "token")
+    if pool == "projection" and "head.weight" not in state:
+        pool = "token"
     hidden, packed = state["blocks.0.mlp.fc2.weight"].shape[1], _is_packed(state)
     settings: dict[str, Any] = {
         "img_size": side * size,
@@ -92,7 +97,7 @@ def _heads(state: Mapping[str, Tensor], facts: Facts, width: int) -> tuple[int, 
         return facts.heads.get(width, facts.heads.get(0, 0)), ()
     if width == 384 and _is_sincos(state["pos_embed"]):
         return 12, ("12 heads, as MoCo v3's ViT-S: the position embeddings are its fixed sin-cos ones",)
-    usual = 64 if width >= 192 else 32
+    usual = width // _WIDER[width] if width in _WIDER else 64 if width >= 192 else 32
     if width % usual:
         raise CheckpointError(
             f"the number of attention heads cannot be read from a transformer of width {width}",

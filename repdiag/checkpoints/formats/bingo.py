@@ -10,7 +10,7 @@ from repdiag.checkpoints.formats.format import Branch
 
 
 def _recognise(file: Contents) -> bool:
-    if not moco.FORMAT.recognise(file) or file.has_keys("arch"):
+    if not file.has("state_dict", "encoder_q.", "encoder_k.") or file.has_keys("arch"):
         return False
     state = file.state("state_dict") or {}
     shapes = [

@@ -34,7 +34,10 @@ def _training(file: Contents) -> dict[str, Any]:
 FORMAT = Format(
     name="dino",
     title="DINO, student and teacher",
-    recognise=lambda file: file.has_keys("student", "teacher") and bool(file.state("teacher")),
+    recognise=lambda file: (
+        (file.has_keys("student", "teacher") and bool(file.state("teacher")))
+        or any(file.has(place, "head.last_layer") for place in ("teacher", "student"))
+    ),
     branches=_branches,
     heads=("head.", "fc.", "masked_embed"),
     known=("head.",),
@@ -59,6 +62,20 @@ def _is_bare(file: Contents) -> bool:
     return file.has("", *names) and not any(file.has("", name) for name in others)
 
 
+def _is_released(file: Contents) -> bool:
+    """iBOT's released backbones: the teacher alone under `state_dict`, with the embedding of masked patches."""
+    return any(file.has(place, "masked_embed", "patch_embed.proj.", "blocks.0.") for place in ("state_dict", ""))
+
+
+IBOT_BACKBONE = replace(
+    FORMAT,
+    name="ibot_backbone",
+    title="iBOT, released backbone",
+    recognise=_is_released,
+    branches=tuple(Branch(name="teacher", place=place) for place in ("state_dict", "")),
+    known=(),
+    training=lambda file: {},  # noqa: ARG005
+)
 BACKBONE = replace(
     FORMAT,
     name="dino_backbone",

@@ -12,7 +12,10 @@ def _facts(file: Contents) -> Facts:
     return Facts(heads={384: 6, 768: 12, 1024: 16, 1536: 24}, resample=resample)
 
 
-_PLACES = (("teacher", "backbone."), ("student", "backbone."), ("model", ""), ("", ""))
+_PLACES = (
+    *(("teacher", "backbone."), ("model", "teacher.backbone."), ("student", "backbone.")),
+    *(("model", "student.backbone."), ("model", ""), ("", "")),
+)
 
 FORMAT = Format(
     name="dinov2",
@@ -23,11 +26,17 @@ FORMAT = Format(
         for place, prefix in _PLACES
     ),
     branches=tuple(
-        Branch(name="student" if place == "student" else "teacher", place=place, prefix=prefix)
+        Branch(
+            name="student" if "student" in place + prefix else "teacher",
+            place=place,
+            prefix=prefix,
+            projector=(f"{prefix.removesuffix('backbone.')}dino_head.mlp.",) if prefix else (),
+        )
         for place, prefix in _PLACES
     ),
     heads=("mask_token", "head."),
-    known=("dino_head.", "ibot_head."),
+    known=("dino_head.", "ibot_head.", "teacher.", "student."),
+    head_activation="gelu",
     preprocessing=Preprocessing(image_size=224, resize=256, interpolation="bicubic"),
     facts=_facts,
 )

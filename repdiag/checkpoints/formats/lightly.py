@@ -1,27 +1,65 @@
-"""lightly: Lightning files of its examples, whose attribute names the user chose after its documentation."""
+"""lightly: Lightning files of its examples, whose attribute names the user chose after its documentation.
 
+Its plain PyTorch examples have the same names in a bare state dict.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from repdiag.checkpoints.contents import Contents
 from repdiag.checkpoints.formats.format import Branch, Format
 
-_HEADS = ("projection_head.layers.", "student_projection_head.layers.", "student_head.layers.", "projection_head.")
-_MOMENTUM_HEADS = ("projection_head_momentum.layers.", "teacher_projection_head.layers.", "teacher_head.layers.")
+_PLACES = ("state_dict", "model_state_dict", "model", "")
+_OWNERS = ("", "model.")
+_ENCODERS: Mapping[str, tuple[str, ...]] = {
+    "online": ("backbone.", "online_backbone."),
+    "student": ("student_backbone.",),
+}
+_TWINS: Mapping[str, tuple[str, ...]] = {"momentum": ("backbone_momentum.",), "teacher": ("teacher_backbone.",)}
+_HEADS = ("projection_head", "student_projection_head", "student_head", "online_projection_head")
+_TWIN_HEADS = ("projection_head_momentum", "teacher_projection_head", "teacher_head")
+
+
+def _branches(roles: Mapping[str, tuple[str, ...]], heads: tuple[str, ...]) -> tuple[Branch, ...]:
+    inner = (".layers.", ".")
+    return tuple(
+        Branch(
+            name=name,
+            place=place,
+            prefix=owner + encoder,
+            projector=tuple(f"{owner}{head}{end}" for head in heads for end in inner),
+        )
+        for name, encoders in roles.items()
+        for place in _PLACES
+        for owner in _OWNERS
+        for encoder in encoders
+    )
+
+
+def _recognise(file: Contents) -> bool:
+    layers = "" if file.has_keys("pytorch-lightning_version") else "layers."  # what tells lightly from others
+    heads = [f"{head}.{layers}" for head in (*_HEADS, "prediction_head")]
+    return any(
+        file.has(place, owner + encoder) and any(file.has(place, owner + head) for head in heads)
+        for place in _PLACES
+        for owner in _OWNERS
+        for encoders in _ENCODERS.values()
+        for encoder in encoders
+    )
+
 
 FORMAT = Format(
     name="lightly",
     title="lightly",
-    recognise=lambda file: (
-        file.has_keys("pytorch-lightning_version")
-        and any(
-            file.has("state_dict", encoder, head)
-            for encoder in ("backbone.", "student_backbone.", "online_backbone.")
-            for head in ("projection_head.", "student_head.", "student_projection_head.", "prediction_head.")
+    recognise=_recognise,
+    branches=(*_branches(_ENCODERS, _HEADS), *_branches(_TWINS, _TWIN_HEADS)),
+    known=tuple(
+        owner + part
+        for owner in _OWNERS
+        for part in (
+            *(*_HEADS, *_TWIN_HEADS, "prediction_head", "criterion.", "prototypes.", "start_queue", "queue"),
+            *("memory_bank", "linear_classifier", "online_classifier", "classification_head", "knn"),
         )
     ),
-    branches=(
-        Branch(name="online", prefix="backbone.", projector=_HEADS),
-        Branch(name="online", prefix="online_backbone.", projector=_HEADS),
-        Branch(name="student", prefix="student_backbone.", projector=_HEADS),
-        Branch(name="momentum", prefix="backbone_momentum.", projector=_MOMENTUM_HEADS),
-        Branch(name="teacher", prefix="teacher_backbone.", projector=_MOMENTUM_HEADS),
-    ),
-    known=("projection_head", "prediction_head.", "student_head.", "teacher_head.", "criterion.", "prototypes."),
 )

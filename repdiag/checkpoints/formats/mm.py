@@ -5,13 +5,12 @@ from __future__ import annotations
 from repdiag.checkpoints.contents import Contents
 from repdiag.checkpoints.formats.format import Branch, Facts, Format
 
-_TWINS = {
-    "key": ("encoder_k.module.0.", "encoder_k.0."),
-    "target": ("target_net.module.0.", "target_net.0."),
-    "momentum": ("momentum_encoder.module.0.", "momentum_encoder.0."),
-    "teacher": ("teacher.module.0.", "teacher.0."),
-}
-_NECKS = ("neck.mlp.", "neck.", "encoder_q.1.mlp.")
+_TWINS = {"key": "encoder_k.", "target": "target_net.", "momentum": "momentum_encoder.", "teacher": "teacher."}
+_INNER = ("mlp.", "projection_neck.", "fc.", "")  # of a neck: numbered layers, or fc0, bn0, fc1, ...
+
+
+def _necks(*owners: str) -> tuple[str, ...]:
+    return tuple(owner + inner for owner in owners for inner in _INNER)
 
 
 def _heads(file: Contents) -> Facts:
@@ -24,10 +23,14 @@ FORMAT = Format(
     title="OpenSelfSup, MMSelfSup, MMPretrain",
     recognise=lambda file: file.has_keys("meta", "state_dict") and file.has("state_dict", "backbone."),
     branches=(
-        Branch(name="online", prefix="backbone.", projector=_NECKS),
-        *(Branch(name=name, prefix=prefix) for name, prefixes in _TWINS.items() for prefix in prefixes),
+        Branch(name="online", prefix="backbone.", projector=_necks("neck.", "encoder_q.1.", "online_net.1.")),
+        *(
+            Branch(name=name, prefix=f"{twin}{wrapper}0.", projector=_necks(f"{twin}{wrapper}1."))
+            for name, twin in _TWINS.items()
+            for wrapper in ("module.", "")
+        ),
     ),
-    known=("queue", "head.", "neck.", "encoder_q.", "encoder_k.", "online_net.", "target_net.", "data_preprocessor."),
+    known=("queue", "head.", "neck.", "encoder_q.", "online_net.", "data_preprocessor.", *_TWINS.values()),
     facts=_heads,
     arch=lambda file: file.setting("meta", "arch"),
 )

@@ -6,22 +6,28 @@ from repdiag.checkpoints.contents import Contents
 from repdiag.checkpoints.formats.format import Branch, Format, Preprocessing
 from repdiag.checkpoints.formats.normalizations import CIFAR10
 
+PLACES = ("state_dict", "model", "")  # the second and third: of files that somebody saved again
+_PREFIXES = {"query": "encoder_q.", "key": "encoder_k."}
+
 
 def _is_notebook(file: Contents) -> bool:
-    return file.has("state_dict", "encoder_q.net.")
+    return any(file.has(place, "encoder_q.net.") for place in PLACES)
 
 
 def _branches(file: Contents) -> tuple[Branch, ...]:
     inner = "net." if _is_notebook(file) else ""
     heads = ("./9.",) if inner else ("./fc.", "./classifier.")
-    prefixes = {"query": "encoder_q.", "key": "encoder_k."}
-    return tuple(Branch(name=name, prefix=prefix + inner, projector=heads) for name, prefix in prefixes.items())
+    return tuple(
+        Branch(name=name, place=place, prefix=prefix + inner, projector=heads)
+        for place in PLACES
+        for name, prefix in _PREFIXES.items()
+    )
 
 
 FORMAT = Format(
     name="moco",
     title="MoCo v1 and v2",
-    recognise=lambda file: file.has("state_dict", "encoder_q.", "encoder_k."),
+    recognise=lambda file: any(file.has(place, "encoder_q.") for place in PLACES),
     branches=_branches,
     known=("queue",),
     preprocessing=lambda file: CIFAR10 if _is_notebook(file) else Preprocessing(),

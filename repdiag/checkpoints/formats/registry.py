@@ -50,8 +50,8 @@ FORMATS: tuple[Format, ...] = (
     dino.FORMAT,
     byol.FORMAT,
     moco_v3.FORMAT,
-    ssl_small.FORMAT,
     bingo.FORMAT,
+    ssl_small.FORMAT,
     moco.FORMAT,
     seed.FORMAT,
     simsiam.FORMAT,
@@ -67,6 +67,7 @@ FORMATS: tuple[Format, ...] = (
     timm_train.FORMAT,
     torchvision_references.FORMAT,
     efficientnet_pytorch.FORMAT,
+    dino.IBOT_BACKBONE,
     dino.BACKBONE,
     state_dict.FORMAT,
 )

@@ -8,6 +8,8 @@ from repdiag.checkpoints.contents import Contents
 from repdiag.checkpoints.formats.format import Branch, Facts, Format, Preprocessing
 from repdiag.checkpoints.formats.normalizations import CIFAR10_SOLO, CIFAR100
 
+_HEADS, _MOMENTUM_HEADS = ("projector.", "head.mlp."), ("momentum_projector.", "momentum_head.mlp.")
+
 
 def _recognise(file: Contents) -> bool:
     if not file.has_keys("pytorch-lightning_version") or file.has_keys("hyper_parameters"):
@@ -41,12 +43,21 @@ FORMAT = Format(
     title="solo-learn",
     recognise=_recognise,
     branches=(
-        Branch(name="online", prefix="backbone.", projector=("projector.",)),
-        Branch(name="online", prefix="encoder.", projector=("projector.",)),
-        Branch(name="momentum", prefix="momentum_backbone.", projector=("momentum_projector.",)),
-        Branch(name="momentum", prefix="momentum_encoder.", projector=("momentum_projector.",)),
+        Branch(name="online", prefix="backbone.", projector=_HEADS),
+        Branch(name="online", prefix="encoder.", projector=_HEADS),
+        Branch(name="momentum", prefix="momentum_backbone.", projector=_MOMENTUM_HEADS),
+        Branch(name="momentum", prefix="momentum_encoder.", projector=_MOMENTUM_HEADS),
     ),
-    known=("classifier.", "momentum_classifier.", "predictor.", "prototypes", "queue", "head.", "momentum_head."),
+    known=(
+        "classifier.",
+        "momentum_classifier.",
+        "predictor.",
+        "prototypes",
+        "queue",
+        "head.",
+        "momentum_head.",
+        "dino_loss",
+    ),
     preprocessing=_preprocessing,
     facts=Facts(stem_padding=2),
     arch=lambda file: file.sidecar("args.json", "backbone", "name") or file.sidecar("args.json", "backbone"),

@@ -10,7 +10,9 @@ from repdiag.checkpoints.formats import moco
 
 def _recognise(file: Contents) -> bool:
     own_networks = ("encoder_q.features.1.conv.", "encoder_q._conv_stem.", "encoder_q.to_patch_embedding.")
-    return moco.FORMAT.recognise(file) and any(file.has("state_dict", prefix) for prefix in own_networks)
+    return moco.FORMAT.recognise(file) and any(
+        file.has(place, prefix) for place in moco.PLACES for prefix in own_networks
+    )
 
 
 FORMAT = replace(moco.FORMAT, name="ssl_small", title="ssl-small", recognise=_recognise)

@@ -26,6 +26,7 @@ FORMAT = Format(
     title="SupContrast",
     recognise=lambda file: file.has_keys("opt", "model") and file.has("model", "encoder."),
     branches=(Branch(name="online", place="model", prefix="encoder.", projector=("head.",)),),
+    known=("fc.",),  # of SupCE
     preprocessing=_preprocessing,
     facts=Facts(stem_padding=1),
     arch=lambda file: file.setting("opt", "model"),

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
+from repdiag.checkpoints.architectures.fixed_padding import fixed_padding_candidates
 from repdiag.checkpoints.architectures.small_mobilenets import small_mobilenet_candidates
 from repdiag.checkpoints.keymaps.keymap import Keymap, State
 from repdiag.checkpoints.keymaps.renaming import all_names, any_name, by_patterns
@@ -92,6 +93,7 @@ LUKEMELAS = Keymap(
     applies=lambda state: all_names(state, [r"_conv_stem\.weight", r"_blocks\.0\._depthwise_conv\."]),
     convert=_lukemelas,
     facts={"arch_like": "tf_efficientnet"},
+    candidates=fixed_padding_candidates,
 )
 LISTED_FEATURES = Keymap(
     name="the `features` of a torchvision network as a list (SSLight)",

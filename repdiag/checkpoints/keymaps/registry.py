@@ -20,6 +20,7 @@ KEYMAPS: tuple[Keymap, ...] = (
     transformers.HUGGING_FACE,
     transformers.OPEN_CLIP,
     transformers.TORCHVISION,
+    transformers.VISSL,
     transformers.LUCIDRAINS,
     transformers.DINOV2_CHUNKS,
     transformers.DINOV2,

@@ -136,6 +136,14 @@ TORCHVISION = Keymap(
     facts={"heads": {768: 12, 1024: 16, 1280: 16}, "norm_eps": 1e-6, "resample": "corners"},
     candidates=_torchvision_candidates,
 )
+VISSL = Keymap(
+    name="VISSL's early vision transformer",
+    applies=lambda state: all_names(
+        state, ["class_token", "pos_embedding", r"patch_embed\.proj\.", r"blocks\.0\.attn\."]
+    ),
+    convert=by_patterns((r"^class_token", "cls_token"), (r"^pos_embedding", "pos_embed")),
+    facts={"norm_eps": 1e-5, "resample": "scaled"},
+)
 LUCIDRAINS = Keymap(
     name="vit-pytorch (ssl-small's vit_tiny)",
     applies=lambda state: all_names(

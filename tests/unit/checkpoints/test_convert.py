@@ -13,9 +13,10 @@ from repdiag.checkpoints.load import convert_checkpoint, load_encoder
 from repdiag.checkpoints.resolve import Wishes
 from repdiag.core.errors import CheckpointError
 from tests.unit.checkpoints.families import FAMILIES
+from tests.unit.checkpoints.families_with_heads import FAMILIES_WITH_HEADS
 
 
-@pytest.mark.parametrize(("name", "branch"), [("dino", "student"), ("solo-learn-cifar", None), ("moco", "key")])
+@pytest.mark.parametrize(("name", "branch"), [("dino", "student"), ("simclr-v2", None), ("solo-learn-cifar", None), ("moco", "key")])
 def test_a_converted_file_is_the_same_encoder(name: str, branch: str | None, tmp_path: Path) -> None:
     family = FAMILIES[name]()
     torch.save(family.tree, tmp_path / "source.pth")
@@ -26,6 +27,19 @@ def test_a_converted_file_is_the_same_encoder(name: str, branch: str | None, tmp
     assert torch.equal(back(images), source(images))
     assert (back.info.family, back.info.branch, back.info.mean) == (family.name, source.info.branch, source.info.mean)
     assert (back.projector is None) == (source.projector is None)
+
+
+@pytest.mark.parametrize("name", ["solo-learn-dino", "vissl-dino"])
+def test_a_converted_head_is_the_same_head(name: str, tmp_path: Path) -> None:
+    family, _ = FAMILIES_WITH_HEADS[name]()
+    torch.save(family.tree, tmp_path / "source.pth")
+    convert_checkpoint(tmp_path / "source.pth", tmp_path / "out.safetensors")
+    source, back = (load_encoder(tmp_path / file) for file in ("source.pth", "out.safetensors"))
+    features = torch.randn(2, source.info.feature_dim)
+    wanted, found = source.project(features), back.project(features)
+    assert wanted is not None
+    assert found is not None
+    assert torch.equal(found, wanted)
 
 
 def test_every_flipped_bit_is_found(tmp_path: Path) -> None:
