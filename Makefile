@@ -32,7 +32,8 @@ check: $(READY) ## ruff, mypy --strict, import contracts
 test: $(READY) ## all tests: CPU, no network
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --dist loadfile
 
-figures: $(READY) ## small against large encoder: train, analyze, compare, draw
+figures: $(READY) ## small against large encoder: train, compare, draw; ends in $(OUT)/index.html
+	$(BIN)/python -m analyses.published_architectures.run --out $(OUT)/published_architectures
 	$(BIN)/python -m analyses.small_vs_large.run --data '$(DATA)' --budget $(BUDGET) --out $(OUT)
 
 bench: $(READY) ## speed and memory claims, each a ratio measured in one run

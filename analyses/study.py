@@ -94,8 +94,9 @@ def run_study(plan: Plan, options: argparse.Namespace) -> None:
         train(plan, [setting.format(**last) for setting in settings], runs / name, options)
     compare(plan, runs, comparison, options)
     draw(plan, comparison)
-    repdiag("report", str(comparison))
-    print(f"\nreport:  {comparison / 'report.html'}")
+    index = options.out / "index.html"
+    repdiag("report", str(comparison), "--out", str(index))
+    print(f"\nopen {index}")
     print(f"figures: {comparison / 'figures'}")
     print(f"{plan.varied}: {comparison / 'figures' / 'setting_curves.png'}")
     for name in plan.values:

@@ -13,6 +13,7 @@ from markupsafe import Markup
 # In the order of the argument: everything on one page, then classes, then instances, then the space itself.
 ORDER = (
     "checkpoint_comparison",
+    "setting_curves",
     "over_cluster_curve",
     "class_distance_distributions",
     "cluster_class_confusion",
@@ -21,6 +22,7 @@ ORDER = (
     "singular_spectrum",
     "embedding_map",
     "training_history",
+    "training_trajectory",
     "scatter_against_accuracy",
 )
 _LARGEST_SVG = 600_000

@@ -26,15 +26,15 @@ def render_page(content: Mapping[str, Any], *, with_map: bool) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    scripts = [_template("report.js")]
-    if with_map:
-        scripts = [plotting_library(), *scripts, _template("point_map.js")]
+    script = _template("report.js")
+    held = [plotting_library(), _template("point_map.js")] if with_map else []
     page = environment.get_template("report.html.j2")
     return page.render(
         **content,
         style=Markup(_template("report.css")),
-        scripts=[Markup(script) for script in scripts],
-        policy=content_policy(scripts),
+        script=Markup(script),
+        held=[Markup(text) for text in held],
+        policy=content_policy([script, *held]),
     )
 
 

@@ -163,17 +163,7 @@ function drawMap() {
 
   paint();
   document.documentElement.dataset.map = "ready";
+  performance.mark("map-ready");
 }
 
-// The page is there to read before the map is drawn: it waits for its turn, or for the reader to come near.
-(() => {
-  let drawn = false;
-  const once = () => {
-    if (drawn) return;
-    drawn = true;
-    drawMap();
-  };
-  new IntersectionObserver((entries) => { if (entries.some((entry) => entry.isIntersecting)) once(); }, { rootMargin: "300px" })
-    .observe(document.getElementById("map"));
-  addEventListener("load", () => setTimeout(once, 500));
-})();
+drawMap();

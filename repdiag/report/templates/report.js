@@ -60,6 +60,25 @@
     addEventListener("beforeprint", () => document.querySelectorAll("canvas.tile").forEach(draw));
   }
 
+  // The page is there to read before the map is drawn, and before the library for it is even parsed: the two scripts lie
+  // in the page as text and become scripts when the page is loaded, or when the reader comes near.
+  const held = document.querySelectorAll("script.held");
+  if (held.length) {
+    let drawn = false;
+    const once = () => {
+      if (drawn) return;
+      drawn = true;
+      for (const text of held) {
+        const script = document.createElement("script");
+        script.textContent = text.textContent;
+        document.body.append(script);
+      }
+    };
+    new IntersectionObserver((entries) => { if (entries.some((entry) => entry.isIntersecting)) once(); }, { rootMargin: "300px" })
+      .observe(document.getElementById("map"));
+    addEventListener("load", () => setTimeout(once, 500));
+  }
+
   // A link to something folded opens it.
   const unfold = () => {
     const target = document.getElementById(decodeURIComponent(location.hash.slice(1)));

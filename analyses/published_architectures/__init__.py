@@ -1,0 +1,1 @@
+"""Over published architectures: question, command and finding are in README.md."""
