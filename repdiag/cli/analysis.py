@@ -28,7 +28,7 @@ UNTRAINED = " (untrained)"
 
 @dataclass(frozen=True, kw_only=True)
 class AnalysisOptions:
-    """What an analysis may be told. Device, batch size and workers change no value."""
+    """What an analysis may be told. Device, batch size, workers and processes change no value."""
 
     data: str | None = None
     views: str | None = None
@@ -46,6 +46,7 @@ class AnalysisOptions:
     cache: bool = True
     download: bool = False
     strict_data: bool = False
+    distributed: bool = False
 
     def __post_init__(self) -> None:
         if self.protocol is not None:
@@ -102,8 +103,12 @@ def analyze_checkpoint(
     reference: Target | None = None,
     counting: Any = None,
 ) -> Analysis:
-    """Load, extract, evaluate and judge one checkpoint, beside a reference where one is named."""
+    """Load, extract, evaluate and judge one checkpoint, beside a reference where one is named.
+
+    Under torchrun every process makes this call; extraction and passes over pairs are shared among them.
+    """
     from repdiag.checkpoints.load import load_as_wished
+    from repdiag.training.distributed import join_world
 
     encoder = load_as_wished(path, options.wishes, name=name)
     beside = None if reference is None else load_as_wished(reference.path, reference.wishes, name=reference.name)
@@ -114,7 +119,9 @@ def analyze_checkpoint(
             hint="name some with --data, for example --data imagefolder:PATH; `repdiag datasets` lists the rest",
         )
     rows = choose_rows(str(spec), options)
-    return analyze_encoder(encoder, rows, options, reference=beside, counting=counting)
+    with join_world(on_gpu=options.device.startswith("cuda")) as world:
+        together = replace(options, distributed=world.size > 1)
+        return analyze_encoder(encoder, rows, together, reference=beside, counting=counting)
 
 
 def analyze_encoder(
@@ -223,6 +230,7 @@ def extract_sets(
                 batch_size=options.batch_size,
                 workers=options.workers,
                 cache=EmbeddingCache(cache_root()) if options.cache else None,
+                distributed=options.distributed,
                 progress=progress,
             )
     return sets
@@ -246,7 +254,10 @@ def evaluate_sets(
         (sets["train"], alone, None),
         (sets["queries"], banked, sets["bank"]),
     )
-    found = [(evaluate_full(rows, wanted, bank=bank, seed=options.seed), rows) for rows, wanted, bank in plan]
+    found = [
+        (evaluate_full(rows, wanted, bank=bank, seed=options.seed, distributed=options.distributed), rows)
+        for rows, wanted, bank in plan
+    ]
     table = MetricTable.concat(evaluation.table for evaluation, _ in found)
     by_class = pd.concat([class_frame(*pair) for pair in found], ignore_index=True)
     by_row = pd.concat([row_frame(*pair) for pair in found], ignore_index=True) if options.per_row else None

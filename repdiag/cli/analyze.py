@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from repdiag.cli import options
-from repdiag.cli.console import Console, resolve_device
+from repdiag.cli.console import Console, is_first_process, resolve_device
 
 if TYPE_CHECKING:
     from repdiag.cli.targets import Target
@@ -79,7 +79,8 @@ def analyze(
     from repdiag.cli import summary
     from repdiag.cli.gates import check_gates, parse_gates
 
-    console = Console(as_json=as_json, quiet=quiet, verbose=verbose, progress=not no_progress)
+    first = is_first_process()
+    console = Console(as_json=as_json and first, quiet=quiet or not first, verbose=verbose, progress=not no_progress)
     gates = parse_gates(fail_on)
     if embeddings is not None:
         from repdiag.cli.vectors import analyze_vectors
@@ -94,7 +95,10 @@ def analyze(
             overwrite=overwrite,
             protocol=protocol,
             per_row=per_row,
+            counting=console.counting,
         )
+        if not first:
+            return
         summary.show_vectors(console, result)
         check_gates(result.diagnosis, gates)
         return
@@ -107,7 +111,8 @@ def analyze(
     from repdiag.cli.reading import wishes_of
     from repdiag.cli.run_directory import prepare, write_analysis
 
-    prepare(folder, overwrite=overwrite or out is None)
+    if first:
+        prepare(folder, overwrite=overwrite or out is None)
     wishes = wishes_of(
         branch=branch,
         backbone=backbone,
@@ -135,6 +140,8 @@ def analyze(
         strict_data=strict_data,
     )
     analysis = analyze_checkpoint(path, chosen, name=target.name, reference=beside, counting=console.counting)
+    if not first:
+        return
     write_analysis(analysis, chosen, folder)
     drawn = draw_analysis(analysis, folder, history=path.parent.parent / "history.csv") if figures else []
     summary.show_analysis(console, analysis, folder, drawn)

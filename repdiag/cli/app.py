@@ -23,7 +23,7 @@ from repdiag.cli import (
     report,
     train,
 )
-from repdiag.core.errors import RepdiagError
+from repdiag.core.errors import RepdiagError, UsageError
 from repdiag.core.version import __version__
 
 app = typer.Typer(
@@ -58,11 +58,22 @@ def _version(wanted: bool) -> None:
         raise typer.Exit
 
 
+_SHARED = ("train", "analyze")  # commands that share their work under torchrun
+
+
 @app.callback()
 def root(
+    context: typer.Context,
     version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")] = False,
 ) -> None:
     """Diagnose the representation space of any image encoder."""
+    del version  # its callback has answered
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1 and context.invoked_subcommand not in _SHARED:
+        raise UsageError(
+            f"{context.invoked_subcommand} does not share its work among processes",
+            found=f"{os.environ['WORLD_SIZE']} processes, as started by torchrun",
+            hint=f"start it without torchrun; those that do: {', '.join(_SHARED)}",
+        )
 
 
 def main() -> None:

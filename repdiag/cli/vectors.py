@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from repdiag.core.metric_table import MetricTable
@@ -33,6 +34,7 @@ def analyze_vectors(
     overwrite: bool,
     protocol: str | None = None,
     per_row: bool = False,
+    counting: Any = None,
 ) -> VectorAnalysis:
     """Evaluate and judge a file of vectors; what needs views or a train set is null with the reason.
 
@@ -41,6 +43,7 @@ def analyze_vectors(
     from dataclasses import replace
 
     from repdiag.cli.analysis import reference_name
+    from repdiag.cli.console import is_first_process
     from repdiag.cli.run_directory import prepare, write_parts, write_run, write_tables
     from repdiag.core.files import write_json
     from repdiag.diagnosis.comparisons import check_same_rows, hold_against
@@ -48,6 +51,7 @@ def analyze_vectors(
     from repdiag.embeddings.as_embedding_set import as_embedding_set
     from repdiag.metrics.evaluate import evaluate_full
     from repdiag.metrics.parts import class_frame, row_frame
+    from repdiag.training.distributed import join_world
 
     embeddings = as_embedding_set(source, labels=labels)
     named = replace(embeddings.provenance, checkpoint=source.stem, dataset=source.name)
@@ -56,14 +60,19 @@ def analyze_vectors(
     for called, other in others.items():
         check_same_rows(embeddings, other, called)  # a mistake is said before anything is evaluated
     folder = out or Path("runs") / "analysis" / source.stem
-    prepare(folder, overwrite=overwrite or out is None)
-    found = evaluate_full(embeddings, protocol=protocol, seed=seed)
+    if is_first_process():
+        prepare(folder, overwrite=overwrite or out is None)
+    with join_world(on_gpu=False) as world, counting("tiles of pairs") if counting else nullcontext() as tiles:
+        found = evaluate_full(embeddings, protocol=protocol, seed=seed, distributed=world.size > 1, pass_progress=tiles)
     table = found.table
     diagnosis = hold_against(judge(table), embeddings, others, seed=seed)
+    rows, dims = embeddings.features.shape
+    result = VectorAnalysis(name=source.stem, rows=rows, dims=dims, table=table, diagnosis=diagnosis, folder=folder)
+    if not is_first_process():
+        return result
     write_tables(table, folder)
     write_parts(class_frame(found, embeddings), row_frame(found, embeddings) if per_row else None, folder)
     write_json(folder / "verdict.json", diagnosis.to_dict())
     options = {"source": str(source), "seed": seed, "protocol": protocol}
     write_run(folder, kind="analyze-vectors", options=options, reference=None if reference is None else str(reference))
-    rows, dims = embeddings.features.shape
-    return VectorAnalysis(name=source.stem, rows=rows, dims=dims, table=table, diagnosis=diagnosis, folder=folder)
+    return result

@@ -35,18 +35,30 @@ class EmbeddingCache:
         """Return the SHA-256 of the sorted parts. Batch size, device and worker count must not be among them."""
         return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode("utf-8")).hexdigest()
 
-    def get_or_make(self, key: str, make: Callable[[], EmbeddingSet]) -> EmbeddingSet:
-        """Return the stored set for `key`, or make and store it. A damaged entry is removed, named, and made again."""
+    def get_or_make(
+        self, key: str, make: Callable[[], EmbeddingSet], *, agree: Callable[[bool], bool] = bool
+    ) -> EmbeddingSet:
+        """Return the stored set for `key`, or make and store it. A damaged entry is removed, named, and made again.
+
+        `agree` tells whether all processes that share the work have found theirs: they make it together or not at all.
+        """
         folder = self.root / "embeddings" / key[:2] / key
-        if is_stored(folder):
-            try:
-                return load_embedding_set(folder)
-            except StoreError as error:
-                log.warning("cached embeddings are damaged and are made again: %s", error.problem)
-                shutil.rmtree(folder, ignore_errors=True)
+        found = self._stored(folder)
+        if agree(found is not None) and found is not None:
+            return found
         made = make()
         try:
             save_embedding_set(made, folder)
         except (StoreError, OSError) as error:
             log.warning("embeddings could not be cached (the result is not affected): %s", error)
         return made
+
+    def _stored(self, folder: Path) -> EmbeddingSet | None:
+        if not is_stored(folder):
+            return None
+        try:
+            return load_embedding_set(folder)
+        except StoreError as error:
+            log.warning("cached embeddings are damaged and are made again: %s", error.problem)
+            shutil.rmtree(folder, ignore_errors=True)
+            return None

@@ -8,16 +8,18 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
+import torch.distributed as dist
 from torch import Tensor, nn
 
 from repdiag.checkpoints.encoder import Encoder
 from repdiag.config.views import EvaluationSettings
 from repdiag.core.embedding_set import EmbeddingSet
-from repdiag.core.errors import CheckpointError
+from repdiag.core.errors import CheckpointError, UsageError
 from repdiag.core.provenance import Provenance
 from repdiag.core.shapes import Float
 from repdiag.data.image_split import ImageSplit
 from repdiag.data.views import EvaluationViews
+from repdiag.embeddings import processes
 from repdiag.embeddings.cache import EmbeddingCache
 
 Progress = Callable[[int, int], None]
@@ -32,23 +34,38 @@ def extract(
     batch_size: int = 256,
     workers: int = 0,
     cache: EmbeddingCache | None = None,
+    distributed: bool = False,
     progress: Progress | None = None,
 ) -> EmbeddingSet:
     """Run the encoder in eval mode over every image of `split` and its seeded views.
 
     Shapes: N images -> features [N, D], views [V, N, D], projections where the encoder has a projector. Batch size,
-    device and worker count change nothing beyond rounding and are not part of the cache key.
+    device and worker count change nothing beyond rounding and are not part of the cache key. With `distributed` every
+    process of the group makes this same call, runs its share of the images, and gets all rows.
     """
     chosen = settings or EvaluationSettings(preset=split.preset)
     views = evaluation_views(encoder, chosen)
 
     def make() -> EmbeddingSet:
-        batches = _batches(split, views, batch_size, workers)
-        parts = [_forward(encoder, batch, torch.device(device)) for batch in _counted(batches, len(split), progress)]
-        return _assemble(parts, split, _provenance(encoder, split, views, chosen))
+        own = split.subset(processes.rows_of_this_process(len(split))) if distributed else split
+        batches = _batches(own, views, batch_size, workers)
+        parts = [_forward(encoder, batch, torch.device(device)) for batch in _counted(batches, len(own), progress)]
+        arrays = _joined(parts)
+        if distributed:
+            arrays = _of_all_processes(arrays, len(split))
+        return _assemble(arrays, split, _provenance(encoder, split, views, chosen))
 
+    if distributed:
+        processes.require_group()
+        if len(split) < dist.get_world_size():
+            raise UsageError(
+                "there are fewer images than processes",
+                found=f"{len(split)} images, {dist.get_world_size()} processes",
+                hint="start fewer processes",
+            )
     encoder.to(device)
-    made = make() if cache is None else cache.get_or_make(_cache_key(encoder, split, views), make)
+    agree = processes.all_agree if distributed else bool
+    made = make() if cache is None else cache.get_or_make(_cache_key(encoder, split, views), make, agree=agree)
     # The same weights may have been stored under another file name.
     return replace(made, provenance=_provenance(encoder, split, views, chosen))
 
@@ -133,20 +150,34 @@ def _stack(parts: list[Tensor | None]) -> Tensor | None:
     return torch.stack(present) if present and len(present) == len(parts) else None
 
 
-def _join(parts: list[Tensor | None], axis: int) -> Tensor | None:
-    present = [part for part in parts if part is not None]
-    return torch.cat(present, dim=axis).clone() if len(present) == len(parts) else None
+_ROW_AXIS = {"features": 0, "projections": 0, "views": 1, "view_projections": 1}
 
 
-def _assemble(parts: list[_Part], split: ImageSplit, provenance: Provenance) -> EmbeddingSet:
-    features = torch.cat([part.features for part in parts]).clone()
-    views = torch.cat([part.views for part in parts], dim=1).clone()
+def _joined(parts: list[_Part]) -> dict[str, Tensor]:
+    """Return the arrays of all batches together, those that every batch has."""
+    arrays = {}
+    for name, axis in _ROW_AXIS.items():
+        present = [value for part in parts if (value := getattr(part, name)) is not None]
+        if present and len(present) == len(parts):
+            arrays[name] = torch.cat(present, dim=axis).clone()
+    return arrays
+
+
+def _of_all_processes(arrays: dict[str, Tensor], count: int) -> dict[str, Tensor]:
+    return {
+        name: processes.from_all_processes(own, count=count, axis=_ROW_AXIS[name]) if own.numel() else own
+        for name, own in arrays.items()
+    }
+
+
+def _assemble(arrays: dict[str, Tensor], split: ImageSplit, provenance: Provenance) -> EmbeddingSet:
+    views = arrays.get("views")
     return EmbeddingSet(
-        features=features,
-        projections=_join([part.projections for part in parts], 0),
+        features=arrays["features"],
+        projections=arrays.get("projections"),
         labels=torch.as_tensor(np.asarray(split.labels, dtype=np.int64)),
-        views=views if len(views) else None,
-        view_projections=_join([part.view_projections for part in parts], 1),
+        views=views if views is not None and len(views) else None,
+        view_projections=arrays.get("view_projections"),
         row_ids=split.row_ids,
         class_names=tuple(split.class_names),
         provenance=provenance,

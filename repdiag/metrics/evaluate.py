@@ -55,6 +55,7 @@ def evaluate(
     memory_budget: int | None = None,
     distributed: bool = False,
     progress: Progress | None = None,
+    pass_progress: Progress | None = None,
 ) -> MetricTable:
     """Return one row a metric, setting and space.
 
@@ -76,6 +77,7 @@ def evaluate(
         memory_budget=memory_budget,
         distributed=distributed,
         progress=progress,
+        pass_progress=pass_progress,
     )
     return found.table
 
@@ -92,6 +94,7 @@ def evaluate_full(
     memory_budget: int | None = None,
     distributed: bool = False,
     progress: Progress | None = None,
+    pass_progress: Progress | None = None,
 ) -> Evaluation:
     """Return the table of `evaluate` with the per-row and per-class parts of its values."""
     embeddings = as_embedding_set(embeddings)
@@ -106,7 +109,10 @@ def evaluate_full(
     ]
     rows: list[MetricRow] = []
     found = Evaluation(MetricTable())
-    with sharing(memory_budget=memory_budget), over_processes() if distributed else nullcontext():
+    with (
+        sharing(memory_budget=memory_budget, progress=pass_progress),
+        over_processes() if distributed else nullcontext(),
+    ):
         prefetch(_requests(calls))
         for number, call in enumerate(calls):
             value = _value(call, embeddings, seed=seed, intervals=intervals)

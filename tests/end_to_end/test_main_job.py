@@ -11,6 +11,10 @@ import pytest
 
 pytestmark = pytest.mark.timeout(900)  # whole analyses, on machines that may be busy
 SHORT = ("--epochs", "2", "--set", "data.limit=320", "--no-progress")
+CLUSTERED = {
+    *("ami", "ari", "nmi", "kmeans_purity", "homogeneity", "completeness", "v_measure", "fowlkes_mallows"),
+    *("granularity", "sub_clusters"),
+}
 
 
 def repdiag(*words, cwd, code=0, timeout=600):
@@ -150,3 +154,43 @@ def test_the_package_runs_as_a_module():
     assert Path(sys.executable).exists()
     done = subprocess.run([sys.executable, "-m", "repdiag", "--version"], capture_output=True, text=True)
     assert done.stdout.startswith("repdiag ")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("processes", [2, 3])
+def test_processes_share_an_analysis_and_find_what_one_finds(home, processes):
+    environment = {**os.environ, "REPDIAG_CACHE": str(home / f"cache{processes}"), "OMP_NUM_THREADS": "1"}
+    torchrun = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}", "-m", "repdiag"]
+    words = ["analyze", "run", "--per-class", "10", "--out", f"shared{processes}", "--no-figures", "--no-untrained"]
+    done = subprocess.run(
+        [sys.executable, *torchrun, *words, "--no-progress"],
+        cwd=home,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+    assert done.returncode == 0, done.stderr[-4000:]
+    assert done.stdout.count("over-clustering: ") == 1  # the first process alone speaks
+    alone, together = (pd.read_csv(home / out / "metrics.csv") for out in ("first", f"shared{processes}"))
+    alone = alone[alone["checkpoint"] == together["checkpoint"].iloc[0]].reset_index(drop=True)
+    keys = ["split", "space", "metric", "params"]
+    assert together[keys].equals(alone[keys])
+    # k-means may turn a rounding of the features into another assignment; everything else follows the features.
+    steady = ~alone["metric"].isin(CLUSTERED)
+    for column in ("value", "ci_low", "ci_high"):
+        found, expected = together.loc[steady, column], alone.loc[steady, column]
+        assert found.to_numpy() == pytest.approx(expected.to_numpy(), rel=1e-6, abs=1e-9, nan_ok=True)
+
+
+def test_commands_that_share_nothing_say_so_under_torchrun(tmp_path):
+    environment = {**os.environ, "WORLD_SIZE": "2", "RANK": "0"}
+    done = subprocess.run(
+        [sys.executable, "-m", "repdiag", "inspect", "any.pt"],
+        env=environment,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 2
+    assert "without torchrun" in done.stderr

@@ -13,7 +13,7 @@ from torch import Tensor
 from repdiag.core.shapes import Features
 from repdiag.metrics.blas_threads import blas_threads
 from repdiag.metrics.clusters.spread_starts import Rows, spread_starts
-from repdiag.metrics.moments import unit_rows
+from repdiag.metrics.pairwise import unit_rows
 from repdiag.metrics.pairwise.sharing import memoised, tensor_key
 
 ITERATIONS = 25
@@ -99,4 +99,4 @@ def _threads_for(products: int) -> Iterator[None]:
 
 
 def _float32_unit_rows(features: Tensor) -> NDArray[np.float32]:
-    return np.ascontiguousarray(unit_rows(features).to(torch.float32).cpu().numpy())
+    return np.ascontiguousarray(unit_rows(features).fast.to(torch.float32).cpu().numpy())

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -20,6 +19,7 @@ from repdiag.metrics.pairwise.rows import Rows
 from repdiag.metrics.pairwise.sharing import active
 from repdiag.metrics.pairwise.tiles import Workspace, blocks, leave_out_own
 from repdiag.metrics.pairwise.top_k import TopK
+from repdiag.metrics.pairwise.working_copy import resident_rows
 
 T = TypeVar("T")
 
@@ -136,21 +136,49 @@ def _pass(pairing: Pairing, states: Sequence[State[Any]], side: int) -> None:
     # Two sets are read row by row only: a wide tile of the same area lets each row be searched in fewer pieces.
     height, width = (side, side) if pairing.symmetric else (max(1, side // 4), side * 4)
     workspace = Workspace(left.fast, min(height, len(left)), min(width, len(right)))
-    number = itertools.count()
-    for rows in blocks(len(left), height):
-        for columns in blocks(len(right), width):
-            if (pairing.symmetric and columns.start < rows.start) or not is_mine(next(number)):
-                continue
-            tile = workspace.compute(left, rows, right, columns=columns)
-            # In one set a row's own pair lies on the diagonal.
-            if pairing.own is not None and (columns.start == rows.start or not pairing.symmetric):
-                leave_out_own(tile.scores, pairing.own[rows], first=columns.start)
+    memo = active()
+    done, total = 0, _count(pairing, height, width)
+    for rows, columns in _places(pairing, height, width):
+        if memo is not None and memo.progress is not None:
+            memo.progress(done, total)
+        done += 1
+        # Dealt by place, not by turn: processes with unlike memory go through the tiles in unlike order.
+        if not is_mine(rows.start // height + columns.start // width):
+            continue
+        tile = workspace.compute(left, rows, right, columns=columns)
+        # In one set a row's own pair lies on the diagonal.
+        if pairing.own is not None and (columns.start == rows.start or not pairing.symmetric):
+            leave_out_own(tile.scores, pairing.own[rows], first=columns.start)
+        for state in states:
+            state.add(tile)
+        if pairing.symmetric and columns.start > rows.start:
+            mirror = tile.transposed()
             for state in states:
-                state.add(tile)
-            if pairing.symmetric and columns.start > rows.start:
-                mirror = tile.transposed()
-                for state in states:
-                    state.add(mirror)
+                state.add(mirror)
+
+
+def _places(pairing: Pairing, height: int, width: int) -> Iterator[tuple[slice, slice]]:
+    """Yield the tiles of a pass. Rows that memory does not hold are read in parts that it does, a few times in all."""
+    left, right = pairing.left.fast, pairing.right.fast
+    rows_together = _together(left, height)
+    columns_together = rows_together if pairing.symmetric else _together(right, width)
+    for upper in blocks(len(left), rows_together):
+        for outer in blocks(len(right), columns_together):
+            for rows in blocks(upper.stop, height, start=upper.start):
+                for columns in blocks(outer.stop, width, start=outer.start):
+                    if not pairing.symmetric or columns.start >= rows.start:
+                        yield rows, columns
+
+
+def _count(pairing: Pairing, height: int, width: int) -> int:
+    """Return the number of tiles of a pass."""
+    rows, columns = (-(-len(side) // size) for side, size in ((pairing.left, height), (pairing.right, width)))
+    return rows * (rows + 1) // 2 if pairing.symmetric else rows * columns
+
+
+def _together(fast: Tensor, side: int) -> int:
+    """Return how many rows are read together: a multiple of the tile's side."""
+    return max(1, resident_rows(fast.shape[1], fast.element_size(), like=fast) // side) * side
 
 
 def _default_tile(rows: Rows, memory_budget: int | None) -> int:

@@ -12,6 +12,7 @@ from typing_extensions import override
 
 from repdiag.core.errors import MetricError
 from repdiag.metrics.pairwise.sharing import memoised, tensor_key
+from repdiag.metrics.pairwise.working_copy import working_copy
 
 _BATCH = 1 << 17  # float64 numbers in work at a time: they stay in the nearest caches
 
@@ -210,7 +211,7 @@ def unit_rows(features: Tensor) -> Rows:
     """Return the rows scaled to unit length; a row without direction (all zeros) is an error."""
 
     def build() -> Rows:
-        fast = torch.empty_like(features, dtype=_working_dtype(features), memory_format=torch.contiguous_format)
+        fast = working_copy(features, _working_dtype(features))
         for chunk in _chunks(*features.shape):
             fast[chunk] = _unit(features[chunk].double(), chunk.start)
         return UnitRows(source=features, fast=fast)
@@ -231,7 +232,7 @@ def raw_rows(features: Tensor, *, like: Rows | None = None) -> Rows:
 
 
 def _raw(features: Tensor, center: Tensor) -> Rows:
-    fast = torch.empty_like(features, dtype=_working_dtype(features), memory_format=torch.contiguous_format)
+    fast = working_copy(features, _working_dtype(features))
     squares = torch.empty(len(features), dtype=torch.float64, device=features.device)
     for chunk in _chunks(*features.shape):
         shifted = features[chunk].double() - center
@@ -253,7 +254,10 @@ def _unit_roundoff(rows: Rows) -> float:
 
 
 def _mean(features: Tensor) -> Tensor:
-    return features.mean(dim=0, dtype=torch.float64)
+    total = features.new_zeros(features.shape[1], dtype=torch.float64)
+    for chunk in _chunks(*features.shape):
+        total += features[chunk].double().sum(dim=0)
+    return total / len(features)
 
 
 def _working_dtype(features: Tensor) -> torch.dtype:

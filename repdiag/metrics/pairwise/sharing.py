@@ -18,6 +18,7 @@ class Memo:
     """Results by key, with the tensors whose addresses the keys hold, so that no address is used twice."""
 
     memory_budget: int | None
+    progress: Callable[[int, int], None] | None = None
     values: dict[Any, Any] = field(default_factory=dict)
     kept: list[Any] = field(default_factory=list)
 
@@ -26,16 +27,16 @@ _MEMO: ContextVar[Memo | None] = ContextVar("repdiag_pairwise_memo", default=Non
 
 
 @contextmanager
-def sharing(*, memory_budget: int | None = None) -> Iterator[None]:
+def sharing(*, memory_budget: int | None = None, progress: Callable[[int, int], None] | None = None) -> Iterator[None]:
     """Share prepared rows and results of passes within the block; a block inside a block joins the outer one.
 
-    `memory_budget` (bytes) bounds the working tiles of every pass in the block. Tensors must not be changed
-    in place meanwhile.
+    `memory_budget` (bytes) bounds the working tiles of every pass in the block; `progress` is told, during a pass, how
+    many of its tiles are done, and of how many. Tensors must not be changed in place meanwhile.
     """
     if _MEMO.get() is not None:
         yield
         return
-    token = _MEMO.set(Memo(memory_budget))
+    token = _MEMO.set(Memo(memory_budget, progress))
     try:
         yield
     finally:

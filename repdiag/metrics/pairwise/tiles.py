@@ -113,10 +113,10 @@ def leave_out_own(scores: Tensor, own: Tensor, *, first: int = 0) -> None:
     scores[row, column[row]] = NOTHING
 
 
-def blocks(count: int, size: int) -> Iterator[slice]:
-    """Cut 0..count into slices of `size`, the last one shorter."""
-    for start in range(0, count, size):
-        yield slice(start, min(start + size, count))
+def blocks(stop: int, size: int, *, start: int = 0) -> Iterator[slice]:
+    """Cut start..stop into slices of `size`, the last one shorter."""
+    for first in range(start, stop, size):
+        yield slice(first, min(first + size, stop))
 
 
 def _round_up(size: int) -> int:

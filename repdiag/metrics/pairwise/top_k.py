@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 import torch
@@ -103,6 +104,5 @@ class _TopKState:
         return settled(self._pairing, self._score, self._index, k=self._k)
 
     def _flush_all(self) -> None:
-        starts = sorted(self._pending)
-        for start, stop in zip(starts, [*starts[1:], len(self._score)], strict=True):
+        for start, stop in itertools.pairwise([*sorted(self._pending), len(self._score)]):
             self._flush(slice(start, stop))

@@ -16,7 +16,9 @@ from tests.unit.checkpoints.families import FAMILIES
 from tests.unit.checkpoints.families_with_heads import FAMILIES_WITH_HEADS
 
 
-@pytest.mark.parametrize(("name", "branch"), [("dino", "student"), ("simclr-v2", None), ("solo-learn-cifar", None), ("moco", "key")])
+@pytest.mark.parametrize(
+    ("name", "branch"), [("dino", "student"), ("simclr-v2", None), ("solo-learn-cifar", None), ("moco", "key")]
+)
 def test_a_converted_file_is_the_same_encoder(name: str, branch: str | None, tmp_path: Path) -> None:
     family = FAMILIES[name]()
     torch.save(family.tree, tmp_path / "source.pth")

@@ -22,6 +22,8 @@ def test_the_figure_has_the_same_bytes_twice(tmp_path: Path) -> None:
     frame = published_frame()
     for name in ("one", "two"):
         save_figure(scatter_against_accuracy(frame), frame, tmp_path / name, name="scatter")
-    first, second = ({path.suffix: path.read_bytes() for path in (tmp_path / name).iterdir()} for name in ("one", "two"))
+    first, second = (
+        {path.suffix: path.read_bytes() for path in (tmp_path / name).iterdir()} for name in ("one", "two")
+    )
     assert set(first) == {".png", ".pdf", ".svg", ".csv"}
     assert first == second
