@@ -16,7 +16,7 @@ from repdiag.checkpoints.keymaps import KEYMAPS
 
 _SEGMENTS = 5  # how deep in a name a network may begin
 _SMALLEST = 20  # tensors that a network has at least
-_MOST_NAMES = 20_000
+_MOST_NAMES = 20_000  # in all that is looked through; encoders with their twins have a few thousand
 _MOST_TRIED = 64
 _ROLES = {"encoder_q": "query", "encoder_k": "key", "momentum_encoder": "momentum", "base_encoder": "base"}
 
@@ -33,9 +33,11 @@ def discovered(contents: Contents) -> tuple[Branch, ...]:
 
 def _discover(contents: Contents) -> tuple[Branch, ...]:
     found: dict[tuple[str, str], tuple[str, ...]] = {}
+    left = _MOST_NAMES
     for place in contents.places():
         state = contents.state(place) or {}
-        if len(state) <= _MOST_NAMES:
+        left -= len(state)
+        if left >= 0:
             found |= {(place, prefix): tuple(filter(None, (place, prefix))) for prefix in _prefixes(state)}
     roles = {key: _role(f"{key[0]}/{key[1]}") for key in found}
     if len(roles) == 1:

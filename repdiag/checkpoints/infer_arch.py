@@ -27,6 +27,7 @@ class Fitted:
     candidate: Candidate
     network: nn.Module
     match: Match
+    given: Mapping[str, Tensor]
 
 
 def candidates(state: Mapping[str, Tensor], facts: Facts, *, recorded: str | None = None) -> list[Candidate]:
@@ -39,11 +40,11 @@ def fit(state: Mapping[str, Tensor], options: Sequence[Candidate], *, file_name:
     """Return the one candidate that the tensors fill; refuse when several do and they are not the same function."""
     fitted: list[Fitted] = []
     for candidate in options[:_MOST_BUILT]:
-        network = candidate.build().eval()
+        network = _built(candidate)
         found = match(network, state)
         if found.complete:
             fill(network, state)
-        fitted.append(Fitted(candidate=candidate, network=network, match=found))
+        fitted.append(Fitted(candidate=candidate, network=network, match=found, given=state))
     complete = [item for item in fitted if item.match.complete]
     if not complete:
         return max(fitted, key=lambda item: item.match.fraction)
@@ -51,6 +52,17 @@ def fit(state: Mapping[str, Tensor], options: Sequence[Candidate], *, file_name:
     if len(complete) == 1 or named:
         return max(named or complete, key=lambda item: len(item.candidate.name) if named else 0)
     return _only_one(complete)
+
+
+def _built(candidate: Candidate) -> nn.Module:
+    try:
+        return candidate.build().eval()
+    except (RuntimeError, AssertionError, ValueError, TypeError, KeyError) as error:  # what libraries raise for a shape
+        raise CheckpointError(
+            f"{candidate.name} cannot be built for these tensors",
+            found=f"{type(error).__name__}: {error}".partition("\n")[0][:160],
+            hint="name the architecture with --backbone NAME or --backbone your_file.py:function",
+        ) from error
 
 
 def _only_one(fitted: Sequence[Fitted]) -> Fitted:

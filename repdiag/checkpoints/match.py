@@ -79,7 +79,13 @@ def fill(network: nn.Module, state: Mapping[str, Tensor]) -> None:
     values = {name: state.get(name, wanted[name]) for name in wanted}
     for name, value in values.items():
         if value.is_floating_point() and not torch.isfinite(value).all():
-            raise CheckpointError("the weights are not finite", found=f"NaN or infinity in {name}")
+            raise CheckpointError(
+                "the weights are not finite",
+                found=f"NaN or infinity in {name}",
+                hint="the training that wrote the file diverged, or the file is damaged: take an earlier checkpoint",
+            )
+        if name.endswith("running_var") and bool((value < 0).any()):
+            raise CheckpointError("a variance is negative", found=name, hint="the file is damaged: take another copy")
     network.load_state_dict(values, strict=True)
 
 

@@ -14,11 +14,12 @@ from repdiag.checkpoints.contents import Contents, State, under
 from repdiag.checkpoints.formats.format import Branch, Facts, Format
 from repdiag.checkpoints.infer_arch import Fitted, candidates, fit
 from repdiag.checkpoints.keymaps import KEYMAPS, Renamed, rename
-from repdiag.checkpoints.match import refuse
+from repdiag.checkpoints.match import match, refuse
 from repdiag.checkpoints.wishes import Wishes
 from repdiag.core.errors import CheckpointError
 from repdiag.models.own_code import is_own_code
 
+_NEARLY = 0.9  # a file that fills so much is more likely incomplete than of another architecture
 _LIBRARIES = ("timm:", "torchvision:")
 
 
@@ -42,7 +43,7 @@ def resolve(contents: Contents, form: Format, wishes: Wishes) -> Resolved:
         branches = tuple(replace(branch, prefix=wishes.prefix) for branch in branches if branch.present(contents))
         branches = tuple(branch for branch in branches if branch.present(contents))
     if not branches:
-        raise CheckpointError(f"{contents.payload.path} has no tensors under {wishes.prefix!r}")
+        raise _nothing_under(contents, form, wishes.prefix)
     present = tuple(dict.fromkeys(branch.name for branch in branches))
     if wishes.branch is None and wishes.prefix is None and len(present) > 1 and form.asks(contents):
         raise _which(contents, branches)
@@ -87,7 +88,7 @@ def _try_branch(
         return Resolved(
             format=form, branch=branch, present=(), renamed=renamed, facts=facts, fitted=fitted, roles=roles
         )
-    explanations = _explanations(contents, form, branch, complete=fitted.match.complete)
+    explanations = _explanations(contents, form, branch, fitted)
     extra = replace(fitted.match, extra=tuple(unknown))
     error = refuse(extra, what=where, backbone=fitted.candidate.name, explanations=explanations)
     return fitted.match.fraction, error
@@ -179,16 +180,51 @@ def _unknown_architecture(where: str, state: State) -> CheckpointError:
     )
 
 
-def _explanations(contents: Contents, form: Format, branch: Branch, *, complete: bool) -> list[str]:
-    names = [item.name for item in form.present_branches(contents) if item.name != branch.name]
-    first = (
-        "the file has layers that this architecture lacks: name the right one with --backbone"
-        if complete
-        else "another architecture: --backbone NAME or --backbone your_file.py:function"
-    )
-    others = (
-        f"another branch: --branch {' or '.join(dict.fromkeys(names))}" if names else "the file has no other branch"
-    )
+def _explanations(contents: Contents, form: Format, branch: Branch, fitted: Fitted) -> list[str]:
+    """Return what may be wrong, the nearest first, with the flag that would change it."""
+    return [_other_network(fitted), _other_prefix(contents, branch), _other_branch(contents, form, branch, fitted)]
+
+
+def _other_network(fitted: Fitted) -> str:
+    for name in fitted.match.mismatched:
+        given, wanted = fitted.given[name], fitted.network.state_dict()[name]
+        if given.ndim == wanted.ndim == 4 and given.shape[1] != wanted.shape[1] == 3:
+            return (
+                f"the network takes images of {given.shape[1]} channels and not of 3, which are all that is read here"
+            )
+    if fitted.match.complete:
+        return "the file has layers that this architecture lacks: name the right one with --backbone"
+    another = "another architecture: --backbone NAME or --backbone your_file.py:function"
+    return another if fitted.match.fraction < _NEARLY else f"the file is incomplete, or {another}"
+
+
+def _other_prefix(contents: Contents, branch: Branch) -> str:
     state = contents.state(branch.place) or {}
     starts = sorted({name.partition(".")[0] for name in state if "." in name})[:6]
-    return [first, f"another prefix: --prefix, one of {', '.join(start + '.' for start in starts)}", others]
+    return f"another prefix: --prefix, one of {', '.join(start + '.' for start in starts)}"
+
+
+def _other_branch(contents: Contents, form: Format, branch: Branch, fitted: Fitted) -> str:
+    """Say which other branches there are, and how much of the same network each would fill."""
+    filled: dict[str, float] = {}
+    for other in form.present_branches(contents):
+        if other.name != branch.name:
+            state = rename(under(contents.state(other.place) or {}, other.prefix), KEYMAPS).state
+            filled[other.name] = max(filled.get(other.name, 0.0), match(fitted.network, state).fraction)
+    if not filled:
+        return "the file has no other branch"
+    return "another branch: " + " or ".join(f"--branch {name} (fills {part:.0%})" for name, part in filled.items())
+
+
+def _nothing_under(contents: Contents, form: Format, prefix: str | None) -> CheckpointError:
+    starts = {
+        name.partition(".")[0] + "."
+        for branch in form.present_branches(contents)
+        for name in contents.state(branch.place) or {}
+        if "." in name
+    }
+    return CheckpointError(
+        f"{contents.payload.path} has no tensors under {prefix!r}",
+        found=f"names start with {', '.join(sorted(starts)[:8]) or 'nothing'}",
+        hint="leave --prefix out, or take one of these",
+    )

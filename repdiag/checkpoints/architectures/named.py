@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import functools
 import hashlib
 import json
@@ -58,7 +59,17 @@ def candidate_by_name(name: str) -> Candidate:
         return Candidate(name=name, build=lambda: _torchvision(short))
     if found == "timm":
         return Candidate(name=name, build=lambda: _timm(short), layer="pre_logits", image_size=_timm_size(short))
-    raise CheckpointError(f"no architecture is called {name!r}")
+    raise CheckpointError(f"no architecture is called {name!r}", hint=_nearest(short))
+
+
+def _nearest(name: str) -> str:
+    import timm
+    import torchvision
+
+    known = {*torchvision.models.list_models(module=torchvision.models), *timm.list_models()}
+    near = difflib.get_close_matches(name, sorted(known), n=3, cutoff=0.6)
+    own = "your_file.py:function for a network of your own"
+    return f"did you mean {', '.join(near)}? Or {own}" if near else f"a name of torchvision or timm, or {own}"
 
 
 def _source_of(name: str) -> str | None:

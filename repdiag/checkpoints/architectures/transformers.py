@@ -41,7 +41,10 @@ def transformer_candidates(state: Mapping[str, Tensor], facts: Facts) -> list[Ca
     pool = facts.pool if facts.pool and not averages else ("mean" if averages else "token")
     if pool == "projection" and "head.weight" not in state:
         pool = "token"
-    hidden, packed = state["blocks.0.mlp.fc2.weight"].shape[1], _is_packed(state)
+    first, last = _mlp(state, depth)
+    if first is None or last is None:
+        return []
+    hidden, packed = last.shape[1], first.shape[0] == 2 * last.shape[1]
     settings: dict[str, Any] = {
         "img_size": side * size,
         "patch_size": size,
@@ -94,7 +97,13 @@ def _heads(state: Mapping[str, Tensor], facts: Facts, width: int) -> tuple[int, 
     The usual width of a head is 64; networks narrower than ViT-Ti (192), all of them made for tests, use 32.
     """
     if width in facts.heads or 0 in facts.heads:
-        return facts.heads.get(width, facts.heads.get(0, 0)), ()
+        given = facts.heads.get(width, facts.heads.get(0, 0))
+        if given < 1 or width % given:
+            raise CheckpointError(
+                f"a transformer of width {width} cannot have {given} attention heads",
+                hint="--heads N, where N divides the width",
+            )
+        return given, ()
     if width == 384 and _is_sincos(state["pos_embed"]):
         return 12, ("12 heads, as MoCo v3's ViT-S: the position embeddings are its fixed sin-cos ones",)
     usual = width // _WIDER[width] if width in _WIDER else 64 if width >= 192 else 32
@@ -115,8 +124,13 @@ def _is_sincos(position: Tensor) -> bool:
     return bool(torch.allclose(one.square() + two.square(), torch.ones_like(one), atol=1e-2))
 
 
-def _is_packed(state: Mapping[str, Tensor]) -> bool:
-    return state["blocks.0.mlp.fc1.weight"].shape[0] == 2 * state["blocks.0.mlp.fc2.weight"].shape[1]
+def _mlp(state: Mapping[str, Tensor], depth: int) -> tuple[Tensor | None, Tensor | None]:
+    """Return the weights of a block's two linear layers, of the first block that has both."""
+    for block in range(depth):
+        found = [state.get(f"blocks.{block}.mlp.{layer}.weight") for layer in ("fc1", "fc2")]
+        if all(weight is not None and weight.ndim == 2 for weight in found):
+            return found[0], found[1]
+    return None, None
 
 
 def _build(

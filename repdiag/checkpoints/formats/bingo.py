@@ -8,6 +8,8 @@ from repdiag.checkpoints.contents import Contents
 from repdiag.checkpoints.formats import moco
 from repdiag.checkpoints.formats.format import Branch
 
+_DAMAGE = 0.05  # less of a difference than that is a damaged twin, not another network
+
 
 def _recognise(file: Contents) -> bool:
     if not file.has("state_dict", "encoder_q.", "encoder_k.") or file.has_keys("arch"):
@@ -17,7 +19,9 @@ def _recognise(file: Contents) -> bool:
         {name.removeprefix(prefix): value.shape for name, value in state.items() if name.startswith(prefix)}
         for prefix in ("encoder_q.", "encoder_k.")
     ]
-    return shapes[0] != shapes[1]
+    student, teacher = shapes
+    apart = sum(student.get(name) != teacher.get(name) for name in student | teacher)
+    return apart > _DAMAGE * len(student | teacher)
 
 
 FORMAT = replace(
