@@ -19,7 +19,7 @@ class Judgement:
     checkpoint: str
     sentence: str
     findings: tuple[Mapping[str, Any], ...]
-    standings: tuple[str, ...] = ()
+    standings: tuple[Mapping[str, Any], ...] = ()
 
 
 def judgements(verdicts: Mapping[str, Any]) -> tuple[Judgement, ...]:
@@ -31,7 +31,7 @@ def judgements(verdicts: Mapping[str, Any]) -> tuple[Judgement, ...]:
             findings=tuple(
                 _finding(title, verdict[key]) for key, title in FINDINGS.items() if isinstance(verdict.get(key), dict)
             ),
-            standings=tuple(str(item["sentence"]) for item in verdict.get("standings", ())),
+            standings=tuple(verdict.get("standings", ())),
         )
         for name, verdict in verdicts.items()
         if isinstance(verdict, dict)
@@ -39,8 +39,11 @@ def judgements(verdicts: Mapping[str, Any]) -> tuple[Judgement, ...]:
 
 
 def headline(found: Iterable[Judgement]) -> str:
-    """Return the one sentence on top."""
-    parts = [f"{one.checkpoint}: {one.sentence}" for one in found]
+    """Return the one sentence on top; checkpoints that are judged alike share their words."""
+    named: dict[str, list[str]] = {}
+    for one in found:
+        named.setdefault(one.sentence, []).append(one.checkpoint)
+    parts = [f"{', '.join(names)}: {sentence}" for sentence, names in named.items()]
     return ". ".join(parts) + "." if parts else "This run holds no judgement."
 
 
@@ -52,6 +55,7 @@ def cited_keys(found: Iterable[Judgement]) -> list[str]:
 def _finding(title: str, stored: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "title": title,
+        "question": stored.get("question", ""),
         "verdict": stored.get("verdict", ""),
         "severity": stored.get("severity", "unknown"),
         "tone": _TONES.get(str(stored.get("severity")), "open"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -27,6 +28,7 @@ from repdiag.report.methods import methods_of
 from repdiag.report.pairs import StoredPairs, read_pairs
 from repdiag.report.show import show_value
 from repdiag.report.thumbnails import load_thumbnails, save_thumbnails
+from repdiag.report.verdicts import Judgement, headline
 
 
 def test_every_key_that_a_metric_or_an_advice_cites_has_its_paper() -> None:
@@ -133,10 +135,39 @@ def test_the_policy_names_the_hash_of_every_script(tmp_path: Path) -> None:
     text = build_report(tmp_path, tmp_path / "report.html", map_method="pca").read_text("utf-8")
     policy = re.search(r'Content-Security-Policy" content="([^"]*)"', text)
     assert policy is not None
-    for script in re.findall(r"<script>(.*?)</script>", text, flags=re.DOTALL):
+    for script in re.findall(r"<script(?: type=\"text/plain\" class=\"held\")?>(.*?)</script>", text, flags=re.DOTALL):
         digest = base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode("ascii")
         assert f"sha256-{digest}" in policy[1].replace("&#43;", "+")
     assert "default-src &#39;none&#39;" in policy[1]
+
+
+def test_the_library_of_the_map_is_no_script_until_the_page_has_been_read(tmp_path: Path) -> None:
+    run = write_comparison(tmp_path, ["small", "large"])
+    page = build_report(run, tmp_path / "report.html", map_method="pca").read_text("utf-8")
+    kinds = re.findall(r"<script([^>]*)>", page)
+    assert kinds.count(' type="text/plain" class="held"') == 2
+    assert kinds.count("") == 1  # what runs at once
+    small = build_report(run, tmp_path / "plain.html", map_method="none").read_text("utf-8")
+    assert 'class="held"' not in small
+
+
+def test_checkpoints_judged_alike_share_one_sentence_on_top() -> None:
+    def judged(name: str, sentence: str) -> Judgement:
+        return Judgement(checkpoint=name, sentence=sentence, findings=())
+
+    found = [judged("a", "no fault found"), judged("b", "overfitting"), judged("c", "no fault found")]
+    assert headline(found) == "a, c: no fault found. b: overfitting."
+    assert headline([]) == "This run holds no judgement."
+
+
+def test_what_a_reference_says_stands_under_the_findings(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    write_analysis(run, "small")
+    verdict = json.loads((run / "verdict.json").read_text("utf-8"))
+    verdict["standings"] = [{"against": "reference <b>", "verdict": "worse grouped", "sentence": "Against <b>: x."}]
+    (run / "verdict.json").write_text(json.dumps(verdict), "utf-8")
+    page = build_report(run, run / "report.html", map_method="none").read_text("utf-8")
+    assert '<b>Worse grouped.</b> <span class="quiet">Against &lt;b&gt;: x.</span>' in page
 
 
 def test_the_same_run_gives_the_same_page(tmp_path: Path) -> None:
