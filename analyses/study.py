@@ -8,7 +8,8 @@ A study's folder holds README.md (question, command, finding), config.yaml and a
         recipe: digits_moco_v2
         epochs: 8
         per_class: 36                      # images a class that are analyzed
-        settings: [loop.batch_size=64]     # for every run; recipe=NAME takes another recipe
+        settings: [loop.batch_size=64]     # for every run of the plan's recipe; recipe=NAME takes another recipe
+        always: [backbone.name=resnet20]   # optional: for every run of whichever recipe
         first:                             # optional: runs that the others need; {NAME} is their last checkpoint
           teacher: [backbone.name=resnet56]
         values:                            # one run each: the name it gets, and what is set for it
@@ -45,16 +46,19 @@ class Plan:
     values: dict[str, list[str]]
     first: dict[str, list[str]] = field(default_factory=dict)
     settings: list[str] = field(default_factory=list)
+    always: list[str] = field(default_factory=list)
     limit: int | None = None
 
     def recipe_of(self, settings: Sequence[str]) -> tuple[str, list[str]]:
         """Return the recipe of a run and all that is set in it.
 
-        A run by another recipe says all of it: the plan's settings are made for the plan's recipe.
+        A run by another recipe says all but `always`: the plan's settings are made for the plan's recipe.
         """
         others = [setting.removeprefix("recipe=") for setting in settings if setting.startswith("recipe=")]
         own = [setting for setting in settings if not setting.startswith("recipe=")]
-        return (others[0], own) if others else (self.recipe, [*self.settings, *own])
+        if others:
+            return others[0], [*self.always, *own]
+        return self.recipe, [*self.always, *self.settings, *own]
 
 
 def main(run_file: str, *, doc: str | None) -> None:

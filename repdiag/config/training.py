@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from repdiag.config.method_settings import MethodSettings, MoCoV2Settings
-from repdiag.config.views import Interval, ViewSettings, view_preset
+from repdiag.config.views import DIFFICULTY_IOU, Difficulty, Interval, ViewSettings, view_preset
 
 Positive = Annotated[int, Field(ge=1)]
 Natural = Annotated[int, Field(ge=0)]
@@ -31,6 +31,9 @@ class DataSettings(_Settings):
     limit: Positive | None = None
     """Train on this many images only, spread over the whole split."""
     workers: Natural = 0
+    """Processes that decode and crop; images that lie in memory need none."""
+    pack: Positive | None = None
+    """Decode all images once to squares of this side and train from these; None reads the files in every epoch."""
     mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
     std: tuple[float, float, float] = (0.229, 0.224, 0.225)
 
@@ -50,6 +53,23 @@ class ViewsSettings(_Settings):
     """Area of the large views' crops as a fraction of the image; None keeps the preset's."""
     local_scale: Interval | None = None
     """The same of the small views."""
+    iou: Interval | None = None
+    """Keep only crops whose intersection over union with the first view's lies within these bounds."""
+    difficulty: Difficulty | None = None
+    """The same with the bounds of a named bin: easy, hard, super-hard."""
+
+    @model_validator(mode="after")
+    def _one_bound(self) -> ViewsSettings:
+        if self.iou is not None and self.difficulty is not None:
+            raise ValueError("give either difficulty or iou, not both")
+        if self.iou is not None and not 0.0 <= self.iou[0] <= self.iou[1] <= 1.0:
+            raise ValueError(f"iou must be an interval within [0, 1], found {self.iou}")
+        return self
+
+    @property
+    def iou_bounds(self) -> Interval | None:
+        """Bounds on the overlap of each later view's crop with the first view's, or None."""
+        return DIFFICULTY_IOU[self.difficulty] if self.difficulty is not None else self.iou
 
     def resolved(self) -> tuple[ViewSettings, ...]:
         """Return the settings of each view."""
@@ -128,8 +148,10 @@ class LoopSettings(_Settings):
 
     batch_size: Positive = 64
     seed: Natural = 0
-    precision: Literal["auto", "fp32", "bf16"] = AUTO
-    """"auto" is bf16 on GPUs that have it and fp32 on the CPU."""
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = AUTO
+    """"auto" is bf16 on GPUs that have it and fp32 on the CPU; "fp16" scales the loss, for GPUs without bf16."""
+    compile: bool = False
+    """torch.compile the networks; the first step then takes up to a minute longer."""
     channels_last: bool = True
     """The memory layout of images and weights; on a CPU too a step of ResNet-18 takes three quarters of the time."""
     deterministic: bool | None = None

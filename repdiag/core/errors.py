@@ -24,6 +24,16 @@ class RepdiagError(Exception):
             lines.append(f"  try:   {hint}")
         super().__init__("\n".join(lines))
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """Keep the parts apart on the way from one process to another."""
+        return _again, (type(self), self.problem, self.found, self.hint)
+
+
+def _again(kind: type[RepdiagError], problem: str, found: str | None, hint: str | None) -> RepdiagError:
+    error = kind.__new__(kind)
+    RepdiagError.__init__(error, problem, found=found, hint=hint)
+    return error
+
 
 class UsageError(RepdiagError):
     """A name, option or value that does not exist; exit code 2."""

@@ -9,13 +9,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Dataset
 
 from repdiag.config.views import Interval, ViewSettings
 from repdiag.core.errors import ConfigError, DataError
 from repdiag.data.counter_rng import permutation
+from repdiag.data.image_folder import PACK_UP_TO
 from repdiag.data.image_split import ImageSplit
 from repdiag.data.views import Frames, SeededViews
+from repdiag.data.workers import over_workers
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,16 +74,11 @@ class TrainLoader:
     def batches(self, epoch: int, *, start: int = 0) -> Iterator[Batch]:
         """Yield the batches of an epoch from batch `start` on; the same ones however often it is asked."""
         steps = _Steps(self.split, self.views, self.order(epoch)[start:], epoch)
-        # Images in memory cost less to index than to send between processes.
-        workers = self.workers if self.split.native_size is None else 0
-        loader = DataLoader(
-            steps,
-            batch_size=None,
-            num_workers=workers,
-            pin_memory=self.device.type == "cuda",
-            generator=torch.Generator(),  # else the loader would draw from the global one
-        )
-        for rows, frames in zip(steps.rows, loader, strict=True):
+        # Small images in memory cost less to index than to send between processes.
+        small = self.split.native_size is not None and self.split.native_size <= PACK_UP_TO
+        workers = 0 if small else self.workers
+        made = over_workers(steps, workers=workers, pin_memory=self.device.type == "cuda")
+        for rows, frames in zip(steps.rows, made, strict=True):
             yield Batch(torch.from_numpy(rows.copy()), frames.finish(self.device))
 
 

@@ -19,6 +19,7 @@ from repdiag.core.provenance import Provenance
 from repdiag.core.shapes import Float
 from repdiag.data.image_split import ImageSplit
 from repdiag.data.views import EvaluationViews
+from repdiag.data.workers import over_workers
 from repdiag.embeddings import processes
 from repdiag.embeddings.cache import EmbeddingCache
 
@@ -102,11 +103,7 @@ class _RowBatches(torch.utils.data.Dataset[tuple[Tensor, Tensor]]):
 def _batches(
     split: ImageSplit, views: EvaluationViews, batch_size: int, workers: int
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    dataset = _RowBatches(split, views, batch_size)
-    # A generator of its own: the loader would otherwise draw its workers' seed from the caller's random state.
-    yield from torch.utils.data.DataLoader(
-        dataset, batch_size=None, num_workers=workers, generator=torch.Generator().manual_seed(0)
-    )
+    return over_workers(_RowBatches(split, views, batch_size), workers=workers)
 
 
 def _counted(

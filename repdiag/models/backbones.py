@@ -52,7 +52,8 @@ def build_backbone(
 
     `stem="cifar"` keeps the resolution of small images: a 3x3 convolution without max-pooling in ResNets, a first
     convolution of stride 1 in the mobile networks, patches of an eighth of the image in vision transformers.
-    `image_size` matters to transformers only. Raises `UsageError` with the nearest names for an unknown name.
+    `image_size` matters to transformers only: it sizes their position embeddings, which timm's resample for views of
+    other sizes; a border is padded to whole patches. Raises `UsageError` with the nearest names for an unknown name.
     """
     size = image_size or DEFAULT_IMAGE_SIZE
     trunk, layer = _build_trunk(name, stem=stem, image_size=size, drop_path=drop_path)
@@ -114,7 +115,12 @@ def _timm_transformer(name: str, *, stem: Stem, image_size: int, drop_path: floa
     settings: dict[str, Any] = {"img_size": image_size}
     if stem == "cifar":
         settings["patch_size"] = max(2, image_size // 8)
-    module, _ = _timm_model(full, drop_path=drop_path, **settings)
+    # Local views are smaller than the global ones, and few sides are whole numbers of patches.
+    any_size = {"dynamic_img_size": True, "dynamic_img_pad": True}
+    try:
+        module, _ = _timm_model(full, drop_path=drop_path, **settings, **any_size)
+    except TypeError:
+        module, _ = _timm_model(full, drop_path=drop_path, **settings)  # an architecture of one size
     return module, "class token" if getattr(module, "global_pool", "token") == "token" else "mean of tokens"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from repdiag.core.errors import ConfigError
 from repdiag.data.datasets import open_dataset
 from repdiag.data.image_split import ImageSplit
 from repdiag.data.loaders import TrainLoader
+from repdiag.data.packed import pack
 from repdiag.methods.build import build_method
 from repdiag.methods.seed import Teacher
 from repdiag.training.batch_norm import synchronize_batch_norm
@@ -64,6 +66,27 @@ def open_train_split(settings: TrainSettings) -> ImageSplit:
     return split
 
 
+def silent(text: str) -> None:
+    """Tell nobody."""
+    del text
+
+
+def pack_images(settings: TrainSettings, split: ImageSplit, *, tell: Callable[[str], None]) -> ImageSplit:
+    """Return the images decoded once, where the settings ask for it; `tell` gets a line every few shards."""
+    size = settings.data.pack
+    if size is None:
+        return split
+    shown = 0
+
+    def progress(done: int, total: int) -> None:
+        nonlocal shown
+        if done == total or done - shown >= total / 20:
+            shown = done
+            tell(f"packed {done:,} of {total:,} images at {size} px")
+
+    return pack(split, size, workers=settings.data.workers, progress=progress)
+
+
 def fit_to_data(settings: TrainSettings, split: ImageSplit) -> TrainSettings:
     """Return the settings with everything decided that depends on the data."""
     return settings.fitted(rows=len(split), native_size=split.native_size, preset=split.preset)
@@ -81,10 +104,21 @@ class Assembly:
     state: RunState
 
 
-def assemble(settings: TrainSettings, *, compute: Compute, world: World, teacher: Teacher | None = None) -> Assembly:
-    """Build everything for a run at step 0; weights are drawn from the run's seed."""
+def assemble(
+    settings: TrainSettings,
+    *,
+    compute: Compute,
+    world: World,
+    teacher: Teacher | None = None,
+    tell: Callable[[str], None] = silent,
+) -> Assembly:
+    """Build everything for a run at step 0; weights are drawn from the run's seed. `tell` gets what takes long."""
     split = open_train_split(settings)
     settings = fit_to_data(settings, split)
+    if world.is_first:
+        pack_images(settings, split, tell=tell)
+    world.wait()  # the others find the pack
+    split = pack_images(settings, split, tell=tell)
     if settings.loop.batch_size % world.size:
         found = f"{settings.loop.batch_size} images over {world.size} processes"
         raise ConfigError("loop.batch_size must be a multiple of the number of processes", found=found)
@@ -100,26 +134,31 @@ def assemble(settings: TrainSettings, *, compute: Compute, world: World, teacher
         device=compute.device,
         rank=world.rank,
         world=world.size,
+        iou=settings.views.iou_bounds,
     )
-    seed_everything(settings.loop.seed, "weights")
     chosen = teacher or load_teacher(settings, device=compute.device)
+    seed_everything(settings.loop.seed, "weights")  # after the teacher, so that students start as other encoders do
     method = build_method(settings, classes=len(split.class_names), teacher=chosen)
     method = method.to(compute.device)
     if world.size > 1 and settings.loop.batch_norm == "synchronized":
         synchronize_batch_norm(method, device=compute.device)
     if compute.channels_last:
         method = method.to(memory_format=torch.channels_last)
+    if settings.loop.compile:
+        for network in method.branches().values():
+            network.compile()
     optimizer = build_optimizer(method, settings.optimizer, lr=settings.optimizer.lr)
+    stepper = Stepper(settings, method, optimizer, compute=compute)
     state = RunState(
         settings=settings,
         method=method,
         optimizer=optimizer,
+        scaler=stepper.scaler,
         meters=Meters(compute.device),
         step=0,
         steps_per_epoch=len(loader),
         threads=torch.get_num_threads(),
         dataset_fingerprint=split.fingerprint,
     )
-    stepper = Stepper(settings, method, optimizer, compute=compute)
     labels = torch.from_numpy(split.labels).to(compute.device)
     return Assembly(settings, split, labels, loader, stepper, state)

@@ -13,19 +13,27 @@ from torch import Tensor
 from repdiag.config.training import LoopSettings
 from repdiag.core.errors import UsageError
 
+_REDUCED = {"bf16": torch.bfloat16, "fp16": torch.float16}
+
 
 @dataclass(frozen=True)
 class Compute:
     """Device, precision, memory layout and whether only reproducible algorithms are allowed."""
 
     device: torch.device
-    bf16: bool
+    reduced: torch.dtype | None
+    """The type of the forward pass's products where that is not float32."""
     channels_last: bool
     deterministic: bool
 
     def autocast(self) -> torch.autocast:
         """Return the context of the forward pass."""
-        return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.bf16)
+        enabled = self.reduced is not None
+        return torch.autocast(self.device.type, dtype=self.reduced or torch.bfloat16, enabled=enabled)
+
+    def loss_scaler(self) -> torch.amp.GradScaler:
+        """Return what keeps float16's small gradients from vanishing; for any other type it does nothing."""
+        return torch.amp.GradScaler(self.device.type, enabled=self.reduced is torch.float16)
 
     def layout(self, images: Tensor) -> Tensor:
         """Return the images in the layout of the run."""
@@ -57,10 +65,12 @@ def choose_compute(settings: LoopSettings, *, device: str = "auto") -> Compute:
     on_gpu = chosen.type == "cuda"
     if on_gpu and not torch.cuda.is_available():
         raise UsageError("there is no CUDA device here", found=f"--device {device}", hint="use --device cpu")
-    bf16 = settings.precision == "bf16" or (settings.precision == "auto" and on_gpu and torch.cuda.is_bf16_supported())
+    precision = settings.precision
+    if precision == "auto":
+        precision = "bf16" if on_gpu and torch.cuda.is_bf16_supported() else "fp32"
     return Compute(
         device=chosen,
-        bf16=bf16,
+        reduced=_REDUCED.get(precision),
         channels_last=settings.channels_last,
         deterministic=not on_gpu if settings.deterministic is None else settings.deterministic,
     )

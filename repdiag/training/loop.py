@@ -95,7 +95,7 @@ class _Run:
         teacher: Teacher | None,
     ) -> None:
         self.directory, self.compute, self.world, self.progress = directory, compute, world, progress
-        self.parts = assemble(settings, compute=compute, world=world, teacher=teacher)
+        self.parts = assemble(settings, compute=compute, world=world, teacher=teacher, tell=progress.message)
         self.state = self.parts.state
         self.monitor: Monitor | None = None
         self.events = EventLog()

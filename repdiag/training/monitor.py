@@ -19,6 +19,7 @@ from repdiag.core.metric_table import MetricTable
 from repdiag.data.datasets import open_dataset
 from repdiag.data.image_split import ImageSplit, equal_galleries
 from repdiag.embeddings.extract import extract
+from repdiag.models.own_code import is_own_code
 
 Measure = Callable[[EmbeddingSet, EmbeddingSet], MetricTable]
 """From the embeddings of val and train rows, equally many of each class, to metrics."""
@@ -41,6 +42,8 @@ class Monitor:
     measure: Measure
     every_epochs: int
     device: str = "cpu"
+    own_code: str | None = None
+    """The backbone's `file.py:function`, which a checkpoint alone may not run."""
 
     def is_due(self, epoch: int) -> bool:
         """Say whether the epoch, counted in epochs done, is to be measured and has not been."""
@@ -48,7 +51,7 @@ class Monitor:
 
     def run(self, checkpoint: Path, *, epoch: int, stop: Callable[[], bool]) -> None:
         """Measure the checkpoint; leave without a result when `stop` becomes true."""
-        encoder: Encoder = load_encoder(checkpoint, device=self.device)
+        encoder: Encoder = load_encoder(checkpoint, backbone=self.own_code, device=self.device)
 
         def look_up(done: int, total: int) -> None:
             del done, total
@@ -72,4 +75,6 @@ def make_monitor(settings: TrainSettings, folder: Path, *, measure: Measure, dev
     root = Path(data.root) if data.root else None
     splits = [open_dataset(data.dataset, name, root=root, download=data.download) for name in ("val", "train")]
     val, train = equal_galleries(*splits, per_class=PER_CLASS, seed=settings.loop.seed)
-    return Monitor(folder, (val, train), measure, settings.loop.monitor_every_epochs, device)
+    name = settings.backbone.name
+    own_code = name if is_own_code(name) else None
+    return Monitor(folder, (val, train), measure, settings.loop.monitor_every_epochs, device, own_code)

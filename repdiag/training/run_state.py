@@ -33,6 +33,7 @@ class RunState:
     settings: TrainSettings
     method: Method
     optimizer: Optimizer
+    scaler: torch.amp.GradScaler
     meters: Meters
     step: int
     steps_per_epoch: int
@@ -58,6 +59,7 @@ class RunState:
             "image_size": data.image_size,
             "method": self.method.extra_state(),
             "optimizer": self.optimizer.state_dict(),
+            "scaler": self.scaler.state_dict(),
             "rng": {"seed": self.settings.loop.seed, "scheme": "reseeded from (seed, step, rank) before every step"},
             "meters": self.meters.state(),
         }
@@ -70,6 +72,7 @@ class RunState:
             module.load_state_dict(payload[name])
         self.method.load_extra_state(payload["method"])
         self.optimizer.load_state_dict(payload["optimizer"])
+        self.scaler.load_state_dict(payload.get("scaler", {}))
         self.meters.load(payload["meters"])
         self.step, self.threads = progress["step"], progress["threads"]
 

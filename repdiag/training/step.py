@@ -50,6 +50,7 @@ class Stepper:
         self, settings: TrainSettings, method: Method, optimizer: torch.optim.Optimizer, *, compute: Compute
     ) -> None:
         self.settings, self.method, self.optimizer, self.compute = settings, method, optimizer, compute
+        self.scaler = compute.loss_scaler()
         self.runner: nn.Module = method
         shape = (1, 3, 1, 1)
         self._mean = torch.tensor(settings.data.mean, device=compute.device).view(shape)
@@ -69,8 +70,10 @@ class Stepper:
             raise _out_of_memory(batch, lambda part: self._forward_backward(part, clock) is not None)
         self.method.after_backward()
         if self.settings.optimizer.clip_norm is not None:
+            self.scaler.unscale_(self.optimizer)
             clip_gradients(self.method, self.settings.optimizer.clip_norm)
-        self.optimizer.step()
+        self.scaler.step(self.optimizer)  # the optimizer's own step, unless float16 gradients overflowed
+        self.scaler.update()
         self.method.after_step()
         return output
 
@@ -80,7 +83,7 @@ class Stepper:
         try:
             with self.compute.autocast():
                 loss, logs = self.runner(batch, clock)
-            loss.backward()
+            self.scaler.scale(loss).backward()
         except torch.OutOfMemoryError:
             return None  # the failed attempt's tensors are released only once this handler is left
         return loss, logs

@@ -1,5 +1,6 @@
 """Packed images: the same pixels as the files, made once, checked, and made again when damaged."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 import torch
 from image_files import write_image
 
+from repdiag.core.errors import StoreError
 from repdiag.data import packed
 from repdiag.data.image_folder import open_image_folder
 from repdiag.data.image_split import ImageSplit
@@ -86,3 +88,25 @@ def test_folders_of_small_squares_are_packed_at_once(tmp_path: Path) -> None:
     assert train.preset == "moco_v2_32"
     assert len(shards()) == 1
     assert train.images(np.arange(8)).shape == (8, 3, 12, 12)
+
+
+@pytest.mark.usefixtures("small_shards")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_worker_processes_build_the_same_pack_and_progress_counts_images(folder: Path) -> None:
+    split = open_image_folder(folder, "train")
+    told: list[tuple[int, int]] = []
+    helped = pack(split, 16, workers=2, progress=lambda *counts: told.append(counts)).images(range(18))
+    assert told == [(5, 18), (10, 18), (15, 18), (18, 18)]
+    built = [path.name for path in shards()]
+    for path in shards():
+        path.unlink()
+    assert torch.equal(pack(split, 16).images(range(18)), helped)
+    assert [path.name for path in shards()] == built
+
+
+def test_a_pack_that_does_not_fit_is_refused_before_it_is_begun(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    usage = shutil.disk_usage
+    monkeypatch.setattr("shutil.disk_usage", lambda path: usage(path)._replace(free=1000))
+    with pytest.raises(StoreError, match="too little space to pack"):
+        pack(open_image_folder(folder, "train"), 16)
+    assert shards() == []

@@ -1,0 +1,1 @@
+"""Methods: question, command and finding are in README.md."""
