@@ -18,6 +18,7 @@ FAMILIES = {
     "neighbors": "Neighbours",
     "spectrum": "Spectrum",
     "similarity": "Two encoders on the same rows",
+    "probes": "Probes on frozen features",
 }
 
 

@@ -37,7 +37,7 @@ DATA_PARAMETERS = ("features", "labels", "views", "other_features", "other_label
 # Sums of fourth powers over millions of rows and thousands of dimensions, and products of two such sums, stay finite.
 LARGEST = 2.0**105
 ENTRY_POINT_GROUP = "repdiag.metrics"
-FAMILIES = ("hypersphere", "classes", "clusters", "pretext", "neighbors", "spectrum", "similarity")
+FAMILIES = ("hypersphere", "classes", "clusters", "pretext", "neighbors", "spectrum", "similarity", "probes")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,7 +10,7 @@ from torch import Tensor
 from repdiag.core.metric_value import MetricValue
 from repdiag.metrics.inference.estimate import LEVEL, Estimate
 from repdiag.metrics.inference.paired import PairedTest, paired_test
-from repdiag.metrics.inference.resampling import Index, block_jackknife, evaluate_rows, subsampling
+from repdiag.metrics.inference.resampling import Index, block_jackknife, evaluate_rows, strata, subsampling
 from repdiag.metrics.inference.with_interval import labels_of_parts
 from repdiag.metrics.registry import Metric
 
@@ -41,7 +41,9 @@ def compare(
         return None if parts[0] is None or parts[1] is None else parts[0] - parts[1]
 
     repeat = block_jackknife if metric.interval == "u_statistic" else subsampling
-    found: Estimate | None = repeat(again, difference, rows=len(first["features"]), labels=labels, seed=seed)
+    found: Estimate | None = repeat(
+        again, difference, rows=len(first["features"]), labels=strata(metric, labels), seed=seed
+    )
     if found is None:
         return None
     low, high = found.interval(LEVEL)

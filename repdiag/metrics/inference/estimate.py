@@ -21,6 +21,11 @@ class Estimate:
         reach = quantile(level, self.freedom) * self.error
         return self.value - reach, self.value + reach
 
+    def reciprocal_interval(self, level: float = LEVEL) -> tuple[float, float]:
+        """Return the interval of 1 / value; that of the value must not hold 0."""
+        low, high = self.interval(level)
+        return 1.0 / high, 1.0 / low
+
     def p_value(self) -> float:
         """Return the two-sided p-value of the value being 0."""
         from scipy.stats import t

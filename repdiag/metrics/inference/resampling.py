@@ -69,6 +69,18 @@ def halves(rows: int, *, labels: Tensor | None, seed: int, replicates: int) -> I
         yield np.flatnonzero(block == replicate % 2)
 
 
+def strata(metric: Metric, labels: Tensor | None) -> Tensor | None:
+    """Return the labels by which rows are resampled, None where class by class would be too regular.
+
+    A metric of classes needs every class in every part. For others, classes of unequal size are taken to have come out
+    so by chance, row by row: parts that keep their sizes would miss that variation.
+    """
+    if labels is None or "labels" in metric.takes:
+        return labels
+    counts = torch.unique(labels, return_counts=True)[1]
+    return labels if bool((counts == counts[0]).all()) else None
+
+
 def evaluate_rows(metric: Metric, arguments: Mapping[str, Any], index: Index) -> float | None:
     """Return the metric's value on some of the rows, None where it is undefined; a bank stays whole.
 

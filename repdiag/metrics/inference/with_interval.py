@@ -17,6 +17,7 @@ from repdiag.metrics.inference.resampling import (
     Index,
     block_jackknife,
     evaluate_rows,
+    strata,
     subsampling,
 )
 from repdiag.metrics.registry import Metric
@@ -24,8 +25,10 @@ from repdiag.metrics.registry import Metric
 # Beyond this many products in one k-means step, twenty more clusterings would take longer than everything else.
 _AFFORDABLE = 2**34
 
-# Metrics whose coverage falls short in simulation (docs/uncertainty.md): nc1 divides by the weakest direction of the
-# class means, so its distribution has a long tail that no jackknife sees.
+# nc1 divides by the weakest direction of the class means: its distribution has a long tail, that of its reciprocal has
+# none. Its interval is made for the reciprocal and turned over; it speaks of the median rather than of the mean.
+_BY_RECIPROCAL = frozenset({"nc1"})
+# Metrics whose coverage falls short in simulation all the same (docs/uncertainty.md).
 _APPROXIMATE = frozenset({"nc1"})
 
 Again = Callable[..., float | None]  # the metric on some rows, with some settings changed
@@ -48,10 +51,15 @@ def with_interval(
     """
     if value.value is None or value.ci_method is not None or metric.interval == "none":
         return value
-    found = estimate(metric, value, arguments, labels=labels, seed=seed)
+    turned = metric.name in _BY_RECIPROCAL and value.value > 0.0
+    found = estimate(metric, value, arguments, labels=labels, seed=seed, reciprocal=turned)
     if found is None:
         return value
-    if _is_share(metric, value):
+    if turned and found.interval(level)[0] <= 0.0:  # the reciprocal may be 0: no finite interval that way
+        turned, found = False, _resampled(metric, value, arguments, labels=labels, seed=seed) or found
+    if turned:
+        low, high = found.reciprocal_interval(level)
+    elif _is_share(metric, value):
         low, high = share_interval(
             found, rows=len(value.per_row) if value.per_row is not None else value.n, level=level
         )
@@ -65,9 +73,15 @@ def with_interval(
 
 
 def estimate(
-    metric: Metric, value: MetricValue, arguments: Mapping[str, Any], *, labels: Tensor | None, seed: int = 0
+    metric: Metric,
+    value: MetricValue,
+    arguments: Mapping[str, Any],
+    *,
+    labels: Tensor | None,
+    seed: int = 0,
+    reciprocal: bool = False,
 ) -> Estimate | None:
-    """Return the value with its standard error by the method that the metric declares, None where there is none."""
+    """Return the value (or its reciprocal) with its standard error by the declared method, None where there is none."""
     if value.value is None or metric.interval == "none":
         return None
     if value.per_row is not None and len(value.per_row) >= 3:
@@ -77,14 +91,30 @@ def estimate(
             return pair_mean_estimate(value.value, value.per_row, labels)
     if metric.interval == "per_query":
         return None  # a metric of queries without its parts, such as a difference of two, makes its own interval
+    if reciprocal:
+        return _of_reciprocal(metric, value, arguments, labels=labels, seed=seed)
     return _resampled(metric, value, arguments, labels=labels, seed=seed)
+
+
+def _of_reciprocal(
+    metric: Metric, value: MetricValue, arguments: Mapping[str, Any], *, labels: Tensor | None, seed: int
+) -> Estimate | None:
+    """Return the block jackknife of 1 / value."""
+    rows = len(arguments["features"])
+
+    def again(index: Index) -> float | None:
+        part = evaluate_rows(metric, arguments, index)
+        return 1.0 / part if part else None
+
+    turned = 1.0 / float(value)
+    return block_jackknife(again, turned, rows=rows, labels=_aligned(labels, rows), seed=seed)
 
 
 def _resampled(
     metric: Metric, value: MetricValue, arguments: Mapping[str, Any], *, labels: Tensor | None, seed: int
 ) -> Estimate | None:
     rows = len(arguments["features"])
-    classes = _aligned(labels, rows)
+    classes = strata(metric, _aligned(labels, rows))
     assert value.value is not None
 
     def again(index: Index, **changed: Any) -> float | None:

@@ -1,1 +1,0 @@
-"""Frozen-feature evaluations that train something."""
