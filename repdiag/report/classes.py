@@ -35,15 +35,15 @@ class ClassCell:
 
 @dataclass(frozen=True, kw_only=True)
 class ClassTable:
-    """Headings and one line a class: its name, its images, its cells."""
+    """Headings, each with its checkpoint, and one line a class: its name, its images, its cells."""
 
-    headings: tuple[str, ...]
+    headings: tuple[tuple[str, str], ...]
     lines: tuple[tuple[str, int, tuple[ClassCell, ...]], ...]
 
 
 def class_table(parts: Mapping[str, Path], *, space: str = "features", split: str = "val") -> ClassTable | None:
     """Return the table of all trained checkpoints from their per_class.parquet; None where none was kept."""
-    columns: list[tuple[str, Mapping[str, ClassCell]]] = []
+    columns: list[tuple[tuple[str, str], Mapping[str, ClassCell]]] = []
     images: dict[str, int] = {}
     for name, folder in parts.items():
         frame = _read(folder / "per_class.parquet")
@@ -51,9 +51,9 @@ def class_table(parts: Mapping[str, Path], *, space: str = "features", split: st
             continue
         frame = frame[(frame["checkpoint"] == name) & (frame["space"] == space) & (frame["split"] == split)]
         for heading, cells, counts in _measured(frame):
-            columns.append((f"{name}: {heading}", cells))
+            columns.append(((heading, name), cells))
             images = counts | images
-        columns += [(f"{name}: {heading}", cells) for heading, cells in _clustered(folder)]
+        columns += [((heading, name), cells) for heading, cells in _clustered(folder)]
     if not images:
         return None
     lines = [

@@ -79,7 +79,7 @@ def test_classes_come_with_the_classes_they_merge_with(tmp_path: Path) -> None:
     write_analysis(tmp_path, "small")
     found = class_table({"small": tmp_path})
     assert found is not None
-    merged = found.headings.index("small: shares its largest cluster with")
+    merged = found.headings.index(("shares its largest cluster with", "small"))
     cells = {name: cells[merged].text for name, _, cells in found.lines}
     assert cells == {"one": "two (50.0 %)", "two": "one (50.0 %)", "three": "\N{EN DASH}", "four": "\N{EN DASH}"}
     assert next(cells[0].text for name, _, cells in found.lines if name == "one") == "50.0 %"
