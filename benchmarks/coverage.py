@@ -124,12 +124,12 @@ def null_pairs(trials: int) -> Iterator[Row]:
 
 
 def verdict(row: Row) -> str:
-    """Say whether a coverage is what it should be, within the error of the simulation."""
-    error = 100.0 * (0.95 * 0.05 / row.trials) ** 0.5
+    """Say whether a coverage is what it should be, and whether so few trials can tell (two standard errors of 95 %)."""
     if 93.0 <= row.share <= 97.0:
         return ""
-    beyond = row.share < 93.0 - 2.0 * error or row.share > 97.0 + 2.0 * error
-    return ("conservative" if row.share > 97.0 else "approximate") + ("" if beyond else ", within simulation error")
+    kind = "conservative" if row.share > 97.0 else "approximate"
+    beyond = abs(row.share - 95.0) > 200.0 * (0.95 * 0.05 / row.trials) ** 0.5
+    return kind if beyond else f"{kind}, or chance"
 
 
 def tables(trials: int) -> str:

@@ -14,7 +14,7 @@ from repdiag.core.metric_value import MetricValue, undefined
 from repdiag.metrics.inference import compare, holm, mcnemar, paired_test, sign_flip, with_interval
 from repdiag.metrics.inference.means import difference_interval, mean_estimate, share_interval
 from repdiag.metrics.inference.pairs import pair_mean_estimate
-from repdiag.metrics.inference.resampling import halves
+from repdiag.metrics.inference.resampling import halves, strata
 from repdiag.metrics.registry import get
 
 TRIALS = 400
@@ -130,6 +130,28 @@ def test_a_value_that_has_no_interval_to_give_comes_back_as_it_is() -> None:
     assert with_interval(metric, null, {}) is null
     own = MetricValue(value=1.0, n=3, ci_low=0.5, ci_high=2.0, ci_method="its own")
     assert with_interval(metric, own, {}) is own
+
+
+def test_the_interval_of_nc1_is_that_of_its_reciprocal_turned_over() -> None:
+    """Symmetric about 1 / value, so long upwards; a class structure that is nearly gone has none of that form."""
+    metric, labels = get("nc1"), torch.arange(6).repeat_interleave(20)
+    centres = 3.0 * torch.eye(6, 4, dtype=torch.float64)
+    rows = centres[labels] + torch.randn(120, 4, generator=generator(1), dtype=torch.float64)
+    arguments = {"features": rows, "labels": labels}
+    found = with_interval(metric, metric.function(**arguments), arguments, labels=labels)
+    low, high = float(found.ci_low), float(found.ci_high)
+    assert 1 / low - 1 / float(found) == pytest.approx(1 / float(found) - 1 / high, rel=1e-9)
+    assert high - float(found) > float(found) - low > 0.0
+    noise = {"features": rows[torch.randperm(120, generator=generator(2))], "labels": labels}
+    drowned = with_interval(metric, metric.function(**noise), noise, labels=labels)
+    assert math.isfinite(float(drowned.ci_high))
+
+
+def test_only_classes_of_equal_size_hold_the_rows_of_a_spectrum_to_their_numbers() -> None:
+    equal, unequal = torch.arange(4).repeat_interleave(5), torch.tensor([0, 0, 0, 1, 1])
+    assert strata(get("rankme"), equal) is equal
+    assert strata(get("rankme"), unequal) is None
+    assert strata(get("cdnv"), unequal) is unequal
 
 
 def test_clusterings_report_seeds_and_half_samples() -> None:
