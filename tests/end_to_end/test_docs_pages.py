@@ -77,3 +77,13 @@ def test_links_between_pages_and_the_navigation_point_to_pages() -> None:
     for page, text in PAGES.items():
         for target in re.findall(r"\]\(([^)#:]+\.md)", text):
             assert (DOCS / target).is_file(), (page, target)
+
+
+def test_the_error_texts_of_the_troubleshooting_page_are_those_of_the_code() -> None:
+    code = "\n".join(path.read_text("utf-8") for path in sorted((DOCS.parent / "repdiag").rglob("*.py")))
+    errors = re.findall(r"^### (.+)$", PAGES["troubleshooting.md"], flags=re.MULTILINE)
+    assert len(errors) > 15
+    for heading in errors:
+        for text in re.sub(r" \(.*\)$", "", heading).split(", "):
+            for part in text.split(" ... "):
+                assert part in code, f"no error says {part!r}"
