@@ -74,7 +74,8 @@ def _try_branch(
     renamed = rename(state, KEYMAPS)
     facts = form.facts_of(contents)
     if renamed.keymap:
-        facts = replace(facts, **renamed.keymap.facts)
+        open_facts = {name: value for name, value in renamed.keymap.defaults.items() if getattr(facts, name) is None}
+        facts = replace(facts, **open_facts, **renamed.keymap.facts)
     facts = _wished(facts, wishes)
     options, renamed = _options(contents, form, renamed, state, facts=facts, wishes=wishes)
     where = f"{contents.payload.path.name} ({form.name}, {branch.name} branch)"

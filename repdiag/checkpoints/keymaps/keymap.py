@@ -16,14 +16,15 @@ State = dict[str, Tensor]
 
 @dataclass(frozen=True, kw_only=True)
 class Keymap:
-    """One naming. `facts` are what it implies about the network (fields of `Facts`); `candidates` builds networks
-    that only this naming belongs to.
+    """One naming. `facts` are what it implies about the network (fields of `Facts`), `defaults` what it implies where
+    the family says nothing else; `candidates` builds networks that only this naming belongs to.
     """
 
     name: str
     applies: Callable[[Mapping[str, Tensor]], bool]
     convert: Callable[[Mapping[str, Tensor]], State]
     facts: Mapping[str, Any] = field(default_factory=dict)
+    defaults: Mapping[str, Any] = field(default_factory=dict)
     candidates: Callable[[Mapping[str, Tensor], Facts], list[Candidate]] | None = None
 
 

@@ -18,6 +18,7 @@ KEYMAPS: tuple[Keymap, ...] = (
     mobile_networks.LISTED_FEATURES,
     mobile_networks.LISTED_CHILDREN,
     transformers.HUGGING_FACE,
+    transformers.HUGGING_FACE_DINOV2,
     transformers.OPEN_CLIP,
     transformers.TORCHVISION,
     transformers.VISSL,

@@ -79,10 +79,18 @@ _DINOV2 = (
     (r"\.mlp\.w3\.", ".mlp.fc2."),
 )
 
+_HUGGING_FACE_NAMES = [r"embeddings\.cls_token", r"encoder\.layer\.0\.attention\.attention\."]
 HUGGING_FACE = Keymap(
-    name="Hugging Face ViT, DeiT, DINOv2",
-    applies=lambda state: all_names(state, [r"embeddings\.cls_token", r"encoder\.layer\.0\.attention\.attention\."]),
+    name="Hugging Face ViT, DeiT",
+    applies=lambda state: all_names(state, [*_HUGGING_FACE_NAMES, r"encoder\.layer\.0\.layernorm_before\."]),
     convert=_hugging_face,
+    defaults={"norm_eps": 1e-12, "resample": "bicubic"},
+)
+HUGGING_FACE_DINOV2 = Keymap(
+    name="Hugging Face DINOv2",
+    applies=lambda state: all_names(state, _HUGGING_FACE_NAMES),
+    convert=_hugging_face,
+    defaults={"norm_eps": 1e-6, "resample": "bicubic"},
 )
 OPEN_CLIP = Keymap(
     name="OpenCLIP's image transformer",

@@ -189,6 +189,31 @@ def _mae_fine_tuned() -> tuple[Family, Heads]:
     return Family(tree, "state_dict", {"online": net}), {}
 
 
+def _hugging_face_weights_alone() -> tuple[Family, Heads]:
+    """pytorch_model.bin without its config.json: layer normalisation has the library's epsilon for ViT, 1e-12."""
+    net = vit(norm_layer=partial(nn.LayerNorm, eps=1e-12))
+    with torch.no_grad():  # tokens so even that the epsilon shows
+        for value in (net.cls_token, net.pos_embed, *net.patch_embed.parameters()):  # type: ignore[union-attr]
+            value.mul_(1e-3)  # type: ignore[operator]
+    names = ((r"^blocks\.", "encoder.layer."), (r"^norm\.", "layernorm."), ("norm1", "layernorm_before"))
+    names += (("norm2", "layernorm_after"), (r"mlp\.fc1", "intermediate.dense"), (r"mlp\.fc2", "output.dense"))
+    names += (
+        (r"attn\.proj", "attention.output.dense"),
+        (r"^patch_embed\.proj", "embeddings.patch_embeddings.projection"),
+    )
+    names += (("^cls_token", "embeddings.cls_token"), ("^pos_embed", "embeddings.position_embeddings"))
+    state: State = {}
+    for name, value in net.state_dict().items():
+        for pattern, new in names:
+            name = re.sub(pattern, new, name)  # noqa: PLW2901
+        if "attn.qkv" in name:
+            for part, third in zip(("query", "key", "value"), value.chunk(3), strict=True):
+                state[f"vit.{name.replace('attn.qkv', f'attention.attention.{part}')}"] = third.clone()
+        else:
+            state[f"vit.{name}"] = value
+    return Family(state, "state_dict", {"online": net}), {}
+
+
 def _anybodys() -> tuple[Family, Heads]:
     net, head = resnet18(), normed(512, 64, 32)
     state = under("learner.ssl.trunk_net.", net) | under("learner.ssl.projector.", head)
@@ -210,5 +235,6 @@ FAMILIES_WITH_HEADS: dict[str, Callable[[], tuple[Family, Heads]]] = {
     "dinov2-both": _dinov2_both,
     "ibot-released": _ibot_released,
     "mae-fine-tuned": _mae_fine_tuned,
+    "hugging-face-weights-alone": _hugging_face_weights_alone,
     "anybodys": _anybodys,
 }

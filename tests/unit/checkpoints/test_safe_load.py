@@ -200,3 +200,12 @@ def test_torch_only_gets_files_that_were_found_plain(tmp_path: Path, monkeypatch
     read(tmp_path / "plain.pt")
     read(tmp_path / "foreign.pt")
     assert [options["weights_only"] for options in calls] == [True]
+
+
+def test_a_safetensors_name_that_comes_twice_is_refused(tmp_path: Path) -> None:
+    entry = b'"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}'
+    header = b"{" + entry + b"," + entry + b"}"
+    (tmp_path / "x.safetensors").write_bytes(len(header).to_bytes(8, "little") + header + b"\0" * 4)
+    with pytest.raises(CheckpointError, match="header") as caught:
+        read(tmp_path / "x.safetensors")
+    assert "twice" in str(caught.value.found)
