@@ -15,7 +15,7 @@ from repdiag.diagnosis.over_clustering import judge_over_clustering
 from repdiag.diagnosis.overfitting import judge_overfitting
 from repdiag.diagnosis.rows import TRAIN, JudgedRows
 from repdiag.diagnosis.thresholds import DEFAULT_THRESHOLDS, Thresholds
-from repdiag.diagnosis.verdict import Diagnosis
+from repdiag.diagnosis.verdict import OVER, UNDER, CollapseFinding, Diagnosis, Finding
 from repdiag.embeddings.as_embedding_set import as_embedding_set
 from repdiag.metrics.evaluate import evaluate
 from repdiag.metrics.pairwise import sharing
@@ -110,19 +110,28 @@ def judge(
         thresholds = DEFAULT_THRESHOLDS.override(thresholds)
     rows = JudgedRows.of(table, space=space)
     first = rows.table.rows[0]
+    collapse = judge_collapse(rows, thresholds)
     found = Diagnosis(
         checkpoint=first.checkpoint,
         epoch=first.epoch,
         dataset=first.dataset,
         space=space,
-        over_clustering=judge_over_clustering(rows, thresholds),
+        over_clustering=_beside_collapse(judge_over_clustering(rows, thresholds), collapse),
         overfitting=judge_overfitting(rows, thresholds),
-        collapse=judge_collapse(rows, thresholds),
+        collapse=collapse,
     )
     given = ((UNTRAINED, untrained), (REFERENCE, reference))
     others = {name: other for name, other in given if other is not None}
     evidence = [item for name, other in others.items() for item in stored_evidence(rows, other, name=name)]
     return with_evidence(found, evidence, others)
+
+
+def _beside_collapse(finding: Finding, collapse: CollapseFinding) -> Finding:
+    """Return the finding about granularity with a word on collapse: what lies in few directions is cut up easily."""
+    fallen = [kind for kind in collapse.kinds if kind != "cone"]
+    if finding.verdict not in (OVER, UNDER) or not fallen:
+        return finding
+    return replace(finding, summary=f"{finding.summary} To be read with the {' and '.join(fallen)} collapse.")
 
 
 def _space(embeddings: EmbeddingSet, space: Space) -> EmbeddingSet:

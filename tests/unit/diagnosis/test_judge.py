@@ -105,3 +105,12 @@ def test_a_diagnosis_is_plain_json(row) -> None:
     assert {"metric", "value", "ci_low", "ci_high", "threshold", "reading", "sentence"} <= set(
         values["overfitting"]["evidence"][0]
     )
+
+
+@pytest.mark.parametrize(
+    ("granularity", "cosine", "said"), [(4.0, 0.99999, True), (4.0, 0.2, False), (1.0, 0.99999, False)]
+)
+def test_islands_in_a_collapsed_space_are_to_be_read_with_the_collapse(row, granularity, cosine, said) -> None:
+    found = judge(tables(row, granularity=granularity) + MetricTable((row("mean_cosine", cosine, half=1e-6),)))
+    assert found.over_clustering.verdict == ("over-clustered" if granularity > 1 else "not over-clustered")
+    assert found.over_clustering.summary.endswith("To be read with the complete collapse.") == said
