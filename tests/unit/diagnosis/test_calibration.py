@@ -9,6 +9,9 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+import torch
+
+from benchmarks import other_spaces
 
 ROOT = Path(__file__).parents[3]
 
@@ -57,3 +60,18 @@ def test_the_documented_record_holds_what_is_promised() -> None:
     assert len(rows) == 11
     short = [truth for truth, _, right, _, wrong in rows if float(wrong) > 5.0 or float(right) < 95.0]
     assert short == []
+
+
+def test_spaces_of_other_kinds_are_what_their_names_say() -> None:
+    found = {name: space for name, space, _ in other_spaces.spaces(seed=0)}
+    assert all(len(rows) == len(labels) and bool(torch.isfinite(rows).all()) for rows, labels in found.values())
+    giant = found["one class of 600 among classes of 24, one island"][1]
+    assert giant.bincount().tolist() == [600, *[24] * 9]
+    nested = found["3 islands inside each of 2 islands"][0][:90]
+    centres = torch.stack([nested[at::6].mean(dim=0) for at in range(6)])
+    gaps = torch.cdist(centres, centres)
+    assert gaps[:3, :3].max() < gaps[:3, 3:].min()  # three of one island lie closer together than those of two
+    copied = found["one island, 30 % exact copies"][0]
+    assert 0.6 < len(torch.unique(copied, dim=0)) / len(copied) < 0.85
+    plain = found["4 islands, labels permuted"]
+    assert (plain[1][:60] == 0).float().mean() < 0.3
