@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from repdiag.checkpoints.architectures.candidate import Candidate
 from repdiag.checkpoints.architectures.named import named_candidates
 from repdiag.checkpoints.architectures.resnets import resnet_candidates
-from repdiag.checkpoints.architectures.transformers import transformer_candidates
+from repdiag.checkpoints.architectures.transformers import has_other_layers, transformer_candidates
 from repdiag.checkpoints.formats.format import Facts
 from repdiag.checkpoints.match import Match, fill, match
 from repdiag.core.errors import CheckpointError
@@ -33,6 +33,8 @@ class Fitted:
 def candidates(state: Mapping[str, Tensor], facts: Facts, *, recorded: str | None = None) -> list[Candidate]:
     """Return the architectures that a state dict under known names could belong to."""
     structural = transformer_candidates(state, facts) or resnet_candidates(state, facts)
+    if structural and has_other_layers(state):
+        return named_candidates(state, recorded, facts.arch_like) or structural
     return structural or named_candidates(state, recorded, facts.arch_like)
 
 

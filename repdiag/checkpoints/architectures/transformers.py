@@ -18,6 +18,7 @@ from repdiag.checkpoints.formats.format import Facts
 from repdiag.core.errors import CheckpointError
 
 _BLOCK = re.compile(r"blocks\.(\d+)\.attn\.qkv\.weight$")
+_PLAIN = re.compile(r"blocks\.\d+\.((norm[12]|attn\.(qkv|proj)|mlp\.fc[12])\.(weight|bias)|ls[12]\.gamma)$")
 _SIZES = {192: "tiny", 384: "small", 768: "base", 1024: "large", 1280: "huge", 1536: "giant"}
 _WIDER = {1280: 16, 1408: 16, 1664: 16}  # ViT-H, g and G: 16 heads, wider than the usual 64 features
 _POOLS = {"token": "token", "mean": "avg", "projection": "token"}
@@ -82,6 +83,11 @@ def transformer_candidates(state: Mapping[str, Tensor], facts: Facts) -> list[Ca
             assumptions=assumed,
         )
     ]
+
+
+def has_other_layers(state: Mapping[str, Tensor]) -> bool:
+    """Say whether a transformer's blocks have more in them than a plain one's, as EVA's and BEiT's do."""
+    return any(name.startswith("blocks.") and not _PLAIN.match(name) for name in state)
 
 
 def _name(stem: PatchStem, depth: int) -> str:

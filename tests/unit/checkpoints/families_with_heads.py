@@ -220,6 +220,18 @@ def _anybodys() -> tuple[Family, Heads]:
     return Family({"run": {"weights_of_epoch": state}}, "state_dict", {"online": net}), {"online": head}
 
 
+def _eva() -> tuple[Family, Heads]:
+    """All tensors of a plain transformer and more: biases of its own in the attention."""
+    torch.manual_seed(0)
+    net = perturbed(timm.create_model("eva02_tiny_patch14_224", num_classes=0), 0)
+    state = dict(net.state_dict())
+    for name, buffer in net.named_buffers():
+        if name not in state and name.endswith("k_bias"):  # a constant of the network, which no file has
+            buffer.zero_()
+    tree = {"arch": "eva02_tiny_patch14_224", "version": 2, "state_dict": state}
+    return Family(tree, "timm", {"online": net}, image_size=224), {}
+
+
 FAMILIES_WITH_HEADS: dict[str, Callable[[], tuple[Family, Heads]]] = {
     "moco-query-only": _moco_query_only,
     "moco-half-compiled": _moco_saved_again,
@@ -236,5 +248,6 @@ FAMILIES_WITH_HEADS: dict[str, Callable[[], tuple[Family, Heads]]] = {
     "ibot-released": _ibot_released,
     "mae-fine-tuned": _mae_fine_tuned,
     "hugging-face-weights-alone": _hugging_face_weights_alone,
+    "timm-eva": _eva,
     "anybodys": _anybodys,
 }
