@@ -11,6 +11,7 @@ from repdiag.cli import options
 from repdiag.cli.console import Console, is_first_process, resolve_device
 
 if TYPE_CHECKING:
+    from repdiag.cli.analysis import Analysis, AnalysisOptions
     from repdiag.cli.targets import Target
 
 Embeddings = Annotated[
@@ -97,19 +98,16 @@ def analyze(
             per_row=per_row,
             counting=console.counting,
         )
-        if not first:
-            return
-        summary.show_vectors(console, result)
-        check_gates(result.diagnosis, gates)
+        if first:
+            summary.show_vectors(console, result)
+            check_gates(result.diagnosis, gates)
         return
     target = _needed(checkpoint, download=download)
     beside = None if reference is None else _needed(reference, download=download)
-    path = target.path
     folder = out or _default_out(target)
     from repdiag.cli.analysis import AnalysisOptions, analyze_checkpoint
-    from repdiag.cli.figures import draw_analysis
     from repdiag.cli.reading import wishes_of
-    from repdiag.cli.run_directory import prepare, write_analysis
+    from repdiag.cli.run_directory import prepare
 
     if first:
         prepare(folder, overwrite=overwrite or out is None)
@@ -139,13 +137,20 @@ def analyze(
         download=download,
         strict_data=strict_data,
     )
-    analysis = analyze_checkpoint(path, chosen, name=target.name, reference=beside, counting=console.counting)
-    if not first:
-        return
-    write_analysis(analysis, chosen, folder)
-    drawn = draw_analysis(analysis, folder, history=path.parent.parent / "history.csv") if figures else []
-    summary.show_analysis(console, analysis, folder, drawn)
-    check_gates(analysis.diagnosis, gates)
+    analysis = analyze_checkpoint(target.path, chosen, name=target.name, reference=beside, counting=console.counting)
+    if first:
+        drawn = _written(analysis, chosen, folder, history=target.path.parent.parent / "history.csv", figures=figures)
+        summary.show_analysis(console, analysis, folder, drawn)
+        check_gates(analysis.diagnosis, gates)
+
+
+def _written(analysis: Analysis, options: AnalysisOptions, folder: Path, *, history: Path, figures: bool) -> list[Path]:
+    """Write the tables and, if wanted, the figures; return the figures."""
+    from repdiag.cli.figures import draw_analysis
+    from repdiag.cli.run_directory import write_analysis
+
+    write_analysis(analysis, options, folder)
+    return draw_analysis(analysis, folder, history=history) if figures else []
 
 
 def _needed(checkpoint: str | None, *, download: bool) -> Target:

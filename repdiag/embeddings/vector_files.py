@@ -33,7 +33,8 @@ def read_arrays(path: Path) -> Arrays:
     """Return the arrays of a file by name, in lower case; nothing in it is executed."""
     try:
         if path.suffix == ".npy":
-            return {"features": np.load(path, allow_pickle=False)}
+            # Mapped into memory, so that a file may be larger than it; "c": changes would stay in memory.
+            return {"features": np.load(path, mmap_mode="c", allow_pickle=False)}
         if path.suffix == ".npz":
             with np.load(path, allow_pickle=False) as archive:
                 return {name.lower(): archive[name] for name in archive.files}

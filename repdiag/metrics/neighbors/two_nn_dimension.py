@@ -11,7 +11,16 @@ from repdiag.core.errors import MetricError
 from repdiag.core.metric_value import MetricValue, undefined
 from repdiag.core.shapes import Features
 from repdiag.metrics.neighbors.retrieval import prepared
-from repdiag.metrics.pairwise import Pairing, PairRequest, TopK, over_pairs
+from repdiag.metrics.pairwise import (
+    Neighbors,
+    Pairing,
+    PairRequest,
+    Reduction,
+    Rows,
+    TopK,
+    euclidean_neighbors,
+    over_pairs,
+)
 from repdiag.metrics.registry import metric
 
 Duplicates = Literal["drop", "keep"]
@@ -20,7 +29,14 @@ Duplicates = Literal["drop", "keep"]
 def _requests(features: Tensor, *, normalize: bool, **_: object) -> list[PairRequest]:
     if len(features) < 3:
         return []
-    return [PairRequest(Pairing.within(prepared(features, normalize=normalize)), TopK(2))]
+    rows, wish = _wish(features, normalize=normalize)
+    return [PairRequest(Pairing.within(rows), wish)]
+
+
+def _wish(features: Tensor, *, normalize: bool) -> tuple[Rows, Reduction[Neighbors]]:
+    """Return what to ask of which rows: Euclidean neighbours come out of the pass over unit rows where they can."""
+    shared = None if normalize else euclidean_neighbors(features, 2)
+    return shared or (prepared(features, normalize=normalize), TopK(2))
 
 
 @metric(
@@ -82,7 +98,7 @@ def fitted_dimension(mu: Tensor, *, discard: float) -> float | None:
 def distance_ratios(features: Tensor, *, normalize: bool) -> Tensor:
     """Return r_2 / r_1 of every row [N], infinite where r_1 is 0."""
     rows = prepared(features, normalize=normalize)
-    nearest = over_pairs(rows, TopK(2)).index
+    nearest = over_pairs(*_wish(features, normalize=normalize)).index
     everyone = torch.arange(len(features), device=features.device)
     # The tiles only choose the neighbours; their distances are taken anew from differences in float64.
     first, second = (_distances(rows.exact(everyone), rows.exact(nearest[:, place])) for place in (0, 1))

@@ -39,13 +39,15 @@ class TopK(Reduction[Neighbors]):
         return Neighbors(result.index[:, : self.k], result.score[:, : self.k])
 
     @override
-    def start(self, pairing: Pairing) -> _TopKState:
+    def start(self, pairing: Pairing) -> TopKState:
         if not 1 <= self.k <= pairing.partners:
             raise MetricError(f"wanted {self.k} neighbours of each row", found=f"{pairing.partners} partners")
-        return _TopKState(self.k, pairing)
+        return TopKState(self.k, pairing)
 
 
-class _TopKState:
+class TopKState:
+    """The best-scored partners of every row so far, a few more than k of them."""
+
     def __init__(self, k: int, pairing: Pairing) -> None:
         self._k, self._pairing = k, pairing
         self._width = min(k + SPARE, pairing.partners)
@@ -54,14 +56,23 @@ class _TopKState:
         self._index = torch.zeros(self._score.shape, dtype=torch.int64, device=like.device)
         self._pending: dict[int, list[tuple[Tensor, Tensor, Tensor]]] = {}
 
+    def dense(self, tile: Tile) -> Tensor:
+        """Return all scores of a tile."""
+        return tile.scores
+
+    def sparse(self, tile: Tile) -> tuple[Tensor, Tensor, Tensor]:
+        """Return (row, column, score) of the pairs of a tile that come before the last of their row so far."""
+        return tile.above(self._score[tile.rows, -1])
+
     def add(self, tile: Tile) -> None:
+        """Take in a tile, read row by row."""
         if tile.rows.start not in self._pending or tile.scores.shape[1] >= _WIDE:
             self._pending.setdefault(tile.rows.start, [])
-            score, column = tile.scores.topk(min(self._width, tile.scores.shape[1]), dim=1)
+            score, column = self.dense(tile).topk(min(self._width, tile.scores.shape[1]), dim=1)
             self._merge(tile.rows, score, column + tile.columns.start)
             return
         # Later tiles hold few pairs that are nearer than the k-th best so far: they are collected, merged in bulk.
-        row, column, score = tile.above(self._score[tile.rows, -1])
+        row, column, score = self.sparse(tile)
         if len(row) == 0:
             return
         pending = self._pending[tile.rows.start]
@@ -92,6 +103,7 @@ class _TopKState:
         self._index[rows] = index.gather(1, order)
 
     def join(self) -> None:
+        """Take in what other processes found."""
         self._flush_all()
         scores, indices = gathered(self._score), gathered(self._index)
         self._score, self._index = scores[0], indices[0]  # in one order everywhere, so that all choose alike
@@ -100,6 +112,7 @@ class _TopKState:
             self._merge(everyone, score, index)
 
     def finish(self) -> Neighbors:
+        """Return the k nearest, settled."""
         self._flush_all()
         return settled(self._pairing, self._score, self._index, k=self._k)
 
