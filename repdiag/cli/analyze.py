@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -111,16 +111,8 @@ def analyze(
 
     if first:
         prepare(folder, overwrite=overwrite or out is None)
-    wishes = wishes_of(
-        branch=branch,
-        backbone=backbone,
-        prefix=prefix,
-        heads=heads,
-        stem_padding=stem_padding,
-        image_size=image_size,
-        mean=mean,
-        std=std,
-    )
+    told: dict[str, Any] = {"branch": branch, "backbone": backbone, "prefix": prefix, "heads": heads}
+    wishes = wishes_of(**told, stem_padding=stem_padding, image_size=image_size, mean=mean, std=std)
     chosen = AnalysisOptions(
         data=data,
         wishes=wishes.over(target.wishes),
