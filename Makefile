@@ -9,7 +9,7 @@ BUDGET ?= demo
 OUT    ?= figures
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check test figures bench docs site clean
+.PHONY: help setup check test figures bench soak docs site clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -38,6 +38,9 @@ figures: $(READY) ## small against large encoder: train, compare, draw; ends in 
 
 bench: $(READY) ## speed and memory claims, each a ratio measured in one run
 	$(BIN)/python -m benchmarks
+
+soak: $(READY) ## kill training runs 500 times, at random and within saves; every end must be the same to the bit
+	$(BIN)/python -m benchmarks.soak
 
 docs: $(READY) ## regenerate the generated pages of docs/
 	$(BIN)/python -m docs.generate

@@ -2,48 +2,76 @@
 
 import os
 import signal
+from functools import partial
 from pathlib import Path
 
 import pytest
 import torch
 
+from repdiag.checkpoints.load import load_encoder
 from repdiag.checkpoints.native import read_native
+from repdiag.config.recipe_files import list_recipes
+from repdiag.data.datasets import open_dataset
+from repdiag.embeddings.extract import extract
+from repdiag.metrics.evaluate import evaluate
 from repdiag.training.assembly import resolve_settings
 from repdiag.training.loop import train
+from repdiag.training.progress import SilentProgress
 from repdiag.training.step import Stepper
 
 TINY = Path(__file__).parents[2] / "end_to_end" / "tiny_backbone.py"
 
 RUN = ["data.limit=80", "schedule.epochs=3", "schedule.warmup_epochs=1", "loop.batch_size=16"]
+MULTI_CROP = ["views.local_views=2"]
+DINO = ["method.outputs=9", "method.hidden_dim=8", "method.bottleneck_dim=4", *MULTI_CROP]
+SWAV = [
+    "projector.hidden_dim=8",
+    "method.prototypes=6",
+    "method.queue_size=32",
+    "method.queue_from_epoch=1",
+    *MULTI_CROP,
+]
 SMALL = {
+    "digits_moco_v2": ["method.queue_size=32"],
+    "moco_v2": ["method.queue_size=32"],
     "simclr": [],
     "supervised": [],
     "seed": ["projector.out_dim=4", "method.queue_size=32"],
     "shi2022_small": ["method.queue_size=32"],
-    "sslight_moco": ["projector.hidden_dim=8", "method.queue_size=32", "views.local_views=2"],
-    "sslight_swav": [
-        "projector.hidden_dim=8",
-        "method.prototypes=6",
-        "method.queue_size=32",
-        "method.queue_from_epoch=1",
-        "views.local_views=2",
-    ],
-    "sslight_dino": ["method.outputs=9", "method.hidden_dim=8", "method.bottleneck_dim=4", "views.local_views=2"],
+    "seed_small_patches": ["projector.out_dim=4", "method.queue_size=64", *MULTI_CROP],
+    "sslight_moco": ["projector.hidden_dim=8", "method.queue_size=32", *MULTI_CROP],
+    "sslight_swav": SWAV,
+    "swav": SWAV,
+    "sslight_dino": DINO,
+    "dino": DINO,
 }
+
+
+def test_every_recipe_is_among_them():
+    assert {*SMALL, "sslight_dino_vit"} == set(list_recipes())
+
+
+def test_a_transformer_trains_on_local_views_of_no_whole_number_of_patches(tmp_path):
+    overrides = ["backbone.name=vit_tiny", *RUN, *DINO, "data.image_size=32", "views.local_size=10", "data.limit=32"]
+    last = train(resolve_settings("sslight_dino_vit", data="digits", overrides=overrides), tmp_path, device="cpu")
+    first = read_native(last.with_name("initial.pt"))["backbone"]
+    assert not torch.equal(read_native(last)["backbone"]["pos_embed"], first["pos_embed"])
+    assert load_encoder(last).info.feature_dim == 192
 
 
 @pytest.mark.parametrize("recipe", SMALL)
 def test_interrupted_and_resumed(recipe, tmp_path, monkeypatch):
     torch.manual_seed(0)
     network = torch.nn.Sequential(torch.nn.AdaptiveAvgPool2d(2), torch.nn.Flatten(), torch.nn.Linear(12, 4))
-    teacher = network if recipe == "seed" else None
-    overrides = [f"backbone.name={TINY}:build", *RUN, *SMALL[recipe]]
+    teacher = network if recipe.startswith("seed") else None
+    backbone = f"{TINY}:build"
+    overrides = [f"backbone.name={backbone}", *RUN, *SMALL[recipe]]
     settings = resolve_settings(recipe, data="digits", overrides=overrides)
     whole = train(settings, tmp_path / "whole", device="cpu", teacher=teacher)
     take, count = Stepper.take, iter(range(1, 1000))
 
     def wrapped(self, batch, clock):
-        if next(count) == 8:
+        if next(count) == 4:
             os.kill(os.getpid(), signal.SIGTERM)
         return take(self, batch, clock)
 
@@ -53,3 +81,43 @@ def test_interrupted_and_resumed(recipe, tmp_path, monkeypatch):
     assert read_native(tmp_path / "run" / "checkpoints" / "last.pt")["digest"] != read_native(whole)["digest"]
     last = train(settings, tmp_path / "run", device="cpu", teacher=teacher)
     assert read_native(last)["digest"] == read_native(whole)["digest"]
+    encoder = load_encoder(last, backbone=backbone)
+    embeddings = extract(encoder, open_dataset("digits", "val").balanced(2, seed=0))
+    assert evaluate(embeddings, ["uniformity"], intervals=False).value(metric="uniformity", space="features") <= 0.0
+
+
+def test_float16_keeps_the_scale_of_its_loss(tmp_path, monkeypatch):
+    overrides = [f"backbone.name={TINY}:build", *RUN, "method.queue_size=32", "loop.precision=fp16"]
+    settings = resolve_settings("moco_v2", data="digits", overrides=overrides)
+    monkeypatch.setattr("torch.amp.GradScaler", partial(torch.amp.GradScaler, growth_interval=4))
+    whole = train(settings, tmp_path / "whole", device="cpu")
+    assert read_native(whole)["scaler"]["scale"] != read_native(whole.with_name("initial.pt"))["scaler"]["scale"]
+    take, count = Stepper.take, iter(range(1, 1000))
+
+    def wrapped(self, batch, clock):
+        if next(count) == 6:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return take(self, batch, clock)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Stepper, "take", wrapped)
+        train(settings, tmp_path / "run", device="cpu")
+    last = train(settings, tmp_path / "run", device="cpu")
+    assert read_native(last)["digest"] == read_native(whole)["digest"]
+
+
+def test_packed_images_and_overlapping_views_train(tmp_path, monkeypatch):
+    monkeypatch.setenv("REPDIAG_CACHE", str(tmp_path / "cache"))
+    overrides = [f"backbone.name={TINY}:build", *RUN, "method.queue_size=32", "data.pack=12", "data.image_size=16"]
+    views = ["views.preset=moco_v2_32", "views.difficulty=easy"]
+    settings = resolve_settings("moco_v2", data="digits", overrides=[*overrides, *views])
+    lines = []
+
+    class Told(SilentProgress):
+        def message(self, text):
+            lines.append(text)
+
+    last = train(settings, tmp_path / "run", device="cpu", progress=Told())
+    assert lines == ["packed 80 of 80 images at 12 px"]
+    plain = resolve_settings("moco_v2", data="digits", overrides=[*overrides, views[0]])
+    assert read_native(last)["digest"] != read_native(train(plain, tmp_path / "plain", device="cpu"))["digest"]
