@@ -80,6 +80,14 @@ def weight_file(path: Path) -> Path:
             )
         found = [path / name for name in _WEIGHT_FILES if (path / name).is_file()]
         if not found:
+            shards = sorted(item.name for item in path.glob("*-of-*.safetensors"))
+            if shards:
+                raise CheckpointError(
+                    f"the weights in {path} are cut into shards",
+                    found=f"{len(shards)} files, the first {shards[0]}",
+                    hint="join them: safetensors.torch.save_file({k: v for file in shards for k, v in "
+                    'safetensors.torch.load_file(file).items()}, "model.safetensors")',
+                )
             raise CheckpointError(f"no weights in the folder {path}", hint=f"expected {' or '.join(_WEIGHT_FILES)}")
         return found[0]
     if not path.exists():

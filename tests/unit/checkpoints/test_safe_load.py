@@ -181,6 +181,15 @@ def test_folders_are_refused_with_a_reason(tmp_path: Path) -> None:
         read(tmp_path / "absent.pt")
 
 
+def test_a_folder_of_shards_says_how_to_join_them(tmp_path: Path) -> None:
+    for number in (1, 2):
+        (tmp_path / f"model-0000{number}-of-00002.safetensors").write_bytes(b"")
+    with pytest.raises(CheckpointError, match="shards") as caught:
+        read(tmp_path)
+    assert "2 files" in caught.value.found
+    assert "save_file" in caught.value.hint
+
+
 def test_a_torchscript_program_is_refused(tmp_path: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch deprecates what many files are still made with
