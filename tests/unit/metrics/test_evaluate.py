@@ -124,7 +124,7 @@ def test_a_second_encoder_must_have_read_the_same_rows() -> None:
 
 
 def test_one_pass_for_each_matrix(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Originals and view 1 as galleries, the bank for kNN in cosine and in Euclidean; TwoNN costs no pass of its own."""
+    """Originals and view 1 as galleries, the bank in cosine and in Euclidean; TwoNN costs no pass of its own."""
     seen = []
     honest = passes._pass
 
