@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from repdiag.config.method_settings import MethodSettings, MoCoV2Settings
-from repdiag.config.views import DIFFICULTY_IOU, Difficulty, Interval, ViewSettings, view_preset
+from repdiag.config.views import DIFFICULTY_IOU, Difficulty, Interval, ViewSettings, check_overlap, view_preset
 
 Positive = Annotated[int, Field(ge=1)]
 Natural = Annotated[int, Field(ge=0)]
@@ -60,10 +60,7 @@ class ViewsSettings(_Settings):
 
     @model_validator(mode="after")
     def _one_bound(self) -> ViewsSettings:
-        if self.iou is not None and self.difficulty is not None:
-            raise ValueError("give either difficulty or iou, not both")
-        if self.iou is not None and not 0.0 <= self.iou[0] <= self.iou[1] <= 1.0:
-            raise ValueError(f"iou must be an interval within [0, 1], found {self.iou}")
+        check_overlap(self.iou, self.difficulty)
         return self
 
     @property

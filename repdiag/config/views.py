@@ -95,18 +95,23 @@ class EvaluationSettings(BaseModel):
     def _names_and_bounds(self) -> EvaluationSettings:
         if self.preset not in VIEW_PRESETS:
             raise unknown_name("view preset", self.preset, VIEW_PRESETS)
-        if self.difficulty is not None and self.iou is not None:
-            raise ValueError("give either difficulty or iou, not both")
+        check_overlap(self.iou, self.difficulty)
         if self.iou_bounds is not None and self.views == 1:
             raise ValueError("bounds on the overlap of views need at least two of them")
-        if self.iou is not None and not 0.0 <= self.iou[0] <= self.iou[1] <= 1.0:
-            raise ValueError(f"iou must be an interval within [0, 1], found {self.iou}")
         return self
 
     @property
     def iou_bounds(self) -> Interval | None:
         """Bounds on the overlap of each later view's crop with the first view's, or None."""
         return DIFFICULTY_IOU[self.difficulty] if self.difficulty is not None else self.iou
+
+
+def check_overlap(iou: Interval | None, difficulty: Difficulty | None) -> None:
+    """Raise `ValueError` unless the overlap of views is bounded in one way at most, and within [0, 1]."""
+    if difficulty is not None and iou is not None:
+        raise ValueError("give either difficulty or iou, not both")
+    if iou is not None and not 0.0 <= iou[0] <= iou[1] <= 1.0:
+        raise ValueError(f"iou must be an interval within [0, 1], found {iou}")
 
 
 def view_preset(name: str) -> tuple[ViewSettings, ...]:
