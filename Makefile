@@ -9,7 +9,7 @@ BUDGET ?= demo
 OUT    ?= figures
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check test figures bench soak docs site clean
+.PHONY: help setup check test figures tables bench soak docs site clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -35,6 +35,11 @@ test: $(READY) ## all tests: CPU, no network
 figures: $(READY) ## small against large encoder: train, compare, draw; ends in $(OUT)/index.html
 	$(BIN)/python -m analyses.published_architectures.run --out $(OUT)/published_architectures
 	$(BIN)/python -m analyses.small_vs_large.run --data '$(DATA)' --budget $(BUDGET) --out $(OUT)
+
+tables: $(READY) ## draw the tables of calibration and coverage in docs/ again; an hour or so of one core
+	$(BIN)/python -m benchmarks.calibration --write
+	$(BIN)/python -m benchmarks.other_spaces --write
+	$(BIN)/python -m benchmarks.coverage --trials 100 --write
 
 bench: $(READY) ## speed and memory claims, each a ratio measured in one run
 	$(BIN)/python -m benchmarks

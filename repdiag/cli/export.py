@@ -18,7 +18,9 @@ To = Annotated[Format, typer.Option("--to", help="Embedding viewers, TensorBoard
 
 
 def export(
-    run: Annotated[Path, typer.Argument(help="The folder of a finished analysis or comparison.")],
+    run: Annotated[
+        Path, typer.Argument(help="The folder of a finished analysis, comparison or analyzed training run.")
+    ],
     to: To = "parquet",
     out: options.Out = None,
     split: Annotated[str, typer.Option("--split", help="train or val.")] = "val",
@@ -30,10 +32,12 @@ def export(
     parquet: vectors, 2-D coordinates, image path, label, cluster and, after `analyze --per-row` or `compare`, the parts
     of the metrics by image. --out names a folder (default: export/ in the run).
     """
+    from repdiag.cli.run_directory import results_in
     from repdiag.core.errors import StoreError
     from repdiag.report.runs import read_run
 
     console = Console(as_json=as_json)
+    run = results_in(run)
     stored = read_run(run)
     folder = out or run / "export"
     written = []

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     import pandas as pd
 
@@ -55,7 +55,17 @@ def draw_comparison(table: MetricTable, out: Path) -> list[Path]:
         if stored:
             frames[name] = pd.concat([pd.read_csv(path) for path in stored], ignore_index=True)
     names = [str(name) for name in table.names("checkpoint")]
+    frames = {name: in_order(frame, names) for name, frame in frames.items()}
     return draw_frames(frames, out / FOLDER, untrained=tuple(name for name in names if name.endswith(UNTRAINED)))
+
+
+def in_order(frame: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
+    """Return the rows in the checkpoints' order, so that each has one colour in all figures of a run."""
+    if frame.empty:
+        return frame
+    place = {name: at for at, name in enumerate(names)}
+    order = frame["checkpoint"].astype(str).map(place).fillna(len(place)).to_numpy()
+    return frame.iloc[order.argsort(kind="stable")].reset_index(drop=True)
 
 
 def table_frames(table: MetricTable) -> dict[str, pd.DataFrame]:

@@ -16,9 +16,15 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from repdiag.core.metric_table import MetricTable
+    from repdiag.embeddings.projection_2d import Projection
 
 Columns = Annotated[
     Literal["one", "two"], typer.Option("--columns", help="Printed width: one column of a paper (3.3 in), or two.")
+]
+
+Map = Annotated[
+    Literal["umap", "tsne", "pca"] | None,
+    typer.Option("--map", help="Make the embedding map anew, from the run's stored embeddings, by this method."),
 ]
 
 
@@ -26,6 +32,7 @@ def figures(
     runs: Annotated[list[Path], typer.Argument(help="Folders of finished analyses or comparisons.")],
     out: options.Out = None,
     columns: Columns = "two",
+    map_method: Map = None,
     as_json: options.Json = False,
 ) -> None:
     """Draw figures from stored tables alone: no GPU, no images, no encoder, the same bytes for the same tables.
@@ -33,12 +40,17 @@ def figures(
     Several runs are drawn together. From five trained checkpoints on, metrics are also drawn against accuracy, with
     rank correlations. Writes PNG, PDF, SVG and the CSV behind each to --out (default: figures/ in the first run).
     """
-    from repdiag.cli.figures import FOLDER, draw_frames
+    from repdiag.cli.figures import FOLDER, draw_frames, in_order
+    from repdiag.cli.run_directory import results_in
     from repdiag.plots.style import ONE_COLUMN, TWO_COLUMNS
     from repdiag.report.runs import UNTRAINED
 
     console = Console(as_json=as_json)
+    runs = [results_in(run) for run in runs]
     frames, names = stored_frames(runs)
+    if map_method is not None:
+        frames["embedding_map"] = maps_anew(runs, map_method)
+    frames = {name: in_order(frame, names) for name, frame in frames.items()}
     untrained = tuple(name for name in names if name.endswith(UNTRAINED))
     width = ONE_COLUMN if columns == "one" else TWO_COLUMNS
     drawn = draw_frames(frames, out or runs[0] / FOLDER, untrained=untrained, width=width)
@@ -61,6 +73,24 @@ def stored_frames(runs: Sequence[Path]) -> tuple[dict[str, pd.DataFrame], list[s
         if stored:
             frames[name] = pd.concat([_read_csv(path) for path in stored], ignore_index=True)
     return frames, [str(name) for name in table.names("checkpoint")]
+
+
+def maps_anew(runs: Sequence[Path], method: Projection) -> pd.DataFrame:
+    """Return the map of every checkpoint of the runs by another method."""
+    import pandas as pd
+
+    from repdiag.cli.vector_frames import embedding_map
+    from repdiag.core.errors import StoreError
+    from repdiag.report.runs import read_run
+
+    found = []
+    for stored in map(read_run, runs):
+        for name in stored.parts:
+            val = stored.embeddings(name).get("val")
+            if val is None:
+                raise StoreError(f"{stored.folder} holds no embeddings of {name} on val", hint="leave --map out")
+            found.append(embedding_map(name, val, method=method))
+    return pd.concat(found, ignore_index=True)
 
 
 def _against_accuracy(table: MetricTable) -> pd.DataFrame:

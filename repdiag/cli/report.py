@@ -10,11 +10,13 @@ import typer
 from repdiag.cli import options
 from repdiag.cli.console import Console
 
-Map = Annotated[Literal["umap", "pca", "none"], typer.Option("--map", help="How the interactive map is made.")]
+Map = Annotated[Literal["umap", "tsne", "pca", "none"], typer.Option("--map", help="How the interactive map is made.")]
 
 
 def report(
-    run: Annotated[Path, typer.Argument(help="The folder of a finished analysis or comparison.")],
+    run: Annotated[
+        Path, typer.Argument(help="The folder of a finished analysis, comparison or analyzed training run.")
+    ],
     out: options.Out = None,
     map_method: Map = "umap",
     seed: options.Seed = 0,
@@ -24,9 +26,11 @@ def report(
 
     Default --out: report.html in the run's folder.
     """
+    from repdiag.cli.run_directory import results_in
     from repdiag.report.build import build_report
 
     console = Console(as_json=as_json)
+    run = results_in(run)
     path = build_report(run, out or run / "report.html", map_method=map_method, seed=seed)
     console.say(f"report: {path} ({path.stat().st_size / 1e6:.1f} MB)")
     console.json({"report": str(path), "bytes": path.stat().st_size})

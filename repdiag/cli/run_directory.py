@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from repdiag.core.metric_table import MetricTable
 
 SCHEMA_VERSION = 1
+TABLE = "metrics.parquet"
 
 
 def prepare(out: Path, *, overwrite: bool) -> None:
@@ -67,7 +68,7 @@ def write_thumbnails(rows: Rows, out: Path) -> None:
 def write_tables(table: MetricTable, out: Path) -> None:
     """Write metrics.parquet and metrics.csv; the CSV is byte-identical for equal values."""
     frame = table.to_frame()
-    write_atomic(out / "metrics.parquet", lambda stream: frame.to_parquet(stream, index=False))
+    write_atomic(out / TABLE, lambda stream: frame.to_parquet(stream, index=False))
     write_text(out / "metrics.csv", frame.to_csv(index=False, lineterminator="\n"))
 
 
@@ -93,15 +94,27 @@ def command_line() -> str:
     return "repdiag " + shlex.join(sys.argv[1:])
 
 
+def results_in(folder: Path) -> Path:
+    """Return the folder of results that is meant; a training run stands for the analysis of its last checkpoint.
+
+    Raises `UsageError` for a manifest, which names checkpoints and has no results.
+    """
+    if folder.suffix in {".yaml", ".yml"}:
+        hint = f"repdiag compare {folder} --data DATA --out runs/all, then this command on runs/all"
+        raise UsageError(f"{folder} is a manifest and holds no results", hint=hint)
+    inside = folder / "analysis" / "last"
+    return folder if (folder / TABLE).is_file() or not (inside / TABLE).is_file() else inside
+
+
 def read_table(folder: Path) -> MetricTable:
     """Read the stored table of a finished analysis or comparison."""
     import pandas as pd
 
     from repdiag.core.metric_table import MetricTable
 
-    path = folder / "metrics.parquet"
+    path = folder / TABLE
     if not path.is_file():
-        raise StoreError(f"no finished analysis in {folder}", found="metrics.parquet is missing")
+        raise StoreError(f"no finished analysis in {folder}", found=f"{TABLE} is missing")
     return MetricTable.from_frame(pd.read_parquet(path))
 
 

@@ -185,7 +185,11 @@ def _say_left_out(console: Console, excluded: list[dict[str, str]]) -> None:
 
 
 def _verdict_words(verdict: dict[str, Any]) -> list[str]:
-    return [str(part["verdict"]) for part in verdict.values() if isinstance(part, dict) and "verdict" in part]
+    """Return the three answers in words that stand alone: "inconclusive" says about what."""
+    said = {
+        name: str(part["verdict"]) for name, part in verdict.items() if isinstance(part, dict) and "verdict" in part
+    }
+    return [f"{word} about {name.replace('_', '-')}" if word == "inconclusive" else word for name, word in said.items()]
 
 
 def _say_diagnosis(console: Console, verdict: dict[str, Any]) -> None:

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from repdiag.checkpoints.encoder import EncoderInfo
     from repdiag.core.embedding_set import EmbeddingSet
     from repdiag.core.metric_table import MetricTable
+    from repdiag.embeddings.projection_2d import Projection
 
 # Counting pairs is quadratic: beyond this many rows a class-balanced part of them gives the same picture.
 PAIR_ROWS = 10_000
@@ -100,12 +101,12 @@ def spectra(sets: dict[str, EmbeddingSet], table: MetricTable) -> pd.DataFrame:
     return pd.DataFrame.from_records(records)
 
 
-def embedding_map(name: str, embeddings: EmbeddingSet, *, seed: int = 0) -> pd.DataFrame:
+def embedding_map(name: str, embeddings: EmbeddingSet, *, method: Projection = "umap", seed: int = 0) -> pd.DataFrame:
     """A 2-D map of originals and their views together; columns of `embedding_map`."""
     import pandas as pd
     import torch
 
-    from repdiag.embeddings.projection_2d import MAX_ROWS, balanced_rows, project_2d
+    from repdiag.embeddings.projection_2d import MAX_ROWS, TITLES, balanced_rows, method_for, project_2d
 
     if embeddings.labels is None:
         return pd.DataFrame()
@@ -114,7 +115,8 @@ def embedding_map(name: str, embeddings: EmbeddingSet, *, seed: int = 0) -> pd.D
     assert part.labels is not None
     assert part.row_ids is not None
     blocks = [part.features, *(part.views if part.views is not None else ())]
-    places = project_2d(torch.cat(blocks), seed=seed)
+    places = project_2d(torch.cat(blocks), method=method, seed=seed)
+    title = TITLES[method_for(len(places), method)]
     views = ["original", *(f"view {index}" for index in range(1, count))]
     names = [_class_name(part, int(label)) for label in part.labels]
     frames = []
@@ -131,6 +133,7 @@ def embedding_map(name: str, embeddings: EmbeddingSet, *, seed: int = 0) -> pd.D
                     "x": [point[0] for point in xy],
                     "y": [point[1] for point in xy],
                     "n": len(part),
+                    "method": title,
                 }
             )
         )

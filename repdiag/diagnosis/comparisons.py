@@ -20,6 +20,11 @@ from repdiag.metrics.registry import get
 
 # Metrics whose fall marks over-clustering (+1 where a higher value speaks against it, -1 where it speaks for it).
 _SPEAKS = {"precision_at_1": 1, "r_precision": 1, "class_distance_ratio": -1}
+_WORDS = {
+    "precision_at_1": "nearest neighbour of the same class",
+    "r_precision": "R-precision",
+    "class_distance_ratio": "intra / inter distance",
+}
 PERMUTATIONS = 99
 _LEVEL = 0.05
 
@@ -151,7 +156,7 @@ def standing(evidence: Sequence[Evidence], *, name: str) -> Standing | None:
     found = [item for item in evidence if item.against_what == name]
     better = [_change(item) for item in found if item.reading == "against"]
     worse = [_change(item) for item in found if item.reading == "for"]
-    alike = [item.metric for item in found if item.reading == "neutral"]
+    alike = [_WORDS[item.metric] for item in found if item.reading == "neutral"]
     if not found:
         return None
     if better and worse:
@@ -170,7 +175,7 @@ def standing(evidence: Sequence[Evidence], *, name: str) -> Standing | None:
 
 
 def _change(item: Evidence) -> str:
-    return f"{item.metric} {item.value:+.3f} [{item.ci_low:+.3f}, {item.ci_high:+.3f}]"
+    return f"{_WORDS[item.metric]} {item.value:+.3f} [{item.ci_low:+.3f}, {item.ci_high:+.3f}]"
 
 
 def _speaks(metric: str, change: float) -> Reading:

@@ -11,23 +11,30 @@ from torch import Tensor
 from repdiag.core.shapes import Float
 
 MAX_ROWS = 50_000
+NEIGHBORS = 15
+PERPLEXITY = 30.0
+
+Projection = Literal["umap", "tsne", "pca"]
+TITLES: dict[Projection, str] = {"umap": "UMAP", "tsne": "t-SNE", "pca": "the first two principal components"}
+# Fewer rows than this have no neighbourhoods to keep; they are shown by their principal components.
+_FEWEST: dict[Projection, int] = {"umap": NEIGHBORS + 2, "tsne": 5, "pca": 1}
 
 
-def project_2d(
-    features: Float[Tensor, "N D"],
-    *,
-    method: Literal["umap", "pca"] = "umap",
-    seed: int = 0,
-    neighbors: int = 15,
-) -> Float[Tensor, "N 2"]:
-    """Return one point a row: UMAP (cosine, seeded, so single-threaded) or the first two principal components."""
+def project_2d(features: Float[Tensor, "N D"], *, method: Projection = "umap", seed: int = 0) -> Float[Tensor, "N 2"]:
+    """Return one point a row by UMAP or t-SNE (both cosine, seeded, on one thread) or the first two components.
+
+    The same rows and seed give the same points to the bit; `method_for` says what few rows are shown by.
+    """
     rows = torch.nn.functional.normalize(features.double(), dim=1)
-    if method == "pca" or len(rows) <= neighbors + 1:
-        centred = rows - rows.mean(0)
-        _, _, directions = torch.linalg.svd(centred, full_matrices=False)
-        plane = centred @ directions[:2].T
-        return torch.nn.functional.pad(plane, (0, 2 - plane.shape[1])).float()
-    return _umap(rows.float().numpy(), seed, neighbors)
+    chosen = method_for(len(rows), method)
+    if chosen == "umap":
+        return _umap(rows.float().numpy(), seed)
+    return _tsne(rows.float().numpy(), seed) if chosen == "tsne" else _components(rows)
+
+
+def method_for(count: int, method: Projection) -> Projection:
+    """Return the method that `count` rows are shown by where `method` was asked for."""
+    return method if count >= _FEWEST[method] else "pca"
 
 
 def balanced_rows(labels: Tensor, limit: int, *, seed: int = 0) -> Tensor:
@@ -44,12 +51,32 @@ def balanced_rows(labels: Tensor, limit: int, *, seed: int = 0) -> Tensor:
     return torch.cat(picked).sort().values
 
 
-def _umap(rows: np.ndarray[tuple[int, ...], np.dtype[np.float32]], seed: int, neighbors: int) -> Tensor:
+def _components(rows: Tensor) -> Tensor:
+    centred = rows - rows.mean(0)
+    _, _, directions = torch.linalg.svd(centred, full_matrices=False)
+    plane = centred @ directions[:2].T
+    return torch.nn.functional.pad(plane, (0, 2 - plane.shape[1])).float()
+
+
+def _tsne(rows: np.ndarray[tuple[int, ...], np.dtype[np.float32]], seed: int) -> Tensor:
+    """Return scikit-learn's t-SNE; a perplexity needs about three neighbours a unit, so few rows get a smaller one."""
+    from sklearn.manifold import TSNE
+    from threadpoolctl import threadpool_limits
+
+    perplexity = min(PERPLEXITY, (len(rows) - 1) / 3)
+    # Distances of unit rows order as cosines do. Its threads add up in the order in which they finish, hence one.
+    model = TSNE(perplexity=perplexity, init="pca", random_state=seed, n_jobs=1)
+    with threadpool_limits(1):
+        plane = model.fit_transform(rows)
+    return torch.as_tensor(np.ascontiguousarray(plane, dtype=np.float32))
+
+
+def _umap(rows: np.ndarray[tuple[int, ...], np.dtype[np.float32]], seed: int) -> Tensor:
     import warnings
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # umap announces that a seed costs its parallelism
         import umap
 
-        model = umap.UMAP(n_neighbors=neighbors, metric="cosine", random_state=seed, n_jobs=1)
+        model = umap.UMAP(n_neighbors=NEIGHBORS, metric="cosine", random_state=seed, n_jobs=1)
         return torch.as_tensor(np.ascontiguousarray(model.fit_transform(rows), dtype=np.float32))

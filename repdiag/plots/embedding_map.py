@@ -17,7 +17,7 @@ ORIGINAL = "original"
 
 
 @styled
-def embedding_map(frame: pd.DataFrame, *, method: str = "UMAP", width: float = TWO_COLUMNS) -> Figure:
+def embedding_map(frame: pd.DataFrame, *, width: float = TWO_COLUMNS) -> Figure:
     """Draw one panel per checkpoint; dots are original images, crosses their augmented views.
 
     Columns:
@@ -28,6 +28,7 @@ def embedding_map(frame: pd.DataFrame, *, method: str = "UMAP", width: float = T
         class_name  str    colour; colours repeat after ten classes
         x, y        float  coordinates of the map, no unit; null where there are none
         n           int    images on the map
+        method      str    optional: how the map was made, for the caption; UMAP where it is not said
     """
     require(frame, COLUMNS, figure="embedding_map")
     names, classes = distinct(frame, "checkpoint"), distinct(frame, "class_name")
@@ -46,9 +47,9 @@ def embedding_map(frame: pd.DataFrame, *, method: str = "UMAP", width: float = T
     else:
         add_legend(figure, handles, columns=3)
     note = f"{len(classes)} classes: colours repeat every {len(CLASS_COLORS)}" if repeated else ""
-    add_caption(
-        figure, source_of(frame), f"{method}: distances between far groups mean little", note, missing_note(frame, "x")
-    )
+    made_by = ", ".join(distinct(frame.fillna({"method": "UMAP"}), "method")) if "method" in frame else "UMAP"
+    meaning = f"{made_by}: distances between far groups mean little"
+    add_caption(figure, source_of(frame), meaning, note, missing_note(frame, "x"))
     return figure
 
 

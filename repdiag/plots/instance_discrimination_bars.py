@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import textwrap
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -35,8 +37,8 @@ def instance_discrimination_bars(frame: pd.DataFrame, *, width: float = TWO_COLU
     """
     require(frame, COLUMNS, figure="instance_discrimination_bars")
     names = distinct(frame, "checkpoint")
-    figure, axes = panels(len(names), width=width, panel_height=1.8)
-    shown = short_names(names, limit=18)
+    figure, axes = panels(len(names), width=width, panel_height=1.85)
+    shown = {name: textwrap.fill(text, 18) for name, text in short_names(names, limit=34).items()}
     columns = axes[0].get_gridspec().ncols  # type: ignore[union-attr]
     for number, (axis, name) in enumerate(zip(axes, names, strict=True)):
         rows = frame[frame["checkpoint"].astype(str) == name]

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from repdiag.core.errors import StoreError
 from repdiag.core.files import write_text
+from repdiag.embeddings.projection_2d import TITLES, method_for
 from repdiag.report.classes import class_table
-from repdiag.report.comparison import comparison_table
+from repdiag.report.comparison import best_sentence, comparison_table
 from repdiag.report.drawings import data_uri, drawings_in
 from repdiag.report.hardest import hardest_images
 from repdiag.report.html import render_page
@@ -23,7 +24,7 @@ from repdiag.report.verdicts import cited_keys, headline, judgements
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-MapMethod = Literal["umap", "pca", "none"]
+MapMethod = Literal["umap", "tsne", "pca", "none"]
 
 
 def build_report(run: Path, out: Path, *, map_method: MapMethod = "umap", seed: int = 0) -> Path:
@@ -48,13 +49,15 @@ def _content(stored: StoredRun) -> dict[str, Any]:
     if first is None:
         raise StoreError(f"the table of {stored.folder} has no rows", hint="did the run finish?")
     pairs = stored.pairs
+    comparison = comparison_table(stored.table, pairs)
     changes, change_tests = change_lines(pairs)
     return {
         "title": ", ".join(judgement.checkpoint for judgement in judged) or first.checkpoint,
         "dataset": ", ".join(map(str, stored.table.names("dataset"))),
         "headline": headline(judged),
         "judgements": judged,
-        "comparison": comparison_table(stored.table, pairs),
+        "comparison": comparison,
+        "best": best_sentence(comparison),
         "tests": test_lines(pairs),
         "changes": changes,
         "change_tests": change_tests,
@@ -80,13 +83,13 @@ def _drill_down(stored: StoredRun, tiles: Mapping[str, int]) -> dict[str, Any]:
 
 
 def _map_content(points: PointMap | None, method: MapMethod, tiles: Mapping[str, int]) -> dict[str, Any]:
-    if points is None:
+    if points is None or method == "none":
         return {"points": None, "map_method": method, "map_names": []}
     shown = map(thumbnail_key, points.splits, points.row_ids)
     tile_of = packed([tiles.get(key, -1) for key in shown], "<i4") if tiles else None
     return {
         "points": {**points.to_dict(), "tileOf": tile_of},
-        "map_method": {"umap": "UMAP", "pca": "the first two principal components"}[method],
+        "map_method": TITLES[method_for(len(points.row_ids), method)],
         "map_names": [one.name for one in points.maps],
     }
 

@@ -73,6 +73,24 @@ def comparison_table(
     return ComparisonTable(headlines=tuple(headline for headline, *_ in columns), lines=tuple(lines))
 
 
+def best_sentence(found: ComparisonTable) -> str:
+    """Return who has the highest kNN accuracy and who is not told apart from it; empty where it was not measured."""
+    if not found.headlines or found.headlines[0].metric != "knn_accuracy":
+        return ""
+    first = {line.name: line.cells[0] for line in found.lines if line.trained and line.cells[0].sort}
+    if len(first) == 1:
+        ((name, cell),) = first.items()
+        copy = next((line.cells[0].text for line in found.lines if line.name == name + UNTRAINED), "")
+        beside = f", its untrained copy {copy}" if copy else ""
+        return f"Classes by nearest neighbours: {cell.text} {cell.interval} right{beside}."
+    best = next((name for name, cell in first.items() if cell.mark == "best"), None)
+    if best is None:
+        return ""
+    alike = [name for name, cell in first.items() if cell.mark == "alike"]
+    apart = f"; not told apart from it: {', '.join(alike)}" if alike else "; all others are clearly below"
+    return f"Highest kNN accuracy: {best}, {first[best].text} {first[best].interval}{apart}."
+
+
 def _cell(headline: Headline, row: MetricRow | None, mark: str) -> Cell:
     if row is None:
         return Cell(text="\N{EN DASH}", note="not measured")

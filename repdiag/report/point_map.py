@@ -5,13 +5,16 @@ from __future__ import annotations
 import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from repdiag.core.embedding_set import EmbeddingSet
+
+if TYPE_CHECKING:
+    from repdiag.embeddings.projection_2d import Projection
 
 MAX_POINTS = 20_000
 MAX_MAPS = 4
@@ -71,7 +74,7 @@ class EncoderMap:
 def point_map(
     encoders: Mapping[str, Mapping[str, EmbeddingSet]],
     *,
-    method: Literal["umap", "pca"] = "umap",
+    method: Projection = "umap",
     limit: int = MAX_POINTS,
     seed: int = 0,
 ) -> PointMap | None:
@@ -124,7 +127,7 @@ def _joined(sets: Mapping[str, EmbeddingSet], *, limit: int, seed: int) -> _Join
 
 
 def _map(
-    name: str, joined: _Joined, place: Mapping[tuple[str, str], int], *, method: Literal["umap", "pca"], seed: int
+    name: str, joined: _Joined, place: Mapping[tuple[str, str], int], *, method: Projection, seed: int
 ) -> EncoderMap:
     from repdiag.embeddings.projection_2d import project_2d
 

@@ -41,8 +41,8 @@ def test_scattered_classes_are_worse_grouped_and_whole_ones_better(
     worse, better = _held(shattered, whole).standings[0], _held(whole, shattered).standings[0]
     assert (worse.verdict, better.verdict) == ("worse grouped", "better grouped")
     assert worse.sentence.startswith("Against the reference large: classes are worse grouped: ")
-    assert "r_precision -0." in worse.sentence
-    assert "r_precision +0." in better.sentence
+    assert "R-precision -0." in worse.sentence
+    assert "R-precision +0." in better.sentence
 
 
 def test_rotated_rows_are_indistinguishable(whole: EmbeddingSet) -> None:
@@ -63,8 +63,8 @@ def test_better_here_and_worse_there_is_mixed(whole: EmbeddingSet) -> None:
     loose = whole.features + 1.5 * torch.randn(len(whole), 32, generator=torch.Generator().manual_seed(1)) / 32**0.5
     standing = _held(replace(whole, features=swapped), replace(whole, features=loose)).standings[0]
     assert standing.verdict == "mixed"
-    assert "better by class_distance_ratio" in standing.sentence
-    assert "worse by precision_at_1" in standing.sentence
+    assert "better by intra / inter distance" in standing.sentence
+    assert "worse by nearest neighbour of the same class" in standing.sentence
 
 
 def test_a_reference_never_turns_the_verdict(whole: EmbeddingSet, shattered: EmbeddingSet) -> None:

@@ -66,6 +66,14 @@ def test_two_and_a_hundred_classes(figure_name: str, classes: int) -> None:
     assert ("colours repeat" in shown) == (figure_name == "embedding_map" and classes == 100)
 
 
+def test_a_map_says_how_it_was_made() -> None:
+    frame = BUILDERS["embedding_map"](NAMES[:1], classes=3)
+    assert "UMAP: distances" in words(draw("embedding_map", frame))
+    shown = words(draw("embedding_map", frame.assign(method="t-SNE")))
+    assert "t-SNE: distances" in shown
+    assert "UMAP" not in shown
+
+
 @pytest.mark.parametrize(("count", "width"), [(4, ONE_COLUMN), (12, TWO_COLUMNS)])
 def test_no_text_is_cut_at_the_edge(figure_name: str, count: int, width: float) -> None:
     figure = draw(figure_name, BUILDERS[figure_name](NAMES[:count], classes=10), width=width)

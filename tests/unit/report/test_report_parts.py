@@ -7,6 +7,7 @@ import hashlib
 import json
 import re
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 
 import pandas as pd
@@ -15,14 +16,14 @@ import torch
 from stored_runs import UNTRAINED, embedding_set, metric_rows, write_analysis, write_comparison
 
 from repdiag.core.errors import StoreError
-from repdiag.core.metric_table import MetricTable
+from repdiag.core.metric_table import MetricRow, MetricTable
 from repdiag.diagnosis import advice
 from repdiag.diagnosis.verdict import Advice
 from repdiag.metrics.registry import load_all
 from repdiag.report.build import build_report
 from repdiag.report.citations import cite
 from repdiag.report.classes import class_table
-from repdiag.report.comparison import comparison_table
+from repdiag.report.comparison import best_sentence, comparison_table
 from repdiag.report.hardest import hardest_images
 from repdiag.report.methods import methods_of
 from repdiag.report.pairs import StoredPairs, read_pairs
@@ -54,6 +55,20 @@ def test_best_and_overlapping_are_marked_among_the_trained_only() -> None:
     column = [headline.metric for headline in found.headlines].index("knn_accuracy")
     assert [line.cells[column].mark for line in found.lines] == ["best", "alike", "", ""]
     assert [line.trained for line in found.lines] == [True, True, True, False]
+
+
+def test_the_best_is_named_with_what_is_not_told_from_it() -> None:
+    one, near, far = (metric_rows(name, quality=q) for name, q in (("a", 0.9), ("b", 0.88), ("c", 0.2)))
+    copy = metric_rows("a" + UNTRAINED, quality=0.1)
+
+    def said(*rows: list[MetricRow]) -> str:
+        return best_sentence(comparison_table(MetricTable(tuple(chain(*rows)))))
+
+    value, interval = "83.0 %", "[81.0 %, 85.0 %]"
+    assert said(one, near, far) == f"Highest kNN accuracy: a, {value} {interval}; not told apart from it: b."
+    assert said(one, far, copy) == f"Highest kNN accuracy: a, {value} {interval}; all others are clearly below."
+    assert said(one, copy) == f"Classes by nearest neighbours: {value} {interval} right, its untrained copy 27.0 %."
+    assert best_sentence(comparison_table(MetricTable(tuple(one)).where(metric="granularity"))) == ""
 
 
 def test_paired_tests_overrule_overlapping_intervals_and_letters_show_the_groups(tmp_path: Path) -> None:

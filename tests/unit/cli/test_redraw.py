@@ -1,0 +1,62 @@
+"""`repdiag figures RUN --map`: the map anew from the stored embeddings, by another method, and named after it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+
+from repdiag.cli.figures import in_order
+from repdiag.cli.redraw import maps_anew
+from repdiag.cli.run_directory import results_in
+from repdiag.core.embedding_set import EmbeddingSet
+from repdiag.core.errors import StoreError, UsageError
+from repdiag.core.files import write_json
+from repdiag.core.metric_table import MetricRow, MetricTable
+from repdiag.core.provenance import Provenance
+from repdiag.embeddings.store import save_embedding_set
+
+
+def stored_run(folder: Path, *, split: str) -> Path:
+    rows, draw = 24, torch.Generator().manual_seed(0)
+    features = torch.randn(rows, 8, generator=draw)
+    found = EmbeddingSet(
+        features=features,
+        views=features[None] + 0.1,
+        labels=torch.arange(rows) % 3,
+        provenance=Provenance(dataset="digits", split=split),
+    )
+    save_embedding_set(found, folder / "embeddings" / split)
+    common = {"checkpoint": "small", "dataset": "digits", "split": "val", "space": "features", "metric": "uniformity"}
+    row = MetricRow(**common, version=1, params={}, value=-1.0, n=rows, seed=0)
+    MetricTable((row,)).to_frame().to_parquet(folder / "metrics.parquet", index=False)
+    write_json(folder / "run.json", {"kind": "analyze"})
+    return folder
+
+
+def test_originals_and_views_get_new_places_and_the_method_is_said(tmp_path: Path) -> None:
+    frame = maps_anew([stored_run(tmp_path, split="val")], "tsne")
+    assert frame.groupby("view").size().to_dict() == {"original": 24, "view 1": 24}
+    assert set(frame["method"]) == {"t-SNE"}
+    assert frame[["x", "y"]].notna().all(axis=None)
+
+
+def test_a_checkpoint_keeps_its_place_and_so_its_colour_in_every_figure() -> None:
+    stored = pd.DataFrame({"checkpoint": ["resnet18", "resnet18", "resnet20", "other"], "x": [1, 2, 3, 4]})
+    assert in_order(stored, ["resnet20", "resnet18"])["x"].tolist() == [3, 1, 2, 4]
+
+
+def test_a_training_run_stands_for_its_analysis_and_a_manifest_for_nothing(tmp_path: Path) -> None:
+    (tmp_path / "run" / "analysis" / "last").mkdir(parents=True)
+    assert results_in(tmp_path / "run") == tmp_path / "run"  # not analyzed: the error names what was given
+    inside = stored_run(tmp_path / "run" / "analysis" / "last", split="val")
+    assert results_in(tmp_path / "run") == results_in(inside) == inside
+    with pytest.raises(UsageError, match="is a manifest and holds no results"):
+        results_in(tmp_path / "all.yaml")
+
+
+def test_a_run_without_embeddings_says_so(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="holds no embeddings of small on val"):
+        maps_anew([stored_run(tmp_path, split="train")], "pca")
