@@ -17,7 +17,7 @@ from repdiag.metrics.pairwise.reduction import Reduction
 from repdiag.metrics.pairwise.rows import RawRows, Rows, raw_rows, unit_rows
 from repdiag.metrics.pairwise.settling import Neighbors, settled
 from repdiag.metrics.pairwise.sharing import memoised, tensor_key
-from repdiag.metrics.pairwise.tiles import Tile
+from repdiag.metrics.pairwise.tiles import NOTHING, Pairs, Tile
 from repdiag.metrics.pairwise.top_k import TopKState
 
 # How much coarser than the tiles of shifted rows the tiles of cosines may be, before too many near ties follow: the
@@ -90,19 +90,28 @@ class _EuclideanState(TopKState):
         self._wish = wish
         self._lengths = wish.lengths.to(pairing.left.fast.dtype)
         self._range = wish.lengths.aminmax()
+        self._cosine = torch.full_like(self._lengths, NOTHING)
 
     @override
-    def dense(self, tile: Tile) -> Tensor:
+    def threshold(self, rows: slice) -> Tensor | None:
+        return None if super().threshold(rows) is None else self._cosine[rows]
+
+    @override
+    def _merge(self, rows: slice, score: Tensor, index: Tensor) -> None:
+        super()._merge(rows, score, index)
+        self._cosine[rows] = self._least_cosine(rows)
+
+    @override
+    def whole(self, tile: Tile) -> Tensor:
         left, right = self._lengths[tile.rows, None], self._lengths[tile.columns]
         return (2.0 * left * right * tile.scores).sub_(left.square() + right.square())
 
     @override
-    def sparse(self, tile: Tile) -> tuple[Tensor, Tensor, Tensor]:
-        row, column, cosine = tile.above(self._least_cosine(tile.rows))
-        left, right = self._lengths[tile.rows][row], self._lengths[tile.columns][column]
-        score = 2.0 * left * right * cosine - (left.square() + right.square())
-        nearer = score > self._score[tile.rows, -1][row]
-        return row[nearer], column[nearer], score[nearer]
+    def nearer(self, tile: Tile, pairs: Pairs, /) -> Pairs:
+        left = self._lengths[tile.rows].index_select(0, pairs.row)
+        right = self._lengths[tile.columns].index_select(0, pairs.column)
+        score = 2.0 * left * right * pairs.score - (left.square() + right.square())
+        return Pairs(pairs.row, pairs.column, score).above(self._score[tile.rows, -1])
 
     def _least_cosine(self, rows: slice) -> Tensor:
         """Return the cosine below which no partner of each row, of whatever length, is nearer than its k-th best.

@@ -17,7 +17,7 @@ from repdiag.metrics.pairwise.processes import everywhere, is_mine, shared
 from repdiag.metrics.pairwise.reduction import Reduction, State
 from repdiag.metrics.pairwise.rows import Rows
 from repdiag.metrics.pairwise.sharing import active
-from repdiag.metrics.pairwise.tiles import Workspace, blocks, leave_out_own
+from repdiag.metrics.pairwise.tiles import Tile, Workspace, blocks, leave_out_own
 from repdiag.metrics.pairwise.top_k import TopK
 from repdiag.metrics.pairwise.working_copy import resident_rows
 
@@ -136,7 +136,7 @@ def _pass(pairing: Pairing, states: Sequence[State[Any]], side: int) -> None:
     # Two sets are read row by row only: a wide tile of the same area lets each row be searched in fewer pieces.
     height, width = (side, side) if pairing.symmetric else (max(1, side // 4), side * 4)
     workspace = Workspace(left.fast, min(height, len(left)), min(width, len(right)))
-    memo = active()
+    memo, reader = active(), _Reader(states)
     done, total = 0, _count(pairing, height, width)
     for rows, columns in _places(pairing, height, width):
         if memo is not None and memo.progress is not None:
@@ -149,12 +149,33 @@ def _pass(pairing: Pairing, states: Sequence[State[Any]], side: int) -> None:
         # In one set a row's own pair lies on the diagonal.
         if pairing.own is not None and (columns.start == rows.start or not pairing.symmetric):
             leave_out_own(tile.scores, pairing.own[rows], first=columns.start)
-        for state in states:
-            state.add(tile)
+        reader.read(tile)
         if pairing.symmetric and columns.start > rows.start:
-            mirror = tile.transposed()
-            for state in states:
-                state.add(mirror)
+            reader.read(tile.transposed())
+
+
+class _Reader:
+    """Gives every state its part of a tile, which is searched once for what all of them want."""
+
+    def __init__(self, states: Sequence[State[Any]]) -> None:
+        self._states = states
+        self._many = False
+
+    def read(self, tile: Tile) -> None:
+        thresholds = [state.threshold(tile.rows) for state in self._states]
+        wanted = [threshold for threshold in thresholds if threshold is not None]
+        if not wanted:
+            for state in self._states:
+                state.add(tile, None)
+            return
+        least = wanted[0] if len(wanted) == 1 else torch.stack(wanted).amin(dim=0)
+        pairs = tile.above(least, many=self._many)
+        self._many = pairs.are_many(len(least))
+        for state, threshold in zip(self._states, thresholds, strict=True):
+            if threshold is None:
+                state.add(tile, None)
+            else:
+                state.add(tile, pairs if bool((threshold <= least).all()) else pairs.above(threshold))
 
 
 def _places(pairing: Pairing, height: int, width: int) -> Iterator[tuple[slice, slice]]:

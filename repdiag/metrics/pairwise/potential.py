@@ -11,7 +11,7 @@ from typing_extensions import override
 from repdiag.metrics.pairwise.pairing import Pairing
 from repdiag.metrics.pairwise.processes import add_up
 from repdiag.metrics.pairwise.reduction import Reduction
-from repdiag.metrics.pairwise.tiles import Tile
+from repdiag.metrics.pairwise.tiles import Pairs, Tile
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,10 @@ class _PotentialState:
     t: float
     total: Tensor
 
-    def add(self, tile: Tile) -> None:
+    def threshold(self, rows: slice) -> None:
+        """Want every pair."""
+
+    def add(self, tile: Tile, _above: Pairs | None, /) -> None:
         # A tile's row has some thousand terms at most: its float32 sum is good to 1e-7, the total is float64.
         self.total[tile.rows] += _row_sums(tile.potential(self.t))
 

@@ -13,7 +13,7 @@ from repdiag.metrics.pairwise.pairing import Pairing
 from repdiag.metrics.pairwise.processes import add_up
 from repdiag.metrics.pairwise.reduction import Reduction
 from repdiag.metrics.pairwise.rows import Rows
-from repdiag.metrics.pairwise.tiles import Tile
+from repdiag.metrics.pairwise.tiles import Pairs, Tile
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,15 +64,19 @@ class _RankState:
         everyone = torch.arange(len(left), device=left.fast.device)
         self._positive = left.exact_scores(everyone, wish.positives, everyone)
         self._error = left.error(slice(0, len(left)), right)
+        # What may come near a positive; nothing of rows that are settled.
+        self._least = _round_down(self._positive - self._error, left.fast.dtype)
         self._ahead = torch.zeros(len(left), dtype=torch.int64, device=left.fast.device)
         self._strictly = torch.zeros_like(self._ahead)
 
-    def add(self, tile: Tile) -> None:
-        positive, error, ahead = self._positive[tile.rows], self._error[tile.rows], self._ahead[tile.rows]
-        threshold = torch.where(ahead < self._limit, positive - error, torch.inf)
-        row, column, score = tile.above(_round_down(threshold, tile.scores.dtype))
-        if len(row) == 0:
+    def threshold(self, rows: slice) -> Tensor:
+        return self._least[rows]
+
+    def add(self, tile: Tile, above: Pairs | None) -> None:
+        if not above:
             return  # most tiles hold nothing that comes near a positive
+        row, column, score = above.row, above.column, above.score
+        positive, error, ahead = self._positive[tile.rows], self._error[tile.rows], self._ahead[tile.rows]
         certain = score.double() > (positive + error)[row]
         self._count(tile.rows, row[certain], tied=None)
         # A row that the certain ones have pushed past the limit is settled: its near ties change nothing.
@@ -85,7 +89,9 @@ class _RankState:
 
     def _count(self, rows: slice, row: Tensor, *, tied: Tensor | None) -> None:
         height = rows.stop - rows.start
-        self._ahead[rows] += torch.bincount(row, minlength=height)
+        ahead = self._ahead[rows]
+        ahead += torch.bincount(row, minlength=height)
+        self._least[rows].masked_fill_(ahead >= self._limit, torch.inf)
         self._strictly[rows] += torch.bincount(row if tied is None else row[~tied], minlength=height)
 
     def join(self) -> None:

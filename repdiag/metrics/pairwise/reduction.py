@@ -5,8 +5,10 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import Any, Generic, Protocol, TypeVar, cast, runtime_checkable
 
+from torch import Tensor
+
 from repdiag.metrics.pairwise.pairing import Pairing
-from repdiag.metrics.pairwise.tiles import Tile
+from repdiag.metrics.pairwise.tiles import Pairs, Tile
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -16,8 +18,11 @@ T_co = TypeVar("T_co", covariant=True)
 class State(Protocol[T_co]):
     """The running result of one reduction in one pass."""
 
-    def add(self, tile: Tile) -> None:
-        """Take in a tile, read row by row."""
+    def threshold(self, rows: slice) -> Tensor | None:
+        """Return the score [rows] above which pairs of these rows are wanted now; None: every pair is."""
+
+    def add(self, tile: Tile, above: Pairs | None, /) -> None:
+        """Take in a tile, read row by row: the pairs above the threshold where there is one, or the whole of it."""
 
     def join(self) -> None:
         """Take in what other processes found in their tiles of the same pass."""

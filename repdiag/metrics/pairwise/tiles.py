@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -14,6 +15,32 @@ from repdiag.metrics.pairwise.rows import Rows
 
 GROUP = 16  # columns that share one maximum: fewer cost more maxima, more cost more look-ups
 NOTHING = -torch.inf  # the score of a pair that does not count
+_FEW = (
+    8  # at most one hot row in so many: their groups are looked into one by one, otherwise the tile is compared whole
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Pairs:
+    """Some pairs of a tile: row [P] and column [P], counted within the tile, and score [P]."""
+
+    row: Tensor
+    column: Tensor
+    score: Tensor
+
+    def __len__(self) -> int:
+        return len(self.row)
+
+    def are_many(self, rows: int) -> bool:
+        """Say whether so many of a tile's rows may hold one that comparing the whole tile is the cheaper search."""
+        return len(self) * _FEW > rows
+
+    def above(self, threshold: Tensor) -> Pairs:
+        """Return those of the pairs whose score is above the threshold of their row."""
+        if len(self) == 0 or bool(self.score.max() <= threshold.min()):
+            return Pairs(self.row[:0], self.column[:0], self.score[:0])
+        kept = _places(self.score > threshold.index_select(0, self.row))
+        return Pairs(*(part.index_select(0, kept) for part in (self.row, self.column, self.score)))
 
 
 @dataclass(eq=False)
@@ -64,22 +91,33 @@ class Tile:
     def _row_maxima(self) -> Tensor:
         return self._group_maxima.amax(dim=1)
 
-    def above(self, threshold: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Return (row, column, score) of all pairs with a score above their row's threshold, sorted by row.
+    def above(self, threshold: Tensor, *, many: bool = False) -> Pairs:
+        """Return all pairs with a score above their row's threshold, in no order.
 
-        Rows and columns count within the tile. Only rows, and in them only groups, whose maximum passes are looked
-        into, which makes the search cost one maximum when few pairs pass.
+        Where `many` are expected every score is compared. Otherwise only rows whose maximum passes are looked into,
+        which makes the search cost one maximum when few pairs pass.
         """
+        if many:
+            return self._compared(threshold)
         hot = (self._row_maxima > threshold).nonzero().flatten()
+        if len(hot) * _FEW > len(threshold):
+            return self._compared(threshold)
         if len(hot) == 0:
-            return hot, hot, self.padded.new_empty(0)
+            return Pairs(hot, hot, self.padded.new_empty(0))
         maxima = self._group_maxima.index_select(0, hot)
         place, group = (maxima > threshold.index_select(0, hot)[:, None]).nonzero(as_tuple=True)
         row = hot.index_select(0, place)
         column = group[:, None] + torch.arange(GROUP, device=group.device) * maxima.shape[1]
         scores = self._at(row, column)
         found, member = (scores > threshold.index_select(0, row)[:, None]).nonzero(as_tuple=True)
-        return row.index_select(0, found), column[found, member], scores[found, member]
+        return Pairs(row.index_select(0, found), column[found, member], scores[found, member])
+
+    def _compared(self, threshold: Tensor) -> Pairs:
+        """Return the same as `above` from a comparison of every score, in the order in which they lie in memory."""
+        turned = self.padded.stride(1) != 1
+        scores, level = (self.scores.T, threshold) if turned else (self.scores, threshold[:, None])
+        outer, inner, score = _greater(scores, level)
+        return Pairs(inner, outer, score) if turned else Pairs(outer, inner, score)
 
     def _at(self, row: Tensor, column: Tensor) -> Tensor:
         """Return the scores [p, m] of row[p] at column[p, m]: by place in memory, a third of what indexing costs."""
@@ -104,6 +142,26 @@ class Workspace:
         padded[height:] = NOTHING
         padded[:, width:] = NOTHING
         return Tile(padded, self._scratch, rows, columns)
+
+
+def _greater(scores: Tensor, level: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Return (row, column, score) of all scores above `level`, which is broadcast against them."""
+    if scores.device.type != "cpu":
+        row, column = (scores > level).nonzero(as_tuple=True)
+        return row, column, scores[row, column]
+    # numpy compares in a third of torch's time, and skips what does not pass in a quarter of it.
+    place = np.flatnonzero(np.greater(scores.numpy(), level.numpy()))
+    above = place // scores.shape[1]  # a division by one number for all; divmod would divide one by one
+    row, column = torch.from_numpy(above), torch.from_numpy(place - above * scores.shape[1])
+    span = scores.as_strided(((scores.shape[0] - 1) * scores.stride(0) + scores.shape[1],), (1,))
+    return row, column, span.index_select(0, row * scores.stride(0) + column)
+
+
+def _places(mask: Tensor) -> Tensor:
+    """Return where a mask [P] holds."""
+    if mask.device.type != "cpu":
+        return mask.nonzero().flatten()
+    return torch.from_numpy(np.flatnonzero(mask.numpy()))
 
 
 def leave_out_own(scores: Tensor, own: Tensor, *, first: int = 0) -> None:
