@@ -10,6 +10,7 @@ SCRIPTS = {
     "benchmarks.pairwise": ("--quick",),
     "benchmarks.neighbors": ("--quick",),
     "benchmarks.moments": ("--quick",),
+    "benchmarks.kmeans": ("--quick",),
     "benchmarks.augmentation": (),
     "benchmarks.input_pipeline": (),
     "benchmarks.training_step": (),
