@@ -15,6 +15,7 @@ from repdiag.checkpoints.encoder import Encoder
 from repdiag.config.views import EvaluationSettings
 from repdiag.core.embedding_set import EmbeddingSet
 from repdiag.core.errors import CheckpointError, UsageError
+from repdiag.core.processes import all_agree
 from repdiag.core.provenance import Provenance
 from repdiag.core.shapes import Float
 from repdiag.data.image_split import ImageSplit
@@ -65,7 +66,7 @@ def extract(
                 hint="start fewer processes",
             )
     encoder.to(device)
-    agree = processes.all_agree if distributed else bool
+    agree = all_agree if distributed else bool
     made = make() if cache is None else cache.get_or_make(_cache_key(encoder, split, views), make, agree=agree)
     # The same weights may have been stored under another file name.
     return replace(made, provenance=_provenance(encoder, split, views, chosen))

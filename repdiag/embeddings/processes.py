@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from repdiag.core.errors import UsageError
+from repdiag.core.processes import exchange_device
 
 
 def require_group() -> None:
@@ -25,13 +26,6 @@ def rows_of_this_process(count: int) -> NDArray[np.int64]:
     return np.array_split(np.arange(count), dist.get_world_size())[dist.get_rank()]
 
 
-def all_agree(yes: bool) -> bool:
-    """Say whether every process says yes."""
-    flag = torch.tensor(int(yes), device=_exchange_device())
-    dist.all_reduce(flag, op=dist.ReduceOp.MIN)
-    return bool(flag)
-
-
 def from_all_processes(own: Tensor, *, count: int, axis: int) -> Tensor:
     """Return the rows of all processes, `count` along `axis`, out of this one's; the same tensor everywhere."""
     size = dist.get_world_size()
@@ -40,13 +34,8 @@ def from_all_processes(own: Tensor, *, count: int, axis: int) -> Tensor:
     # Equal parts are what every backend exchanges: the last row of a shorter part is filled up and cut off again.
     padded = sent.new_zeros((sizes[0], *sent.shape[1:]))
     padded[: len(sent)] = sent
-    padded = padded.to(_exchange_device())
+    padded = padded.to(exchange_device())
     parts = [torch.empty_like(padded) for _ in range(size)]
     dist.all_gather(parts, padded)
     joined = torch.cat([part[:rows].to(own.device) for part, rows in zip(parts, sizes, strict=True)])
     return joined.movedim(0, axis).contiguous()
-
-
-def _exchange_device() -> torch.device:
-    on_gpu = dist.get_backend() == "nccl"
-    return torch.device("cuda", torch.cuda.current_device()) if on_gpu else torch.device("cpu")

@@ -128,7 +128,7 @@ def _states(pairing: Pairing, chosen: Sequence[Reduction[Any]], side: int) -> li
         if not _is_out_of_memory(error) or side <= _SMALLEST_TILE:
             raise
         fine = False
-    return states if everywhere(fine, like=pairing.left.fast) else None
+    return states if everywhere(fine) else None
 
 
 def _pass(pairing: Pairing, states: Sequence[State[Any]], side: int) -> None:

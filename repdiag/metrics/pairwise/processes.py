@@ -15,6 +15,7 @@ import torch.distributed as dist
 from torch import Tensor
 
 from repdiag.core.errors import MetricError
+from repdiag.core.processes import all_agree
 
 _DEALT: ContextVar[bool] = ContextVar("repdiag_pairwise_processes", default=False)
 
@@ -44,13 +45,9 @@ def is_mine(number: int) -> bool:
     return not shared() or number % dist.get_world_size() == dist.get_rank()
 
 
-def everywhere(fine: bool, *, like: Tensor) -> bool:
-    """Say whether all processes are fine; `like` is on the device that the group exchanges tensors of."""
-    if not shared():
-        return fine
-    flag = torch.tensor(int(fine), device=like.device)
-    dist.all_reduce(flag, op=dist.ReduceOp.MIN)
-    return bool(flag)
+def everywhere(fine: bool) -> bool:
+    """Say whether all processes that share a pass are fine."""
+    return all_agree(fine) if shared() else fine
 
 
 def add_up(total: Tensor) -> None:
