@@ -79,6 +79,21 @@ def test_links_between_pages_and_the_navigation_point_to_pages() -> None:
             assert (DOCS / target).is_file(), (page, target)
 
 
+def test_links_and_pictures_of_results_and_studies_are_there() -> None:
+    pages = [*DOCS.glob("results/*.md"), *DOCS.parent.glob("analyses/*/README.md")]
+    found = [
+        (page, target)
+        for page in pages
+        for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text("utf-8"))
+        if not (page.parent / target).exists()
+    ]
+    assert found == []
+    listed = (DOCS / "results" / "README.md").read_text("utf-8")
+    assert [
+        page.name for page in DOCS.glob("results/*.md") if page.name not in listed and page.name != "README.md"
+    ] == []
+
+
 def test_the_error_texts_of_the_troubleshooting_page_are_those_of_the_code() -> None:
     code = "\n".join(path.read_text("utf-8") for path in sorted((DOCS.parent / "repdiag").rglob("*.py")))
     errors = re.findall(r"^### (.+)$", PAGES["troubleshooting.md"], flags=re.MULTILINE)

@@ -1,0 +1,1 @@
+"""Architectures: question, command and finding are in README.md."""
