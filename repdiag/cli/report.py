@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -15,22 +15,47 @@ Map = Annotated[Literal["umap", "tsne", "pca", "none"], typer.Option("--map", he
 
 def report(
     run: Annotated[
-        Path, typer.Argument(help="The folder of a finished analysis, comparison or analyzed training run.")
+        Path,
+        typer.Argument(
+            metavar="RUN_OR_MANIFEST",
+            help="The folder of a finished analysis, comparison or analyzed training run; or a manifest to compare.",
+        ),
     ],
     out: options.Out = None,
+    data: options.Data = None,
+    limit: options.Limit = None,
+    device: options.Device = "auto",
     map_method: Map = "umap",
     seed: options.Seed = 0,
     as_json: options.Json = False,
 ) -> None:
     """Write one HTML file that opens offline: judgement first, then evidence, tables, figures and the map.
 
-    Default --out: report.html in the run's folder.
+    Default --out: report.html in the run's folder. Of a manifest, what `repdiag compare MANIFEST` has not yet done in
+    runs/NAME is done first, on --data, --limit and --device; the exit code is 1 where a file of it cannot be read.
     """
-    from repdiag.cli.run_directory import results_in
+    from repdiag.cli.run_directory import is_manifest, results_in
     from repdiag.report.build import build_report
 
     console = Console(as_json=as_json)
+    complete = True
+    if is_manifest(run):
+        run, complete = _compared(run, data=data, limit=limit, device=device, quiet=as_json)
     run = results_in(run)
     path = build_report(run, out or run / "report.html", map_method=map_method, seed=seed)
     console.say(f"report: {path} ({path.stat().st_size / 1e6:.1f} MB)")
     console.json({"report": str(path), "bytes": path.stat().st_size})
+    if not complete:
+        raise typer.Exit(1)
+
+
+def _compared(manifest: Path, *, quiet: bool, **settings: Any) -> tuple[Path, bool]:
+    """Compare what a manifest lists; return the folder of the results and whether every file could be read."""
+    from repdiag.cli.compare import compare
+
+    folder = Path("runs") / manifest.stem
+    try:
+        compare([str(manifest)], out=folder, quiet=quiet, no_progress=quiet, **settings)
+    except typer.Exit as left:
+        return folder, left.exit_code == 0
+    return folder, True
