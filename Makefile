@@ -30,7 +30,7 @@ check: $(READY) ## ruff, mypy --strict, import contracts
 	$(BIN)/lint-imports
 
 test: $(READY) ## all tests: CPU, no network
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder
 
 figures: $(READY) ## small against large encoder: train, compare, draw; ends in $(OUT)/index.html
 	$(BIN)/python -m analyses.published_architectures.run --out $(OUT)/published_architectures
