@@ -1,30 +1,61 @@
-"""`make bench`: runs every benchmark in turn; --quick for the short form of those that have one."""
+"""`make bench`: runs every benchmark of minutes in turn; --quick for the short form of those that have one.
+
+python -m benchmarks --list                  every benchmark and what it measures
+python -m benchmarks --long                  those that take up to hours, too
+"""
 
 from __future__ import annotations
 
 import argparse
+import ast
 import subprocess
 import sys
+from pathlib import Path
 
-SCRIPTS = {
-    "benchmarks.pairwise": ("--quick",),
-    "benchmarks.neighbors": ("--quick",),
-    "benchmarks.moments": ("--quick",),
-    "benchmarks.kmeans": ("--quick",),
-    "benchmarks.augmentation": (),
-    "benchmarks.input_pipeline": (),
-    "benchmarks.training_step": (),
+# Each with the options of its short form.
+SCRIPTS: dict[str, tuple[str, ...]] = {
+    "pairwise": ("--quick",),
+    "neighbors": ("--quick",),
+    "moments": ("--quick",),
+    "kmeans": ("--quick",),
+    "augmentation": (),
+    "input_pipeline": (),
+    "training_step": (),
+    "extraction": ("--quick",),
+    "end_to_end": ("--steps", "8"),
 }
+LONG: dict[str, tuple[str, ...]] = {
+    "large_set": ("--rows", "50000"),
+    "calibration": ("--draws", "5"),
+    "coverage": ("--trials", "20"),
+    "other_spaces": (),
+    "soak": ("--kills", "50"),
+}
+# report_size needs images and a browser, so it is listed and run by hand.
+BY_HAND = ("report_size",)
+
+
+def purpose(script: str) -> str:
+    """Return the first line of a script's docstring."""
+    source = Path(__file__).with_name(f"{script}.py").read_text(encoding="utf-8")
+    return (ast.get_docstring(ast.parse(source)) or "").partition("\n")[0]
 
 
 def main() -> None:
     """Run the scripts; the first failure is ours."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true")
-    quick = parser.parse_args().quick
-    for script, short in SCRIPTS.items():
-        print(f"\n== {script}", flush=True)
-        done = subprocess.run([sys.executable, "-m", script, *(short if quick else ())], check=False)
+    parser.add_argument("--long", action="store_true")
+    parser.add_argument("--list", action="store_true")
+    options = parser.parse_args()
+    if options.list:
+        for script in (*SCRIPTS, *LONG, *BY_HAND):
+            print(f"benchmarks.{script:<16} {purpose(script)}")
+        return
+    for script, short in (SCRIPTS | (LONG if options.long else {})).items():
+        print(f"\n== benchmarks.{script}", flush=True)
+        command = [sys.executable, "-m", f"benchmarks.{script}", *(short if options.quick else ())]
+        done = subprocess.run(command, check=False)
         if done.returncode:
             sys.exit(done.returncode)
 

@@ -43,6 +43,7 @@ class AnalysisOptions:
     device: str = "cpu"
     batch_size: int = 256
     workers: int = 0
+    fast: bool = False
     cache: bool = True
     download: bool = False
     strict_data: bool = False
@@ -56,7 +57,7 @@ class AnalysisOptions:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the options that the values depend on."""
-        names = ("data", "views", "per_class", "bank_per_class", "seed", "limit", "untrained", "protocol")
+        names = ("data", "views", "per_class", "bank_per_class", "seed", "limit", "untrained", "protocol", "fast")
         return {"wishes": self.wishes.to_dict(), **{name: getattr(self, name) for name in names}}
 
 
@@ -229,6 +230,7 @@ def extract_sets(
                 device=options.device,
                 batch_size=options.batch_size,
                 workers=options.workers,
+                fast=options.fast,
                 cache=EmbeddingCache(cache_root()) if options.cache else None,
                 distributed=options.distributed,
                 progress=progress,

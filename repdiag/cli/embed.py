@@ -30,6 +30,7 @@ def embed(
     device: options.Device = "auto",
     batch_size: options.BatchSize = 256,
     workers: options.Workers = 0,
+    fast: options.Fast = False,
     download: options.Download = False,
     strict_data: options.StrictData = False,
     overwrite: options.Overwrite = False,
@@ -85,6 +86,7 @@ def embed(
             device=resolve_device(device),
             batch_size=batch_size,
             workers=workers,
+            fast=fast,
             progress=progress,
         )
     shutil.rmtree(folder, ignore_errors=True)

@@ -24,6 +24,10 @@ StrictData = Annotated[bool, typer.Option("--strict-data", help="Fail on the fir
 PerClass = Annotated[int, typer.Option("--per-class", min=2, help="Images of each class in the evaluation set.")]
 BatchSize = Annotated[int, typer.Option("--batch-size", min=1, help="Images in one forward pass; changes no value.")]
 Workers = Annotated[int, typer.Option("--workers", min=0, help="Processes that decode images; changes no value.")]
+Fast = Annotated[
+    bool,
+    typer.Option("--fast", help="Extract in the fastest arithmetic, bfloat16 where there are units; not for reports."),
+]
 NoCache = Annotated[bool, typer.Option("--no-cache", help="Extract again, even when the embeddings are cached.")]
 Branch = Annotated[str | None, typer.Option("--branch", help="student, teacher, query, key, online, target or ema.")]
 Backbone = Annotated[

@@ -23,6 +23,7 @@ from repdiag.data.views import EvaluationViews
 from repdiag.data.workers import over_workers
 from repdiag.embeddings import processes
 from repdiag.embeddings.cache import EmbeddingCache
+from repdiag.embeddings.fast import FastEncoder, fast_type
 
 Progress = Callable[[int, int], None]
 
@@ -37,25 +38,29 @@ def extract(
     workers: int = 0,
     cache: EmbeddingCache | None = None,
     distributed: bool = False,
+    fast: bool = False,
     progress: Progress | None = None,
 ) -> EmbeddingSet:
     """Run the encoder in eval mode over every image of `split` and its seeded views.
 
     Shapes: N images -> features [N, D], views [V, N, D], projections where the encoder has a projector. Batch size,
     device and worker count change nothing beyond rounding and are not part of the cache key. With `distributed` every
-    process of the group makes this same call, runs its share of the images, and gets all rows.
+    process of the group makes this same call, runs its share of the images, and gets all rows. `fast` runs a faster
+    copy of the encoder (see `fast.py`), in bfloat16 where the device has units for it; the provenance says so.
     """
     chosen = settings or EvaluationSettings(preset=split.preset)
     views = evaluation_views(encoder, chosen)
+    arithmetic = arithmetic_of(torch.device(device), fast=fast)
 
     def make() -> EmbeddingSet:
         own = split.subset(processes.rows_of_this_process(len(split))) if distributed else split
         batches = _batches(own, views, batch_size, workers)
-        parts = [_forward(encoder, batch, torch.device(device)) for batch in _counted(batches, len(own), progress)]
+        runner = FastEncoder(encoder, dtype=fast_type(torch.device(device))) if fast else encoder
+        parts = [_forward(runner, batch, torch.device(device)) for batch in _counted(batches, len(own), progress)]
         arrays = _joined(parts)
         if distributed:
             arrays = _of_all_processes(arrays, len(split))
-        return _assemble(arrays, split, _provenance(encoder, split, views, chosen))
+        return _assemble(arrays, split, _provenance(encoder, split, views, arithmetic=arithmetic))
 
     if distributed:
         processes.require_group()
@@ -67,9 +72,15 @@ def extract(
             )
     encoder.to(device)
     agree = all_agree if distributed else bool
-    made = make() if cache is None else cache.get_or_make(_cache_key(encoder, split, views), make, agree=agree)
+    key = _cache_key(encoder, split, views, arithmetic=arithmetic)
+    made = make() if cache is None else cache.get_or_make(key, make, agree=agree)
     # The same weights may have been stored under another file name.
-    return replace(made, provenance=_provenance(encoder, split, views, chosen))
+    return replace(made, provenance=_provenance(encoder, split, views, arithmetic=arithmetic))
+
+
+def arithmetic_of(device: torch.device, *, fast: bool) -> str:
+    """Return what the provenance calls the arithmetic: "float32", or the type of the faster copy."""
+    return f"{str(fast_type(device)).removeprefix('torch.')}, fast" if fast else "float32"
 
 
 def evaluation_views(encoder: Encoder, settings: EvaluationSettings) -> EvaluationViews:
@@ -182,9 +193,7 @@ def _assemble(arrays: dict[str, Tensor], split: ImageSplit, provenance: Provenan
     )
 
 
-def _provenance(
-    encoder: Encoder, split: ImageSplit, views: EvaluationViews, settings: EvaluationSettings
-) -> Provenance:
+def _provenance(encoder: Encoder, split: ImageSplit, views: EvaluationViews, *, arithmetic: str) -> Provenance:
     info = encoder.info
     return Provenance(
         checkpoint=info.name,
@@ -196,11 +205,12 @@ def _provenance(
         split=split.split,
         dataset_fingerprint=split.fingerprint,
         transform=views.fingerprint,
-        views_seed=settings.seed,
+        views_seed=views.settings.seed,
+        dtype=arithmetic,
     )
 
 
-def _cache_key(encoder: Encoder, split: ImageSplit, views: EvaluationViews) -> str:
+def _cache_key(encoder: Encoder, split: ImageSplit, views: EvaluationViews, *, arithmetic: str) -> str:
     """Name what the values depend on: weights, what is read of them, pixels. The checkpoint's name is not among it."""
     return EmbeddingCache.key(
         {
@@ -209,7 +219,7 @@ def _cache_key(encoder: Encoder, split: ImageSplit, views: EvaluationViews) -> s
             "normalization": (encoder.info.mean, encoder.info.std),
             "rows": split.fingerprint,
             "views": views.fingerprint,
-            "dtype": "float32",
+            "dtype": arithmetic,
         }
     )
 

@@ -117,7 +117,7 @@ def assemble(
     settings = fit_to_data(settings, split)
     if world.is_first:
         pack_images(settings, split, tell=tell)
-    world.wait()  # the others find the pack
+    world.wait_for_long_work()  # the others find the pack
     split = pack_images(settings, split, tell=tell)
     if settings.loop.batch_size % world.size:
         found = f"{settings.loop.batch_size} images over {world.size} processes"

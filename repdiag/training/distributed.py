@@ -6,11 +6,14 @@ import contextlib
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
+
+_PATIENCE = timedelta(days=7)
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,16 @@ class World:
         """Return when all processes have come here."""
         if self.size > 1:
             dist.barrier()
+
+    def wait_for_long_work(self) -> None:
+        """Return when all processes have come here, however many hours the slowest takes.
+
+        An ordinary barrier gives up after the group's time limit, ten to thirty minutes. One that dies is noticed.
+        """
+        if self.size > 1:
+            patient = dist.new_group(backend="gloo", timeout=_PATIENCE)
+            dist.barrier(group=patient)
+            dist.destroy_process_group(patient)
 
     def wrap(self, method: nn.Module) -> nn.Module:
         """Return the module whose backward pass averages gradients over processes."""

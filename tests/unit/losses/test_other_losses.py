@@ -72,6 +72,35 @@ def test_sinkhorn_does_not_overflow_at_a_small_epsilon():
     torch.testing.assert_close(assigned, torch.eye(2))
 
 
+def test_sinkhorn_equals_the_products_of_the_paper():
+    """SwAV's algorithm as published: Q = exp(scores / eps), rows and columns scaled in turn, without logarithms."""
+    scores = F.normalize(rows(6, 5, 0), dim=1) @ F.normalize(rows(3, 5, 1), dim=1).T
+    q = (scores / 0.05).exp().T
+    q /= q.sum()
+    for _ in range(3):
+        q /= q.sum(dim=1, keepdim=True) * 3
+        q /= q.sum(dim=0, keepdim=True) * 6
+    torch.testing.assert_close(sinkhorn(scores, epsilon=0.05, iterations=3), (q * 6).T, rtol=1e-12, atol=1e-12)
+    assert not sinkhorn(scores.requires_grad_(), epsilon=0.05, iterations=3).requires_grad
+
+
+def test_gradient_of_a_swapped_prediction_with_local_views():
+    """SwAV's and DINO's loss as they compose it, with respect to the projections of all views."""
+    prototypes = F.normalize(rows(4, 3, 5), dim=1)
+    target = sinkhorn(rows(2, 4, 6), epsilon=0.5, iterations=3)
+
+    def loss(views):
+        terms = [soft_cross_entropy(F.normalize(view, dim=1) @ prototypes.T / 0.1, target) for view in views]
+        return balanced_mean(terms[:1], terms[1:], balance=(0.4, 0.6))
+
+    assert torch.autograd.gradcheck(loss, rows(6, 3, 0).view(3, 2, 3).requires_grad_())
+
+
+def test_nt_xent_gradient_of_both_views():
+    views = F.normalize(rows(6, 4, 0), dim=1).requires_grad_()
+    assert torch.autograd.gradcheck(lambda x: info_nce(nt_xent_logits(x[:3], x[3:], temperature=0.1)), views)
+
+
 def test_multi_crop_balance():
     """Global terms 1 and 3 (mean 2), local terms 5, 5, 8 (mean 6); all terms together have the mean 22 / 5."""
     global_terms = [torch.tensor(1.0), torch.tensor(3.0)]

@@ -2,6 +2,8 @@
 
 import errno
 import os
+import shutil
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -15,18 +17,34 @@ from repdiag.training.loop import train
 
 
 class Faults:
-    """Counts the system calls that write, and lets one of them fail."""
+    """Counts the system calls that write, and lets one of them fail, or every one from there on."""
 
-    def __init__(self, monkeypatch, fail_at=None, code=errno.ENOSPC):
-        self.count, self.fail_at, self.code = 0, fail_at, code
-        for module, name in ((os, "fsync"), (os, "link"), (os, "replace"), (Path, "replace"), (Path, "chmod")):
+    def __init__(self, monkeypatch, fail_at=None, code=errno.ENOSPC, *, lasting=False):
+        self.count, self.fail_at, self.code, self.lasting = 0, fail_at, code, lasting
+        names = (
+            (os, "fsync"),
+            (os, "link"),
+            (os, "replace"),
+            (Path, "replace"),
+            (Path, "chmod"),
+            (tempfile, "mkstemp"),
+        )
+        for module, name in names:
             monkeypatch.setattr(module, name, self.guarded(getattr(module, name)))
-        fdopen = os.fdopen
+        fdopen, path_open = os.fdopen, Path.open
         monkeypatch.setattr(os, "fdopen", lambda *args, **kwargs: self.stream(fdopen(*args, **kwargs)))
+
+        def opened(path, mode="r", **kwargs):
+            if set(mode) & set("wax+"):
+                self.happen()
+                return self.stream(path_open(path, mode, **kwargs))
+            return path_open(path, mode, **kwargs)
+
+        monkeypatch.setattr(Path, "open", opened)
 
     def happen(self):
         self.count += 1
-        if self.count == self.fail_at:
+        if self.fail_at and (self.count == self.fail_at or (self.lasting and self.count > self.fail_at)):
             raise OSError(self.code, os.strerror(self.code))
 
     def guarded(self, function):
@@ -50,9 +68,10 @@ class Faults:
                 return getattr(opened, name)
 
             def write(self, content):
-                opened.write(bytes(content)[: len(content) // 2])
+                content = content if isinstance(content, str) else bytes(content)
+                opened.write(content[: len(content) // 2])
                 faults.happen()
-                return opened.write(bytes(content)[len(content) // 2 :])
+                return opened.write(content[len(content) // 2 :])
 
         return Stream()
 
@@ -92,18 +111,57 @@ def test_every_call_of_a_save_may_fail(tmp_path, code):
         assert read_native(files.last)["progress"] == payload(3)["progress"]
 
 
-def test_a_run_on_a_full_disk_ends_and_goes_on_later(tiny, tmp_path):
-    whole = train(tiny(), tmp_path / "whole", device="cpu")
-    run = tmp_path / "run"
-    for call in (12, 25, 38):
+SHORT = ("data.limit=32", "schedule.epochs=2", "loop.log_every=1")
+
+
+@pytest.fixture(scope="module")
+def end_of_a_run(tmp_path_factory):
+    """What an undisturbed run ends with."""
+    found = {}
+
+    def end(settings):
+        if not found:
+            out = tmp_path_factory.mktemp("whole") / "run"
+            found["end"] = outcome(train(settings, out, device="cpu"))
+        return found["end"]
+
+    return end
+
+
+def outcome(last):
+    return read_native(last)["digest"], (last.parent.parent / "history.csv").read_bytes()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("code", "lasting"), [(errno.ENOSPC, True), (errno.EDQUOT, True), (errno.EIO, False)], ids=["full", "quota", "once"]
+)
+def test_every_call_of_a_whole_run_may_fail(tiny, tmp_path, end_of_a_run, code, lasting):
+    """Each write, fsync, rename, link and creation of a run fails in turn: one line, nothing lost, the same end."""
+    settings = tiny(*SHORT)
+    expected = end_of_a_run(settings)
+    with pytest.MonkeyPatch.context() as patch:
+        faults = Faults(patch)
+        train(settings, tmp_path / "counted", device="cpu")
+    assert faults.count >= 40
+    for call in range(1, faults.count + 1):
+        run = tmp_path / str(call)
         with pytest.MonkeyPatch.context() as patch:
-            Faults(patch, call)
-            with pytest.raises(StoreError):
-                train(tiny(), run, device="cpu")
-        assert not list(run.rglob("*.tmp"))
-    last = train(tiny(), run, device="cpu")
-    assert read_native(last)["digest"] == read_native(whole)["digest"]
-    assert (run / "history.csv").read_bytes() == (tmp_path / "whole" / "history.csv").read_bytes()
+            Faults(patch, call, code, lasting=lasting)
+            with pytest.raises(StoreError) as raised:
+                train(settings, run, device="cpu")
+        assert "\n" not in raised.value.problem
+        assert not list(run.rglob("*.tmp")), f"call {call}"
+        found = CheckpointFiles(run).newest()
+        assert found is None or not found.damaged, f"call {call}"
+        assert outcome(train(settings, run, device="cpu")) == expected, f"call {call}"
+        shutil.rmtree(run)
+
+
+def test_a_run_directory_that_cannot_be_written_is_one_line(tiny, tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(StoreError, match="cannot use"):
+        train(tiny(*SHORT), tmp_path / "file" / "run", device="cpu")
 
 
 def test_the_history_drops_rows_after_the_resumed_step_and_a_torn_line(tmp_path):
