@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import cast
 
 import torch
 import torch.distributed as dist
@@ -56,7 +57,7 @@ class World:
         An ordinary barrier gives up after the group's time limit, ten to thirty minutes. One that dies is noticed.
         """
         if self.size > 1:
-            patient = dist.new_group(backend="gloo", timeout=_PATIENCE)
+            patient = cast("dist.ProcessGroup", dist.new_group(backend="gloo", timeout=_PATIENCE))
             dist.barrier(group=patient)
             dist.destroy_process_group(patient)
 
