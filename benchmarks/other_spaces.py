@@ -10,17 +10,13 @@ import math
 from collections.abc import Iterator, Sequence
 
 import torch
-from torch import Tensor
 
 from benchmarks.calibration import CLUSTER_METRICS, DOCUMENT
+from benchmarks.odd_spaces import NOT, OPEN, OVER, Space, odd_spaces
 from repdiag.core.embedding_set import EmbeddingSet
 from repdiag.core.files import write_text
 from repdiag.diagnosis.diagnose import judge
 from repdiag.metrics.evaluate import evaluate
-
-BEGIN, END = "<!-- other spaces: begin -->", "<!-- other spaces: end -->"
-OVER, NOT, OPEN = "over-clustered", "not over-clustered", "inconclusive"
-Space = tuple[Tensor, Tensor]
 
 
 def islands(
@@ -109,21 +105,31 @@ def answer(space: Space) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--write", action="store_true", help="put the table into docs/calibration.md")
+    parser.add_argument("--part", choices=PARTS, action="append", help="draw only this table (default: both)")
+    parser.add_argument("--write", action="store_true", help="put the tables into docs/calibration.md")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
+    for part in arguments.part or PARTS:
+        table = drawn(PARTS[part](arguments.seed))
+        if arguments.write:
+            begin, end = (f"<!-- {part} spaces: {word} -->" for word in ("begin", "end"))
+            head, rest = DOCUMENT.read_text("utf-8").split(begin)
+            write_text(DOCUMENT, f"{head}{begin}\n\n{table}\n\n{end}{rest.split(end)[1]}")
+
+
+def drawn(found: Iterator[tuple[str, Space, tuple[str, ...]]]) -> str:
+    """Return the table of these spaces, printed line by line as it grows."""
     lines = ["| space | right | verdict | |", "|---|---|---|---|"]
     print("\n".join(lines), flush=True)
-    for name, space, right in spaces(arguments.seed):
-        found = answer(space)
-        mark = "" if found in right else "open" if found == OPEN else "**wrong**"
-        lines.append(f"| {name} | {' or '.join(right)} | {found} | {mark} |")
+    for name, space, right in found:
+        verdict = answer(space)
+        mark = "" if verdict in right else "open" if verdict == OPEN else "**wrong**"
+        lines.append(f"| {name} | {' or '.join(right)} | {verdict} | {mark} |")
         print(lines[-1], flush=True)
-    if arguments.write:
-        page = DOCUMENT.read_text("utf-8")
-        head, rest = page.split(BEGIN)
-        table = "\n".join(lines)
-        write_text(DOCUMENT, f"{head}{BEGIN}\n\n{table}\n\n{END}{rest.split(END)[1]}")
+    return "\n".join(lines)
+
+
+PARTS = {"other": spaces, "odd": odd_spaces}
 
 
 if __name__ == "__main__":
