@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
 
 from repdiag.checkpoints.architectures.candidate import Candidate
-from repdiag.checkpoints.architectures.named import named_candidates
+from repdiag.checkpoints.architectures.look_alikes import look_alikes, named_in
+from repdiag.checkpoints.architectures.named import candidate_by_name, named_candidates
 from repdiag.checkpoints.architectures.resnets import resnet_candidates
 from repdiag.checkpoints.architectures.transformers import has_other_layers, transformer_candidates
 from repdiag.checkpoints.formats.format import Facts
@@ -30,12 +31,42 @@ class Fitted:
     given: Mapping[str, Tensor]
 
 
-def candidates(state: Mapping[str, Tensor], facts: Facts, *, recorded: str | None = None) -> list[Candidate]:
-    """Return the architectures that a state dict under known names could belong to."""
+def candidates(
+    state: Mapping[str, Tensor], facts: Facts, *, recorded: str | None = None, library: str | None = None
+) -> Iterator[list[Candidate]]:
+    """Give the architectures that a state dict under known names could belong to: what to try first, then second.
+
+    `library` is the file's name where its network may be any of timm's and torchvision's, some of which have a plain
+    network's tensors and compute something else; None where the family has plain networks only.
+    """
+    if has_other_layers(state) and (named := named_candidates(state, recorded, facts.arch_like)):
+        yield named
+        return
     structural = transformer_candidates(state, facts) or resnet_candidates(state, facts)
-    if structural and has_other_layers(state):
-        return named_candidates(state, recorded, facts.arch_like) or structural
-    return structural or named_candidates(state, recorded, facts.arch_like)
+    if structural and library is not None:
+        structural = _plain_or_not(state, structural, recorded=recorded, file_name=library)
+    yield structural
+    yield named_candidates(state, recorded, facts.arch_like)  # last: it imports all of timm
+
+
+def _plain_or_not(
+    state: Mapping[str, Tensor], plain: list[Candidate], *, recorded: str | None, file_name: str
+) -> list[Candidate]:
+    """Return the plain network, the one that only looks like it, or both for `fit` to compare and ask."""
+    same, others = look_alikes(state)
+    said = named_in(recorded or file_name, [*same, *others])
+    if not others or said in same or recorded == plain[0].name:
+        return plain
+    if said in others:
+        return [candidate_by_name(said)]
+    if not same:
+        return [candidate_by_name(name) for name in others]
+    if "conv1.weight" in state:  # plain ResNets are so much more usual that asking would be a nuisance
+        unlike = (
+            f"a plain ResNet is assumed; --backbone NAME if it is {' or '.join(others)}, which has the same tensors"
+        )
+        return [replace(item, assumptions=(*item.assumptions, unlike)) for item in plain]
+    return [*plain, *(candidate_by_name(name) for name in others)]
 
 
 def fit(state: Mapping[str, Tensor], options: Sequence[Candidate], *, file_name: str = "") -> Fitted:

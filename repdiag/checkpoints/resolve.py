@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from torch import Tensor
@@ -77,22 +77,23 @@ def _try_branch(
         open_facts = {name: value for name, value in renamed.keymap.defaults.items() if getattr(facts, name) is None}
         facts = replace(facts, **open_facts, **renamed.keymap.facts)
     facts = _wished(facts, wishes)
-    options, renamed = _options(contents, form, renamed, state, facts=facts, wishes=wishes)
+    attempts, renamed = _options(contents, form, renamed, state, facts=facts, wishes=wishes)
     where = f"{contents.payload.path.name} ({form.name}, {branch.name} branch)"
-    if not options:
-        return 0.0, _unknown_architecture(where, renamed.state)
-    fitted = fit(renamed.state, options, file_name=contents.file_name)
     heads = (*form.heads, *(part.removeprefix("./") for part in branch.projector if part.startswith("./")))
-    unknown = [name for name in fitted.match.extra if not _is_head(name, heads)]
-    if fitted.match.complete and not unknown:
-        roles = _roles(contents, form, branch, fitted=fitted, renamed=renamed)
-        return Resolved(
-            format=form, branch=branch, present=(), renamed=renamed, facts=facts, fitted=fitted, roles=roles
-        )
-    explanations = _explanations(contents, form, branch, fitted)
-    extra = replace(fitted.match, extra=tuple(unknown))
-    error = refuse(extra, what=where, backbone=fitted.candidate.name, explanations=explanations)
-    return fitted.match.fraction, error
+    failures: list[tuple[float, CheckpointError]] = []
+    for options in filter(None, attempts):
+        fitted = fit(renamed.state, options, file_name=contents.file_name)
+        unknown = [name for name in fitted.match.extra if not _is_head(name, heads)]
+        if fitted.match.complete and not unknown:
+            roles = _roles(contents, form, branch, fitted=fitted, renamed=renamed)
+            return Resolved(
+                format=form, branch=branch, present=(), renamed=renamed, facts=facts, fitted=fitted, roles=roles
+            )
+        explanations = _explanations(contents, form, branch, fitted)
+        extra = replace(fitted.match, extra=tuple(unknown))
+        error = refuse(extra, what=where, backbone=fitted.candidate.name, explanations=explanations)
+        failures.append((fitted.match.fraction, error))
+    return failures[0] if failures else (0.0, _unknown_architecture(where, renamed.state))
 
 
 def _wished(facts: Facts, wishes: Wishes) -> Facts:
@@ -104,22 +105,28 @@ def _wished(facts: Facts, wishes: Wishes) -> Facts:
 
 def _options(
     contents: Contents, form: Format, renamed: Renamed, state: State, *, facts: Facts, wishes: Wishes
-) -> tuple[list[Candidate], Renamed]:
-    """Return the candidate architectures, and the naming they use: the user's own code has its own names."""
+) -> tuple[Iterable[list[Candidate]], Renamed]:
+    """Return the candidate architectures in the order to try them, and their naming: own code has its own names."""
     if wishes.backbone is not None and is_own_code(wishes.backbone) and not wishes.backbone.startswith(_LIBRARIES):
         from repdiag.models.backbones import build_backbone
 
         name = wishes.backbone
-        return [Candidate(name=name, build=lambda: build_backbone(name), layer="output")], Renamed(state, None)
+        return [[Candidate(name=name, build=lambda: build_backbone(name), layer="output")]], Renamed(state, None)
     if renamed.keymap and renamed.keymap.candidates:
-        shaped = renamed.keymap.candidates(renamed.state, facts)
+        shaped: Iterable[list[Candidate]] = [renamed.keymap.candidates(renamed.state, facts)]
     else:
         recorded = form.arch(contents) if wishes.backbone is None else None
-        shaped = candidates(renamed.state, facts, recorded=recorded if isinstance(recorded, str) else None)
+        shaped = candidates(
+            renamed.state,
+            facts,
+            recorded=recorded if isinstance(recorded, str) else None,
+            library=contents.file_name if form.of_libraries else None,
+        )
     if wishes.backbone is None:
         return shaped, renamed
-    same = [option for option in shaped if _short(option.name) == _short(wishes.backbone)]
-    return same or [candidate_by_name(wishes.backbone)], renamed
+    first = next(filter(None, shaped), [])
+    same = [option for option in first if _short(option.name) == _short(wishes.backbone)]
+    return [same or [candidate_by_name(wishes.backbone)]], renamed
 
 
 def _short(name: str) -> str:

@@ -16,7 +16,7 @@ from torch import Size, Tensor, nn
 from repdiag.checkpoints.architectures.candidate import Candidate
 from repdiag.core.errors import CheckpointError
 
-HEADS = ("fc", "linear", "classifier", "heads", "head", "head_dist")
+HEADS = ("fc", "linear", "last_linear", "classifier", "heads", "head", "head_dist", "aux_head")
 _INDEX = "known_shapes.json"
 
 
@@ -30,14 +30,20 @@ def signature(shapes: Iterable[tuple[str, Size]]) -> str:
     return hashlib.blake2b("\n".join(lines).encode(), digest_size=8).hexdigest()
 
 
+def known_names(state: Mapping[str, Tensor], other_shapes: Mapping[str, Size] | None = None) -> list[str]:
+    """Return the networks of torchvision and timm with exactly these tensors, some of them taken in other shapes."""
+    changed = other_shapes or {}
+    return _index().get(signature((name, changed.get(name, value.shape)) for name, value in state.items()), [])
+
+
 def is_indexed(state: Mapping[str, Tensor]) -> bool:
     """Say whether a network of torchvision or timm has exactly these names and shapes."""
-    return signature((name, value.shape) for name, value in state.items()) in _index()
+    return bool(known_names(state))
 
 
 def named_candidates(state: Mapping[str, Tensor], recorded: str | None, like: str | None) -> list[Candidate]:
     """Return the networks of these shapes; the recorded name alone if it is known, else those with `like` in it."""
-    known = _index().get(signature((name, value.shape) for name, value in state.items()), [])
+    known = known_names(state)
     if like:  # what the naming says about the output is certain; a recorded name is another code's
         alike = [item for item in known if like in item]
         known, recorded = alike or known, None if alike else recorded

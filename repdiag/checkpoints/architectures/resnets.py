@@ -38,7 +38,7 @@ class _Shape:
 def resnet_candidates(state: Mapping[str, Tensor], facts: Facts) -> list[Candidate]:
     """Return the one ResNet that has tensors of these shapes; none where the names are not a ResNet's."""
     first = state.get("conv1.weight")
-    if first is None or first.ndim != 4 or "layer1.0.conv1.weight" not in state:
+    if first is None or first.ndim != 4 or not {"layer1.0.conv1.weight", "layer1.0.conv2.weight"} <= state.keys():
         return []
     depths = _depths(state)
     if len(depths) == 3 and "layer1.0.conv3.weight" not in state:

@@ -20,7 +20,7 @@ from repdiag.core.errors import CheckpointError
 _BLOCK = re.compile(r"blocks\.(\d+)\.attn\.qkv\.weight$")
 _PLAIN = re.compile(r"blocks\.\d+\.((norm[12]|attn\.(qkv|proj)|mlp\.fc[12])\.(weight|bias)|ls[12]\.gamma)$")
 _SIZES = {192: "tiny", 384: "small", 768: "base", 1024: "large", 1280: "huge", 1536: "giant"}
-_WIDER = {1280: 16, 1408: 16, 1664: 16}  # ViT-H, g and G: 16 heads, wider than the usual 64 features
+_WIDER = {1152: 16, 1280: 16, 1408: 16, 1664: 16}  # SO400M, ViT-H, g and G: 16 heads, wider than the usual 64
 _POOLS = {"token": "token", "mean": "avg", "projection": "token"}
 _LAYERS = {"token": "class token", "mean": "mean of patch tokens", "projection": "projected class token"}
 
@@ -69,7 +69,7 @@ def transformer_candidates(state: Mapping[str, Tensor], facts: Facts) -> list[Ca
         resample=facts.resample or "antialiased",
         stem=stem,
         packed=packed,
-        eps=facts.norm_eps or 1e-6,
+        eps=facts.norm_eps or (1e-5 if "norm_pre.weight" in state else 1e-6),  # only CLIP's have a norm before
         activation=facts.activation or "gelu",
     )
     if not facts.resample:

@@ -64,6 +64,7 @@ class Format:
     `heads` are prefixes within the encoder that are not the backbone; `known` are prefixes elsewhere in the state
     dict that are understood and left (queues, predictors, prototypes). `arch` reads the architecture's name where the
     file records it, `training` the settings it records, `notes` what the user should know.
+    `of_libraries` says that the network may be any of timm's or torchvision's, and not only the family's usual ones.
     `asks` says that no habit of the family decides between the branches, so that the user must; `least_linear` is how
     many linear layers make a projection head.
     """
@@ -82,6 +83,7 @@ class Format:
     notes: tuple[str, ...] = ()
     asks: Callable[[Contents], bool] = lambda contents: False  # noqa: ARG005
     least_linear: int = 1
+    of_libraries: bool = False
 
     def present_branches(self, contents: Contents) -> tuple[Branch, ...]:
         """Return the branches that the file holds, the default first."""

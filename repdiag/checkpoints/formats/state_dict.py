@@ -53,6 +53,7 @@ FORMAT = Format(
     branches=_branches,
     asks=_needs_a_word,
     least_linear=2,
+    of_libraries=True,
     notes=("the file does not say how images were prepared: ImageNet's way, or say --image-size, --mean and --std",),
     arch=lambda file: file.setting("arch") or file.setting("args", "arch") or file.setting("args", "model"),
 )

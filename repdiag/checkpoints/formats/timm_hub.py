@@ -49,5 +49,6 @@ FORMAT = Format(
     branches=tuple(Branch(name="online", place=place) for place in _PLACES),
     preprocessing=lambda file: preprocessing_of(_settings(file)),
     facts=Facts(resample="antialiased"),
+    of_libraries=True,
     arch=lambda file: file.sidecar(_CONFIG, "architecture"),
 )

@@ -36,5 +36,6 @@ FORMAT = Format(
     preprocessing=_preprocessing,
     facts=Facts(resample="antialiased"),
     arch=_arch,
+    of_libraries=True,
     notes=("timm itself would take the average (--branch ema) where a file has one",),
 )
