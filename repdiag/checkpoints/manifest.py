@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, field_validator
 
 from repdiag.checkpoints.branches import BRANCH_NAMES
 from repdiag.checkpoints.download import download, file_name_of, url_of
@@ -24,6 +24,12 @@ from repdiag.data.places import cache_folder
 _MAX_BYTES = 2**20
 _HEX = r"^[0-9a-f]{64}$"
 _REMOTE = ("https://", "hf://", "timm:", "torchvision:")
+
+
+_Count = Annotated[int, Field(ge=1, strict=True)]
+_Finite = Annotated[float, Field(allow_inf_nan=False)]
+_Spread = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
+_MAX_DEPTH = 16
 
 
 class _Strict(BaseModel):
@@ -45,30 +51,36 @@ class Entry(_Strict):
     source: str | None = None
     """A path (relative to the manifest), https://..., hf://org/repo/file@revision, timm:NAME or torchvision:NAME."""
     sha256: Annotated[str, Field(pattern=_HEX)] | None = None
-    size: Annotated[int, Field(ge=1)] | None = None
+    size: _Count | None = None
     licence: str | None = None
     family: str | None = None
     backbone: str | None = None
     branch: str | None = None
     pretraining_data: str | None = None
-    epochs: Annotated[int, Field(ge=1)] | None = None
-    image_size: Annotated[int, Field(ge=1)] | None = None
-    mean: tuple[float, float, float] | None = None
-    std: tuple[float, float, float] | None = None
+    epochs: _Count | None = None
+    image_size: _Count | None = None
+    mean: tuple[_Finite, _Finite, _Finite] | None = None
+    std: tuple[_Spread, _Spread, _Spread] | None = None
     published: tuple[PublishedAccuracy, ...] = ()
     notes: str | None = None
 
     _folder: Path = PrivateAttr(default=Path())
 
-    @model_validator(mode="after")
-    def _names_are_known(self) -> Entry:
+    @field_validator("family")
+    @classmethod
+    def _family_is_known(cls, family: str | None) -> str | None:
         families = [FORMAT, *(form.name for form in FORMATS)]
-        if self.family is not None and self.family not in families:
-            near = difflib.get_close_matches(self.family, families, n=3, cutoff=0.0)
-            raise ValueError(f"family must be one of the formats that are read, such as {', '.join(near)}")
-        if self.branch is not None and self.branch not in BRANCH_NAMES:
-            raise ValueError(f"branch must be one of {', '.join(BRANCH_NAMES)}")
-        return self
+        if family is not None and family not in families:
+            near = difflib.get_close_matches(family, families, n=3, cutoff=0.0)
+            raise ValueError(f"must be one of the formats that are read, such as {', '.join(near)}")
+        return family
+
+    @field_validator("branch")
+    @classmethod
+    def _branch_is_known(cls, branch: str | None) -> str | None:
+        if branch is not None and branch not in BRANCH_NAMES:
+            raise ValueError(f"must be one of {', '.join(BRANCH_NAMES)}")
+        return branch
 
     def local_path(self) -> Path:
         """Return where the file is, or would be once it is here."""
@@ -175,15 +187,14 @@ def read_manifest(path: Path | str) -> Manifest:
 
 
 def _compose(file: Path) -> yaml.Node:
-    """Return the YAML tree with its line numbers; aliases, which can be made to explode, are refused."""
+    """Return the YAML tree with its line numbers; what can be made to explode is refused."""
+    if file.exists() and not file.is_file():
+        raise ConfigError(f"{file} is not a regular file, and no manifest")
     try:
         if file.stat().st_size > _MAX_BYTES:
             raise ConfigError(f"{file} is too large for a manifest", found=f"{file.stat().st_size} bytes")
         text = file.read_text("utf-8")
-        for event in yaml.parse(text, Loader=yaml.SafeLoader):
-            if isinstance(event, yaml.AliasEvent):
-                line = event.start_mark.line + 1 if event.start_mark else 1
-                raise ConfigError(f"{file}, line {line}: aliases are not allowed in a manifest")
+        _check_events(file, text)
         root: yaml.Node | None = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
@@ -195,7 +206,36 @@ def _compose(file: Path) -> yaml.Node:
     return root
 
 
+def _check_events(file: Path, text: str) -> None:
+    depth = 0
+    for event in yaml.parse(text, Loader=yaml.SafeLoader):
+        line = event.start_mark.line + 1 if event.start_mark else 1
+        if isinstance(event, yaml.AliasEvent):
+            raise ConfigError(f"{file}, line {line}: aliases are not allowed in a manifest")
+        tag = getattr(event, "tag", None)
+        if tag is not None:
+            raise ConfigError(f"{file}, line {line}: tags are not allowed in a manifest", found=str(tag)[:80])
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > _MAX_DEPTH:
+            raise ConfigError(f"{file}, line {line}: nested too deeply for a manifest")
+
+
+def _refuse_repeats(file: Path, node: yaml.Node) -> None:
+    """Raise `ConfigError` where a mapping has a key twice, of which YAML would take the last."""
+    if isinstance(node, yaml.MappingNode):
+        seen: set[str] = set()
+        for key, value in node.value:
+            if key.value in seen:
+                raise ConfigError(f"{file}, line {key.start_mark.line + 1}: {key.value!r} is there twice")
+            seen.add(str(key.value))
+            _refuse_repeats(file, value)
+    elif isinstance(node, yaml.SequenceNode):
+        for item in node.value:
+            _refuse_repeats(file, item)
+
+
 def _items(file: Path, root: yaml.Node) -> list[yaml.Node]:
+    _refuse_repeats(file, root)
     if isinstance(root, yaml.MappingNode):
         for key, value in root.value:
             if key.value == "checkpoints" and isinstance(value, yaml.SequenceNode):
@@ -212,9 +252,10 @@ def _entry(file: Path, node: yaml.Node) -> Entry:
         entry = Entry.model_validate(values)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        where = ".".join(map(str, first["loc"]))
+        where = ".".join(map(str, first["loc"])) or "entry"
+        said = first["msg"].removeprefix("Value error, ")
         raise ConfigError(
-            f"{file}, line {_line_of(node, first['loc'])}: {where or 'entry'}: {first['msg']}",
+            f"{file}, line {_line_of(node, first['loc'])}: {where}: {said}",
             found=repr(first.get("input"))[:80],
             hint=f"fields: {', '.join(Entry.model_fields)}" if first["type"] == "extra_forbidden" else None,
         ) from error

@@ -96,3 +96,10 @@ def main() -> None:
     except BrokenPipeError:
         # The reader of our output went away (`| head`): not a failure, and nothing more can be said.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:  # no permission, a full disk, a name that is too long
+        if debug:
+            raise
+        typer.secho("error: ", fg="red", bold=True, nl=False, err=True)
+        where = str(error.filename)[:200] if error.filename else "a file or a device"
+        typer.echo(f"{where} cannot be used\n  found: {error.strerror or str(error)[:200]}", err=True)
+        sys.exit(1)

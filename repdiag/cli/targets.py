@@ -52,6 +52,10 @@ def find_checkpoint(word: str, *, download: bool = False) -> Target:
         entry = read_manifest(MANIFEST).find(word)
         if entry is not None:
             return _target_of(entry, download=download)
+    if path.is_symlink() and not path.exists():
+        raise CheckpointError(f"{path} is a link to nothing", found=f"it points to {path.readlink()}")
+    if path.exists():
+        raise CheckpointError(f"{path} is not a regular file")
     raise CheckpointError(f"no checkpoint {word!r}", hint=_nearest_files(path))
 
 
@@ -76,8 +80,14 @@ def find_checkpoints(words: Sequence[str], *, only: str | None, download: bool, 
             console.say(f"left out {entry.id}: {error}")
     here += [find_checkpoint(word) for word in words if Path(word).suffix not in {".yaml", ".yml"}]
     if not here:
-        shown = "; ".join(f"{name}: {how}" for name, how in [*failures.items(), *missing.items()][:3])
-        raise CheckpointError("none of the checkpoints named is here", found=shown, hint="--download fetches them")
+        ways = [f"{name}: {how}" for name, how in [*failures.items(), *missing.items()]]
+        more = [f"and {len(ways) - 8} more"] if len(ways) > 8 else []
+        fetched = any(how.startswith("--download") for how in missing.values())
+        raise CheckpointError(
+            "none of the checkpoints named is here",
+            found="\n    ".join(["", *ways[:8], *more]),
+            hint="--download fetches those that have an address" if fetched else None,
+        )
     names = unique_names(here)
     targets = tuple(replace(target, name=name) for target, name in zip(here, names, strict=True))
     return Targets(here=targets, missing=missing, failures=failures)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import http.server
+import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -38,7 +39,16 @@ def test_the_shipped_manifest_is_valid_and_invents_nothing() -> None:
         ("checkpoints:\n  - id: a\n    sha256: abc\n", 3, "sha256"),
         ("checkpoints:\n  - id: a\n    licens: MIT\n", 3, "licens"),
         ("checkpoints:\n  - id: a\n  - id: a\n", 3, "twice"),
-        ("checkpoints:\n  - id: a\n    family: moco_v4\n", 2, "moco_v3"),
+        ("checkpoints:\n  - id: a\n    family: moco_v4\n", 3, "moco_v3"),
+        ("checkpoints:\n  - id: a\n    branch: left\n", 3, "student"),
+        ("checkpoints:\n  - id: a\n    std: [1, 1, 0]\n", 3, "std"),
+        ("checkpoints:\n  - id: a\n    mean: [.nan, 0, 0]\n", 3, "mean"),
+        ("checkpoints:\n  - id: a\n    epochs: true\n", 3, "epochs"),
+        ("checkpoints:\n  - id: a\n    source: x\n    source: y\n", 4, "twice"),
+        ("checkpoints:\n  - id: a\ncheckpoints:\n  - id: b\n", 3, "twice"),
+        ('checkpoints:\n  - !!python/object/apply:os.system ["true"]\n', 2, "tags"),
+        ("checkpoints:\n  - id: !!python/name:os.system x\n", 2, "tags"),
+        ("checkpoints:\n  " + "[" * 5000 + "]" * 5000, 2, "deeply"),
         ("checkpoints:\n  - id: a\n    published:\n      - value: 200\n", 4, "published"),
         ("checkpoints:\n  - &x\n    id: a\n  - *x\n", 4, "aliases"),
         ("checkpoints:\n  - id: [\n", 3, "YAML"),
@@ -47,6 +57,12 @@ def test_the_shipped_manifest_is_valid_and_invents_nothing() -> None:
 def test_errors_name_the_line(tmp_path: Path, text: str, line: int, word: str) -> None:
     with pytest.raises(ConfigError, match=rf"line {line}\b.*{word}"):
         read_manifest(manifest(tmp_path, text))
+
+
+def test_a_pipe_is_no_manifest(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "x.yaml")  # opening it would wait for a writer
+    with pytest.raises(ConfigError, match="regular file"):
+        read_manifest(tmp_path / "x.yaml")
 
 
 def test_paths_are_relative_to_the_manifest_and_verified(tmp_path: Path) -> None:
