@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from repdiag.checkpoints.load import encoder_of
 from repdiag.checkpoints.native import is_native
 from repdiag.checkpoints.safe_load import Payload, read
+from repdiag.checkpoints.shards import size_of_weights
 from repdiag.checkpoints.wishes import Wishes
 from repdiag.core.errors import CheckpointError
 
@@ -52,7 +53,7 @@ def inspect_checkpoint(path: Path | str, wishes: Wishes | None = None) -> Inspec
     found: dict[str, Any] = {
         "path": str(payload.path),
         "sha256": payload.sha256,
-        "bytes": payload.path.stat().st_size,
+        "bytes": size_of_weights(payload.path),
         "container": payload.container,
         "reader": payload.reader,
         "integrity": payload.integrity,

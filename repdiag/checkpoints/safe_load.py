@@ -22,14 +22,14 @@ from repdiag.checkpoints.inert import TensorRecord
 from repdiag.checkpoints.legacy import read_legacy
 from repdiag.checkpoints.restricted_unpickler import RestrictedUnpickler
 from repdiag.checkpoints.safetensors_check import looks_like_safetensors, read_safetensors
+from repdiag.checkpoints.shards import INDEX_NAME, is_index, read_shards, refuse_lone_shard, sha256_of_weights
 from repdiag.checkpoints.zip_check import Record, check_archive
 from repdiag.core.errors import CheckpointError
-from repdiag.core.provenance import sha256_of_file
 
 _SIDECARS = ("config.json", "preprocessor_config.json", "args.json")
 _PICKLE_STARTS = {bytes([code]) for code in b"\x80(]}Lc"}
 _MAX_SIDECAR_BYTES = 4 * 2**20
-_WEIGHT_FILES = ("model.safetensors", "pytorch_model.bin")
+_WEIGHT_FILES = ("model.safetensors", INDEX_NAME, "pytorch_model.bin")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,25 +53,56 @@ class Payload:
 
 def read(path: Path | str) -> Payload:
     """Return the content of a checkpoint; raises `CheckpointError` for whatever is unsafe, damaged or unknown."""
-    source = weight_file(Path(path))
-    size = source.stat().st_size
+    source = Path(path)
+    try:
+        source = weight_file(source)
+        before = _state_of(source)
+        try:
+            parts = _read_index(source) if is_index(source) else _read_file(source)
+            payload = Payload(path=source, sha256=sha256_of_weights(source), sidecars=_sidecars(source), **parts)
+        except (CheckpointError, RuntimeError):  # torch raises the latter where a file has become too short
+            _expect_unchanged(source, before)
+            raise
+        _expect_unchanged(source, before)
+    except OSError as error:
+        raise CheckpointError(f"{source} cannot be read", found=error.strerror or str(error)[:120]) from error
+    return payload
+
+
+def _expect_unchanged(path: Path, before: tuple[int, ...]) -> None:
+    if _state_of(path) != before:
+        hint = "copy it, or wait until the training has written it"
+        raise CheckpointError(f"{path} changed while it was read", hint=hint)
+
+
+def _state_of(path: Path) -> tuple[int, ...]:
+    found = path.stat()
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
+
+
+def _read_file(source: Path) -> dict[str, Any]:
     with source.open("rb") as stream:
         start = stream.read(16)
     if start.startswith(b"PK\x03\x04"):
-        parts = _read_zip(source)
-    elif looks_like_safetensors(start, size):
+        return _read_zip(source)
+    if looks_like_safetensors(start, source.stat().st_size):
+        refuse_lone_shard(source)
         tensors, metadata = read_safetensors(source)
-        parts = {"container": "safetensors", "reader": "safetensors", "integrity": "unknown", "tree": tensors}
-        parts["metadata"] = metadata
-    elif start[:1] in _PICKLE_STARTS:
-        parts = _read_legacy(source)
-    else:
-        raise _unknown_file(source, start)
-    return Payload(path=source, sha256=sha256_of_file(source), sidecars=_sidecars(source), **parts)
+        found = {"container": "safetensors", "reader": "safetensors", "integrity": "unknown", "tree": tensors}
+        return found | {"metadata": metadata}
+    if start[:1] in _PICKLE_STARTS:
+        return _read_legacy(source)
+    raise _unknown_file(source, start)
+
+
+def _read_index(index: Path) -> dict[str, Any]:
+    tensors, metadata = read_shards(index)
+    found = {"container": "safetensors in shards", "reader": "safetensors", "integrity": "unknown", "tree": tensors}
+    return found | {"metadata": metadata}
 
 
 def weight_file(path: Path) -> Path:
-    """Return the file that holds the weights: the path itself, or the one in a Hugging Face folder."""
+    """Return the file that holds the weights: the path itself, or what a Hugging Face folder has, or its index."""
     if path.is_dir():
         if (path / ".metadata").exists():
             raise CheckpointError(
@@ -80,13 +111,13 @@ def weight_file(path: Path) -> Path:
             )
         found = [path / name for name in _WEIGHT_FILES if (path / name).is_file()]
         if not found:
-            shards = sorted(item.name for item in path.glob("*-of-*.safetensors"))
+            shards = sorted(item.name for item in path.glob("*-of-*.*") if item.suffix in (".safetensors", ".bin"))
             if shards:
                 raise CheckpointError(
-                    f"the weights in {path} are cut into shards",
+                    f"the weights in {path} are cut into shards without {INDEX_NAME}",
                     found=f"{len(shards)} files, the first {shards[0]}",
-                    hint="join them: safetensors.torch.save_file({k: v for file in shards for k, v in "
-                    'safetensors.torch.load_file(file).items()}, "model.safetensors")',
+                    hint="download the index too; shards of pickles (.bin): save them again with "
+                    "save_pretrained(folder, safe_serialization=True)",
                 )
             raise CheckpointError(f"no weights in the folder {path}", hint=f"expected {' or '.join(_WEIGHT_FILES)}")
         return found[0]
@@ -173,10 +204,15 @@ def _unknown_file(path: Path, start: bytes) -> CheckpointError:
         b"7z\xbc\xaf": ("it is a 7z archive", "unpack it first"),
         b"\x89HDF": ("it is an HDF5 file (Keras)", "export the weights to torch or safetensors"),
         b"\x93NUMPY": ("it is a numpy array", "repdiag analyze reads embeddings, not weights, from it"),
+        b"version https://": ("a pointer of git LFS and not the file itself", "git lfs pull, or download the file"),
         b"<": ("it is a web page", "the download gave an error page; download it again"),
     }
     for magic, (found, hint) in known.items():
         if start.startswith(magic):
             return CheckpointError(f"{path} is not a checkpoint", found=found, hint=hint)
+    with path.open("rb") as stream:
+        header = stream.read(512)
+    if header[257:262] == b"ustar":
+        return CheckpointError(f"{path} is not a checkpoint", found="it is a tar archive", hint="unpack it first")
     found = "an empty file" if not start else f"bytes {start[:8]!r}"
     return CheckpointError(f"{path} is not a checkpoint that torch or safetensors wrote", found=found)

@@ -41,14 +41,14 @@ def _check_header(path: Path) -> None:
         if length > min(_MAX_HEADER_BYTES, size - 8):
             raise CheckpointError("the header of the safetensors file is too large", found=f"{length} bytes")
         try:
-            header: Any = json.loads(stream.read(length), object_pairs_hook=_table)
+            header: Any = json.loads(stream.read(length), object_pairs_hook=table_without_repeats)
         except (ValueError, RecursionError) as error:
             raise CheckpointError("the header of the safetensors file is damaged", found=str(error)[:120]) from error
     if not isinstance(header, dict) or len(header) > _MAX_TENSORS:
         raise CheckpointError("the header of the safetensors file is damaged", found="not a table of tensors")
 
 
-def _table(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def table_without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """Return the entries as a table; a name that comes twice would mean one tensor here and another elsewhere."""
     table = dict(pairs)
     if len(table) != len(pairs):

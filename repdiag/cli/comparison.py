@@ -162,7 +162,7 @@ def _write(analysis: Analysis, target: Target, options: AnalysisOptions, folder:
 def _is_done(folder: Path, target: Target, options: AnalysisOptions, rows: Rows) -> bool:
     """Say whether the folder holds this very file's analysis on these very rows with these very options."""
     from repdiag.checkpoints.safe_load import weight_file
-    from repdiag.core.provenance import sha256_of_file
+    from repdiag.checkpoints.shards import sha256_of_weights
     from repdiag.core.version import __version__
 
     record = folder / "run.json"
@@ -173,7 +173,7 @@ def _is_done(folder: Path, target: Target, options: AnalysisOptions, rows: Rows)
         wanted = json.loads(json.dumps(options.to_dict()))  # tuples come back from the file as lists
         same = run["options"] == wanted and run["environment"]["repdiag"] == __version__
         same = same and run["rows"] == rows.fingerprints()
-        return bool(same and run["encoder"]["sha256"] == sha256_of_file(weight_file(target.path)))
+        return bool(same and run["encoder"]["sha256"] == sha256_of_weights(weight_file(target.path)))
     except (KeyError, ValueError, TypeError):
         return False
 

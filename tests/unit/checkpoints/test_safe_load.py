@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import io
+import os
 import random
 import warnings
 from collections import OrderedDict
@@ -163,7 +164,8 @@ def test_well_formed_nonsense_is_read_or_refused(tmp_path: Path, kind: str) -> N
 @pytest.mark.parametrize(
     ("content", "word"),
     [(b"", "empty"), (b"\x1f\x8b\x08", "gzip"), (b"<html>", "web page"), (b"\x89HDF\r\n", "HDF5"), (b"hello", "bytes"),
-     (b"7z\xbc\xaf\x27\x1c", "7z"), (b"\x93NUMPY\x01", "numpy")],
+     (b"7z\xbc\xaf\x27\x1c", "7z"), (b"\x93NUMPY\x01", "numpy"), (b"version https://git-lfs", "git LFS"),
+     (b"model".ljust(257, b"\0") + b"ustar\x0000", "tar archive")],
 )  # fmt: skip
 def test_other_files_are_refused_with_what_they_are(tmp_path: Path, content: bytes, word: str) -> None:
     (tmp_path / "x.pt").write_bytes(content)
@@ -181,13 +183,13 @@ def test_folders_are_refused_with_a_reason(tmp_path: Path) -> None:
         read(tmp_path / "absent.pt")
 
 
-def test_a_folder_of_shards_says_how_to_join_them(tmp_path: Path) -> None:
+def test_a_folder_of_shards_without_an_index_is_refused(tmp_path: Path) -> None:
     for number in (1, 2):
         (tmp_path / f"model-0000{number}-of-00002.safetensors").write_bytes(b"")
     with pytest.raises(CheckpointError, match="shards") as caught:
         read(tmp_path)
     assert "2 files" in caught.value.found
-    assert "save_file" in caught.value.hint
+    assert "index" in caught.value.hint
 
 
 def test_a_torchscript_program_is_refused(tmp_path: Path) -> None:
@@ -218,3 +220,34 @@ def test_a_safetensors_name_that_comes_twice_is_refused(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="header") as caught:
         read(tmp_path / "x.safetensors")
     assert "twice" in str(caught.value.found)
+
+
+@pytest.mark.parametrize("cut", [0, 40, 400])
+def test_a_file_that_changes_while_it_is_read_is_refused(
+    cut: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "x.pt"
+    torch.save({"w": torch.randn(64, 64)}, path)
+    real = safe_load.check_archive
+
+    def checked(file: Path) -> Any:
+        found = real(file)
+        os.truncate(file, cut)
+        return found
+
+    monkeypatch.setattr(safe_load, "check_archive", checked)
+    with pytest.raises(CheckpointError, match="changed while"):
+        read(path)
+
+
+def test_what_the_system_refuses_is_a_checkpoint_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.save({"w": torch.ones(2)}, tmp_path / "x.pt")
+
+    def denied(*arguments: object, **options: object) -> object:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(safe_load, "check_archive", denied)
+    with pytest.raises(CheckpointError, match="Permission denied"):
+        read(tmp_path / "x.pt")
+    with pytest.raises(CheckpointError, match="cannot be read"):
+        read(tmp_path / ("x" * 5000))
