@@ -1,5 +1,6 @@
 """Every method keeps all of its state in the checkpoint: interrupted in the middle, it ends with the same bits."""
 
+import json
 import os
 import signal
 from functools import partial
@@ -51,6 +52,10 @@ SMALL = {
 }
 
 
+def status_of(run):
+    return json.loads((run / "run.json").read_text())["status"]
+
+
 def test_every_recipe_is_among_them():
     assert set(SMALL) == set(list_recipes())
 
@@ -84,6 +89,8 @@ def test_interrupted_and_resumed(recipe, tmp_path, monkeypatch):
         train(settings, tmp_path / "run", device="cpu", teacher=teacher)
     assert read_native(tmp_path / "run" / "checkpoints" / "last.pt")["digest"] != read_native(whole)["digest"]
     last = train(settings, tmp_path / "run", device="cpu", teacher=teacher)
+    # A run that a SIGTERM from elsewhere ended early must not pass for one with other bits.
+    assert [status_of(tmp_path / name) for name in ("whole", "run")] == ["completed", "completed"]
     assert read_native(last)["digest"] == read_native(whole)["digest"]
     encoder = load_encoder(last, backbone=backbone)
     embeddings = extract(encoder, open_dataset("digits", "val").balanced(2, seed=0))
