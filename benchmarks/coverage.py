@@ -1,11 +1,11 @@
 """Do the intervals hold what they promise? Coverage of nominal 95 % intervals, and errors of the paired tests.
 
-    python -m benchmarks.coverage --write      put the tables into docs/uncertainty.md
-    python -m benchmarks.coverage --trials 50  the quick version
+    python -m benchmarks.coverage --trials 100 --write   make the tables and put them into docs/uncertainty.md
 
 Each design draws fresh data many times. The truth is the expected value at that number of rows: known where it can be
-worked out, otherwise the mean over all trials (the median for nc1, whose interval speaks of it). All metrics of a
-design are evaluated on the same draws. A row is good at 93-97 %; what is outside is said to be so.
+worked out, otherwise the mean over all trials (the median where the interval speaks of it). All metrics of a design are
+evaluated on the same draws. A row is good at 93-97 %; what is outside is said to be so. Trials are kept in --keep:
+with --minutes 4 the command stops after four minutes, and the same command again goes on from there.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ from __future__ import annotations
 import argparse
 import statistics
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
 from benchmarks import coverage_designs as designs
+from benchmarks.kept_trials import KeptTrials, OutOfTimeError, Trial
 from repdiag.core.files import write_text
-from repdiag.core.metric_value import MetricValue
 from repdiag.metrics.inference import compare, holm, paired_test, with_interval
 from repdiag.metrics.inference.means import mean_estimate, share_interval
 from repdiag.metrics.pairwise import sharing
@@ -29,7 +29,7 @@ from repdiag.metrics.registry import get
 
 DOCUMENT = Path(__file__).parents[1] / "docs" / "uncertainty.md"
 BEGIN, END = "<!-- tables: begin -->", "<!-- tables: end -->"
-MEDIAN = frozenset({"nc1"})
+MEDIAN = frozenset({"nc1", "coherence"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,28 +47,40 @@ class Row:
         return 100.0 * self.hits / self.trials
 
 
-def coverage(design: designs.Design, trials: int) -> Iterator[Row]:
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """One simulation: what a trial is, how many there are, and the rows of the table that they give."""
+
+    name: str
+    trials: int
+    run: Callable[[int], Trial]
+    rows: Callable[[Sequence[Trial]], Iterator[Row]]
+
+
+def coverage(design: designs.Design, trials: int) -> Part:
     """Evaluate all metrics of a design on every draw, and count the intervals that hold the truth."""
-    found: dict[str, list[MetricValue]] = {label(name, settings): [] for name, settings in design.wanted}
-    for trial in range(trials):
-        data = design.draw(trial)
+
+    def run(trial: int) -> Trial:
+        data, found = design.draw(trial), {}
         with sharing():
             for name, settings in design.wanted:
                 metric = get(name)
                 arguments = {key: value for key, value in data.items() if key in metric.takes} | dict(settings)
-                labels = data.get("labels")
-                value = with_interval(metric, metric.function(**arguments), arguments, labels=labels, seed=trial)
-                found[label(name, settings)].append(value)
-    for name, values in found.items():
-        every = [float(value) for value in values if value.value is not None]
-        truth = statistics.median(every) if name in MEDIAN else statistics.fmean(every)
-        held = [v for v in values if v.ci_low is not None and v.ci_high is not None]
-        yield Row(
-            name=name,
-            design=design.name,
-            hits=sum(v.ci_low <= truth <= v.ci_high for v in held if v.ci_low is not None and v.ci_high is not None),
-            trials=len(held),
-        )
+                drawn = {"labels": data.get("labels"), "groups": data.get("groups")}
+                value = with_interval(metric, metric.function(**arguments), arguments, **drawn, seed=trial)
+                found[label(name, settings)] = [value.value, value.ci_low, value.ci_high]
+        return found
+
+    def rows(kept: Sequence[Trial]) -> Iterator[Row]:
+        for name, settings in design.wanted:
+            found = [trial[label(name, settings)] for trial in kept]
+            every = [value for value, _, _ in found if value is not None]
+            truth = statistics.median(every) if name in MEDIAN else statistics.fmean(every)
+            held = [low <= truth <= high for _, low, high in found if low is not None and high is not None]
+            yield Row(name=label(name, settings), design=design.name, hits=sum(held), trials=len(held))
+
+    wanted = ", ".join(label(*wanted) for wanted in design.wanted)
+    return Part(name=f"{design.name}: {wanted}", trials=max(10, round(trials * design.share)), run=run, rows=rows)
 
 
 def label(name: str, settings: designs.Settings) -> str:
@@ -76,51 +88,66 @@ def label(name: str, settings: designs.Settings) -> str:
     return name if not settings else f"{name} ({', '.join(f'{k} {v}' for k, v in settings.items())})"
 
 
-def query_coverage(classes: int, *, binary: bool, trials: int) -> Row:
+def query_coverage(classes: int, *, binary: bool, trials: int) -> Part:
     """Classes drawn from a population of classes, each with its own level; 20 rows of each."""
-    labels, hits = torch.arange(classes).repeat_interleave(20), 0
-    for trial in range(trials):
+    labels = torch.arange(classes).repeat_interleave(20)
+
+    def run(trial: int) -> Trial:
         level = torch.randn(classes, generator=designs.generator(trial), dtype=torch.float64)[labels]
         noise = torch.randn(len(labels), generator=designs.generator(trial + 700_000), dtype=torch.float64)
         parts = (level + 2.0 * noise > 0).double() if binary else level + noise
         estimate, truth = mean_estimate(parts, labels), 0.5 if binary else 0.0
         low, high = share_interval(estimate, rows=len(parts)) if binary else estimate.interval()
-        hits += low <= truth <= high
+        return {kind: low <= truth <= high}
+
     kind = "share of hits" if binary else "mean over rows"
-    return Row(name=kind, design=f"{classes} drawn classes of 20 rows", hits=hits, trials=trials)
+    name = f"{classes} drawn classes of 20 rows"
+    return Part(name=f"{name}, {kind}", trials=trials, run=run, rows=counted(name, (kind,)))
 
 
-def called_different(classes: int, *, trials: int) -> Row:
+def counted(design: str, names: Sequence[str]) -> Callable[[Sequence[Trial]], Iterator[Row]]:
+    """Return the rows of trials that say of each name whether it happened."""
+
+    def rows(kept: Sequence[Trial]) -> Iterator[Row]:
+        for name in names:
+            yield Row(name=name, design=design, hits=sum(trial[name] for trial in kept), trials=len(kept))
+
+    return rows
+
+
+def called_different(classes: int, *, trials: int) -> Part:
     """Two checkpoints of equal quality whose differences go together within a class."""
-    labels, calls = torch.arange(classes).repeat_interleave(20), 0
-    for trial in range(trials):
+    labels = torch.arange(classes).repeat_interleave(20)
+
+    def run(trial: int) -> Trial:
         ease = 0.5 + 0.2 * torch.randn(2, classes, generator=designs.generator(trial))[:, labels]
         hits = (torch.rand(2, len(labels), generator=designs.generator(trial + 300_000)) < ease).double()
-        calls += paired_test(hits[0], hits[1], labels=labels, seed=trial).p_value <= 0.05
-    return Row(name="hits and misses", design=f"{classes} drawn classes of 20 rows", hits=calls, trials=trials)
+        return {"hits and misses": paired_test(hits[0], hits[1], labels=labels, seed=trial).p_value <= 0.05}
+
+    name = f"{classes} drawn classes of 20 rows"
+    return Part(name=f"{name}, paired", trials=trials, run=run, rows=counted(name, ("hits and misses",)))
 
 
-def null_pairs(trials: int) -> Iterator[Row]:
-    """Compare two encoders equally far from the same truth on the same rows; the last row is Holm over all metrics."""
-    calls = dict.fromkeys((label(*wanted) for wanted in designs.COMPARED), 0)
-    any_metric = 0
-    for trial in range(trials):
-        first, second = designs.equal_encoders(trial)
-        p_values = []
+def null_pairs(wanted: Sequence[designs.Wanted], *, trials: int, after_holm: bool) -> Part:
+    """Compare two encoders equally far from the same truth on the same rows; perhaps with Holm over all metrics."""
+    any_metric = "any of these, after Holm"
+
+    def run(trial: int) -> Trial:
+        pair = designs.equal_encoders(trial)
+        found: dict[str, float] = {}
         with sharing():
-            for name, settings in designs.COMPARED:
+            for name, settings in wanted:
                 metric = get(name)
-                pair = [
-                    {k: v for k, v in data.items() if k in metric.takes} | dict(settings) for data in (first, second)
-                ]
-                found = compare(metric, pair[0], pair[1], labels=first["labels"], seed=trial)
-                if found is not None:
-                    p_values.append(found.p_value)
-                    calls[label(name, settings)] += found.p_value <= 0.05
-        any_metric += min(holm(p_values)) <= 0.05
-    for name, count in calls.items():
-        yield Row(name=name, design="two encoders of equal quality", hits=count, trials=trials)
-    yield Row(name="any of these, after Holm", design="two encoders of equal quality", hits=any_metric, trials=trials)
+                first, second = ({k: v for k, v in data.items() if k in metric.takes} | dict(settings) for data in pair)
+                test = compare(metric, first, second, labels=pair[0]["labels"], seed=trial)
+                if test is not None:
+                    found[label(name, settings)] = test.p_value
+        called = {name: value <= 0.05 for name, value in found.items()}
+        return called | ({any_metric: min(holm(list(found.values()))) <= 0.05} if after_holm else {})
+
+    names = [label(*item) for item in wanted] + ([any_metric] if after_holm else [])
+    design = "two encoders of equal quality"
+    return Part(name=f"{design}: {', '.join(names)}", trials=trials, run=run, rows=counted(design, names))
 
 
 def verdict(row: Row) -> str:
@@ -132,20 +159,16 @@ def verdict(row: Row) -> str:
     return kind if beyond else f"{kind}, or chance"
 
 
-def tables(trials: int) -> str:
-    """Run everything; the rows appear on stderr as they come."""
+def tables(trials: int, kept: KeptTrials) -> str:
+    """Run everything that is not there yet; the rows appear on stderr as they come."""
     lines = ["| value | design | trials | coverage | |", "|---|---|---|---|---|"]
-    for classes in (5, 10, 50):
-        for binary in (False, True):
-            add(lines, query_coverage(classes, binary=binary, trials=10 * trials), note=verdict)
-    for design in designs.DESIGNS:
-        for row in coverage(design, max(10, round(trials * design.share))):
-            add(lines, row, note=verdict)
+    covered = [query_coverage(n, binary=binary, trials=10 * trials) for n in (5, 10, 50) for binary in (False, True)]
+    add(lines, [*covered, *(coverage(design, trials) for design in designs.DESIGNS)], kept, note=verdict)
     lines += ["", "| paired test of | null pair | trials | called different at 5 % | |", "|---|---|---|---|---|"]
-    for classes in (6, 10, 50):
-        add(lines, called_different(classes, trials=5 * trials), note=too_often)
-    for row in null_pairs(trials):
-        add(lines, row, note=too_often)
+    paired = [called_different(classes, trials=5 * trials) for classes in (6, 10, 50)]
+    paired.append(null_pairs(designs.COMPARED, trials=trials, after_holm=True))
+    paired.append(null_pairs(designs.RETRIEVAL, trials=20 * trials, after_holm=False))
+    add(lines, paired, kept, note=too_often)
     return "\n".join(lines) + "\n"
 
 
@@ -154,23 +177,33 @@ def too_often(row: Row) -> str:
     return "too often" if row.share > 5.0 + 200.0 * (0.05 * 0.95 / row.trials) ** 0.5 else ""
 
 
-def add(lines: list[str], row: Row, *, note: Callable[[Row], str]) -> None:
-    lines.append(f"| {row.name} | {row.design} | {row.trials} | {row.share:.1f} % | {note(row)} |")
-    print(lines[-1], file=sys.stderr, flush=True)
+def add(lines: list[str], parts: Sequence[Part], kept: KeptTrials, *, note: Callable[[Row], str]) -> None:
+    for part in parts:
+        for row in part.rows(kept.run(part.name, part.trials, part.run)):
+            lines.append(f"| {row.name} | {row.design} | {row.trials} | {row.share:.1f} % | {note(row)} |")
+            print(lines[-1], file=sys.stderr, flush=True)
 
 
-def main() -> None:
+def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--trials", type=int, default=200)
+    parser.add_argument("--trials", type=int, default=100)
     parser.add_argument("--write", action="store_true", help="put the tables into docs/uncertainty.md")
+    parser.add_argument("--keep", type=Path, default=Path("build/coverage"), help="where the trials are kept")
+    parser.add_argument("--minutes", type=float, help="stop after so many minutes; the same command goes on")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    text = f"`python -m benchmarks.coverage --trials {options.trials} --write`\n\n{tables(options.trials)}"
+    try:
+        found = tables(options.trials, KeptTrials(options.keep, minutes=options.minutes))
+    except OutOfTimeError as stopped:
+        print(f"not finished: {stopped}; the same command goes on", file=sys.stderr)
+        return 1
+    text = f"`python -m benchmarks.coverage --trials {options.trials} --write`\n\n{found}"
     print(text)
     if options.write:
         head, rest = DOCUMENT.read_text("utf-8").split(BEGIN)
         write_text(DOCUMENT, f"{head}{BEGIN}\n\n{text}\n{END}{rest.split(END)[1]}")
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -64,6 +64,66 @@ def two_drawn_encoders(seed: int) -> dict[str, Any]:
     return {"features": data["features"], "labels": data["labels"], **_other(data["features"], seed)}
 
 
+def classes_resampled(seed: int, *, classes: int = 20, rows: int = 15) -> dict[str, Any]:
+    """As `drawn_classes`, and the intervals are told so."""
+    data = drawn_classes(seed, classes=classes, rows=rows)
+    return {"features": data["features"], "labels": data["labels"], "groups": data["labels"]}
+
+
+def cone(seed: int) -> dict[str, Any]:
+    """Drawn classes far from the origin: rows are alike whatever their class."""
+    centres, labels = normal(seed + 1, 12, 16) + 0.7, torch.arange(12).repeat_interleave(25)
+    features = centres[labels] + normal(seed + 100_000, len(labels), 16)
+    return {"features": features, "labels": labels, "views": features + normal(seed + 900_000, 2, *features.shape)}
+
+
+def unlabelled_cone(seed: int) -> dict[str, Any]:
+    features = 0.5 + normal(seed + 1, 200, 6)
+    return {"features": features, **_views(features, seed), **_other(features, seed)}
+
+
+def many_dimensions(seed: int) -> dict[str, Any]:
+    """Forty drawn classes of eight rows in 32 dimensions through two encoders."""
+    centres, labels = normal(seed + 1, 40, 32), torch.arange(40).repeat_interleave(8)
+    features = centres[labels] + normal(seed + 100_000, len(labels), 32)
+    return {"features": features, "labels": labels, **_other(features, seed)}
+
+
+def unlike_classes(seed: int) -> dict[str, Any]:
+    """Thirty drawn classes of ten rows, each as tight as it happens to be, through two encoders."""
+    centres, labels = normal(seed + 1, 30, 16), torch.arange(30).repeat_interleave(10)
+    width = torch.rand(30, 1, generator=generator(seed + 7))[labels]
+    features = centres[labels] + (0.2 + width) * normal(seed + 100_000, 300, 16)
+    other = features + 1.5 * width * normal(seed + 800_000, 300, 16)
+    return {"features": features, "labels": labels, "other_features": other}
+
+
+def unequal_classes(seed: int) -> dict[str, Any]:
+    """Eight fixed classes of 15 to 50 rows in 24 dimensions, well apart."""
+    labels = torch.arange(8).repeat_interleave(torch.arange(15, 55, 5))
+    features = 1.5 * normal(0, 8, 24)[labels] + normal(seed + 1, len(labels), 24)
+    return {"features": features, "labels": labels}
+
+
+def few_close_classes(seed: int) -> dict[str, Any]:
+    """Four fixed classes of 60 rows in 12 dimensions that overlap."""
+    labels = torch.arange(4).repeat_interleave(60)
+    features = 0.8 * normal(7, 4, 12)[labels] + normal(seed + 1, len(labels), 12)
+    return {"features": features, "labels": labels}
+
+
+def heavy_tails(seed: int) -> dict[str, Any]:
+    """Student's t with 4 degrees of freedom: a few rows lie far out."""
+    scale = normal(seed + 600_000, 500, 4, 16).square().mean(dim=1).sqrt()
+    return {"features": normal(seed + 1, 500, 16) / scale}
+
+
+def islands(seed: int) -> dict[str, Any]:
+    """Four fixed classes of two islands each."""
+    place = torch.arange(8).repeat_interleave(20)
+    return {"features": 3.0 * torch.eye(8)[place] + 0.8 * normal(seed + 1, 160, 8), "labels": place // 2}
+
+
 def twenty_rows(seed: int) -> dict[str, Any]:
     labels = torch.arange(4).repeat_interleave(5)
     features = CENTRES[labels] + normal(seed + 1, 20, DIMS)
@@ -92,6 +152,14 @@ def scenes(seed: int) -> dict[str, Any]:
     scene = CENTRES[LABELS] + normal(seed + 1, len(LABELS) // 5, DIMS).repeat_interleave(5, dim=0)
     features = scene + 0.1 * normal(seed + 300_000, len(LABELS), DIMS)
     return {"features": features, "labels": LABELS, "views": data["views"]}
+
+
+def scenes_resampled(seed: int) -> dict[str, Any]:
+    return {**scenes(seed), "groups": torch.arange(len(LABELS)) // 5}
+
+
+def hundred_classes_resampled(seed: int) -> dict[str, Any]:
+    return classes_resampled(seed, classes=100, rows=3)
 
 
 def equal_encoders(seed: int) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -126,7 +194,7 @@ CLASS_METRICS = _names(
 )  # fmt: skip
 SPECTRUM = _names(
     "rankme", "effective_rank", "participation_ratio", "stable_rank", "nesum", "singular_spectrum",
-    "pseudo_condition_number", "coherence", "self_clustering", "two_nn_dimension",
+    "pseudo_condition_number", "self_clustering", "two_nn_dimension",
 )  # fmt: skip
 CLUSTERS = tuple(
     (name, {"clusters": CLASSES})
@@ -140,23 +208,47 @@ QUERIES = (
 HARD = (("uniformity", {}), ("intra_class_distance", {}), ("alignment", {}), ("precision_at_1", {}), ("rankme", {}))
 UNLABELLED = (("uniformity", {}), ("mean_cosine", {}), ("alignment", {}), ("rankme", {}))
 
+NEIGHBOURS = _names("mutual_knn", "neighbor_jaccard")
+DRAWN = _names("uniformity", "mean_cosine", "intra_class_distance", "inter_class_distance", "class_distance_ratio",
+               "rankme")  # fmt: skip
+MARGIN = (("alignment", {}), ("alignment_margin", {}))
+TRAINED = (("linear_probe_accuracy", {}),)
+QUEUE = (("contrast_accuracy", {"k": 1}), ("info_nce", {}))
+
 DESIGNS = (
-    Design(name="rows drawn one by one", draw=free_rows, wanted=_names("uniformity", "mean_cosine"), share=2.5),
-    Design(name="rows drawn one by one", draw=free_rows, wanted=_names("intra_class_distance", "rankme", "cdnv")),
+    Design(name="rows drawn one by one", draw=free_rows, wanted=_names("uniformity", "mean_cosine"), share=4.0),
+    Design(name="rows drawn one by one", draw=free_rows, wanted=_names("intra_class_distance", "rankme", "cdnv"),
+           share=4.0),
     Design(name="fixed classes, equal sizes", draw=fixed_classes, wanted=(*_names("uniformity"), *CLASS_METRICS)),
+    Design(name="8 fixed classes, unequal sizes", draw=unequal_classes, wanted=_names("nc1", "nc2", "cdnv"), share=4.0),
+    Design(name="4 fixed classes that overlap", draw=few_close_classes, wanted=_names("nc1", "nc2", "cdnv"), share=4.0),
     Design(name="fixed classes, equal sizes", draw=fixed_classes, wanted=(*SPECTRUM, ("lidar", {}),
            ("alpha_req", {"first": 1, "last": 8}))),
+    Design(name="fixed classes, equal sizes", draw=fixed_classes, wanted=_names("coherence"), share=5.0),
+    Design(name="500 rows with heavy tails", draw=heavy_tails, wanted=_names("coherence"), share=5.0),
+    Design(name="500 rows with heavy tails", draw=heavy_tails, wanted=_names("rankme")),
     Design(name="fixed classes, equal sizes", draw=fixed_classes,
            wanted=(*_names("linear_cka", "procrustes_distance", "cknna"), ("minibatch_cka", {"batch_size": 50}))),
     Design(name="fixed classes, equal sizes", draw=fixed_classes, wanted=CLUSTERS, share=0.5),
-    Design(name="20 drawn classes of 15 rows", draw=drawn_classes, wanted=QUERIES, share=2.0),
-    Design(name="20 drawn classes of 15 rows", draw=two_drawn_encoders, wanted=_names("mutual_knn", "neighbor_jaccard"),
-           share=2.0),
-    Design(name="20 rows, 4 fixed classes", draw=twenty_rows, wanted=HARD),
-    Design(name="one class of 200 rows", draw=one_class, wanted=UNLABELLED),
+    Design(name="4 fixed classes of two islands", draw=islands, wanted=_names("granularity"), share=0.5),
+    Design(name="20 drawn classes of 15 rows", draw=drawn_classes, wanted=QUERIES, share=4.0),
+    Design(name="20 drawn classes of 15 rows", draw=drawn_classes, wanted=QUEUE, share=4.0),
+    Design(name="20 drawn classes of 15 rows", draw=drawn_classes, wanted=TRAINED, share=0.5),
+    Design(name="12 drawn classes in a cone", draw=cone, wanted=MARGIN, share=4.0),
+    Design(name="200 rows in a cone, no labels", draw=unlabelled_cone, wanted=MARGIN, share=4.0),
+    Design(name="20 drawn classes of 15 rows", draw=two_drawn_encoders, wanted=NEIGHBOURS, share=4.0),
+    Design(name="200 rows in a cone, no labels", draw=unlabelled_cone, wanted=NEIGHBOURS, share=4.0),
+    Design(name="40 drawn classes of 8 rows", draw=many_dimensions, wanted=NEIGHBOURS, share=4.0),
+    Design(name="30 drawn classes of unlike width", draw=unlike_classes, wanted=NEIGHBOURS, share=4.0),
+    Design(name="20 rows, 4 fixed classes", draw=twenty_rows, wanted=HARD, share=4.0),
+    Design(name="one class of 200 rows", draw=one_class, wanted=UNLABELLED, share=4.0),
     Design(name="100 drawn classes of 3 rows", draw=hundred_classes, wanted=HARD),
+    Design(name="the same, groups=classes", draw=hundred_classes_resampled, wanted=DRAWN, share=2.0),
+    Design(name="20 drawn classes of 15 rows, groups=classes", draw=classes_resampled, wanted=DRAWN, share=2.0),
     Design(name="a tenth of the rows twice", draw=copies, wanted=HARD[:2] + HARD[3:]),
     Design(name="scenes of 5 near-copies", draw=scenes, wanted=HARD[:2] + HARD[3:]),
+    Design(name="the same, groups=scenes", draw=scenes_resampled, wanted=HARD[:2] + HARD[3:], share=2.0),
 )  # fmt: skip
 COMPARED = (*QUERIES[:8], *_names("uniformity", "intra_class_distance", "class_distance_ratio", "tolerance", "cdnv",
             "nc2", "silhouette", "rankme", "effective_rank", "participation_ratio"))  # fmt: skip
+RETRIEVAL = _names("precision_at_1", "r_precision", "map_at_r")

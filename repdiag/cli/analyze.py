@@ -21,6 +21,13 @@ Embeddings = Annotated[
     ),
 ]
 Labels = Annotated[Path | None, typer.Option("--labels", help="Class labels for --embeddings, one a row.")]
+Groups = Annotated[
+    str | None,
+    typer.Option(
+        "--groups",
+        help="Rows of --embeddings drawn together, such as frames of one scene: a file, one value a row; or classes.",
+    ),
+]
 Reference = Annotated[
     str | None,
     typer.Option(
@@ -40,6 +47,7 @@ def analyze(
     ] = None,
     embeddings: Embeddings = None,
     labels: Labels = None,
+    groups: Groups = None,
     data: options.Data = None,
     branch: options.Branch = None,
     backbone: options.Backbone = None,
@@ -91,6 +99,7 @@ def analyze(
         result = analyze_vectors(
             embeddings,
             labels,
+            groups=groups,
             reference=None if reference is None else Path(reference),
             out=out,
             seed=seed,
@@ -103,6 +112,7 @@ def analyze(
             summary.show_vectors(console, result)
             check_gates(result.diagnosis, gates)
         return
+    _refuse_for_images(labels=labels, groups=groups)
     target = _needed(checkpoint, download=download)
     beside = None if reference is None else _needed(reference, download=download)
     folder = out or _default_out(target)
@@ -161,6 +171,14 @@ def _refuse_both(checkpoint: str | None) -> None:
 
     if checkpoint is not None:
         raise UsageError("give a checkpoint or --embeddings, not both")
+
+
+def _refuse_for_images(**given: object) -> None:
+    from repdiag.core.errors import UsageError
+
+    for name, value in given.items():
+        if value is not None:
+            raise UsageError(f"--{name} belongs to --embeddings", hint="classes of images are the folders they lie in")
 
 
 def _default_out(target: Target) -> Path:

@@ -59,12 +59,15 @@ def show_vectors(console: Console, result: VectorAnalysis) -> None:
     """Print one set of vectors."""
     show_rows(console, result.table, title=f"{result.name}: {result.rows} rows x {result.dims} dimensions")
     _say_diagnosis(console, result.diagnosis.to_dict())
+    if result.note is not None:
+        console.say(f"\nnote: {result.note}")
     console.say(f"\nresults: {result.folder}")
     console.json(
         {
             "name": result.name,
             "metrics": result.table.to_records(),
             "verdict": result.diagnosis.to_dict(),
+            "note": result.note,
             "folder": str(result.folder),
         }
     )

@@ -8,6 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
+    from repdiag.core.embedding_set import EmbeddingSet
     from repdiag.core.metric_table import MetricTable
     from repdiag.diagnosis.verdict import Diagnosis
 
@@ -22,12 +25,14 @@ class VectorAnalysis:
     table: MetricTable
     diagnosis: Diagnosis
     folder: Path
+    note: str | None = None
 
 
 def analyze_vectors(
     source: Path,
     labels: Path | None,
     *,
+    groups: str | None = None,
     reference: Path | None = None,
     out: Path | None,
     seed: int,
@@ -38,7 +43,8 @@ def analyze_vectors(
 ) -> VectorAnalysis:
     """Evaluate and judge a file of vectors; what needs views or a train set is null with the reason.
 
-    `reference` is a file of other vectors of the same rows in the same order.
+    `reference` is a file of other vectors of the same rows in the same order. `groups` names a file that says which
+    rows were drawn together, or is the word classes.
     """
     from dataclasses import replace
 
@@ -50,6 +56,7 @@ def analyze_vectors(
     from repdiag.diagnosis.diagnose import judge
     from repdiag.embeddings.as_embedding_set import as_embedding_set
     from repdiag.metrics.evaluate import evaluate_full
+    from repdiag.metrics.near_copies import near_copy_note
     from repdiag.metrics.parts import class_frame, row_frame
     from repdiag.training.distributed import join_world
 
@@ -59,20 +66,40 @@ def analyze_vectors(
     others = {} if reference is None else {reference_name(reference.stem): as_embedding_set(reference)}
     for called, other in others.items():
         check_same_rows(embeddings, other, called)  # a mistake is said before anything is evaluated
+    together = _read_groups(groups, embeddings)
     folder = out or Path("runs") / "analysis" / source.stem
     if is_first_process():
         prepare(folder, overwrite=overwrite or out is None)
     with join_world(on_gpu=False) as world, counting("tiles of pairs") if counting else nullcontext() as tiles:
-        found = evaluate_full(embeddings, protocol=protocol, seed=seed, distributed=world.size > 1, pass_progress=tiles)
+        several = world.size > 1
+        found = evaluate_full(
+            embeddings, protocol=protocol, groups=together, seed=seed, distributed=several, pass_progress=tiles
+        )
     table = found.table
     diagnosis = hold_against(judge(table), embeddings, others, seed=seed)
     rows, dims = embeddings.features.shape
-    result = VectorAnalysis(name=source.stem, rows=rows, dims=dims, table=table, diagnosis=diagnosis, folder=folder)
+    result = VectorAnalysis(
+        name=source.stem,
+        rows=rows,
+        dims=dims,
+        table=table,
+        diagnosis=diagnosis,
+        folder=folder,
+        note=near_copy_note(embeddings, grouped=groups is not None),
+    )
     if not is_first_process():
         return result
     write_tables(table, folder)
     write_parts(class_frame(found, embeddings), row_frame(found, embeddings) if per_row else None, folder)
     write_json(folder / "verdict.json", diagnosis.to_dict())
-    options = {"source": str(source), "seed": seed, "protocol": protocol}
+    options = {"source": str(source), "seed": seed, "protocol": protocol, "groups": groups}
     write_run(folder, kind="analyze-vectors", options=options, reference=None if reference is None else str(reference))
     return result
+
+
+def _read_groups(groups: str | None, embeddings: EmbeddingSet) -> Tensor | None:
+    from repdiag.embeddings.vector_files import read_labels
+    from repdiag.metrics.inference.units import CLASSES, as_groups
+
+    given = groups if groups is None or groups == CLASSES else read_labels(Path(groups))
+    return as_groups(given, embeddings.labels, rows=len(embeddings))

@@ -18,7 +18,9 @@ class MetricValue:
     `value` is None, with a `reason`, when it could not be computed: never 0, never NaN. `params` holds the
     settings that tell this value from others of the same metric; `extra` counts worth knowing (ties, excluded rows).
     `per_row` [N] and `per_class` [C] hold the parts whose mean is the value, where the metric decomposes; a class that
-    has no part is NaN there. `rows` numbers the rows that `per_row` speaks of, where these are not all.
+    has no part is NaN there. `rows` numbers the rows that `per_row` speaks of, where these are not all. `influence` [N]
+    is there where a row also changes the parts of other rows: numbers that average to the value like `per_row`, and
+    whose spread is the value's error, which that of `per_row` then is not.
     """
 
     value: float | None
@@ -31,6 +33,7 @@ class MetricValue:
     per_row: Tensor | None = None
     per_class: Tensor | None = None
     rows: Tensor | None = None
+    influence: Tensor | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
 
     def __float__(self) -> float:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from repdiag.core.errors import CheckpointError, DataError
+from repdiag.embeddings.declared_sizes import check_npz, check_parquet
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -36,6 +37,7 @@ def read_arrays(path: Path) -> Arrays:
             # Mapped into memory, so that a file may be larger than it; "c": changes would stay in memory.
             return {"features": np.load(path, mmap_mode="c", allow_pickle=False)}
         if path.suffix == ".npz":
+            check_npz(path)
             with np.load(path, allow_pickle=False) as archive:
                 return {name.lower(): archive[name] for name in archive.files}
         if path.suffix == ".safetensors":
@@ -136,6 +138,7 @@ def _read_parquet(path: Path) -> Arrays:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    check_parquet(path)
     table = pq.read_table(path)
     arrays: Arrays = {}
     numeric: list[str] = []

@@ -17,6 +17,7 @@ from repdiag.core.metric_table import MetricRow, MetricTable
 from repdiag.core.metric_value import MetricValue, undefined
 from repdiag.embeddings.as_embedding_set import as_embedding_set
 from repdiag.metrics.inference import with_interval
+from repdiag.metrics.inference.units import as_groups
 from repdiag.metrics.pairwise import PairRequest, over_processes, prefetch, sharing
 from repdiag.metrics.protocols import get_protocol
 from repdiag.metrics.registry import Metric, Sizes, check_rows, get, load_all
@@ -50,6 +51,7 @@ def evaluate(
     protocol: str | None = None,
     bank: EmbeddingSet | Any | None = None,
     other: EmbeddingSet | Any | None = None,
+    groups: Any = None,
     seed: int = 0,
     intervals: bool = True,
     memory_budget: int | None = None,
@@ -62,8 +64,10 @@ def evaluate(
     `embeddings` is an `EmbeddingSet`, or an array, tensor or file of vectors. `metrics` are names, or (name, settings);
     without them, all default metrics are evaluated, or what `protocol` names. `bank` is the train set for kNN and the
     pretext gap, `other` a second encoder on the same rows. A named metric whose needs are not met raises `MetricError`
-    with the missing field; a default's or a protocol's row is null with that reason. Without `intervals` the values
-    come without the resampling behind their confidence intervals. With `distributed` every process of the group makes
+    with the missing field; a default's or a protocol's row is null with that reason. `groups` says which rows were
+    drawn together, one value a row (frames of one scene), or "classes" where the classes are a sample of a population
+    of classes: intervals then keep them together. Without `intervals` the values come without the resampling behind
+    their confidence intervals. With `distributed` every process of the group makes
     this same call: the passes over pairs are shared among them, and each gets the whole table.
     """
     found = evaluate_full(
@@ -72,6 +76,7 @@ def evaluate(
         protocol=protocol,
         bank=bank,
         other=other,
+        groups=groups,
         seed=seed,
         intervals=intervals,
         memory_budget=memory_budget,
@@ -89,6 +94,7 @@ def evaluate_full(
     protocol: str | None = None,
     bank: EmbeddingSet | Any | None = None,
     other: EmbeddingSet | Any | None = None,
+    groups: Any = None,
     seed: int = 0,
     intervals: bool = True,
     memory_budget: int | None = None,
@@ -101,6 +107,7 @@ def evaluate_full(
     bank, other = (None if second is None else as_embedding_set(second) for second in (bank, other))
     if other is not None:
         _check_same_rows(embeddings, other)
+    together = as_groups(groups, embeddings.labels, rows=len(embeddings))
     chosen = _chosen(metrics, protocol)
     calls = [
         call
@@ -115,7 +122,7 @@ def evaluate_full(
     ):
         prefetch(_requests(calls))
         for number, call in enumerate(calls):
-            value = _value(call, embeddings, seed=seed, intervals=intervals)
+            value = _value(call, embeddings, groups=together, seed=seed, intervals=intervals)
             if value.per_row is not None:
                 found.per_row[number] = _over_all_rows(value, rows=len(embeddings))
             if value.per_class is not None:
@@ -214,7 +221,7 @@ def _requests(calls: Sequence[_Call]) -> list[PairRequest]:
     return wishes
 
 
-def _value(call: _Call, embeddings: EmbeddingSet, *, seed: int, intervals: bool) -> MetricValue:
+def _value(call: _Call, embeddings: EmbeddingSet, *, groups: Tensor | None, seed: int, intervals: bool) -> MetricValue:
     rows = len(embeddings)
     if call.missing:
         return undefined(f"needs {', '.join(call.missing)}", n=rows, **call.settings)
@@ -223,7 +230,7 @@ def _value(call: _Call, embeddings: EmbeddingSet, *, seed: int, intervals: bool)
     try:
         value = call.metric.function(**arguments)
         if intervals:
-            value = with_interval(call.metric, value, arguments, labels=embeddings.labels, seed=seed)
+            value = with_interval(call.metric, value, arguments, labels=embeddings.labels, groups=groups, seed=seed)
     except MetricError as error:
         return undefined(f"{error.problem}: {error.found}" if error.found else error.problem, n=rows, **call.settings)
     return value

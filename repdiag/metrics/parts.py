@@ -73,7 +73,7 @@ def _class_records(evaluation: Evaluation, embeddings: EmbeddingSet) -> Iterator
 
 
 def _query_means(row: MetricRow, parts: Tensor | None, places: Tensor, counts: Tensor) -> Tensor | None:
-    if parts is None or len(parts) != len(places) or get(row.metric).interval != "per_query":
+    if parts is None or len(parts) != len(places) or get(row.metric).interval not in {"per_query", "halves"}:
         return None
     values = parts.double().cpu()
     known = ~values.isnan()

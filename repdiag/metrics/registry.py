@@ -31,7 +31,7 @@ Family = Literal[
     "probes",
     "external",
 ]
-Interval = Literal["per_query", "u_statistic", "seeds", "subsample", "none"]
+Interval = Literal["per_query", "u_statistic", "seeds", "subsample", "halves", "none"]
 
 DATA_PARAMETERS = ("features", "labels", "views", "other_features", "other_labels", "other_views")
 # Sums of fourth powers over millions of rows and thousands of dimensions, and products of two such sums, stay finite.

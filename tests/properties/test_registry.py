@@ -70,6 +70,16 @@ def test_only_known_invariances_are_declared() -> None:
     assert {kind for metric in METRICS.values() for kind in metric.invariances} <= set(TRANSFORMATIONS)
 
 
+@pytest.mark.parametrize("name", [name for name in NAMES if "labels" in METRICS[name].takes])
+def test_the_numbers_of_the_classes_do_not_count(name: str) -> None:
+    """Labels are names: any others, in any order, with gaps and below zero, give the same value and interval."""
+    value = call(METRICS[name], sample())
+    for names in (torch.tensor([40, -3, 7, 2]), torch.tensor([1, 2, 3, 0])):
+        renamed = call(METRICS[name], {k: names[v] if "labels" in k else v for k, v in sample().items()})
+        assert float(renamed) == pytest.approx(float(value), rel=1e-9, abs=1e-12)
+        assert (renamed.ci_low, renamed.ci_high) == (value.ci_low, value.ci_high)
+
+
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("seed", [0, 100])
 def test_values_lie_within_their_bounds_and_inputs_stay_as_they_are(name: str, seed: int) -> None:
@@ -175,8 +185,10 @@ def test_parts_average_to_the_value_or_are_one_a_query(name: str) -> None:
     if value.per_row is not None:
         assert value.per_row.ndim == 1
         assert bool(torch.isfinite(value.per_row).all())
-    if METRICS[name].interval == "per_query" and value.per_row is not None:
+    if METRICS[name].interval in {"per_query", "halves"} and value.per_row is not None:
         assert float(value.per_row.double().mean()) == pytest.approx(float(value), rel=1e-9, abs=1e-12)
+    if value.influence is not None:
+        assert float(value.influence.double().mean()) == pytest.approx(float(value), rel=1e-9, abs=1e-12)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -1,4 +1,4 @@
-"""`completeness`: completeness: does every class lie in one cluster only?."""
+"""`completeness`: completeness: how far every class lies in one cluster only."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def completeness(
     seeds: int = SEEDS,
     restarts: int = RESTARTS,
 ) -> MetricValue:
-    """Completeness: does every class lie in one cluster only?.
+    """Completeness: how far every class lies in one cluster only.
 
     Formula:      1 - H(cluster | class) / H(cluster) = I / H(cluster)
     Shapes:       features [N, D], labels [N] -> scalar.

@@ -1,4 +1,4 @@
-"""`homogeneity`: homogeneity: does every cluster hold one class only?."""
+"""`homogeneity`: homogeneity: how far every cluster holds one class only."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def homogeneity(
     seeds: int = SEEDS,
     restarts: int = RESTARTS,
 ) -> MetricValue:
-    """Homogeneity: does every cluster hold one class only?.
+    """Homogeneity: how far every cluster holds one class only.
 
     Formula:      1 - H(class | cluster) / H(class) = I / H(class)
     Shapes:       features [N, D], labels [N] -> scalar.

@@ -33,7 +33,7 @@ _STARTS, _ITERATIONS, _RESAMPLES = 3, 12, 200
     direction="context",
     bounds=(1.0, float(NUMBERS[-1])),
     invariances={"scale"},
-    version=1,
+    version=2,
     reference="tibshirani2001",
 )
 def sub_clusters(features: Features, labels: Labels, *, seed: int = 0) -> MetricValue:
@@ -129,8 +129,9 @@ def _curves(features: Features, labels: Labels, *, seed: int) -> Curve | None:
     at_home = _at_home(features, labels)
     rows, classes = _unlike(unit_rows(features[at_home]).float().cpu().numpy(), labels[at_home].cpu().numpy())
     curves = []
-    for name in np.unique(classes):
-        generator = np.random.default_rng([seed, int(name) & 0xFFFFFFFF])
+    # By first appearance: neither the names of the classes nor the order of these names may count.
+    for number, name in enumerate(dict.fromkeys(classes.tolist())):
+        generator = np.random.default_rng([seed, number])
         mine = rows[classes == name]
         if len(mine) > ROWS_PER_CLASS:
             mine = mine[np.sort(generator.choice(len(mine), ROWS_PER_CLASS, replace=False))]

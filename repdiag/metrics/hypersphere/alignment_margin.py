@@ -13,7 +13,7 @@ from repdiag.metrics.registry import metric
     direction="higher",
     bounds=(-2.0, 2.0),
     invariances={"rotation", "scale", "row_order"},
-    version=1,
+    version=2,
     reference="wang2020",
     interval="per_query",
     variants=pair_variants(),
@@ -27,7 +27,9 @@ def alignment_margin(features: Features, views: Views, *, pair: Pair = "original
                   Better: higher.
     Invariant:    rotation, scale, row order.   Not invariant: translation.
     Conventions:  the random pairs are all pairs of anchors (originals, or view 1 for "view-view"), self-pairs
-                  excluded; per_row holds the difference row by row.
+                  excluded; per_row holds the difference row by row. Its error is that of cos(z_i, z_i^+) - 2 g_i, g_i
+                  the mean cosine of row i with all others: a row counts as an anchor and as a partner (version 1 left
+                  the second out; its intervals were too narrow, its values are the same).
     Read it as:   alignment that a cone-shaped or collapsed space cannot fake: there both cosines are near 1.
     Limits:       a mean: says nothing of the nearest competitor, which instance_discrimination_accuracy does.
     Cost:         O(N D) time, O(N) memory.
@@ -40,5 +42,7 @@ def alignment_margin(features: Features, views: Views, *, pair: Pair = "original
     if len(features) < 2:
         return undefined("needs two rows", n=len(features))
     anchors, positives = positive_pairs(features, views, pair)
-    parts = 1.0 - squared_distances(anchors, positives) / 2.0 - partner_means(anchors)
-    return MetricValue(value=float(parts.mean()), n=len(features), per_row=parts)
+    random = partner_means(anchors)
+    parts = 1.0 - squared_distances(anchors, positives) / 2.0 - random
+    influence = parts - (random - random.mean())
+    return MetricValue(value=float(parts.mean()), n=len(features), per_row=parts, influence=influence)

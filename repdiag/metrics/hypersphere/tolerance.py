@@ -37,7 +37,8 @@ def tolerance(features: Features, labels: Labels, *, average: Average = "pairs")
                   diagonal is zeroed, hence low by (n_c - 1) / n_c; "all_pairs": the paper's expectation, over all
                   pairs with 0 for unlike labels; "all_pairs_with_self": the same over N^2 pairs with the diagonal.
                   Singleton classes have no pair and count for nothing, except 0 in "classes_with_self".
-    Read it as:   1 - intra_class_distance / 2, on the scale of cosines.
+    Read it as:   1 - intra_class_distance / 2, on the scale of cosines, where both average over pairs or over classes
+                  (by default one does this, the other that: the same for classes of one size).
     Limits:       rises with mean_cosine whatever the classes.
     Cost:         O(N D) time, O(C D) memory.
     Reference:    Wang & Liu 2021, section 3.3. Golden: tests/golden/test_golden_pairs.py.

@@ -31,7 +31,7 @@ def uniformity(features: Features, *, t: float = 2.0) -> MetricValue:
 
     Formula:      log mean_{i<j} exp(-t ||z_i - z_j||^2),  z = features / ||features||
     Shapes:       features [N, D] -> scalar (nats).
-    Range:        -4t at worst for two opposite rows; about -2t + 2t^2 / D for rows uniform on the sphere (-4 + 8/D at
+    Range:        -4t (two opposite rows) at the least; about -2t + 2t^2 / D for rows uniform on the sphere (-4 + 8/D at
                   t = 2); 0 when collapsed.  Better: lower, at equal D only.
     Invariant:    rotation, scale, row order.   Not invariant: translation.
     Conventions:  exact, over all pairs i<j, self-pairs excluded by index; rows normalised here; tiles in the rows' own

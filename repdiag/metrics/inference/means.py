@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor
 
 from repdiag.metrics.inference.estimate import LEVEL, Estimate, quantile
-
-FEWEST_CLASSES = 5  # with fewer, the spread over classes is not worth the name
+from repdiag.metrics.inference.units import FEWEST
 
 
 def mean_estimate(per_row: Tensor, labels: Tensor | None) -> Estimate:
@@ -20,7 +21,7 @@ def mean_estimate(per_row: Tensor, labels: Tensor | None) -> Estimate:
     parts = per_row.double()
     away = parts - parts.mean()
     groups = len(torch.unique(labels)) if labels is not None else 0
-    if labels is None or groups < FEWEST_CLASSES:
+    if labels is None or groups < FEWEST:
         sums, method = away, "rows resampled, gallery fixed"
         if labels is not None:
             method += " (fewer than 5 classes: approximate)"
@@ -31,6 +32,20 @@ def mean_estimate(per_row: Tensor, labels: Tensor | None) -> Estimate:
     units = len(sums)
     variance = float(sums.square().sum()) * units / max(1, units - 1) / len(parts) ** 2
     return Estimate(value=float(parts.mean()), error=variance**0.5, freedom=max(1.0, units - 1.0), method=method)
+
+
+def query_mean_estimate(parts: Tensor, labels: Tensor | None, groups: Tensor | None = None) -> Estimate:
+    """Return the mean over queries with the larger of the errors over classes and over groups.
+
+    Groups inside classes go up and down with these, classes inside groups with those: the larger error is that of the
+    units that are independent.
+    """
+    by_class = mean_estimate(parts, labels)
+    if groups is None:
+        return by_class
+    by_group = mean_estimate(parts, groups)
+    by_group = replace(by_group, method=by_group.method.replace("classes", "groups"))
+    return by_group if labels is None or by_group.error > by_class.error else by_class
 
 
 def share_interval(estimate: Estimate, *, rows: int, level: float = LEVEL) -> tuple[float, float]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from repdiag.metrics.inference.estimate import Estimate
+from repdiag.metrics.inference.units import are_classes, lie_in_classes, unit_index
 from repdiag.metrics.pairwise.sharing import isolated, memoised, tensor_key
 from repdiag.metrics.registry import Metric
 
@@ -20,31 +22,60 @@ Evaluate = Callable[[Index], float | None]
 
 BLOCKS = 30
 REPLICATES = 20
+SPLITS = 20
 _REMEMBERED = 2**25  # bytes of features: its parts then take up to 1.3 GB
 KEPT = 0.5  # half-samples: the variance of the replicates then is that of the value, no factor to blow up noise
 
 
-def block_jackknife(
-    evaluate: Evaluate, value: float, *, rows: int, labels: Tensor | None, seed: int
-) -> Estimate | None:
+@dataclass(frozen=True, kw_only=True)
+class Rows:
+    """How many rows there are, the classes that are strata, and the groups that stay whole (None: every row alone)."""
+
+    count: int
+    labels: Tensor | None = None
+    groups: Tensor | None = None
+
+    @property
+    def units(self) -> int:
+        """Return how many units there are to resample."""
+        return self.count if self.groups is None else len(torch.unique(self.groups))
+
+    @property
+    def whole(self) -> str:
+        """Return what to say of the units in the name of a method."""
+        return "" if self.groups is None else " of whole groups"
+
+    def dealt(self, blocks: int, *, seed: int) -> Index:
+        """Deal the units, shuffled within their class, to the blocks in turn; return the block of every row [N]."""
+        if self.groups is None:
+            return _dealt(self.count, blocks, None if self.labels is None else self.labels.cpu().numpy(), seed)
+        unit = unit_index(self.groups)
+        first = np.unique(unit, return_index=True)[1]
+        classes = None if self.labels is None else self.labels.cpu().numpy()[first]
+        return _dealt(len(first), blocks, classes, seed)[unit]
+
+
+def block_jackknife(evaluate: Evaluate, value: float, *, rows: Rows, seed: int) -> Estimate | None:
     """Return the delete-a-block jackknife: each block holds its share of every class, so classes count as fixed.
 
     Error^2 = (G-1)/G sum_g (v_g - mean)^2 over the values v_g without block g. None where some v_g is undefined.
     """
-    blocks = min(BLOCKS, rows // 2)
+    blocks = min(BLOCKS, rows.count // 2 if rows.groups is None else rows.units)
     if blocks < 2:
         return None
-    block = _blocks(rows, blocks, labels=labels, seed=seed)
+    block = rows.dealt(blocks, seed=seed)
     values = [evaluate(np.flatnonzero(block != number)) for number in range(blocks)]
     found = [found for found in values if found is not None]
     if len(found) < blocks:
         return None
     error = ((blocks - 1.0) * float(np.var(found))) ** 0.5
-    return Estimate(value=value, error=error, freedom=blocks - 1.0, method=f"jackknife over {blocks} blocks")
+    return Estimate(
+        value=value, error=error, freedom=blocks - 1.0, method=f"jackknife over {blocks} blocks{rows.whole}"
+    )
 
 
 def subsampling(
-    evaluate: Evaluate, value: float, *, rows: int, labels: Tensor | None, seed: int, replicates: int = REPLICATES
+    evaluate: Evaluate, value: float, *, rows: Rows, seed: int, replicates: int = REPLICATES
 ) -> Estimate | None:
     """Return the error from random halves of the rows, class by class, drawn without replacement.
 
@@ -52,33 +83,62 @@ def subsampling(
     About their mean, because many of these metrics shift with the number of rows; the interval is for the expected
     value at this N.
     """
-    values = [evaluate(half) for half in halves(rows, labels=labels, seed=seed, replicates=replicates)]
+    values = [evaluate(half) for half in halves(rows, seed=seed, replicates=replicates)]
     found = [found for found in values if found is not None]
     if len(found) < len(values) or len(found) < 2:
         return None
     scale = KEPT / (1.0 - KEPT)
     error = (scale * float(np.var(found, ddof=1))) ** 0.5
-    method = f"{replicates} half-samples without replacement"
+    method = f"{replicates} half-samples{rows.whole} without replacement"
     return Estimate(value=value, error=error, freedom=replicates - 1.0, method=method)
 
 
-def halves(rows: int, *, labels: Tensor | None, seed: int, replicates: int) -> Iterator[Index]:
+def halves(rows: Rows, *, seed: int, replicates: int) -> Iterator[Index]:
     """Yield the row numbers of random halves, ascending; of every class half its rows, odd ones by lot."""
     for replicate in range(replicates):
-        block = _blocks(rows, 2, labels=labels, seed=seed * 1_000_003 + replicate)
-        yield np.flatnonzero(block == replicate % 2)
+        yield np.flatnonzero(rows.dealt(2, seed=seed * 1_000_003 + replicate) == replicate % 2)
 
 
-def strata(metric: Metric, labels: Tensor | None) -> Tensor | None:
-    """Return the labels by which rows are resampled, None where class by class would be too regular.
+def split_halves(evaluate: Evaluate, value: float, *, rows: Rows, seed: int, splits: int = SPLITS) -> Estimate | None:
+    """Return the error from the differences between the two halves of random splits of the rows.
+
+    The halves share no row, so (a - b)^2 / 2 estimates the variance at N / 2 rows whatever a row does to the parts of
+    others; means over neighbourhoods of a fixed number of rows have half of it at N.
+    """
+    differences = []
+    for split in range(splits):
+        side = rows.dealt(2, seed=seed * 1_000_003 + split)
+        first, second = (evaluate(np.flatnonzero(side == number)) for number in (0, 1))
+        if first is None or second is None:
+            return None
+        differences.append(first - second)
+    error = float(np.mean(np.square(differences)) / 4.0) ** 0.5
+    method = f"{splits} splits into halves{rows.whole}"
+    return Estimate(value=value, error=error, freedom=float(min(splits, rows.units - 1)), method=method)
+
+
+def units_of(metric: Metric, labels: Tensor | None, groups: Tensor | None, *, rows: int) -> Rows:
+    """Return the units to resample for a metric of `rows` rows: its strata, and the groups that stay whole.
 
     A metric of classes needs every class in every part. For others, classes of unequal size are taken to have come out
-    so by chance, row by row: parts that keep their sizes would miss that variation.
+    so by chance, row by row: parts that keep their sizes would miss that variation. Classes are no strata where they
+    were drawn themselves, or where a group has rows of several.
     """
-    if labels is None or "labels" in metric.takes:
-        return labels
+    labels, groups = (None if item is None or len(item) != rows else item for item in (labels, groups))
+    if (
+        labels is not None
+        and groups is not None
+        and (are_classes(groups, labels) or not lie_in_classes(groups, labels))
+    ):
+        labels = None
+    if labels is not None and "labels" not in metric.takes and not _equal(labels):
+        labels = None
+    return Rows(count=rows, labels=labels, groups=groups)
+
+
+def _equal(labels: Tensor) -> bool:
     counts = torch.unique(labels, return_counts=True)[1]
-    return labels if bool((counts == counts[0]).all()) else None
+    return bool((counts == counts[0]).all())
 
 
 def evaluate_rows(metric: Metric, arguments: Mapping[str, Any], index: Index) -> float | None:
@@ -108,12 +168,10 @@ def _cut(name: str, value: Any, index: Index) -> Any:
     return memoised(("rows", name, tensor_key(value), index.tobytes()), cut, keep=value)
 
 
-def _blocks(rows: int, blocks: int, *, labels: Tensor | None, seed: int) -> Index:
-    """Deal the rows, shuffled within their class, to the blocks in turn."""
-    generator = np.random.default_rng(seed)
-    order = generator.permutation(rows)
-    if labels is not None:
-        order = order[np.argsort(labels.cpu().numpy()[order], kind="stable")]
-    block = np.empty(rows, dtype=np.int64)
-    block[order] = np.arange(rows) % blocks
+def _dealt(units: int, blocks: int, classes: NDArray[Any] | None, seed: int) -> Index:
+    order = np.random.default_rng(seed).permutation(units)
+    if classes is not None:
+        order = order[np.argsort(classes[order], kind="stable")]
+    block = np.empty(units, dtype=np.int64)
+    block[order] = np.arange(units) % blocks
     return block

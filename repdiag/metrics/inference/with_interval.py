@@ -11,15 +11,18 @@ from torch import Tensor
 
 from repdiag.core.metric_value import MetricValue
 from repdiag.metrics.inference.estimate import LEVEL, Estimate
-from repdiag.metrics.inference.means import mean_estimate, share_interval
+from repdiag.metrics.inference.means import query_mean_estimate, share_interval
 from repdiag.metrics.inference.pairs import pair_mean_estimate
 from repdiag.metrics.inference.resampling import (
     Index,
+    Rows,
     block_jackknife,
     evaluate_rows,
-    strata,
+    split_halves,
     subsampling,
+    units_of,
 )
+from repdiag.metrics.inference.units import are_classes, drawn_classes
 from repdiag.metrics.registry import Metric
 
 # Beyond this many products in one k-means step, twenty more clusterings would take longer than everything else.
@@ -29,7 +32,7 @@ _AFFORDABLE = 2**34
 # none. Its interval is made for the reciprocal and turned over; it speaks of the median rather than of the mean.
 _BY_RECIPROCAL = frozenset({"nc1"})
 # Metrics whose coverage was found outside 93-97 % in simulation (docs/uncertainty.md).
-_APPROXIMATE = frozenset({"nc1", "alignment_margin", "coherence", "mutual_knn", "neighbor_jaccard"})
+_APPROXIMATE = frozenset({"nc1"})
 
 Again = Callable[..., float | None]  # the metric on some rows, with some settings changed
 
@@ -40,23 +43,26 @@ def with_interval(
     arguments: Mapping[str, Any],
     *,
     labels: Tensor | None = None,
+    groups: Tensor | None = None,
     seed: int = 0,
     level: float = LEVEL,
 ) -> MetricValue:
     """Return the value with `ci_low`, `ci_high` and `ci_method` filled.
 
     `arguments` are those the metric's function was called with, data and settings; `labels` are the classes of the
-    rows, where they are known. A value that is undefined, has an interval already, or whose metric declares none
-    comes back as it is; so does one whose replicates are not all defined.
+    rows, where they are known; `groups` number rows that were drawn together and stay together. A value that is
+    undefined, has an interval already, or whose metric declares none comes back as it is; so does one whose replicates
+    are not all defined.
     """
     if value.value is None or value.ci_method is not None or metric.interval == "none":
         return value
     turned = metric.name in _BY_RECIPROCAL and value.value > 0.0
-    found = estimate(metric, value, arguments, labels=labels, seed=seed, reciprocal=turned)
+    found = estimate(metric, value, arguments, labels=labels, groups=groups, seed=seed, reciprocal=turned)
     if found is None:
         return value
     if turned and found.interval(level)[0] <= 0.0:  # the reciprocal may be 0: no finite interval that way
-        turned, found = False, _resampled(metric, value, arguments, labels=labels, seed=seed) or found
+        turned = False
+        found = _resampled(metric, value, arguments, labels=labels, groups=groups, seed=seed) or found
     if turned:
         low, high = found.reciprocal_interval(level)
     elif _is_share(metric, value):
@@ -78,53 +84,67 @@ def estimate(
     arguments: Mapping[str, Any],
     *,
     labels: Tensor | None,
+    groups: Tensor | None = None,
     seed: int = 0,
     reciprocal: bool = False,
 ) -> Estimate | None:
     """Return the value (or its reciprocal) with its standard error by the declared method, None where there is none."""
     if value.value is None or metric.interval == "none":
         return None
-    if value.per_row is not None and len(value.per_row) >= 3:
+    parts = error_parts(value)
+    if parts is not None and len(parts) >= 3:
+        of_parts, groups_of_parts = labels_of_parts(value, labels), labels_of_parts(value, groups)
         if metric.interval == "per_query":
-            return mean_estimate(value.per_row, labels_of_parts(value, labels))
+            return query_mean_estimate(parts, of_parts, groups_of_parts)
         if metric.interval == "u_statistic":
-            return pair_mean_estimate(value.value, value.per_row, labels)
+            return pair_mean_estimate(value.value, parts, of_parts, groups_of_parts)
     if metric.interval == "per_query":
         return None  # a metric of queries without its parts, such as a difference of two, makes its own interval
-    if reciprocal:
-        return _of_reciprocal(metric, value, arguments, labels=labels, seed=seed)
-    return _resampled(metric, value, arguments, labels=labels, seed=seed)
-
-
-def _of_reciprocal(
-    metric: Metric, value: MetricValue, arguments: Mapping[str, Any], *, labels: Tensor | None, seed: int
-) -> Estimate | None:
-    """Return the block jackknife of 1 / value."""
-    rows = len(arguments["features"])
-
-    def again(index: Index) -> float | None:
-        part = evaluate_rows(metric, arguments, index)
-        return 1.0 / part if part else None
-
-    turned = 1.0 / float(value)
-    return block_jackknife(again, turned, rows=rows, labels=_aligned(labels, rows), seed=seed)
+    return _resampled(metric, value, arguments, labels=labels, groups=groups, seed=seed, reciprocal=reciprocal)
 
 
 def _resampled(
-    metric: Metric, value: MetricValue, arguments: Mapping[str, Any], *, labels: Tensor | None, seed: int
+    metric: Metric,
+    value: MetricValue,
+    arguments: Mapping[str, Any],
+    *,
+    labels: Tensor | None,
+    groups: Tensor | None,
+    seed: int,
+    reciprocal: bool = False,
 ) -> Estimate | None:
-    rows = len(arguments["features"])
-    classes = strata(metric, _aligned(labels, rows))
+    """Return the estimate from evaluations on parts of the rows; with `reciprocal` that of 1 / value."""
+    size = len(arguments["features"])
     assert value.value is not None
 
     def again(index: Index, **changed: Any) -> float | None:
-        return evaluate_rows(metric, {**arguments, **changed}, index)
+        part = evaluate_rows(metric, {**arguments, **changed}, index)
+        return 1.0 / part if reciprocal and part else None if reciprocal else part
 
-    if metric.interval == "u_statistic":
-        return block_jackknife(again, value.value, rows=rows, labels=classes, seed=seed)
-    if metric.interval == "subsample":
-        return subsampling(again, value.value, rows=rows, labels=classes, seed=seed)
-    return _clustered(value, again, features=arguments["features"], labels=classes, seed=seed)
+    if metric.interval == "seeds" and groups is not None and are_classes(groups, labels):
+        # Half the classes would be another problem for the same number of clusters.
+        found = _clustered(
+            value, again, features=arguments["features"], rows=units_of(metric, labels, None, rows=size), seed=seed
+        )
+        return found and replace(found, method=f"{found.method}, the classes fixed")
+    if metric.interval == "halves" and groups is None:
+        groups = drawn_classes(labels)
+    rows = units_of(metric, labels, groups, rows=size)
+    if metric.interval == "seeds":
+        return _clustered(value, again, features=arguments["features"], rows=rows, seed=seed)
+    repeat = {"u_statistic": block_jackknife, "subsample": subsampling, "halves": split_halves}[metric.interval]
+    found = repeat(again, 1.0 / value.value if reciprocal else value.value, rows=rows, seed=seed)
+    if found is not None and metric.interval == "halves" and value.per_row is not None:
+        # Half the classes leave a row fewer classes to be mistaken for: never less than the spread over queries.
+        queries = query_mean_estimate(value.per_row, labels, groups)
+        said = found.method if rows.groups is None else f"{found.method} (approximate)"
+        found = replace(found, error=max(found.error, queries.error), method=said)
+    return found
+
+
+def error_parts(value: MetricValue) -> Tensor | None:
+    """Return the numbers whose spread is the error of the value: those of every row, None where there are none."""
+    return value.per_row if value.influence is None else value.influence
 
 
 def labels_of_parts(value: MetricValue, labels: Tensor | None) -> Tensor | None:
@@ -138,9 +158,7 @@ def _aligned(labels: Tensor | None, rows: int) -> Tensor | None:
     return labels if labels is not None and len(labels) == rows else None
 
 
-def _clustered(
-    value: MetricValue, again: Again, *, features: Tensor, labels: Tensor | None, seed: int
-) -> Estimate | None:
+def _clustered(value: MetricValue, again: Again, *, features: Tensor, rows: Rows, seed: int) -> Estimate | None:
     """Add the spread over k-means seeds to that over half-samples, each clustered once with a seed of its own."""
     runs = int(value.extra.get("seeds", 1))
     spread = float(value.extra.get("sd") or 0.0)
@@ -152,9 +170,7 @@ def _clustered(
         return alone if runs > 1 else None
     seeds = iter(range(10_000, 20_000))
 
-    halves = subsampling(
-        lambda half: again(half, seed=next(seeds), seeds=1), value.value, rows=len(features), labels=labels, seed=seed
-    )
+    halves = subsampling(lambda half: again(half, seed=next(seeds), seeds=1), value.value, rows=rows, seed=seed)
     if halves is None:
         return alone if runs > 1 else None
     # A replicate is one run, the value the mean of several: all but 1/runs of the seeds' variance is taken off again.

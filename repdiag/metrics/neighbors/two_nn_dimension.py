@@ -63,7 +63,7 @@ def two_nn_dimension(
                   duplicates="keep" follows scikit-dimension: their mu is infinite, sorts last and falls into the
                   discarded tenth, which biases the fit (5 to 7 % low at 2 to 3 % duplicates).
     Read it as:   how many directions matter locally, against effective_rank, which is global.
-    Limits:       falls with N's lower end: a few hundred rows in a high dimension read low.
+    Limits:       few rows in a high dimension read low: some hundred are not enough beyond ten dimensions.
     Cost:         O(N^2 D / 2) multiply-adds, O(N D) memory.
     Reference:    Facco et al. 2017, eq. 5; code compared: scikit-dimension, skdim/id/_TwoNN.py.
                   Golden: tests/golden/test_golden_neighbors.py.

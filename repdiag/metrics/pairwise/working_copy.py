@@ -10,18 +10,9 @@ import torch
 from torch import Tensor
 
 from repdiag.core.errors import MetricError
+from repdiag.core.memory import available_memory
 
 _SHARE = 0.5  # of the memory at hand that one working copy may take
-_MEMINFO = Path("/proc/meminfo")
-
-
-def available_memory() -> int:
-    """Return how many bytes of memory can be had without swapping; what caches files counts as free."""
-    if _MEMINFO.is_file():
-        for line in _MEMINFO.read_text("ascii").splitlines():
-            if line.startswith("MemAvailable:"):
-                return int(line.split()[1]) * 1024
-    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
 def working_copy(features: Tensor, dtype: torch.dtype) -> Tensor:

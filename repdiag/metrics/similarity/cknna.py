@@ -67,7 +67,7 @@ def cknna(
     norm_y = _sparse_hsic(_masked(y, other), _masked(y, other), other, rows=rows)
     if norm_x * norm_y <= 0.0:
         return undefined("the kernel of an encoder on its own neighbours has no positive HSIC", n=rows)
-    return MetricValue(value=cross / ((norm_x * norm_y) ** 0.5 + eps), n=rows)
+    return MetricValue(value=cross / (norm_x**0.5 * norm_y**0.5 + eps), n=rows)
 
 
 def _common(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:

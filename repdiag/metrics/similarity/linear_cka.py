@@ -51,5 +51,5 @@ def linear_cka(
     if hsic.own <= 0.0 or hsic.other <= 0.0:
         return undefined("an encoder gives all rows the same features, or noise only", n=rows)
     scale = rows * (rows - 3.0) if debiased else 1.0
-    value = hsic.both / ((hsic.own * hsic.other) ** 0.5 + eps * scale)
+    value = hsic.both / (hsic.own**0.5 * hsic.other**0.5 + eps * scale)
     return MetricValue(value=min(1.0, max(-1.0, value)), n=rows)

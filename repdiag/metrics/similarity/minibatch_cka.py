@@ -58,7 +58,7 @@ def minibatch_cka(
         both, own, other = both + hsic.both, own + hsic.own, other + hsic.other
     if own <= 0.0 or other <= 0.0:
         return undefined("an encoder gives all rows the same features, or noise only", n=len(features))
-    value = both / (own * other) ** 0.5
+    value = both / (own**0.5 * other**0.5)
     return MetricValue(
         value=min(1.0, max(-1.0, value)),
         n=len(features),

@@ -13,9 +13,9 @@ from repdiag.metrics.similarity.same_rows import check_same_rows
     direction="higher",
     bounds=(0.0, 1.0),
     invariances={"rotation", "scale", "row_order"},
-    version=1,
+    version=2,
     reference="huh2024",
-    interval="per_query",
+    interval="halves",
     second="other",
 )
 def mutual_knn(
@@ -35,7 +35,9 @@ def mutual_knn(
     Conventions:  similarity "cosine" or "inner_product" of the raw rows; the row itself is excluded by its index; of
                   exact copies either may count as the nearer. clamp=0.95 is the platonic-rep pipeline: it first
                   clamps each encoder's features to the 95 % quantile of their absolute values, and sorts all
-                  similarities, which orders exact copies as that code does.
+                  similarities, which orders exact copies as that code does. The interval comes from splits of the rows
+                  (of whole classes, where there are labels) into halves that share none; version 1 kept the gallery
+                  fixed, and was too narrow.
     Read it as:   agreement of the local structure, which linear_cka does not see.
     Limits:       hubs are neighbours of everything and lift the value; compare at equal N and k.
     Cost:         O(N^2 (D + E)) time, O(N k) memory and one tile.

@@ -13,9 +13,9 @@ from repdiag.metrics.similarity.same_rows import check_same_rows
     direction="higher",
     bounds=(0.0, 1.0),
     invariances={"rotation", "scale", "row_order"},
-    version=1,
+    version=2,
     reference="wang2021",
-    interval="per_query",
+    interval="halves",
     second="other",
 )
 def neighbor_jaccard(
@@ -32,6 +32,7 @@ def neighbor_jaccard(
     Range:        0 (no neighbour in common) to 1 (the same neighbours).  Better: higher.
     Invariant:    rotation, scale, row order.   Not invariant: translation.
     Conventions:  as mutual_knn; with m common neighbours of k a row scores m / (2 k - m), always at most m / k.
+                  The interval as there (since version 2).
     Read it as:   mutual_knn on the scale of the similarity literature.
     Limits:       as mutual_knn.
     Cost:         that of mutual_knn, with which it shares its neighbours.

@@ -58,7 +58,7 @@ def procrustes_distance(
     nuclear = float(torch.linalg.svdvals(cross_moment(features, other_features)).sum())
     if form == "size_and_shape":
         return MetricValue(value=max(0.0, first + second - 2.0 * nuclear) ** 0.5, n=len(features))
-    similarity = min(1.0, nuclear / (first * second) ** 0.5)
+    similarity = min(1.0, nuclear / (first**0.5 * second**0.5))
     squared = 2.0 - 2.0 * similarity
     values = {
         "distance": squared**0.5,

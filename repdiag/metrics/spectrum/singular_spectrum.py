@@ -21,7 +21,7 @@ def singular_spectrum(features: Features) -> MetricValue:
 
     Formula:      s_1^2 / sum_k s_k^2,  s = singular values of the centred rows;  extra: s_k / s_1 for all k
     Shapes:       features [N, D] -> scalar; extra["curve"] [min(N, D)].
-    Range:        1 / min(N - 1, D) (whitened) to 1 (one direction).
+    Range:        1 / min(N - 1, D) (whitened) to 1 (one direction).  Better: context.
     Invariant:    rotation, scale, translation, row order.
     Conventions:  raw rows, centred; the curve is divided by its first value, which makes it free of scale.
     Read it as:   a curve that drops to zero early is dimensional collapse; extra["used"] counts the values above 1e-4

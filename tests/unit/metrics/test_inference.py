@@ -14,7 +14,7 @@ from repdiag.core.metric_value import MetricValue, undefined
 from repdiag.metrics.inference import compare, holm, mcnemar, paired_test, sign_flip, with_interval
 from repdiag.metrics.inference.means import difference_interval, mean_estimate, share_interval
 from repdiag.metrics.inference.pairs import pair_mean_estimate
-from repdiag.metrics.inference.resampling import halves, strata
+from repdiag.metrics.inference.resampling import Rows, halves, units_of
 from repdiag.metrics.registry import get
 
 TRIALS = 400
@@ -78,7 +78,7 @@ def test_parts_that_do_not_average_to_the_value_are_refused() -> None:
 
 def test_halves_hold_half_of_every_class_and_no_row_twice() -> None:
     labels = torch.arange(7).repeat_interleave(torch.arange(2, 9))
-    for half in halves(len(labels), labels=labels, seed=0, replicates=10):
+    for half in halves(Rows(count=len(labels), labels=labels), seed=0, replicates=10):
         assert len(np.unique(half)) == len(half)
         share = np.bincount(labels.numpy()[half], minlength=7) - torch.bincount(labels).numpy() / 2
         assert np.abs(share).max() <= 0.5
@@ -149,9 +149,9 @@ def test_the_interval_of_nc1_is_that_of_its_reciprocal_turned_over() -> None:
 
 def test_only_classes_of_equal_size_hold_the_rows_of_a_spectrum_to_their_numbers() -> None:
     equal, unequal = torch.arange(4).repeat_interleave(5), torch.tensor([0, 0, 0, 1, 1])
-    assert strata(get("rankme"), equal) is equal
-    assert strata(get("rankme"), unequal) is None
-    assert strata(get("cdnv"), unequal) is unequal
+    assert units_of(get("rankme"), equal, None, rows=20).labels is equal
+    assert units_of(get("rankme"), unequal, None, rows=5).labels is None
+    assert units_of(get("cdnv"), unequal, None, rows=5).labels is unequal
 
 
 def test_clusterings_report_seeds_and_half_samples() -> None:
