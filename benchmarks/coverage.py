@@ -167,7 +167,7 @@ def tables(trials: int, kept: KeptTrials) -> str:
     lines += ["", "| paired test of | null pair | trials | called different at 5 % | |", "|---|---|---|---|---|"]
     paired = [called_different(classes, trials=5 * trials) for classes in (6, 10, 50)]
     paired.append(null_pairs(designs.COMPARED, trials=trials, after_holm=True))
-    paired.append(null_pairs(designs.RETRIEVAL, trials=20 * trials, after_holm=False))
+    paired.append(null_pairs(designs.RETRIEVAL, trials=10 * trials, after_holm=False))
     add(lines, paired, kept, note=too_often)
     return "\n".join(lines) + "\n"
 

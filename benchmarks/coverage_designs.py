@@ -238,7 +238,7 @@ DESIGNS = (
     Design(name="200 rows in a cone, no labels", draw=unlabelled_cone, wanted=MARGIN, share=4.0),
     Design(name="20 drawn classes of 15 rows", draw=two_drawn_encoders, wanted=NEIGHBOURS, share=4.0),
     Design(name="200 rows in a cone, no labels", draw=unlabelled_cone, wanted=NEIGHBOURS, share=4.0),
-    Design(name="40 drawn classes of 8 rows", draw=many_dimensions, wanted=NEIGHBOURS, share=4.0),
+    Design(name="40 drawn classes of 8 rows", draw=many_dimensions, wanted=NEIGHBOURS, share=2.0),
     Design(name="30 drawn classes of unlike width", draw=unlike_classes, wanted=NEIGHBOURS, share=4.0),
     Design(name="20 rows, 4 fixed classes", draw=twenty_rows, wanted=HARD, share=4.0),
     Design(name="one class of 200 rows", draw=one_class, wanted=UNLABELLED, share=4.0),

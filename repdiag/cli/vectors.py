@@ -58,11 +58,14 @@ def analyze_vectors(
     from repdiag.metrics.evaluate import evaluate_full
     from repdiag.metrics.near_copies import near_copy_note
     from repdiag.metrics.parts import class_frame, row_frame
+    from repdiag.metrics.registry import check_rows
     from repdiag.training.distributed import join_world
 
     embeddings = as_embedding_set(source, labels=labels)
     named = replace(embeddings.provenance, checkpoint=source.stem, dataset=source.name)
     embeddings = replace(embeddings, provenance=named)
+    given = {name: getattr(embeddings, name) for name in ("features", "labels", "views")}
+    check_rows(given)  # nothing could be said of an empty set, or of rows that are not finite
     others = {} if reference is None else {reference_name(reference.stem): as_embedding_set(reference)}
     for called, other in others.items():
         check_same_rows(embeddings, other, called)  # a mistake is said before anything is evaluated

@@ -47,7 +47,7 @@ class EmbeddingSet:
         ):
             value = getattr(self, name)
             if value is not None:
-                _check_rows(name, value, rank=rank, rows=len(self.features))
+                _check_rows(name, value, rank=rank, rows=self.features.shape[0] if self.features.ndim else 0)
         if self.labels is not None and self.labels.is_floating_point():
             raise MetricError("labels must be integers", found=f"dtype {self.labels.dtype}")
         ids = np.arange(len(self)) if self.row_ids is None else np.asarray(self.row_ids)
@@ -92,9 +92,16 @@ ARRAY_FIELDS = ("features", "projections", "labels", "views", "view_projections"
 FIELD_NAMES = tuple(item.name for item in fields(EmbeddingSet))
 
 
+_AXES = {
+    1: "one value a row",
+    2: "one vector a row [rows, dimensions]: flatten or average more axes, give single numbers as [rows, 1]",
+    3: "one set of vectors a view [views, rows, dimensions]",
+}
+
+
 def _check_rows(name: str, value: Tensor, *, rank: int, rows: int) -> None:
     if not isinstance(value, Tensor) or value.ndim != rank:
         found = f"{type(value).__name__} of shape {tuple(getattr(value, 'shape', ()))}"
-        raise MetricError(f"{name} must be a tensor with {rank} axes", found=found)
+        raise MetricError(f"{name} must be a tensor with {rank} axes", found=found, hint=_AXES[rank])
     if value.shape[1 if rank == 3 else 0] != rows:
         raise MetricError(f"{name} must have one entry for each of the {rows} rows", found=f"{tuple(value.shape)}")

@@ -61,6 +61,8 @@ def _from_path(path: Path) -> EmbeddingSet:
 
 def _float(name: str, values: Any) -> Tensor:
     tensor = to_tensor(name, values)
+    if tensor.is_complex():
+        raise DataError(f"{name} must be real numbers", found=str(tensor.dtype), hint="give real and imaginary parts")
     return tensor if tensor.is_floating_point() else tensor.float()
 
 

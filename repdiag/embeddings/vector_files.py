@@ -50,9 +50,16 @@ def read_arrays(path: Path) -> Arrays:
     except CheckpointError as error:
         raise DataError(f"cannot read {path.name}", found=error.problem, hint=error.hint) from error
     except (OSError, ValueError, KeyError) as error:
-        raise DataError(f"cannot read {path.name}", found=str(error)) from error
+        raise DataError(f"cannot read {path.name}", found=str(error), hint=_hint(error)) from error
     except Exception as error:  # safetensors and pyarrow raise kinds of their own
-        raise DataError(f"cannot read {path.name}", found=f"{type(error).__name__}: {error}") from error
+        said = f"{type(error).__name__}: {error}"
+        raise DataError(f"cannot read {path.name}", found=said, hint=_hint(error)) from error
+
+
+def _hint(error: Exception) -> str:
+    if "object" in str(error).lower():
+        return "save an array of numbers: objects would have to be unpickled, which can run code"
+    return "the file may be cut off or of another kind than its name says: write or copy it again"
 
 
 def pick(arrays: Arrays, names: tuple[str, ...]) -> Any:

@@ -31,7 +31,7 @@ Family = Literal[
     "probes",
     "external",
 ]
-Interval = Literal["per_query", "u_statistic", "seeds", "subsample", "halves", "none"]
+Interval = Literal["per_query", "u_statistic", "seeds", "subsample", "halves", "own", "none"]
 
 DATA_PARAMETERS = ("features", "labels", "views", "other_features", "other_labels", "other_views")
 # Sums of fourth powers over millions of rows and thousands of dimensions, and products of two such sums, stay finite.
@@ -60,7 +60,7 @@ class Metric:
 
     `variants` are the settings that `evaluate` runs by default, one row of the table each. `needs` are the data
     parameters, read from the signature. `second` says whether `other_*` is a bank (the train set) or a second
-    encoder on the same rows. `interval` names how its confidence interval is made (metrics/inference.py).
+    encoder on the same rows. `interval` names how its confidence interval is made ("own": by itself).
     `reductions` lists what it wants from the shared pass over similarity tiles (metrics/pairwise.py).
     """
 

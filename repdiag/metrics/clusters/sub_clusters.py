@@ -35,6 +35,7 @@ _STARTS, _ITERATIONS, _RESAMPLES = 3, 12, 200
     invariances={"scale"},
     version=2,
     reference="tibshirani2001",
+    interval="own",
 )
 def sub_clusters(features: Features, labels: Labels, *, seed: int = 0) -> MetricValue:
     """Sub-clusters: the number of separate islands that a class falls into, chosen once for all classes.

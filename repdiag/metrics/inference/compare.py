@@ -19,7 +19,7 @@ from repdiag.metrics.inference.resampling import (
     units_of,
 )
 from repdiag.metrics.inference.units import drawn_classes
-from repdiag.metrics.inference.with_interval import error_parts, labels_of_parts
+from repdiag.metrics.inference.with_interval import WITHOUT, error_parts, labels_of_parts
 from repdiag.metrics.registry import Metric
 
 
@@ -40,7 +40,7 @@ def compare(
     common cancels. None where the metric has no interval or a value is undefined.
     """
     values = metric.function(**first), metric.function(**second)
-    if values[0].value is None or values[1].value is None or metric.interval == "none":
+    if values[0].value is None or values[1].value is None or metric.interval in WITHOUT:
         return None
     if metric.interval == "per_query":
         return _by_row(values[0], values[1], units=labels if groups is None else groups, seed=seed)

@@ -34,6 +34,8 @@ _BY_RECIPROCAL = frozenset({"nc1"})
 # Metrics whose coverage was found outside 93-97 % in simulation (docs/uncertainty.md).
 _APPROXIMATE = frozenset({"nc1"})
 
+WITHOUT = frozenset({"none", "own"})  # no interval, or one that the metric makes itself
+
 Again = Callable[..., float | None]  # the metric on some rows, with some settings changed
 
 
@@ -54,7 +56,7 @@ def with_interval(
     undefined, has an interval already, or whose metric declares none comes back as it is; so does one whose replicates
     are not all defined.
     """
-    if value.value is None or value.ci_method is not None or metric.interval == "none":
+    if value.value is None or value.ci_method is not None or metric.interval in WITHOUT:
         return value
     turned = metric.name in _BY_RECIPROCAL and value.value > 0.0
     found = estimate(metric, value, arguments, labels=labels, groups=groups, seed=seed, reciprocal=turned)
@@ -89,7 +91,7 @@ def estimate(
     reciprocal: bool = False,
 ) -> Estimate | None:
     """Return the value (or its reciprocal) with its standard error by the declared method, None where there is none."""
-    if value.value is None or metric.interval == "none":
+    if value.value is None or metric.interval in WITHOUT:
         return None
     parts = error_parts(value)
     if parts is not None and len(parts) >= 3:

@@ -21,6 +21,7 @@ PIVOT = (-4.49, 2.03)
     invariances={"rotation", "scale", "row_order"},
     version=2,
     reference="tsitsulin2023",
+    interval="own",
     default=False,
 )
 def coherence(features: Features) -> MetricValue:

@@ -6,7 +6,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from repdiag.core.errors import DataError
+from repdiag.core.errors import DataError, RepdiagError
 from repdiag.embeddings.as_embedding_set import as_embedding_set
 from repdiag.embeddings.store import save_embedding_set
 
@@ -126,3 +126,29 @@ def test_vectors_of_unlike_length_are_counted(tmp_path):
     pd.DataFrame({"embedding": [[1.0, 2.0], [1.0], [3.0, 4.0]]}).to_parquet(tmp_path / "t.parquet")
     with pytest.raises(DataError, match="not of one length"):
         as_embedding_set(tmp_path / "t.parquet")
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (np.float32(3), "2 axes"),
+        (np.arange(4.0), r"2 axes[\s\S]*\[rows, 1\]"),
+        (np.zeros((2, 3, 4)), r"2 axes[\s\S]*flatten"),
+        (np.zeros((2, 3), complex), "real numbers"),
+    ],
+)
+def test_arrays_that_are_no_vectors_are_named_with_what_to_do(tmp_path, values, message):
+    np.save(tmp_path / "a.npy", values)
+    with pytest.raises(RepdiagError, match=message):
+        as_embedding_set(tmp_path / "a.npy")
+
+
+@pytest.mark.parametrize("kind", ["npy", "npz", "parquet", "safetensors"])
+def test_a_file_that_is_cut_off_says_so(tmp_path, kind):
+    files(tmp_path)
+    whole = next(path for path in sorted(tmp_path.iterdir()) if path.suffix == f".{kind}")
+    content = whole.read_bytes()
+    for size in (0, len(content) // 2):
+        whole.write_bytes(content[:size])
+        with pytest.raises(DataError, match="cut off"):
+            as_embedding_set(whole)

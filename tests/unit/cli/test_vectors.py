@@ -1,0 +1,43 @@
+"""Vectors of which nothing could be said, and groups that do not fit, end in one error before anything is evaluated."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from repdiag.cli.vectors import analyze_vectors
+from repdiag.core.errors import MetricError
+
+ROWS = np.random.default_rng(0).normal(size=(12, 4)).astype(np.float32)
+
+
+def with_nan() -> np.ndarray:
+    rows = ROWS.copy()
+    rows[[3, 7], 1] = np.nan
+    return rows
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [(ROWS[:0], "empty"), (ROWS[:, :0], "empty"), (with_nan(), r"NaN or infinite values in 2 rows[\s\S]*rows 3, 7")],
+)
+def test_nothing_is_evaluated_of_vectors_that_are_none(tmp_path: Path, rows: np.ndarray, message: str) -> None:
+    np.save(tmp_path / "a.npy", rows)
+    with pytest.raises(MetricError, match=message):
+        analyze_vectors(tmp_path / "a.npy", None, out=tmp_path / "out", seed=0, overwrite=False)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("groups", "message"), [("classes", "needs labels"), ("groups.txt", "one group for every row")]
+)
+def test_groups_that_do_not_fit_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, groups: str, message: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    np.save("a.npy", ROWS)
+    Path("groups.txt").write_text("a\nb\nc\nd\ne\n")
+    with pytest.raises(MetricError, match=message):
+        analyze_vectors(Path("a.npy"), None, groups=groups, out=Path("out"), seed=0, overwrite=False)
