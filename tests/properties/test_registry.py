@@ -33,6 +33,8 @@ WITNESSES = 6
 HOLDS = {"rel": 1e-9, "abs": 1e-9}
 # Not declared, since rounding may turn a tie of k-means, but nothing more than such a tie would be a witness.
 ONLY_TIES = {("sub_clusters", "rotation")}
+# One vote each makes ties, and the published estimator gives them to the smaller label.
+TIES_BY_LABEL = {"best_nn"}
 UNDECLARED = [
     (name, kind)
     for name in NAMES
@@ -70,7 +72,9 @@ def test_only_known_invariances_are_declared() -> None:
     assert {kind for metric in METRICS.values() for kind in metric.invariances} <= set(TRANSFORMATIONS)
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if "labels" in METRICS[name].takes])
+@pytest.mark.parametrize(
+    "name", [name for name in NAMES if "labels" in METRICS[name].takes and name not in TIES_BY_LABEL]
+)
 def test_the_numbers_of_the_classes_do_not_count(name: str) -> None:
     """Labels are names: any others, in any order, with gaps and below zero, give the same value and interval."""
     value = call(METRICS[name], sample())

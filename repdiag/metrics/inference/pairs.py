@@ -13,7 +13,7 @@ from repdiag.metrics.inference.units import are_classes, lie_in_classes
 
 
 def pair_mean_estimate(
-    value: float, per_row: Tensor, labels: Tensor | None = None, groups: Tensor | None = None
+    value: float, per_row: Tensor, labels: Tensor | None = None, *, groups: Tensor | None = None
 ) -> Estimate:
     """Return the delete-one jackknife of a mean over pairs, or of its logarithm.
 

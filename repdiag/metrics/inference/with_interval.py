@@ -99,7 +99,7 @@ def estimate(
         if metric.interval == "per_query":
             return query_mean_estimate(parts, of_parts, groups_of_parts)
         if metric.interval == "u_statistic":
-            return pair_mean_estimate(value.value, parts, of_parts, groups_of_parts)
+            return pair_mean_estimate(value.value, parts, of_parts, groups=groups_of_parts)
     if metric.interval == "per_query":
         return None  # a metric of queries without its parts, such as a difference of two, makes its own interval
     return _resampled(metric, value, arguments, labels=labels, groups=groups, seed=seed, reciprocal=reciprocal)

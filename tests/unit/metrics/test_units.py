@@ -35,7 +35,7 @@ def test_a_pair_mean_over_groups_has_the_error_of_leaving_whole_groups_out() -> 
     rows = draw(0, 40, 3)[groups] + 0.05 * draw(1, 160, 3)
     left_out = np.array([float(pair_parts(rows[groups != left]).mean()) for left in range(40)])
     parts = pair_parts(rows)
-    found = pair_mean_estimate(float(parts.mean()), parts, None, groups)
+    found = pair_mean_estimate(float(parts.mean()), parts, groups=groups)
     assert found.error == pytest.approx(math.sqrt(39 * np.var(left_out)), rel=0.05)
     assert found.error > 1.5 * pair_mean_estimate(float(parts.mean()), parts).error
     assert (found.freedom, found.method) == (39, "jackknife over groups")
