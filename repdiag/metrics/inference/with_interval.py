@@ -31,8 +31,6 @@ _AFFORDABLE = 2**34
 # nc1 divides by the weakest direction of the class means: its distribution has a long tail, that of its reciprocal has
 # none. Its interval is made for the reciprocal and turned over; it speaks of the median rather than of the mean.
 _BY_RECIPROCAL = frozenset({"nc1"})
-# Metrics whose coverage was found outside 93-97 % in simulation (docs/uncertainty.md).
-_APPROXIMATE = frozenset({"nc1"})
 
 WITHOUT = frozenset({"none", "own"})  # no interval, or one that the metric makes itself
 
@@ -76,8 +74,7 @@ def with_interval(
     lowest, highest = metric.bounds
     # A bound may be approximate (floating point, or a value slightly outside): the interval always holds its value.
     low, high = min(value.value, max(low, lowest)), max(value.value, min(high, highest))
-    method = f"{found.method} (approximate)" if metric.name in _APPROXIMATE else found.method
-    return replace(value, ci_low=low, ci_high=high, ci_method=method)
+    return replace(value, ci_low=low, ci_high=high, ci_method=found.method)
 
 
 def estimate(
