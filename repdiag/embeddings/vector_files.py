@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -137,6 +138,9 @@ def _read_torch(path: Path) -> Arrays:
     payload = read(path).tree
     if isinstance(payload, Tensor):
         return {"features": payload}
+    if not isinstance(payload, Mapping):
+        found = f"a {type(payload).__name__}"
+        raise DataError(f"{path.name} holds neither a tensor nor named tensors", found=found, hint="name them features")
     return {str(name).lower(): value for name, value in payload.items() if isinstance(value, Tensor | list)}
 
 

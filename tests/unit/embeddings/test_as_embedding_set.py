@@ -143,6 +143,12 @@ def test_arrays_that_are_no_vectors_are_named_with_what_to_do(tmp_path, values, 
         as_embedding_set(tmp_path / "a.npy")
 
 
+def test_a_torch_file_of_something_else_is_named(tmp_path):
+    torch.save([1, 2], tmp_path / "list.pt")
+    with pytest.raises(DataError, match=r"neither a tensor[\s\S]*a list"):
+        as_embedding_set(tmp_path / "list.pt")
+
+
 @pytest.mark.parametrize("kind", ["npy", "npz", "parquet", "safetensors"])
 def test_a_file_that_is_cut_off_says_so(tmp_path, kind):
     files(tmp_path)
