@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -122,7 +123,8 @@ class Watch:
 
     def report(self, batch: int) -> str:
         """Return the rates over all steps, their ratio, and where the run's time goes."""
-        kept = {name: taken[self.warm_up :] for name, taken in self.seconds.items()}
+        steps = len(self.seconds["bare"])  # a part of a step that was cut off counts nowhere
+        kept = {name: taken[self.warm_up : steps] for name, taken in self.seconds.items()}
         total = {name: sum(taken) for name, taken in kept.items()}
         ratios = [bare / run for run, bare in zip(kept["run"], kept["bare"], strict=True)]
         low, _, high = statistics.quantiles(ratios, n=4)
@@ -172,6 +174,8 @@ def main() -> None:
         Frames.finish = watch.timed("augmentation", Frames.finish)  # type: ignore[method-assign]
         Stepper.take = watch.timed("stepping", Stepper.take)  # type: ignore[method-assign]
         train(settings, Path(place) / "run", device=args.device)
+    if len(watch.seconds["bare"]) < args.steps:
+        sys.exit("the run was ended early: nothing to report")
     print(f"{args.backbone}, {args.size} px, batch {args.batch}: {watch.report(args.batch)}")
 
 
