@@ -1,14 +1,17 @@
-"""Two MoCo-v2 views per image and core: repdiag against torchvision's transforms on Pillow images.
+"""Two MoCo-v2 views per image and core: repdiag against torchvision's transforms on Pillow images, and against kornia.
 
-python -m benchmarks.augmentation            prints images per second and core, and their ratio
+python -m benchmarks.augmentation            prints images per second and core, and their ratios
 
-Both sides start from decoded images and end at float tensors in [0, 1]; one thread, CPU time, in turns.
+All start from decoded images and end at float tensors in [0, 1]; one thread, CPU time, in turns. kornia, which works on
+whole batches as repdiag does, takes part where it is installed.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import random
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -45,8 +48,23 @@ def peer(size: int, *, blur: bool) -> transforms.Compose:
     )
 
 
-def compare(images: list[Image.Image], *, size: int, preset: str, stacked: bool, rounds: int) -> tuple[float, float]:
-    """Return images per second and core of the peer and of repdiag."""
+def by_kornia(pixels: list[torch.Tensor], size: int, *, blur: bool) -> Callable[[], object]:
+    """Return what makes two views of all images at once by kornia's batched augmentations, a draw for each image."""
+    from kornia import augmentation as kornia
+
+    batch = torch.stack(pixels)
+    augment = torch.nn.Sequential(
+        kornia.RandomResizedCrop((size, size), scale=(0.2, 1.0)),
+        kornia.ColorJitter(0.4, 0.4, 0.4, 0.1, p=0.8),
+        kornia.RandomGrayscale(p=0.2),
+        *([kornia.RandomGaussianBlur((23, 23), (0.1, 2.0), p=0.5)] if blur else []),
+        kornia.RandomHorizontalFlip(),
+    )
+    return lambda: [augment(batch.float() / 255.0) for _ in range(2)]
+
+
+def compare(images: list[Image.Image], *, size: int, preset: str, stacked: bool, rounds: int) -> dict[str, float]:
+    """Return images per second and core of each contender."""
     pixels = [torch.from_numpy(np.array(image)).permute(2, 0, 1) for image in images]
     # Images of one size are kept as one stack, others are decoded one by one.
     source = ArraySource(torch.stack(pixels).contiguous())
@@ -76,12 +94,14 @@ def compare(images: list[Image.Image], *, size: int, preset: str, stacked: bool,
         )
         return frames.finish(torch.device("cpu"))
 
-    contenders = {
+    contenders: dict[str, Callable[[], object]] = {
         "torchvision": lambda: [torch.stack([augment(image) for image in images]) for _ in range(2)],
         "repdiag": ours,
     }
+    if importlib.util.find_spec("kornia"):
+        contenders["kornia"] = by_kornia(pixels, size, blur=preset == "moco_v2")
     seconds = cpu_seconds(contenders, rounds=rounds)
-    return len(images) / seconds["torchvision"], len(images) / seconds["repdiag"]
+    return {name: len(images) / taken for name, taken in seconds.items()}
 
 
 def main() -> None:
@@ -96,8 +116,11 @@ def main() -> None:
         ("224 px from 500 x 375", large, 224, "moco_v2", False),
         ("32 px from 32 x 32", small, 32, "moco_v2_32", True),
     ):
-        theirs, ours = compare(images, size=size, preset=preset, stacked=stacked, rounds=rounds)
-        print(f"{name}: torchvision {theirs:.0f}, repdiag {ours:.0f} images/s/core, ratio {ours / theirs:.2f}")
+        rates = compare(images, size=size, preset=preset, stacked=stacked, rounds=rounds)
+        ours = rates.pop("repdiag")
+        print(f"{name}: repdiag {ours:.0f} images/s/core")
+        for peer_name, theirs in rates.items():
+            print(f"    {peer_name} {theirs:.0f} images/s/core, ratio {ours / theirs:.2f}")
 
 
 if __name__ == "__main__":
