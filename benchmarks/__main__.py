@@ -23,6 +23,7 @@ SCRIPTS: dict[str, tuple[str, ...]] = {
     "training_step": (),
     "extraction": ("--quick",),
     "end_to_end": ("--steps", "8"),
+    "monitoring": ("--epochs", "2", "--rounds", "1"),
 }
 LONG: dict[str, tuple[str, ...]] = {
     "large_set": ("--rows", "50000"),
