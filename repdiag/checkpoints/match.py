@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -86,7 +87,17 @@ def fill(network: nn.Module, state: Mapping[str, Tensor]) -> None:
             )
         if name.endswith("running_var") and bool((value < 0).any()):
             raise CheckpointError("a variance is negative", found=name, hint="the file is damaged: take another copy")
-    network.load_state_dict(values, strict=True)
+    load_strictly(network, values)
+
+
+def load_strictly(network: nn.Module, values: Mapping[str, Tensor]) -> None:
+    """Load values that name every tensor of the network.
+
+    Modules that changed their format over the years ask for its version and fail without one: it is their own here.
+    """
+    versioned = OrderedDict(values)
+    versioned._metadata = network.state_dict()._metadata  # type: ignore[attr-defined]
+    network.load_state_dict(versioned, strict=True)
 
 
 def refuse(found: Match, *, what: str, backbone: str, explanations: Sequence[str]) -> CheckpointError:

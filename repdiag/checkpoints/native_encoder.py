@@ -10,6 +10,7 @@ from torch import nn
 
 from repdiag.checkpoints.branches import choose
 from repdiag.checkpoints.encoder import Encoder, EncoderInfo
+from repdiag.checkpoints.match import load_strictly
 from repdiag.checkpoints.native import FORMAT
 from repdiag.checkpoints.projection_heads import build_head
 from repdiag.checkpoints.safe_load import Payload
@@ -69,7 +70,7 @@ def native_encoder(
 
 def _fill(backbone: nn.Module, weights: Mapping[str, Any], payload: Payload) -> None:
     try:
-        backbone.load_state_dict(dict(weights), strict=True)
+        load_strictly(backbone, weights)
     except RuntimeError as error:
         found = str(error).partition("\n")[2].strip()[:400]
         raise CheckpointError(f"{payload.path} does not fit the backbone that it names", found=found) from error

@@ -140,11 +140,13 @@ def build_index(pattern: str = ".*") -> dict[str, list[str]]:
     for name in sorted(
         filter(re.compile(pattern).search, names), key=lambda item: (item[:4] == "timm", len(item), item)
     ):
-        try:
-            with torch.device("meta"):
-                module = candidate_by_name(name).build()
-        except Exception:  # a few need packages or sizes that are not there; they are found by name alone
-            continue
-        shapes = ((key, value.shape) for key, value in module.state_dict().items())
-        index.setdefault(signature(shapes), []).append(name)
+        for device in ("meta", "cpu"):  # RegNets compute their widths with tensors, which must have values
+            try:
+                with torch.device(device):
+                    module = candidate_by_name(name).build()
+            except Exception:  # a few need packages or sizes that are not there; they are found by name alone
+                continue
+            shapes = ((key, value.shape) for key, value in module.state_dict().items())
+            index.setdefault(signature(shapes), []).append(name)
+            break
     return index

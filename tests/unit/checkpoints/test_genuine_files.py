@@ -58,13 +58,13 @@ def test_timm_folder_of_the_hub(tmp_path: Path) -> None:
     assert same(encoder(IMAGES), model(IMAGES))
 
 
-@pytest.mark.parametrize("name", ["resnet18", "mobilenet_v3_small"])
+@pytest.mark.parametrize("name", ["resnet18", "mobilenet_v3_small", "mnasnet0_5", "regnet_y_400mf"])
 def test_torchvision_state_dict(name: str, tmp_path: Path) -> None:
     torch.manual_seed(0)
     model = perturbed(torchvision.models.get_model(name), 0)
     torch.save(model.state_dict(), tmp_path / f"{name}-0123abcd.pth")
     encoder = load_encoder(tmp_path / f"{name}-0123abcd.pth")
-    setattr(model, "fc" if name == "resnet18" else "classifier", nn.Identity())
+    setattr(model, "fc" if hasattr(model, "fc") else "classifier", nn.Identity())
     assert encoder.info.backbone.rpartition(":")[2] == name
     assert same(encoder(IMAGES), model(IMAGES))
 
