@@ -94,16 +94,13 @@ def command_line() -> str:
     return "repdiag " + shlex.join(sys.argv[1:])
 
 
-def is_manifest(path: Path) -> bool:
-    """Say whether a path names a list of checkpoints and no folder of results."""
-    return path.suffix in {".yaml", ".yml"}
-
-
 def results_in(folder: Path) -> Path:
     """Return the folder of results that is meant; a training run stands for the analysis of its last checkpoint.
 
     Raises `UsageError` for a manifest, which names checkpoints and has no results.
     """
+    from repdiag.cli.targets import is_manifest
+
     if is_manifest(folder):
         hint = f"repdiag compare {folder} --data DATA --out runs/all, then this command on runs/all"
         raise UsageError(f"{folder} is a manifest and holds no results", hint=hint)

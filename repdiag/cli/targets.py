@@ -59,9 +59,14 @@ def find_checkpoint(word: str, *, download: bool = False) -> Target:
     raise CheckpointError(f"no checkpoint {word!r}", hint=_nearest_files(path))
 
 
+def is_manifest(path: Path) -> bool:
+    """Say whether a path names a list of checkpoints: no checkpoint itself, and no folder of results."""
+    return path.suffix in {".yaml", ".yml"}
+
+
 def find_checkpoints(words: Sequence[str], *, only: str | None, download: bool, console: Console) -> Targets:
     """Return every target; a manifest stands for its entries, and one that cannot be had does not stop the rest."""
-    manifests = [Path(word) for word in words if Path(word).suffix in {".yaml", ".yml"}]
+    manifests = [Path(word) for word in words if is_manifest(Path(word))]
     if only is not None and not manifests:
         raise UsageError("--only chooses from a manifest, and none was given", found=" ".join(words))
     here: list[Target] = []
@@ -78,7 +83,7 @@ def find_checkpoints(words: Sequence[str], *, only: str | None, download: bool, 
         except RepdiagError as error:
             failures[entry.id] = str(error)
             console.say(f"left out {entry.id}: {error}")
-    here += [find_checkpoint(word) for word in words if Path(word).suffix not in {".yaml", ".yml"}]
+    here += [find_checkpoint(word) for word in words if not is_manifest(Path(word))]
     if not here:
         ways = [f"{name}: {how}" for name, how in [*failures.items(), *missing.items()]]
         more = [f"and {len(ways) - 8} more"] if len(ways) > 8 else []

@@ -14,6 +14,8 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from repdiag.core.processes import exchange_device
+
 _PATIENCE = timedelta(days=7)
 
 
@@ -34,7 +36,7 @@ class World:
         """Return the largest `value` of all processes, so that all take the same decision."""
         if self.size == 1:
             return value
-        shared = torch.tensor(value, device="cuda" if dist.get_backend() == "nccl" else "cpu")
+        shared = torch.tensor(value, device=exchange_device())
         dist.all_reduce(shared, op=dist.ReduceOp.MAX)
         return int(shared)
 
