@@ -32,8 +32,8 @@ LONG: dict[str, tuple[str, ...]] = {
     "other_spaces": (),
     "soak": ("--kills", "50"),
 }
-# report_size needs images and a browser, so it is listed and run by hand.
-BY_HAND = ("report_size",)
+# report_size needs images and a browser, the others a GPU: they are listed and run by hand.
+BY_HAND = ("report_size", "gpu_pairs", "gpu_images")
 
 
 def purpose(script: str) -> str:

@@ -250,6 +250,7 @@ def evaluate_sets(
     from repdiag.metrics.evaluate import evaluate_full
     from repdiag.metrics.parts import class_frame, row_frame
 
+    sets = _on_device(sets, options.device)
     alone, paired, banked = _wanted(options.protocol, projected=sets["val"].projections is not None)
     plan = (
         (sets["val"], [*alone, *paired], sets["train"]),
@@ -264,6 +265,16 @@ def evaluate_sets(
     by_class = pd.concat([class_frame(*pair) for pair in found], ignore_index=True)
     by_row = pd.concat([row_frame(*pair) for pair in found], ignore_index=True) if options.per_row else None
     return table, by_class, by_row
+
+
+def _on_device(sets: dict[str, EmbeddingSet], device: str) -> dict[str, EmbeddingSet]:
+    """Return the sets where the encoder ran, so that metrics run there too; as they are if it has no room for them."""
+    import torch
+
+    try:
+        return {role: found.to(device) for role, found in sets.items()}
+    except torch.OutOfMemoryError:
+        return sets
 
 
 def _wanted(protocol: str | None, *, projected: bool) -> tuple[list[Wanted], list[Wanted], list[Wanted]]:

@@ -64,7 +64,7 @@ class EmbeddingSet:
 
     def select(self, rows: Sequence[int] | Tensor | NDArray[Any]) -> EmbeddingSet:
         """Return the set of the given rows, in that order (indices or a boolean mask)."""
-        index = torch.as_tensor(np.asarray(rows))
+        index = rows.cpu() if isinstance(rows, Tensor) else torch.as_tensor(np.asarray(rows))
         index = index.nonzero().squeeze(1) if index.dtype == torch.bool else index.long()
         assert self.row_ids is not None
         picked: dict[str, Any] = {"row_ids": self.row_ids[index.numpy()]}
@@ -72,6 +72,10 @@ class EmbeddingSet:
             value = getattr(self, name)
             picked[name] = value[:, index] if value.ndim == 3 else value[index]
         return replace(self, **picked)
+
+    def to(self, device: str | torch.device) -> EmbeddingSet:
+        """Return the set with its tensors on the device; metrics run where the rows lie."""
+        return replace(self, **{name: getattr(self, name).to(device) for name in self.available()})
 
     def in_space(self, space: Space) -> EmbeddingSet:
         """Return the set with the named space as its `features` and `views`."""

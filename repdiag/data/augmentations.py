@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from repdiag.core.transfer import to_device
 from repdiag.data import colour
 from repdiag.data.affine import move
 from repdiag.data.blur import gaussian_blur
@@ -34,7 +37,8 @@ def reframe(images: Tensor, parameters: ViewParameters) -> Tensor:
     view, size = parameters.settings, parameters.size
     pixels = images.float().div_(255.0)
     if parameters.affine is not None:
-        degrees, right, down, zoom = torch.from_numpy(parameters.affine).to(images.device).unbind(dim=1)
+        (affine,) = to_device([parameters.affine], images.device)
+        degrees, right, down, zoom = affine.unbind(dim=1)
         pixels = move(pixels, degrees=degrees, shift=torch.stack([right, down], dim=1), zoom=zoom)
     if view.crop_scale is None and view.flip_p == 0.0 and images.shape[-2:] == (size, size):
         return pixels
@@ -68,33 +72,54 @@ def recolour(images: Tensor, parameters: ViewParameters) -> Tensor:
     return images
 
 
+@dataclass(frozen=True, eq=False)
+class _Change:
+    """An operation on some rows of a batch, or on all of them where `rows` is None, with one argument a row."""
+
+    operation: Callable[..., Tensor]
+    rows: NDArray[np.int64] | None
+    argument: NDArray[np.float32] | None
+
+
 def _recolour(images: Tensor, parameters: ViewParameters, group: slice) -> Tensor:
-    view, device = parameters.settings, images.device
-    jitter, order = parameters.jitter[group], parameters.order[group]
-    factors = torch.from_numpy(parameters.factors[group]).to(device)
-    for place in range(4) if jitter.any() else ():
-        for index, operation in enumerate(_JITTER):
-            if jitter_strengths(view)[index]:
-                images = _on_rows(images, jitter & (order[:, place] == index), operation, factors[:, index])
-    images = _on_rows(images, parameters.gray[group], colour.to_gray)
-    sigma = parameters.blur[group]
-    images = _on_rows(images, sigma > 0, gaussian_blur, torch.from_numpy(sigma).to(device))
-    images = _on_rows(images, parameters.solarize[group], lambda rows: colour.solarize(rows, view.solarize_threshold))
-    if parameters.hidden is not None:
-        images = hide(images, torch.from_numpy(parameters.hidden[group]).to(device))
+    changes = list(_changes(parameters, group))
+    arrays = [array for change in changes for array in (change.rows, change.argument) if array is not None]
+    hidden = [] if parameters.hidden is None else [parameters.hidden[group]]
+    placed = iter(to_device([*arrays, *hidden], images.device))
+    for change in changes:
+        rows = None if change.rows is None else next(placed)
+        argument = () if change.argument is None else (next(placed),)
+        if rows is None:  # no copies where all rows take part
+            images = change.operation(images, *argument)
+        else:
+            images[rows] = change.operation(images[rows], *argument)
+    if hidden:
+        images = hide(images, next(placed))
     return images.clamp_(0.0, 1.0)  # sums of weights that round above one
 
 
+def _changes(parameters: ViewParameters, group: slice) -> Iterator[_Change]:
+    """Yield what is done to which rows, in order; all of it is decided before the device is asked for anything."""
+    view = parameters.settings
+    jitter, order, factors = parameters.jitter[group], parameters.order[group], parameters.factors[group]
+    for place in range(4) if jitter.any() else ():
+        for index, operation in enumerate(_JITTER):
+            if jitter_strengths(view)[index]:
+                yield from _on_rows(jitter & (order[:, place] == index), operation, factors[:, index])
+    yield from _on_rows(parameters.gray[group], colour.to_gray)
+    sigma = parameters.blur[group]
+    blur = partial(gaussian_blur, largest=float(sigma.max(initial=0.0)))
+    yield from _on_rows(sigma > 0, blur, sigma)
+    yield from _on_rows(parameters.solarize[group], partial(colour.solarize, threshold=view.solarize_threshold))
+
+
 def _on_rows(
-    images: Tensor, chosen: NDArray[np.bool_], operation: Callable[..., Tensor], argument: Tensor | None = None
-) -> Tensor:
-    """Replace the chosen samples by what the operation makes of them, without copies where all or none are."""
+    chosen: NDArray[np.bool_], operation: Callable[..., Tensor], argument: NDArray[np.float32] | None = None
+) -> Iterator[_Change]:
     rows = np.flatnonzero(chosen)
     if len(rows) == 0:
-        return images
-    if len(rows) == len(images):
-        return operation(images) if argument is None else operation(images, argument)
-    index = torch.from_numpy(rows).to(images.device)
-    picked = images[index]
-    images[index] = operation(picked) if argument is None else operation(picked, argument[index])
-    return images
+        return
+    if len(rows) == len(chosen):
+        yield _Change(operation, None, argument)
+    else:
+        yield _Change(operation, rows, None if argument is None else argument[rows])

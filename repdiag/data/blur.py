@@ -11,14 +11,15 @@ from torch import Tensor
 _REACH = 3.0  # standard deviations; what lies beyond changes no pixel by as much as one level of 255
 
 
-def gaussian_blur(images: Tensor, sigma: Tensor) -> Tensor:
+def gaussian_blur(images: Tensor, sigma: Tensor, *, largest: float) -> Tensor:
     """Blur each sample of [B, C, H, W] with its own standard deviation in pixels, mirroring at the borders.
 
-    The sum is written out tap by tap: a Gaussian is separable and symmetric, so a radius of r costs 2 r sums of two
-    shifted images, less than a general convolution with one kernel a sample.
+    `largest` is at least every `sigma`; a GPU that is asked for its maximum makes the program wait. The sum is written
+    out tap by tap: a Gaussian is separable and symmetric, so a radius of r costs 2 r sums of two shifted images, less
+    than a general convolution with one kernel a sample.
     """
     reach = torch.ceil(_REACH * sigma)
-    radius = min(math.ceil(_REACH * float(sigma.max())), min(images.shape[-2:]) - 1)
+    radius = min(math.ceil(_REACH * largest), min(images.shape[-2:]) - 1)
     steps = torch.arange(radius + 1, device=sigma.device)
     taps = torch.exp(-0.5 * (steps / sigma[:, None]) ** 2) * (steps <= reach[:, None])
     taps = (taps / (taps.sum(dim=1, keepdim=True) * 2.0 - 1.0)).to(images)

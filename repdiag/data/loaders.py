@@ -74,10 +74,11 @@ class TrainLoader:
     def batches(self, epoch: int, *, start: int = 0) -> Iterator[Batch]:
         """Yield the batches of an epoch from batch `start` on; the same ones however often it is asked."""
         steps = _Steps(self.split, self.views, self.order(epoch)[start:], epoch)
-        # Small images in memory cost less to index than to send between processes.
+        on_gpu = self.device.type == "cuda"
+        # Small images in memory cost less to index than to send between processes, but a GPU would wait for the draws.
         small = self.split.native_size is not None and self.split.native_size <= PACK_UP_TO
-        workers = 0 if small else self.workers
-        made = over_workers(steps, workers=workers, pin_memory=self.device.type == "cuda")
+        workers = 0 if small and not on_gpu else self.workers
+        made = over_workers(steps, workers=workers, pin_memory=on_gpu)
         for rows, frames in zip(steps.rows, made, strict=True):
             yield Batch(torch.from_numpy(rows.copy()), frames.finish(self.device))
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -38,6 +37,7 @@ def draw_cells(
 
 
 def hide(images: Tensor, hidden: Tensor) -> Tensor:
-    """Return the images [B, 3, H, W] with the hidden pixels [B, H, W] in the colour of the mean."""
-    colour = torch.tensor(HIDDEN_COLOUR, device=images.device, dtype=images.dtype)[:, None, None]
-    return torch.where(hidden[:, None], colour, images)
+    """Give the hidden pixels [B, H, W] of images [B, 3, H, W] the colour of the mean, in place."""
+    for channel, level in zip(images.unbind(dim=1), HIDDEN_COLOUR, strict=True):
+        channel.masked_fill_(hidden, level)
+    return images

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from repdiag.config.views import Interpolation
+from repdiag.core.transfer import to_device
 from repdiag.data.crops import Boxes
 
 _SUPPORT: dict[Interpolation, float] = {"bilinear": 1.0, "bicubic": 2.0}
@@ -25,11 +26,11 @@ def resize_crops(
     Floating [B, 3, H, W] to [B, 3, size, size]. Only pixels within the box count, as if it had been cut out first.
     """
     height, width = images.shape[-2:]
-    box = torch.from_numpy(np.ascontiguousarray(boxes.T)).to(images)
+    corners, flipped = to_device([boxes.T, flip], images.device)
+    box = corners.to(images.dtype)
     rows = _weights(box[0], box[2], length=height, size=size, interpolation=interpolation)
     columns = _weights(box[1], box[3], length=width, size=size, interpolation=interpolation)
-    mirrored = torch.from_numpy(flip).to(images.device)[:, None, None]
-    columns = torch.where(mirrored, columns.flip(1), columns)
+    columns = torch.where(flipped[:, None, None], columns.flip(1), columns)
     # The order of the two products is free; the one with the smaller intermediate first is the cheaper.
     across = torch.matmul(images, columns[:, None].mT)
     return torch.matmul(rows[:, None], across)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -54,9 +55,10 @@ def extract(
 
     def make() -> EmbeddingSet:
         own = split.subset(processes.rows_of_this_process(len(split))) if distributed else split
-        batches = _batches(own, views, batch_size, workers)
+        batches = _batches(own, views, batch_size, workers, pin_memory=torch.device(device).type == "cuda")
         runner = FastEncoder(encoder, dtype=fast_type(torch.device(device))) if fast else encoder
-        parts = [_forward(runner, batch, torch.device(device)) for batch in _counted(batches, len(own), progress)]
+        with nullcontext() if fast else _float32_convolutions():
+            parts = [_forward(runner, batch, torch.device(device)) for batch in _counted(batches, len(own), progress)]
         arrays = _joined(parts)
         if distributed:
             arrays = _of_all_processes(arrays, len(split))
@@ -89,6 +91,18 @@ def evaluation_views(encoder: Encoder, settings: EvaluationSettings) -> Evaluati
     return EvaluationViews(settings, info.image_size, resize=info.resize, interpolation=info.interpolation)
 
 
+@contextmanager
+def _float32_convolutions() -> Iterator[None]:
+    """Keep a GPU's convolutions from cutting float32 numbers to TF32, as torch lets them by default."""
+    setting = torch.backends.cudnn.conv  # type: ignore[attr-defined]
+    before = setting.fp32_precision
+    setting.fp32_precision = "ieee"
+    try:
+        yield
+    finally:
+        setting.fp32_precision = before
+
+
 @dataclass(frozen=True)
 class _Part:
     features: Tensor
@@ -113,9 +127,9 @@ class _RowBatches(torch.utils.data.Dataset[tuple[Tensor, Tensor]]):
 
 
 def _batches(
-    split: ImageSplit, views: EvaluationViews, batch_size: int, workers: int
+    split: ImageSplit, views: EvaluationViews, batch_size: int, workers: int, *, pin_memory: bool
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    return over_workers(_RowBatches(split, views, batch_size), workers=workers)
+    return over_workers(_RowBatches(split, views, batch_size), workers=workers, pin_memory=pin_memory)
 
 
 def _counted(
@@ -149,7 +163,7 @@ def _encode(encoder: Encoder, images: Float[Tensor, "B 3 H W"], device: torch.de
     info = encoder.info
     mean = torch.tensor(info.mean, device=device).view(1, 3, 1, 1)
     std = torch.tensor(info.std, device=device).view(1, 3, 1, 1)
-    features = encoder((images.to(device) - mean) / std)
+    features = encoder((images.to(device, non_blocking=True) - mean) / std)
     projections = encoder.project(features)
     return features.float().cpu(), None if projections is None else projections.float().cpu()
 

@@ -50,6 +50,9 @@ class Compute:
         if self.deterministic and self.device.type == "cuda":
             os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.use_deterministic_algorithms(self.deterministic)
+        search_before = torch.backends.cudnn.benchmark
+        # All steps have the same shapes: the fastest convolutions are worth looking for, and may be others each time.
+        torch.backends.cudnn.benchmark = self.device.type == "cuda" and not self.deterministic
         memory.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # a debugging aid that costs 5 %
         torch.set_num_threads(threads)
         try:
@@ -57,6 +60,7 @@ class Compute:
                 yield
         finally:
             torch.use_deterministic_algorithms(before)
+            torch.backends.cudnn.benchmark = search_before
             memory.fill_uninitialized_memory = filled_before  # type: ignore[attr-defined]
             torch.set_num_threads(threads_before)
 

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from repdiag.config.training import TrainSettings
 from repdiag.core.errors import TrainingError
+from repdiag.core.transfer import to_device
 from repdiag.data.loaders import Batch
 from repdiag.methods.base import Clock, Method, StepOutput, TrainBatch
 from repdiag.training.compute import Compute
@@ -59,7 +60,8 @@ class Stepper:
     def prepare(self, batch: Batch, labels: Tensor) -> TrainBatch:
         """Return the batch as the method takes it: normalised, in the run's memory layout."""
         views = tuple(self.compute.layout((view - self._mean) / self._std) for view in batch.views)
-        return TrainBatch(views, labels[batch.index.to(labels.device)])
+        (index,) = to_device([batch.index.numpy()], labels.device)
+        return TrainBatch(views, labels[index])
 
     def take(self, batch: TrainBatch, clock: Clock) -> StepOutput:
         """Take one step and return the loss and the values to log. Raises `TrainingError` when memory runs out."""

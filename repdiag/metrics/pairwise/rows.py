@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -14,11 +15,13 @@ from repdiag.core.errors import MetricError
 from repdiag.metrics.pairwise.sharing import memoised, tensor_key
 from repdiag.metrics.pairwise.working_copy import working_copy
 
-_BATCH = 1 << 17  # float64 numbers in work at a time: they stay in the nearest caches
+# Float64 numbers in work at a time: on a CPU they stay in the nearest caches; a GPU wants few, large kernels.
+_CPU_BATCH, _GPU_BATCH = 1 << 17, 1 << 25
 
 # What torch.get_float32_matmul_precision() may do to float32 rows before it multiplies them: nothing, cut them to TF32,
 # cut them to bfloat16. Products of cut numbers are exact in float32: the length of rows does not multiply the error.
 _INPUT_ROUNDOFF = {"highest": 0.0, "high": 2.0**-10, "medium": 2.0**-7}
+_BFLOAT16_ROUNDOFF = 2.0**-8  # of numbers that are rounded to bfloat16 here, to the nearest
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,7 +59,25 @@ class Rows(ABC):
         """By what share a matrix product of `fast` may change each number before it multiplies it."""
         if self.fast.dtype == torch.float64:
             return 0.0
-        return _INPUT_ROUNDOFF[torch.get_float32_matmul_precision()]
+        return _BFLOAT16_ROUNDOFF if self.halved else _INPUT_ROUNDOFF[torch.get_float32_matmul_precision()]
+
+    @property
+    def halved(self) -> bool:
+        """Whether products are of bfloat16 copies: on a GPU, which never cuts float32 rows that far by itself."""
+        return (
+            self.fast.is_cuda and self.fast.dtype == torch.float32 and torch.get_float32_matmul_precision() == "medium"
+        )
+
+    @cached_property
+    def _half(self) -> Tensor:
+        return self.fast.to(torch.bfloat16)
+
+    def _product(self, rows: slice | Tensor, other: Rows, columns: slice, *, out: Tensor) -> None:
+        """Write the inner products of rows[rows] and other[columns] into `out`, added up in the type of `out`."""
+        if self.halved and other.halved:
+            torch.mm(self._half[rows], other._half[columns].T, out_dtype=out.dtype, out=out)
+        else:
+            torch.mm(self.fast[rows], other.fast[columns].T, out=out)
 
     @property
     def roundoff(self) -> float:
@@ -95,7 +116,7 @@ class Rows(ABC):
 
     def exact_scores(self, index: Tensor, other: Rows, other_index: Tensor) -> Tensor:
         """Return the float64 scores of the pairs (index[p], other_index[p]), a bounded number at a time."""
-        chunks = _chunks(len(index), self.dims)
+        chunks = _chunks(len(index), like=self.fast)
         parts = [self.score(self.exact(index[part]), other.exact(other_index[part])) for part in chunks]
         return torch.cat([self.fast.new_empty(0, dtype=torch.float64), *parts])
 
@@ -103,7 +124,7 @@ class Rows(ABC):
         """Return the scores of `fast` rows taken in pairs: cheaper, and wrong by `rounding` at most."""
         result = torch.empty(len(index), dtype=torch.float64, device=self.fast.device)
         # Buffers of its own: allocating anew for every part costs as much again as the arithmetic.
-        step = min(len(index), 2 * max(1, _BATCH // self.dims))
+        step = min(len(index), 2 * _batch_rows(self.fast))
         left, right = (self.fast.new_empty(step, self.dims) for _ in range(2))
         for part in torch.split(torch.arange(len(index), device=index.device), step) if step else ():
             first = torch.index_select(self.fast, 0, index[part], out=left[: len(part)])
@@ -131,7 +152,7 @@ class UnitRows(Rows):
 
     @override
     def tile(self, rows: slice | Tensor, other: Rows, columns: slice, *, out: Tensor) -> None:
-        torch.mm(self.fast[rows], other.fast[columns].T, out=out)
+        self._product(rows, other, columns, out=out)
 
     @override
     def terms(self, left: Tensor, right: Tensor, *, out: Tensor | None = None) -> Tensor:
@@ -174,7 +195,7 @@ class RawRows(Rows):
     @override
     def tile(self, rows: slice | Tensor, other: Rows, columns: slice, *, out: Tensor) -> None:
         assert isinstance(other, RawRows)
-        torch.mm(self.fast[rows], other.fast[columns].T, out=out)
+        self._product(rows, other, columns, out=out)
         torch.add(-self.squares[rows, None].to(out.dtype), out, alpha=2.0, out=out)
         out.sub_(other.squares[columns].to(out.dtype)).clamp_(max=0.0)
 
@@ -212,7 +233,7 @@ def unit_rows(features: Tensor) -> Rows:
 
     def build() -> Rows:
         fast = working_copy(features, _working_dtype(features))
-        for chunk in _chunks(*features.shape):
+        for chunk in _chunks(len(features), like=features):
             fast[chunk] = _unit(features[chunk].double(), chunk.start)
         return UnitRows(source=features, fast=fast)
 
@@ -234,7 +255,7 @@ def raw_rows(features: Tensor, *, like: Rows | None = None) -> Rows:
 def _raw(features: Tensor, center: Tensor) -> Rows:
     fast = working_copy(features, _working_dtype(features))
     squares = torch.empty(len(features), dtype=torch.float64, device=features.device)
-    for chunk in _chunks(*features.shape):
+    for chunk in _chunks(len(features), like=features):
         shifted = features[chunk].double() - center
         fast[chunk] = shifted
         squares[chunk] = shifted.square().sum(dim=1)
@@ -243,8 +264,12 @@ def _raw(features: Tensor, center: Tensor) -> Rows:
     return RawRows(source=features, fast=fast, center=center, squares=squares)
 
 
-def _chunks(rows: int, dims: int) -> Iterator[slice]:
-    step = max(1, _BATCH // dims)
+def _batch_rows(like: Tensor) -> int:
+    return max(1, (_GPU_BATCH if like.is_cuda else _CPU_BATCH) // like.shape[1])
+
+
+def _chunks(rows: int, *, like: Tensor) -> Iterator[slice]:
+    step = _batch_rows(like)
     for start in range(0, rows, step):
         yield slice(start, min(start + step, rows))
 
@@ -255,7 +280,7 @@ def _unit_roundoff(rows: Rows) -> float:
 
 def _mean(features: Tensor) -> Tensor:
     total = features.new_zeros(features.shape[1], dtype=torch.float64)
-    for chunk in _chunks(*features.shape):
+    for chunk in _chunks(len(features), like=features):
         total += features[chunk].double().sum(dim=0)
     return total / len(features)
 

@@ -56,6 +56,7 @@ class Tile:
     rows: slice
     columns: slice
     _potentials: dict[float, Tensor] = field(default_factory=dict)
+    _other_sums: dict[float, Tensor] = field(default_factory=dict)
 
     @property
     def scores(self) -> Tensor:
@@ -65,15 +66,26 @@ class Tile:
     def transposed(self) -> Tile:
         """Return the same scores with rows and columns exchanged."""
         potentials = {t: value.T for t, value in self._potentials.items()}
-        return Tile(self.padded.T, self.scratch.T, self.columns, self.rows, potentials)
+        return Tile(self.padded.T, self.scratch.T, self.columns, self.rows, potentials, self._other_sums)
 
-    def potential(self, t: float) -> Tensor:
-        """Return exp(2 t (score - 1)), which is exp(-t d^2) on the sphere, scores above 1 taken as 1."""
+    def potential_sums(self, t: float) -> Tensor:
+        """Return the sum over each row of exp(2 t (score - 1)), which is exp(-t d^2) on the sphere."""
+        if not self.padded.is_cuda or self.padded.dtype != torch.float32:
+            return _row_sums(self._potential(t))
+        if t in self._other_sums:
+            return self._other_sums[t]
+        from repdiag.metrics.pairwise.gpu_potential import potential_sums
+
+        of_rows, self._other_sums[t] = potential_sums(self.scores, _rate(t))  # for when the tile is read transposed
+        return of_rows
+
+    def _potential(self, t: float) -> Tensor:
+        """Return exp(2 t (score - 1)), scores above 1 taken as 1."""
         if t not in self._potentials:
             scores = self.scores
             # One further potential of the same tile would overwrite the scratch of the first: it gets its own.
             out = self.scratch[: scores.shape[0], : scores.shape[1]] if not self._potentials else None
-            rate = 2.0 * t * math.log2(math.e)  # a power of two costs half of what exp does
+            rate = _rate(t)
             shift = torch.tensor(-rate, dtype=scores.dtype, device=scores.device)
             self._potentials[t] = torch.add(shift, scores, alpha=rate, out=out).clamp_(max=0.0).exp2_()
         return self._potentials[t]
@@ -142,6 +154,18 @@ class Workspace:
         padded[height:] = NOTHING
         padded[:, width:] = NOTHING
         return Tile(padded, self._scratch, rows, columns)
+
+
+def _rate(t: float) -> float:
+    """Return what makes exp2 of exp: a power of two costs half."""
+    return 2.0 * t * math.log2(math.e)
+
+
+def _row_sums(values: Tensor) -> Tensor:
+    """Return the sum of every row; on a CPU as a product with ones, which takes half the time and reads columns too."""
+    if values.is_cuda or torch.get_float32_matmul_precision() != "highest":
+        return values.sum(dim=1)  # a product might cut its input
+    return torch.mv(values, values.new_ones(values.shape[1]))
 
 
 def _greater(scores: Tensor, level: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -146,7 +146,6 @@ def test_hide_and_seek_hides_whole_cells_in_the_mean_colour() -> None:
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 @pytest.mark.parametrize("preset", sorted(VIEW_PRESETS))
 def test_a_gpu_makes_the_same_views(preset: str) -> None:
     batch = images(32)

@@ -4,10 +4,10 @@ import json
 import os
 import signal
 from functools import partial
-from pathlib import Path
 
 import pytest
 import torch
+from small_recipes import DINO, RUN, SMALL, TINY, backbone_of, teacher_of
 
 from repdiag.checkpoints.load import load_encoder
 from repdiag.checkpoints.native import read_native
@@ -21,35 +21,6 @@ from repdiag.training.compute import choose_compute
 from repdiag.training.loop import train
 from repdiag.training.progress import SilentProgress
 from repdiag.training.step import Stepper
-
-TINY = Path(__file__).parents[2] / "end_to_end" / "tiny_backbone.py"
-TRANSFORMER = TINY.with_name("tiny_transformer.py")
-
-RUN = ["data.limit=80", "schedule.epochs=3", "schedule.warmup_epochs=1", "loop.batch_size=16"]
-MULTI_CROP = ["views.local_views=2"]
-DINO = ["method.outputs=9", "method.hidden_dim=8", "method.bottleneck_dim=4", *MULTI_CROP]
-SWAV = [
-    "projector.hidden_dim=8",
-    "method.prototypes=6",
-    "method.queue_size=32",
-    "method.queue_from_epoch=1",
-    *MULTI_CROP,
-]
-SMALL = {
-    "digits_moco_v2": ["method.queue_size=32"],
-    "moco_v2": ["method.queue_size=32"],
-    "simclr": [],
-    "supervised": [],
-    "seed": ["projector.out_dim=4", "method.queue_size=32"],
-    "shi2022_small": ["method.queue_size=32"],
-    "seed_small_patches": ["projector.out_dim=4", "method.queue_size=64", *MULTI_CROP],
-    "sslight_moco": ["projector.hidden_dim=8", "method.queue_size=32", *MULTI_CROP],
-    "sslight_swav": SWAV,
-    "swav": SWAV,
-    "sslight_dino": DINO,
-    "dino": DINO,
-    "sslight_dino_vit": [*DINO, "data.image_size=32", "views.local_size=10"],
-}
 
 
 def status_of(run):
@@ -70,10 +41,7 @@ def test_a_transformer_trains_on_local_views_of_no_whole_number_of_patches(tmp_p
 
 @pytest.mark.parametrize("recipe", SMALL)
 def test_interrupted_and_resumed(recipe, tmp_path, monkeypatch):
-    torch.manual_seed(0)
-    network = torch.nn.Sequential(torch.nn.AdaptiveAvgPool2d(2), torch.nn.Flatten(), torch.nn.Linear(12, 4))
-    teacher = network if recipe.startswith("seed") else None
-    backbone = f"{TRANSFORMER if recipe.endswith('vit') else TINY}:build"
+    teacher, backbone = teacher_of(recipe), backbone_of(recipe)
     overrides = [f"backbone.name={backbone}", *RUN, *SMALL[recipe]]
     settings = resolve_settings(recipe, data="digits", overrides=overrides)
     whole = train(settings, tmp_path / "whole", device="cpu", teacher=teacher)

@@ -1,0 +1,44 @@
+"""The GPU's kernel of potentials, run by Triton's interpreter on the CPU."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+pytest.importorskip("triton")
+
+# In a process of its own: Triton decides at its import whether kernels are interpreted.
+SCRIPT = """
+import json, torch
+from repdiag.metrics.pairwise.gpu_potential import potential_sums
+
+errors = []
+for height, width in [(1, 1), (64, 128), (130, 300)]:
+    padded = torch.full((height + 14, width + 4), torch.nan)
+    scores = padded[:height, :width]
+    scores.copy_(torch.rand(height, width, generator=torch.Generator().manual_seed(0)) * 2.0 - 1.0)
+    scores[0, 0] = -torch.inf  # a pair that does not count
+    scores[-1, -1] = 1.0 + 2.0**-23  # rounded above one
+    wanted = ((scores.double() - 1.0) * 5.77).clamp(max=0.0).exp2()
+    for axis, found in zip((1, 0), potential_sums(scores, 5.77), strict=True):
+        errors.append(float((found / wanted.sum(dim=axis) - 1.0).abs().max()))
+print(json.dumps(errors))
+"""
+
+
+def test_the_kernel_adds_up_rows_and_columns() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT],
+        env=os.environ | {"TRITON_INTERPRET": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    errors = json.loads(done.stdout)
+    assert len(errors) == 6
+    assert max(errors) < 1e-6

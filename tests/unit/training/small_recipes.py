@@ -1,0 +1,49 @@
+"""Settings with which every recipe trains for a few steps in a fraction of a second."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import nn
+
+TINY = Path(__file__).parents[2] / "end_to_end" / "tiny_backbone.py"
+TRANSFORMER = TINY.with_name("tiny_transformer.py")
+
+RUN = ["data.limit=80", "schedule.epochs=3", "schedule.warmup_epochs=1", "loop.batch_size=16"]
+MULTI_CROP = ["views.local_views=2"]
+DINO = ["method.outputs=9", "method.hidden_dim=8", "method.bottleneck_dim=4", *MULTI_CROP]
+SWAV = [
+    "projector.hidden_dim=8",
+    "method.prototypes=6",
+    "method.queue_size=32",
+    "method.queue_from_epoch=1",
+    *MULTI_CROP,
+]
+SMALL = {
+    "digits_moco_v2": ["method.queue_size=32"],
+    "moco_v2": ["method.queue_size=32"],
+    "simclr": [],
+    "supervised": [],
+    "seed": ["projector.out_dim=4", "method.queue_size=32"],
+    "shi2022_small": ["method.queue_size=32"],
+    "seed_small_patches": ["projector.out_dim=4", "method.queue_size=64", *MULTI_CROP],
+    "sslight_moco": ["projector.hidden_dim=8", "method.queue_size=32", *MULTI_CROP],
+    "sslight_swav": SWAV,
+    "swav": SWAV,
+    "sslight_dino": DINO,
+    "dino": DINO,
+    "sslight_dino_vit": [*DINO, "data.image_size=32", "views.local_size=10"],
+}
+
+
+def backbone_of(recipe: str) -> str:
+    """Return the network that the recipe trains, as code of the user's."""
+    return f"{TRANSFORMER if recipe.endswith('vit') else TINY}:build"
+
+
+def teacher_of(recipe: str) -> nn.Module | None:
+    """Return what SEED's recipes distil."""
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Linear(12, 4))
+    return network if recipe.startswith("seed") else None
