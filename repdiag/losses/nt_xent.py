@@ -19,8 +19,10 @@ def nt_xent_logits(
     similarity = views @ views.T / temperature
     rows = torch.arange(2 * count, device=views.device)
     partner = (rows + count) % (2 * count)
-    is_negative = torch.ones_like(similarity, dtype=torch.bool)
-    is_negative[rows, rows] = False
-    is_negative[rows, partner] = False
-    negatives = similarity[is_negative].view(2 * count, 2 * count - 2)
+    # All columns but these two, counted rather than masked: a GPU would have to say how many a mask leaves.
+    nearer, farther = torch.minimum(rows, partner)[:, None], torch.maximum(rows, partner)[:, None]
+    others = torch.arange(2 * count - 2, device=views.device).expand(2 * count, -1)
+    others = others + (others >= nearer)
+    others = others + (others >= farther)
+    negatives = similarity.gather(1, others)
     return torch.cat([similarity[rows, partner].unsqueeze(1), negatives], dim=1)

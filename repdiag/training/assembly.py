@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from repdiag.config.recipe_files import DEFAULT_RECIPE, load_recipe
 from repdiag.config.training import TrainSettings
@@ -137,6 +137,8 @@ def assemble(
         iou=settings.views.iou_bounds,
     )
     chosen = teacher or load_teacher(settings, device=compute.device)
+    if isinstance(chosen, nn.Module):
+        chosen.to(compute.device)
     seed_everything(settings.loop.seed, "weights")  # after the teacher, so that students start as other encoders do
     method = build_method(settings, classes=len(split.class_names), teacher=chosen)
     method = method.to(compute.device)

@@ -22,6 +22,7 @@ from repdiag.training.monitor import Measure, Monitor, make_monitor
 from repdiag.training.progress import Progress, SilentProgress
 from repdiag.training.run_directory import RunDirectory, Status
 from repdiag.training.run_state import seed_everything
+from repdiag.training.saver import Saver
 from repdiag.training.signals import StopRequest
 from repdiag.training.starting_point import initialize_from
 from repdiag.training.step import rates_at
@@ -59,8 +60,9 @@ def train(
         try:
             run.restore(resume)
             run.watch(measure)
-            with compute.rules(threads=run.state.threads):
+            with compute.rules(threads=run.state.threads), run.saver:
                 status = run.steps(stop)
+                run.saver.wait()
         except (RepdiagError, KeyboardInterrupt) as error:
             directory.end("failed", step=run.state.step, problem=str(error) or type(error).__name__)
             raise
@@ -99,6 +101,7 @@ class _Run:
         self.state = self.parts.state
         self.monitor: Monitor | None = None
         self.events = EventLog()
+        self.saver = Saver(directory.checkpoints, beside=compute.device.type != "cpu")
         self._saved_at = time.monotonic()
 
     def restore(self, resume: Resume) -> None:
@@ -172,6 +175,7 @@ class _Run:
         """Hand the embeddings after `epoch` epochs to the monitor, if the run stands there and it is due."""
         stands_there = epoch > 0 and self.state.step == epoch * self.state.steps_per_epoch
         if self.monitor is not None and self.world.is_first and stands_there and self.monitor.is_due(epoch):
+            self.saver.wait()
             self.monitor.run(self.directory.checkpoints.last, epoch=epoch, stop=lambda: stop.requested)
             return "interrupted" if self.monitor.is_due(epoch) else "completed"
         return "completed"
@@ -213,7 +217,7 @@ class _Run:
         epoch = self.state.step // self.state.steps_per_epoch
         every = self.parts.settings.loop.keep_every_epochs
         keep = epoch if end_of_epoch and every is not None and epoch % every == 0 else None
-        self.directory.checkpoints.save(self.state.payload(), keep_epoch=keep)
+        self.saver.save(self.state.payload(), keep_epoch=keep)
 
 
 def _diverged(problem: str, directory: RunDirectory) -> TrainingError:

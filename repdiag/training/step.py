@@ -88,7 +88,19 @@ class Stepper:
             self.scaler.scale(loss).backward()
         except torch.OutOfMemoryError:
             return None  # the failed attempt's tensors are released only once this handler is left
+        except RuntimeError as error:
+            if "deterministic implementation" not in str(error):
+                raise
+            raise _not_reproducible(error) from error
         return loss, logs
+
+
+def _not_reproducible(error: RuntimeError) -> TrainingError:
+    return TrainingError(
+        "an operation of this network has no reproducible algorithm on this device",
+        found=str(error).partition(" ")[0],
+        hint="set loop.deterministic=false, or train on the CPU",
+    )
 
 
 def _out_of_memory(batch: TrainBatch, fits: Callable[[TrainBatch], bool]) -> TrainingError:

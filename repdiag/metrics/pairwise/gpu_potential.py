@@ -5,8 +5,6 @@ One operation after the other reads and writes the tile five times more, which t
 
 from __future__ import annotations
 
-from typing import Any
-
 import triton
 import triton.language as tl
 from torch import Tensor
@@ -29,18 +27,19 @@ def potential_sums(scores: Tensor, rate: float) -> tuple[Tensor, Tensor]:
     return of_rows.double().sum(dim=0), of_columns.double().sum(dim=0)
 
 
+# Triton reads the source: of annotations it knows its own alone.
 @triton.jit  # type: ignore[untyped-decorator]
-def _add_up(  # noqa: PLR0917 - the arguments of a kernel go by position
-    scores: Any,
-    of_rows: Any,
-    of_columns: Any,
-    height: int,
-    width: int,
-    stride: int,
-    rate: float,
+def _add_up(  # type: ignore[no-untyped-def]  # noqa: PLR0917
+    scores,
+    of_rows,
+    of_columns,
+    height,
+    width,
+    stride,
+    rate,
     BLOCK_ROWS: tl.constexpr,
     BLOCK_COLUMNS: tl.constexpr,
-) -> None:
+):
     upper, outer = tl.program_id(0), tl.program_id(1)
     row = upper * BLOCK_ROWS + tl.arange(0, BLOCK_ROWS)
     column = outer * BLOCK_COLUMNS + tl.arange(0, BLOCK_COLUMNS)
