@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from repdiag.core.kernels import runs_kernels
 from repdiag.core.transfer import to_device
 from repdiag.data import colour
 from repdiag.data.affine import move
@@ -35,12 +36,19 @@ def augment(images: Tensor, parameters: ViewParameters) -> Tensor:
 def reframe(images: Tensor, parameters: ViewParameters) -> Tensor:
     """Return the images moved, cropped, resized and flipped: uint8 [B, 3, H, W] to float32 [B, 3, S, S]."""
     view, size = parameters.settings, parameters.size
+    unframed = view.crop_scale is None and view.flip_p == 0.0 and images.shape[-2:] == (size, size)
+    if runs_kernels(images) and parameters.affine is None and not unframed:
+        from repdiag.data.gpu_resample import resize_crops as resize_on_gpu
+
+        return resize_on_gpu(
+            images, parameters.boxes, size=size, flip=parameters.flip, interpolation=view.interpolation
+        )
     pixels = images.float().div_(255.0)
     if parameters.affine is not None:
         (affine,) = to_device([parameters.affine], images.device)
         degrees, right, down, zoom = affine.unbind(dim=1)
         pixels = move(pixels, degrees=degrees, shift=torch.stack([right, down], dim=1), zoom=zoom)
-    if view.crop_scale is None and view.flip_p == 0.0 and images.shape[-2:] == (size, size):
+    if unframed:
         return pixels
     framed = resize_crops(pixels, parameters.boxes, size=size, flip=parameters.flip, interpolation=view.interpolation)
     return framed.clamp_(0.0, 1.0)
@@ -61,6 +69,10 @@ def reframe_one(image: Tensor, parameters: ViewParameters, row: int) -> Tensor:
 
 def recolour(images: Tensor, parameters: ViewParameters) -> Tensor:
     """Apply jitter, grayscale, blur, solarization and hiding to float [B, 3, S, S] in [0, 1]; may work in place."""
+    if runs_kernels(images):
+        from repdiag.data.gpu_views import recolour_on_gpu
+
+        return recolour_on_gpu(images.contiguous(), parameters)
     if images.device.type != "cpu":
         return _recolour(images, parameters, slice(None))
     step = max(1, _CACHE_PIXELS // (parameters.size * parameters.size))

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from repdiag.core.kernels import runs_kernels
 from repdiag.metrics.pairwise.rows import Rows
 
 GROUP = 16  # columns that share one maximum: fewer cost more maxima, more cost more look-ups
@@ -70,7 +71,7 @@ class Tile:
 
     def potential_sums(self, t: float) -> Tensor:
         """Return the sum over each row of exp(2 t (score - 1)), which is exp(-t d^2) on the sphere."""
-        if not self.padded.is_cuda or self.padded.dtype != torch.float32:
+        if self.padded.dtype != torch.float32 or not runs_kernels(self.padded):
             return _row_sums(self._potential(t))
         if t in self._other_sums:
             return self._other_sums[t]

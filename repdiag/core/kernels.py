@@ -1,0 +1,12 @@
+"""Whether our own GPU kernels can run: they are written in Triton, which comes with torch on Linux."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+
+from torch import Tensor
+
+
+def runs_kernels(tensor: Tensor) -> bool:
+    """Say whether the tensor lies on a GPU for which kernels can be compiled here."""
+    return tensor.is_cuda and find_spec("triton") is not None
