@@ -5,7 +5,8 @@ python -m benchmarks.end_to_end --size 224 --stem imagenet
 
 The run is `repdiag train` as it is: packed uint8 images, shuffled, augmented, normalised, steps, logging, history and
 checkpoints. Blocks of it and blocks of the bare step take turns, so that other work on the machine strikes both. By the
-clock; on a CPU augmentation shares the cores with the step, on a GPU it is part of the device's queue.
+clock; on a CPU augmentation shares the cores with the step. On a GPU it is part of the device's queue: a block is many
+steps, the device is waited for at its end alone, and of the parts it says how long the program took to queue them.
 """
 
 from __future__ import annotations
@@ -36,7 +37,8 @@ from repdiag.training.optimizers import build_optimizer
 from repdiag.training.step import Stepper
 
 CLOCK = Clock(0, 100, 100)
-BARE_EACH = 2  # bare steps after each block of the run
+CPU_BLOCK, GPU_BLOCK = 1, 12  # steps of the run before the bare step has its turn
+BARE_EACH = 2  # bare steps for each step of the run on a CPU, as many on a GPU
 
 
 def write_images(folder: Path, *, count: int, size: int) -> None:
@@ -68,7 +70,8 @@ def bare_step(settings: TrainSettings, device: str) -> Callable[[], None]:
     def step() -> None:
         loss, logs = stepper.take(stepper.prepare(data, labels), CLOCK)
         meters.add(loss, logs, step=1)
-        meters.first_bad_step()  # what the loop asks, too
+        if compute.device.type == "cpu":
+            meters.first_bad_step()  # what the loop asks, too
 
     return step
 
@@ -76,8 +79,11 @@ def bare_step(settings: TrainSettings, device: str) -> Callable[[], None]:
 class Watch:
     """Times the run from the inside, and lets bare steps take their turn between its steps."""
 
-    def __init__(self, bare: Callable[[], None], *, warm_up: int, synchronize: Callable[[], None]) -> None:
-        self.bare, self.warm_up, self.synchronize = bare, warm_up, synchronize
+    def __init__(self, bare: Callable[[], None], *, warm_up: int, on_gpu: bool) -> None:
+        self.bare, self.warm_up, self.on_gpu = bare, warm_up, on_gpu
+        self.synchronize = torch.cuda.synchronize if on_gpu else lambda: None
+        self.block = GPU_BLOCK if on_gpu else CPU_BLOCK
+        self.bare_steps = GPU_BLOCK if on_gpu else BARE_EACH
         self.seconds: dict[str, list[float]] = {
             name: [] for name in ("run", "bare", "fetching", "augmentation", "stepping")
         }
@@ -89,7 +95,6 @@ class Watch:
         def wrapped(*args: Any, **kwargs: Any) -> Any:
             started = time.perf_counter()
             result = function(*args, **kwargs)
-            self.synchronize()
             if self.in_run:
                 self.seconds[part].append(time.perf_counter() - started)
             return result
@@ -104,42 +109,47 @@ class Watch:
             fetch = self.timed("fetching", lambda: next(made, None))
             while True:
                 started = time.perf_counter()
-                batch = fetch()
-                if batch is None:
-                    self.seconds["fetching"].pop()
-                    return
-                yield batch  # the loop takes its step, logs and saves
+                for _ in range(self.block):
+                    batch = fetch()
+                    if batch is None:
+                        return
+                    yield batch  # the loop takes its step, logs and saves
                 self.synchronize()
-                self.seconds["run"].append(time.perf_counter() - started)
+                self.seconds["run"].append((time.perf_counter() - started) / self.block)
                 self.in_run = False
                 started = time.perf_counter()
-                for _ in range(BARE_EACH):
+                for _ in range(self.bare_steps):
                     self.bare()
                 self.synchronize()
-                self.seconds["bare"].append((time.perf_counter() - started) / BARE_EACH)
+                self.seconds["bare"].append((time.perf_counter() - started) / self.bare_steps)
                 self.in_run = True
 
         return wrapped
 
     def report(self, batch: int) -> str:
-        """Return the rates over all steps, their ratio, and where the run's time goes."""
-        steps = len(self.seconds["bare"])  # a part of a step that was cut off counts nowhere
-        kept = {name: taken[self.warm_up : steps] for name, taken in self.seconds.items()}
-        total = {name: sum(taken) for name, taken in kept.items()}
-        ratios = [bare / run for run, bare in zip(kept["run"], kept["bare"], strict=True)]
-        low, _, high = statistics.quantiles(ratios, n=4)
+        """Return the rates over all blocks, their ratio, and where the run's time goes."""
+        blocks = len(self.seconds["bare"])  # a block that was cut off counts nowhere
+        first, last = self.warm_up * self.block, blocks * self.block
+        run, bare = (self.seconds[name][self.warm_up : blocks] for name in ("run", "bare"))
+        total = {name: sum(self.seconds[name][first:last]) for name in ("fetching", "augmentation", "stepping")}
+        total |= {"run": sum(run) * self.block, "bare": sum(bare) * self.block}
+        ratios = [two / one for one, two in zip(run, bare, strict=True)]
+        low, middle, high = statistics.quantiles(ratios, n=4)
         shares = {
             "waiting for images": total["fetching"] - total["augmentation"],
             "augmentation": total["augmentation"],
             "step": total["stepping"],
             "normalising, logging, saving": total["run"] - total["fetching"] - total["stepping"],
         }
-        images = batch * len(ratios)
+        if self.on_gpu:
+            shares["normalising, logging, saving, waiting for the device"] = shares.pop("normalising, logging, saving")
+        images = batch * self.block * len(ratios)
         parts = ", ".join(f"{name} {share / total['run']:.1%}" for name, share in shares.items())
+        what = "of the program's time, most of it queueing" if self.on_gpu else "of the run's time"
         return (
             f"run {images / total['run']:.1f}, bare step {images / total['bare']:.1f} images/s; "
-            f"ratio {total['bare'] / total['run']:.3f} (quartiles of {len(ratios)} steps: {low:.3f} to {high:.3f})\n"
-            f"of the run's time: {parts}"
+            f"ratio {total['bare'] / total['run']:.3f} (median of {len(ratios)} blocks {middle:.3f}, quartiles "
+            f"{low:.3f} to {high:.3f})\n{what}: {parts}"
         )
 
 
@@ -149,6 +159,7 @@ def main() -> None:
     parser.add_argument("--backbone", default="resnet18")
     parser.add_argument("--stem", default="cifar")
     parser.add_argument("--size", type=int, default=32)
+    parser.add_argument("--stored", type=int, help="side of the image files; packing brings them to --size")
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--workers", type=int, default=0)
@@ -157,7 +168,7 @@ def main() -> None:
     if args.device == "cpu":
         torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as place:
-        write_images(Path(place) / "images", count=args.steps * args.batch, size=args.size)
+        write_images(Path(place) / "images", count=args.steps * args.batch, size=args.stored or args.size)
         overrides = [f"backbone.stem={args.stem}", f"data.image_size={args.size}", f"data.pack={args.size}"]
         overrides += [f"data.workers={args.workers}", "method.queue_size=4096"]
         settings = resolve_settings(
@@ -168,13 +179,13 @@ def main() -> None:
             batch_size=args.batch,
             overrides=overrides,
         )
-        synchronize = torch.cuda.synchronize if args.device.startswith("cuda") else lambda: None
-        watch = Watch(bare_step(settings, args.device), warm_up=3, synchronize=synchronize)
+        on_gpu = args.device.startswith("cuda")
+        watch = Watch(bare_step(settings, args.device), warm_up=2 if on_gpu else 3, on_gpu=on_gpu)
         TrainLoader.batches = watch.batches(TrainLoader.batches)  # type: ignore[method-assign]
         Frames.finish = watch.timed("augmentation", Frames.finish)  # type: ignore[method-assign]
         Stepper.take = watch.timed("stepping", Stepper.take)  # type: ignore[method-assign]
         train(settings, Path(place) / "run", device=args.device)
-    if len(watch.seconds["bare"]) < args.steps:
+    if len(watch.seconds["bare"]) < args.steps // watch.block:
         sys.exit("the run was ended early: nothing to report")
     print(f"{args.backbone}, {args.size} px, batch {args.batch}: {watch.report(args.batch)}")
 
