@@ -36,10 +36,10 @@ figures: $(READY) ## small against large encoder: train, compare, draw; ends in 
 	$(BIN)/python -m analyses.published_architectures.run --out $(OUT)/published_architectures
 	$(BIN)/python -m analyses.small_vs_large.run --data '$(DATA)' --budget $(BUDGET) --out $(OUT)
 
-tables: $(READY) ## draw the tables of calibration and coverage in docs/ again; an hour or so of one core
+tables: $(READY) ## draw the tables of calibration and coverage in docs/ again; some hours of one core, kept in build/ and resumed
 	$(BIN)/python -m benchmarks.calibration --write
 	$(BIN)/python -m benchmarks.other_spaces --write
-	$(BIN)/python -m benchmarks.coverage --trials 100 --write
+	$(BIN)/python -m benchmarks.coverage --trials 200 --write
 
 bench: $(READY) ## speed and memory claims, each a ratio measured in one run
 	$(BIN)/python -m benchmarks

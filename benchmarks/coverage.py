@@ -1,11 +1,12 @@
 """Do the intervals hold what they promise? Coverage of nominal 95 % intervals, and errors of the paired tests.
 
-    python -m benchmarks.coverage --trials 100 --write   make the tables and put them into docs/uncertainty.md
+    python -m benchmarks.coverage --trials 200 --write   make the tables and put them into docs/uncertainty.md
 
 Each design draws fresh data many times. The truth is the expected value at that number of rows: known where it can be
 worked out, otherwise the mean over all trials (the median where the interval speaks of it). All metrics of a design are
-evaluated on the same draws. A row is good at 93-97 %; what is outside is said to be so. Trials are kept in --keep:
-with --minutes 4 the command stops after four minutes, and the same command again goes on from there.
+evaluated on the same draws. A row is good at 93-97 %; what is outside is said to be so. Trials are kept in --keep until
+the code that they ran changes: with --minutes 4 the command stops after four minutes, and the same command again goes
+on from there. With --share 1/2 and --share 2/2 two processes divide the trials between them.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ from repdiag.metrics.registry import get
 
 DOCUMENT = Path(__file__).parents[1] / "docs" / "uncertainty.md"
 BEGIN, END = "<!-- tables: begin -->", "<!-- tables: end -->"
+MODULES = ("repdiag.metrics.inference", "benchmarks.coverage_designs")
+DIFFERENT = "one with 1.3 times the noise of the other"
 MEDIAN = frozenset({"nc1", "coherence"})
 
 
@@ -55,6 +58,12 @@ class Part:
     trials: int
     run: Callable[[int], Trial]
     rows: Callable[[Sequence[Trial]], Iterator[Row]]
+    metrics: tuple[str, ...] = ()
+
+    @property
+    def modules(self) -> tuple[str, ...]:
+        """Return the modules whose code makes the trials: those of the metrics, of their errors, of the designs."""
+        return (*(get(name).function.__module__ for name in self.metrics), *MODULES)
 
 
 def coverage(design: designs.Design, trials: int) -> Part:
@@ -80,7 +89,9 @@ def coverage(design: designs.Design, trials: int) -> Part:
             yield Row(name=label(name, settings), design=design.name, hits=sum(held), trials=len(held))
 
     wanted = ", ".join(label(*wanted) for wanted in design.wanted)
-    return Part(name=f"{design.name}: {wanted}", trials=max(10, round(trials * design.share)), run=run, rows=rows)
+    names = tuple(name for name, _ in design.wanted)
+    number = max(10, round(trials * design.share))
+    return Part(name=f"{design.name}: {wanted}", trials=number, run=run, rows=rows, metrics=names)
 
 
 def label(name: str, settings: designs.Settings) -> str:
@@ -128,12 +139,14 @@ def called_different(classes: int, *, trials: int) -> Part:
     return Part(name=f"{name}, paired", trials=trials, run=run, rows=counted(name, ("hits and misses",)))
 
 
-def null_pairs(wanted: Sequence[designs.Wanted], *, trials: int, after_holm: bool) -> Part:
-    """Compare two encoders equally far from the same truth on the same rows; perhaps with Holm over all metrics."""
+def pairs(
+    design: str, draw: designs.DrawPair, wanted: Sequence[designs.Wanted], *, trials: int, after_holm: bool = False
+) -> Part:
+    """Compare two encoders on the same rows; perhaps with Holm's correction over all metrics."""
     any_metric = "any of these, after Holm"
 
     def run(trial: int) -> Trial:
-        pair = designs.equal_encoders(trial)
+        pair = draw(trial)
         found: dict[str, float] = {}
         with sharing():
             for name, settings in wanted:
@@ -146,8 +159,9 @@ def null_pairs(wanted: Sequence[designs.Wanted], *, trials: int, after_holm: boo
         return called | ({any_metric: min(holm(list(found.values()))) <= 0.05} if after_holm else {})
 
     names = [label(*item) for item in wanted] + ([any_metric] if after_holm else [])
-    design = "two encoders of equal quality"
-    return Part(name=f"{design}: {', '.join(names)}", trials=trials, run=run, rows=counted(design, names))
+    metrics = tuple(name for name, _ in wanted)
+    title = f"{design}: {', '.join(names)}"
+    return Part(name=title, trials=trials, run=run, rows=counted(design, names), metrics=metrics)
 
 
 def verdict(row: Row) -> str:
@@ -159,27 +173,48 @@ def verdict(row: Row) -> str:
     return kind if beyond else f"{kind}, or chance"
 
 
+def simulations(trials: int) -> tuple[list[Part], list[Part]]:
+    """Return all that is simulated: for the table of intervals, and for that of paired tests."""
+    covered = [query_coverage(n, binary=binary, trials=10 * trials) for n in (5, 10, 50) for binary in (False, True)]
+    covered += [coverage(design, trials) for design in designs.DESIGNS]
+    paired = [called_different(classes, trials=10 * trials) for classes in (6, 10, 50)]
+    equal, unequal = "two encoders of equal quality", DIFFERENT
+    paired.append(pairs(equal, designs.equal_encoders, designs.RETRIEVAL, trials=10 * trials))
+    paired.append(pairs(equal, designs.equal_encoders, designs.RANKED, trials=5 * trials))
+    paired.append(pairs(equal, designs.equal_encoders, designs.COMPARED, trials=trials, after_holm=True))
+    paired.append(pairs(unequal, designs.unequal_encoders, designs.RETRIEVAL, trials=trials))
+    return covered, paired
+
+
+def run_share(parts: Sequence[Part], kept: KeptTrials) -> None:
+    """Run the trials of some parts that are not there yet, a quarter of all parts' first; no tables."""
+    for share in (0.25, 0.5, 1.0):
+        for part in parts:
+            found = kept.run(part.name, round(share * part.trials), part.run, modules=part.modules)
+            print(f"{part.name}: {len(found)} trials", file=sys.stderr, flush=True)
+
+
 def tables(trials: int, kept: KeptTrials) -> str:
     """Run everything that is not there yet; the rows appear on stderr as they come."""
+    covered, paired = simulations(trials)
     lines = ["| value | design | trials | coverage | |", "|---|---|---|---|---|"]
-    covered = [query_coverage(n, binary=binary, trials=10 * trials) for n in (5, 10, 50) for binary in (False, True)]
-    add(lines, [*covered, *(coverage(design, trials) for design in designs.DESIGNS)], kept, note=verdict)
-    lines += ["", "| paired test of | null pair | trials | called different at 5 % | |", "|---|---|---|---|---|"]
-    paired = [called_different(classes, trials=5 * trials) for classes in (6, 10, 50)]
-    paired.append(null_pairs(designs.COMPARED, trials=trials, after_holm=True))
-    paired.append(null_pairs(designs.RETRIEVAL, trials=10 * trials, after_holm=False))
+    add(lines, covered, kept, note=verdict)
+    lines += ["", "| paired test of | pair | trials | called different at 5 % | |", "|---|---|---|---|---|"]
     add(lines, paired, kept, note=too_often)
     return "\n".join(lines) + "\n"
 
 
 def too_often(row: Row) -> str:
     """Say where a test errs more often than it should by more than two standard errors."""
+    if row.design == DIFFERENT:
+        return "found, as it should be"
     return "too often" if row.share > 5.0 + 200.0 * (0.05 * 0.95 / row.trials) ** 0.5 else ""
 
 
 def add(lines: list[str], parts: Sequence[Part], kept: KeptTrials, *, note: Callable[[Row], str]) -> None:
     for part in parts:
-        for row in part.rows(kept.run(part.name, part.trials, part.run)):
+        trials = kept.run(part.name, part.trials, part.run, modules=part.modules)
+        for row in part.rows(trials) if trials else ():
             lines.append(f"| {row.name} | {row.design} | {row.trials} | {row.share:.1f} % | {note(row)} |")
             print(lines[-1], file=sys.stderr, flush=True)
 
@@ -190,10 +225,17 @@ def main() -> int:
     parser.add_argument("--write", action="store_true", help="put the tables into docs/uncertainty.md")
     parser.add_argument("--keep", type=Path, default=Path("build/coverage"), help="where the trials are kept")
     parser.add_argument("--minutes", type=float, help="stop after so many minutes; the same command goes on")
+    parser.add_argument("--share", help="2/3 runs the second of three shares of the trials and makes no tables")
+    parser.add_argument("--reached", action="store_true", help="run nothing: the tables of the trials that are kept")
     options = parser.parse_args()
     torch.set_num_threads(1)
+    kept = KeptTrials(options.keep, minutes=options.minutes, only_kept=options.reached)
     try:
-        found = tables(options.trials, KeptTrials(options.keep, minutes=options.minutes))
+        if options.share:
+            place, shares = map(int, options.share.split("/"))
+            run_share([part for both in simulations(options.trials) for part in both][place - 1 :: shares], kept)
+            return 0
+        found = tables(options.trials, kept)
     except OutOfTimeError as stopped:
         print(f"not finished: {stopped}; the same command goes on", file=sys.stderr)
         return 1

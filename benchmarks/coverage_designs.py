@@ -12,6 +12,7 @@ from torch import Tensor
 Settings = Mapping[str, Any]
 Wanted = tuple[str, Settings]
 Draw = Callable[[int], dict[str, Any]]
+DrawPair = Callable[[int], tuple[dict[str, Any], dict[str, Any]]]
 CLASSES, PER_CLASS, DIMS = 10, 30, 8
 
 
@@ -162,18 +163,23 @@ def hundred_classes_resampled(seed: int) -> dict[str, Any]:
     return classes_resampled(seed, classes=100, rows=3)
 
 
-def equal_encoders(seed: int) -> tuple[dict[str, Any], dict[str, Any]]:
+def equal_encoders(seed: int, *, noise: tuple[float, float] = (0.5, 0.5)) -> tuple[dict[str, Any], dict[str, Any]]:
     """The same rows through two encoders that add unlike noise of one size, and turn their space each its own way."""
     data = drawn_classes(seed, classes=12, rows=15)
     found = []
-    for encoder in (1, 2):
+    for encoder, size in enumerate(noise, start=1):
         start = seed + encoder * 10_000_000
         turn = torch.linalg.qr(normal(start, DIMS, DIMS)).Q
-        features = (data["features"] + 0.5 * normal(start + 1, *data["features"].shape)) @ turn
-        bank = (data["other_features"] + 0.5 * normal(start + 2, *data["other_features"].shape)) @ turn
+        features = (data["features"] + size * normal(start + 1, *data["features"].shape)) @ turn
+        bank = (data["other_features"] + size * normal(start + 2, *data["other_features"].shape)) @ turn
         views = features + 0.5 * normal(start + 3, 2, *features.shape)
         found.append({**data, "features": features, "views": views, "other_features": bank})
     return found[0], found[1]
+
+
+def unequal_encoders(seed: int) -> tuple[dict[str, Any], dict[str, Any]]:
+    """As `equal_encoders`, and the second adds 1.3 times the noise of the first."""
+    return equal_encoders(seed, noise=(0.5, 0.65))
 
 
 def _views(features: Tensor, seed: int) -> dict[str, Tensor]:
@@ -216,39 +222,39 @@ TRAINED = (("linear_probe_accuracy", {}),)
 QUEUE = (("contrast_accuracy", {"k": 1}), ("info_nce", {}))
 
 DESIGNS = (
-    Design(name="rows drawn one by one", draw=free_rows, wanted=_names("uniformity", "mean_cosine"), share=4.0),
-    Design(name="rows drawn one by one", draw=free_rows, wanted=_names("intra_class_distance", "rankme", "cdnv"),
-           share=4.0),
+    Design(name="rows drawn one by one", draw=free_rows, wanted=_names("uniformity", "mean_cosine")),
+    Design(name="rows drawn one by one", draw=free_rows, wanted=_names("intra_class_distance", "rankme", "cdnv")),
     Design(name="fixed classes, equal sizes", draw=fixed_classes, wanted=(*_names("uniformity"), *CLASS_METRICS)),
-    Design(name="8 fixed classes, unequal sizes", draw=unequal_classes, wanted=_names("nc1", "nc2", "cdnv"), share=4.0),
-    Design(name="4 fixed classes that overlap", draw=few_close_classes, wanted=_names("nc1", "nc2", "cdnv"), share=4.0),
+    Design(name="8 fixed classes, unequal sizes", draw=unequal_classes, wanted=_names("nc1", "nc2", "cdnv")),
+    Design(name="4 fixed classes that overlap", draw=few_close_classes, wanted=_names("nc1", "nc2", "cdnv")),
     Design(name="fixed classes, equal sizes", draw=fixed_classes, wanted=(*SPECTRUM, ("lidar", {}),
            ("alpha_req", {"first": 1, "last": 8}))),
-    Design(name="fixed classes, equal sizes", draw=fixed_classes, wanted=_names("coherence"), share=5.0),
-    Design(name="500 rows with heavy tails", draw=heavy_tails, wanted=_names("coherence"), share=5.0),
+    Design(name="fixed classes, equal sizes", draw=fixed_classes, wanted=_names("coherence"), share=2.0),
+    Design(name="500 rows with heavy tails", draw=heavy_tails, wanted=_names("coherence"), share=2.0),
     Design(name="500 rows with heavy tails", draw=heavy_tails, wanted=_names("rankme")),
     Design(name="fixed classes, equal sizes", draw=fixed_classes,
            wanted=(*_names("linear_cka", "procrustes_distance", "cknna"), ("minibatch_cka", {"batch_size": 50}))),
     Design(name="fixed classes, equal sizes", draw=fixed_classes, wanted=CLUSTERS, share=0.5),
     Design(name="4 fixed classes of two islands", draw=islands, wanted=_names("granularity"), share=0.5),
-    Design(name="20 drawn classes of 15 rows", draw=drawn_classes, wanted=QUERIES, share=4.0),
-    Design(name="20 drawn classes of 15 rows", draw=drawn_classes, wanted=QUEUE, share=4.0),
-    Design(name="20 drawn classes of 15 rows", draw=drawn_classes, wanted=TRAINED, share=0.5),
-    Design(name="12 drawn classes in a cone", draw=cone, wanted=MARGIN, share=4.0),
-    Design(name="200 rows in a cone, no labels", draw=unlabelled_cone, wanted=MARGIN, share=4.0),
-    Design(name="20 drawn classes of 15 rows", draw=two_drawn_encoders, wanted=NEIGHBOURS, share=4.0),
-    Design(name="200 rows in a cone, no labels", draw=unlabelled_cone, wanted=NEIGHBOURS, share=4.0),
-    Design(name="40 drawn classes of 8 rows", draw=many_dimensions, wanted=NEIGHBOURS, share=2.0),
-    Design(name="30 drawn classes of unlike width", draw=unlike_classes, wanted=NEIGHBOURS, share=4.0),
-    Design(name="20 rows, 4 fixed classes", draw=twenty_rows, wanted=HARD, share=4.0),
-    Design(name="one class of 200 rows", draw=one_class, wanted=UNLABELLED, share=4.0),
+    Design(name="20 drawn classes of 15 rows", draw=drawn_classes, wanted=QUERIES),
+    Design(name="20 drawn classes of 15 rows", draw=drawn_classes, wanted=QUEUE),
+    Design(name="20 drawn classes of 15 rows", draw=drawn_classes, wanted=TRAINED, share=0.25),
+    Design(name="12 drawn classes in a cone", draw=cone, wanted=MARGIN, share=5.0),
+    Design(name="200 rows in a cone, no labels", draw=unlabelled_cone, wanted=MARGIN, share=5.0),
+    Design(name="20 drawn classes of 15 rows", draw=two_drawn_encoders, wanted=NEIGHBOURS),
+    Design(name="200 rows in a cone, no labels", draw=unlabelled_cone, wanted=NEIGHBOURS),
+    Design(name="40 drawn classes of 8 rows", draw=many_dimensions, wanted=NEIGHBOURS),
+    Design(name="30 drawn classes of unlike width", draw=unlike_classes, wanted=NEIGHBOURS),
+    Design(name="20 rows, 4 fixed classes", draw=twenty_rows, wanted=HARD),
+    Design(name="one class of 200 rows", draw=one_class, wanted=UNLABELLED),
     Design(name="100 drawn classes of 3 rows", draw=hundred_classes, wanted=HARD),
-    Design(name="the same, groups=classes", draw=hundred_classes_resampled, wanted=DRAWN, share=2.0),
-    Design(name="20 drawn classes of 15 rows, groups=classes", draw=classes_resampled, wanted=DRAWN, share=2.0),
+    Design(name="the same, groups=classes", draw=hundred_classes_resampled, wanted=DRAWN),
+    Design(name="20 drawn classes of 15 rows, groups=classes", draw=classes_resampled, wanted=DRAWN),
     Design(name="a tenth of the rows twice", draw=copies, wanted=HARD[:2] + HARD[3:]),
     Design(name="scenes of 5 near-copies", draw=scenes, wanted=HARD[:2] + HARD[3:]),
-    Design(name="the same, groups=scenes", draw=scenes_resampled, wanted=HARD[:2] + HARD[3:], share=2.0),
+    Design(name="the same, groups=scenes", draw=scenes_resampled, wanted=HARD[:2] + HARD[3:]),
 )  # fmt: skip
 COMPARED = (*QUERIES[:8], *_names("uniformity", "intra_class_distance", "class_distance_ratio", "tolerance", "cdnv",
             "nc2", "silhouette", "rankme", "effective_rank", "participation_ratio"))  # fmt: skip
 RETRIEVAL = _names("precision_at_1", "r_precision", "map_at_r")
+RANKED = _names("mean_average_precision", "mean_reciprocal_rank")

@@ -6,7 +6,7 @@ import ast
 import hashlib
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,18 +19,25 @@ class OutOfTimeError(Exception):
 
 
 class KeptTrials:
-    """One file of trials for each part of a simulation, in a folder that is named after the code that made them."""
+    """One file of trials for each part of a simulation, named after the part and the code that its trials run."""
 
-    def __init__(self, folder: Path, *, minutes: float | None) -> None:
-        self.folder = folder / code_fingerprint()
+    def __init__(self, folder: Path, *, minutes: float | None, only_kept: bool = False) -> None:
+        self.folder, self.only_kept = folder, only_kept
         self.folder.mkdir(parents=True, exist_ok=True)
         self.end = None if minutes is None else time.monotonic() + 60.0 * minutes
 
-    def run(self, part: str, trials: int, run: Callable[[int], Trial]) -> list[Trial]:
-        """Return the first `trials` trials of a part, running those that are not there; trial number t is run(t)."""
-        path = self.folder / f"{hashlib.sha256(part.encode()).hexdigest()[:16]}.jsonl"
+    def run(self, part: str, trials: int, run: Callable[[int], Trial], *, modules: Iterable[str]) -> list[Trial]:
+        """Return the first `trials` trials of a part, running those that are not there; trial number t is run(t).
+
+        `modules` are those whose code, and whatever of the metrics they import, makes the trials: a change to it
+        makes all of them anew, a change elsewhere leaves them.
+        """
+        name = hashlib.sha256(part.encode()).hexdigest()[:16]
+        path = self.folder / f"{name}-{code_fingerprint(modules)}.jsonl"
         lines = path.read_text("utf-8").splitlines() if path.exists() else []
         found: list[Trial] = [json.loads(line) for line in lines[:trials]]
+        if self.only_kept:
+            return found
         with path.open("a", encoding="utf-8") as file:
             for number in range(len(lines), trials):
                 if self.end is not None and time.monotonic() > self.end:
@@ -41,16 +48,45 @@ class KeptTrials:
         return found
 
 
-def code_fingerprint() -> str:
-    """Return a hash of the code of the metrics and of this simulation, free of comments, docstrings and layout."""
-    paths = [*(ROOT / "repdiag" / "metrics").rglob("*.py"), *(ROOT / "benchmarks").glob("coverage*.py")]
+def code_fingerprint(modules: Iterable[str]) -> str:
+    """Return a hash of the modules and of what they import of the metrics, free of comments, docstrings and layout."""
+    left, known = list(modules), dict[str, ast.Module]()
+    while left:
+        name = left.pop()
+        if name in known or (path := _path_of(name)) is None:
+            continue
+        known[name] = ast.parse(path.read_text("utf-8"))
+        left += _imported(known[name])
     digest = hashlib.sha256()
-    for path in sorted(paths):
-        tree = ast.parse(path.read_text("utf-8"))
-        for node in ast.walk(tree):
-            body = getattr(node, "body", None)
-            first = body[0] if isinstance(body, list) and body else None
-            if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):
-                first.value.value = ""
-        digest.update(ast.dump(tree).encode())
+    for name in sorted(known):
+        digest.update(name.encode())
+        digest.update(_code(known[name]))
     return digest.hexdigest()[:12]
+
+
+def _imported(tree: ast.Module) -> Iterator[str]:
+    """Yield the names of all modules that may be imported here, those within functions too."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def _path_of(module: str) -> Path | None:
+    """Return the file of a module of the metrics or of the simulation, None for any other name."""
+    if not module.startswith(("repdiag.metrics.", "benchmarks.coverage")):
+        return None
+    path = ROOT / module.replace(".", "/")
+    places = (path.with_suffix(".py"), path / "__init__.py")
+    return next((place for place in places if place.exists()), None)
+
+
+def _code(tree: ast.Module) -> bytes:
+    for node in ast.walk(tree):
+        body = getattr(node, "body", None)
+        first = body[0] if isinstance(body, list) and body else None
+        if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):
+            first.value.value = ""
+    return ast.dump(tree).encode()

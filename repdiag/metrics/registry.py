@@ -91,6 +91,11 @@ class Metric:
         return tuple(p for p in inspect.signature(self.function).parameters if p in DATA_PARAMETERS)
 
     @property
+    def own_gallery(self) -> bool:
+        """Say whether the queries search one another for their class: then classes change each other's parts."""
+        return self.interval == "per_query" and self.second is None and "labels" in self.needs
+
+    @property
     def settings(self) -> dict[str, Any]:
         """Keyword settings with their defaults."""
         parameters = inspect.signature(self.function).parameters.values()

@@ -29,7 +29,8 @@ def alignment_margin(features: Features, views: Views, *, pair: Pair = "original
     Conventions:  the random pairs are all pairs of anchors (originals, or view 1 for "view-view"), self-pairs
                   excluded; per_row holds the difference row by row. Its error is that of cos(z_i, z_i^+) - 2 g_i, g_i
                   the mean cosine of row i with all others: a row counts as an anchor and as a partner (version 1 left
-                  the second out; its intervals were too narrow, its values are the same).
+                  the second out; its intervals were too narrow, its values are the same). Of C classes both roles
+                  weigh C / (C - 1).
     Read it as:   alignment that a cone-shaped or collapsed space cannot fake: there both cosines are near 1.
     Limits:       a mean: says nothing of the nearest competitor, which instance_discrimination_accuracy does.
     Cost:         O(N D) time, O(N) memory.

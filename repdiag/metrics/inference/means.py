@@ -48,6 +48,18 @@ def query_mean_estimate(parts: Tensor, labels: Tensor | None, groups: Tensor | N
     return by_group if labels is None or by_group.error > by_class.error else by_class
 
 
+def two_roles(per_row: Tensor, influence: Tensor, *, labels: Tensor | None, groups: Tensor | None = None) -> Tensor:
+    """Return the influence of every row as the leaving out of one of U units would measure it.
+
+    The influence of a row is its own part and, as a partner of others, that part of it which is a mean over pairs. Of
+    the pairs without one unit each weighs U / (U - 1) as much, for anchor and partner alike: of twelve classes that is
+    a sixth of the variance.
+    """
+    units = [len(torch.unique(item)) for item in (labels, groups) if item is not None]
+    fewest = min((count for count in units if count >= FEWEST), default=len(per_row))
+    return per_row + (influence - per_row) * (1.0 + 2.0 / (fewest - 1.0))
+
+
 def share_interval(estimate: Estimate, *, rows: int, level: float = LEVEL) -> tuple[float, float]:
     """Return the Wilson interval of a share, at the number of independent rows that its error amounts to.
 

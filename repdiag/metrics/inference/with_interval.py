@@ -11,7 +11,7 @@ from torch import Tensor
 
 from repdiag.core.metric_value import MetricValue
 from repdiag.metrics.inference.estimate import LEVEL, Estimate
-from repdiag.metrics.inference.means import query_mean_estimate, share_interval
+from repdiag.metrics.inference.means import query_mean_estimate, share_interval, two_roles
 from repdiag.metrics.inference.pairs import pair_mean_estimate
 from repdiag.metrics.inference.resampling import (
     Index,
@@ -94,6 +94,8 @@ def estimate(
     if parts is not None and len(parts) >= 3:
         of_parts, groups_of_parts = labels_of_parts(value, labels), labels_of_parts(value, groups)
         if metric.interval == "per_query":
+            if value.influence is not None and value.per_row is not None:
+                parts = two_roles(value.per_row, parts, labels=of_parts, groups=groups_of_parts)
             return query_mean_estimate(parts, of_parts, groups_of_parts)
         if metric.interval == "u_statistic":
             return pair_mean_estimate(value.value, parts, of_parts, groups=groups_of_parts)

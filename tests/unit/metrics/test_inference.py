@@ -12,10 +12,16 @@ from scipy.stats import binomtest
 from repdiag.core.errors import MetricError
 from repdiag.core.metric_value import MetricValue, undefined
 from repdiag.metrics.inference import compare, holm, mcnemar, paired_test, sign_flip, with_interval
-from repdiag.metrics.inference.means import difference_interval, mean_estimate, share_interval
+from repdiag.metrics.inference.means import (
+    difference_interval,
+    mean_estimate,
+    query_mean_estimate,
+    share_interval,
+    two_roles,
+)
 from repdiag.metrics.inference.pairs import pair_mean_estimate
 from repdiag.metrics.inference.resampling import Rows, halves, units_of
-from repdiag.metrics.registry import get
+from repdiag.metrics.registry import get, load_all
 
 TRIALS = 400
 
@@ -104,6 +110,31 @@ def test_ignoring_the_classes_would_not_cover() -> None:
         low, high = mean_estimate(parts, None).interval()
         hits += low <= 0.0 <= high
     assert hits < 60
+
+
+@pytest.mark.parametrize("classes", [6, 30])
+def test_a_mean_over_queries_less_one_over_pairs_has_the_error_of_leaving_classes_out(classes: int) -> None:
+    """Rows of one direction a class, so that pairs within classes do not vary: the jackknife then is met exactly.
+
+    Without class c the pairs of the others remain; mean_i p_i - mean_{i<j} cos is worked out anew for each c.
+    """
+    rows = torch.nn.functional.normalize(0.7 + torch.randn(classes, 5, generator=generator(3), dtype=torch.float64))
+    labels = torch.arange(classes).repeat_interleave(20)
+    positives = torch.rand(classes, generator=generator(4), dtype=torch.float64)
+
+    def value(kept: torch.Tensor) -> float:
+        cosines, some = rows[labels[kept]] @ rows[labels[kept]].T, int(kept.sum())
+        return float(positives[labels[kept]].mean() - (cosines.sum() - some) / (some * (some - 1)))
+
+    without = torch.tensor([value(labels != number) for number in range(classes)], dtype=torch.float64)
+    jackknife = float(((classes - 1) * without.var(correction=0)).sqrt())
+    random = ((rows @ rows.T)[labels][:, labels].sum(dim=1) - 1) / (len(labels) - 1)
+    parts = positives[labels] - random
+    influence = parts - (random - random.mean())
+    weighed = two_roles(parts, influence, labels=labels)
+    assert query_mean_estimate(weighed, labels).error == pytest.approx(jackknife, rel=0.01)
+    assert query_mean_estimate(influence, labels).error < 0.98 * jackknife
+    assert float(weighed.mean()) == pytest.approx(value(labels >= 0))
 
 
 @pytest.mark.parametrize(("name", "trials"), [("uniformity", 150), ("intra_class_distance", 50), ("rankme", 50)])
@@ -220,6 +251,51 @@ def test_compare_sees_what_two_checkpoints_have_in_common() -> None:
     same = compare(metric, arguments[0], arguments[0], labels=labels)
     assert same is not None
     assert (same.difference, same.p_value) == (0.0, 1.0)
+
+
+def encoded(seed: int) -> tuple[dict[str, torch.Tensor], ...]:
+    """Twelve overlapping classes through two encoders that add unlike noise of one size."""
+    labels = torch.arange(12).repeat_interleave(10)
+    rows = torch.randn(12, 6, generator=generator(seed))[labels] + 0.8 * torch.randn(120, 6, generator=generator(-seed))
+    noise = 0.5 * torch.randn(2, 120, 6, generator=generator(seed + 1_000))
+    return tuple({"features": rows + each, "labels": labels} for each in noise)
+
+
+@pytest.mark.parametrize(("name", "seed"), [("r_precision", 1), ("mean_reciprocal_rank", 3)])
+def test_classes_that_search_one_another_are_no_independent_evidence(name: str, seed: int) -> None:
+    """A class that moves changes what others find: of the test row by row and that of halves the more careful one."""
+    metric, arguments = get(name), encoded(seed)
+    labels = arguments[0]["labels"]
+    values = [metric.function(**each).per_row for each in arguments]
+    assert values[0] is not None
+    assert values[1] is not None
+    by_row, found = paired_test(values[0], values[1], labels=labels), compare(metric, *arguments, labels=labels)
+    assert found is not None
+    assert found.p_value > by_row.p_value
+    assert found.ci_low < by_row.ci_low < found.difference < by_row.ci_high < found.ci_high
+    assert "halves of whole groups" in found.method
+
+
+def test_a_checkpoint_does_not_differ_from_itself() -> None:
+    one = encoded(2)[0]
+    found = compare(get("precision_at_1"), one, one, labels=one["labels"])
+    assert found is not None
+    assert (found.difference, found.p_value) == (0.0, 1.0)
+
+
+def test_a_gallery_that_cannot_be_halved_is_said_to_be_shared() -> None:
+    """Two rows a class and no classes to keep whole: some half has no class of two rows."""
+    metric, labels = get("precision_at_1"), torch.tensor([0, 0, 1, 1, 2, 2])
+    rows = torch.randn(2, 6, 3, generator=generator(8))
+    found = compare(metric, *({"features": each, "labels": labels} for each in rows), labels=labels)
+    assert found is not None
+    assert "the gallery is shared" in found.method
+
+
+def test_metrics_with_a_gallery_of_their_own_are_known_by_what_they_take() -> None:
+    own = {name for name, each in load_all().items() if each.own_gallery}
+    assert own >= {"precision_at_1", "r_precision", "map_at_r", "mean_average_precision", "mean_reciprocal_rank"}
+    assert not own & {"knn_accuracy", "best_nn", "alignment", "alignment_margin", "instance_discrimination_accuracy"}
 
 
 def test_holm_steps_down() -> None:
