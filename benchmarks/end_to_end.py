@@ -17,6 +17,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -43,14 +44,23 @@ BARE_EACH = 2  # bare steps for each step of the run on a CPU, as many on a GPU
 
 def write_images(folder: Path, *, count: int, size: int) -> None:
     """Write noise as images of ten classes in an image folder, train and val."""
-    chance = np.random.default_rng(0)
-    for split, each in (("train", -(-count // 10)), ("val", 2)):
-        for label in range(10):
-            place = folder / split / str(label)
-            place.mkdir(parents=True)
-            for number in range(each):
-                low = chance.integers(0, 256, (size // 4, size // 4, 3), dtype=np.uint8)
-                Image.fromarray(low).resize((size, size)).save(place / f"{number}.png")
+    jobs = [
+        (folder / split / str(label), each, size)
+        for split, each in (("train", -(-count // 10)), ("val", 2))
+        for label in range(10)
+    ]
+    with ProcessPoolExecutor() as pool:
+        list(pool.map(write_class, jobs))
+
+
+def write_class(job: tuple[Path, int, int]) -> None:
+    """Write some images into one folder."""
+    place, count, size = job
+    place.mkdir(parents=True)
+    chance = np.random.default_rng(int(place.name))
+    for number in range(count):
+        low = chance.integers(0, 256, (size // 4, size // 4, 3), dtype=np.uint8)
+        Image.fromarray(low).resize((size, size)).save(place / f"{number}.png")
 
 
 def bare_step(settings: TrainSettings, device: str) -> Callable[[], None]:

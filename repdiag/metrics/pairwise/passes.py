@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -12,6 +12,7 @@ from torch import Tensor
 
 from repdiag.core.errors import MetricError
 from repdiag.metrics.pairwise.candidates import search, served_by_faiss
+from repdiag.metrics.pairwise.euclidean_top_k import EuclideanTopK
 from repdiag.metrics.pairwise.pairing import Pairing
 from repdiag.metrics.pairwise.processes import everywhere, is_mine, shared
 from repdiag.metrics.pairwise.reduction import Reduction, State
@@ -25,7 +26,8 @@ T = TypeVar("T")
 
 # A float32 tile of 1024 x 1024 and its scratch stay in the caches of a CPU core while the reductions read them.
 _CPU_TILE = 1024
-_GPU_TILE = 8192
+# A GPU wants large ones, but the tiles on the diagonal of a symmetric pass are computed whole: some sixteen a side.
+_GPU_TILES, _TILES_A_SIDE = (1024, 8192), 16
 _SMALLEST_TILE = 64
 _BUFFERS = 4  # tile, scratch and what reductions hold of the same size
 
@@ -107,15 +109,30 @@ def _run(
         nearest = search(pairing, only)
         return tuple(wish.narrow(nearest) for wish in reductions)
     side = tile or _default_tile(pairing.left, memory_budget)
-    while (states := _states(pairing, chosen, side)) is None:
-        side //= 2
-    for state in states:
-        state.join()
-    results = [state.finish() for state in states]
+    with _precision_for(chosen, pairing):
+        while (states := _states(pairing, chosen, side)) is None:
+            side //= 2
+        for state in states:
+            state.join()
+        results = [state.finish() for state in states]
     return tuple(
         wish.narrow(next(result for done, result in zip(chosen, results, strict=True) if done.covers(wish)))
         for wish in reductions
     )
+
+
+@contextmanager
+def _precision_for(chosen: Sequence[Reduction[Any]], pairing: Pairing) -> Iterator[None]:
+    """Search neighbours in float32 on a GPU: to settle all that rounded inputs leave open takes a hundred times longer
+    than their products save.
+    """
+    before = torch.get_float32_matmul_precision()
+    if pairing.left.fast.is_cuda and any(isinstance(wish, TopK | EuclideanTopK) for wish in chosen):
+        torch.set_float32_matmul_precision("highest")
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)
 
 
 def _states(pairing: Pairing, chosen: Sequence[Reduction[Any]], side: int) -> list[State[Any]] | None:
@@ -203,7 +220,10 @@ def _together(fast: Tensor, side: int) -> int:
 
 
 def _default_tile(rows: Rows, memory_budget: int | None) -> int:
-    side = _GPU_TILE if rows.fast.is_cuda else _CPU_TILE
+    side = _CPU_TILE
+    if rows.fast.is_cuda:
+        least, most = _GPU_TILES
+        side = min(most, max(least, 1 << (len(rows) // _TILES_A_SIDE).bit_length()))
     if memory_budget is None:
         return side
     affordable = int((memory_budget / (_BUFFERS * rows.fast.element_size())) ** 0.5)

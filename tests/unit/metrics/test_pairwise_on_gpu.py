@@ -107,6 +107,6 @@ def test_an_exhausted_memory_halves_the_tile(monkeypatch: pytest.MonkeyPatch) ->
         whole(pairing, states, side)
 
     monkeypatch.setattr(passes, "_pass", scarce)
-    (found,) = reduce_pairs(unit_rows(rows.cuda()), PotentialSum(2.0))
+    (found,) = reduce_pairs(unit_rows(rows.cuda()), PotentialSum(2.0), tile=8192)
     assert sides == [8192, 4096, 2048, 1024]
     assert bool(torch.isfinite(found).all())
