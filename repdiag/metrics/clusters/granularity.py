@@ -31,7 +31,7 @@ def half_steps(curve: Mapping[int, Sequence[float]]) -> tuple[int, ...]:
     direction="context",
     bounds=(0.0, float("inf")),
     invariances={"rotation", "scale"},
-    version=2,
+    version=3,
     reference="vinh2010",
     interval="seeds",
 )

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from repdiag.core.shapes import Features
 from repdiag.metrics.blas_threads import blas_threads
+from repdiag.metrics.clusters.lloyd import best_of
 from repdiag.metrics.clusters.spread_starts import Rows, spread_starts
 from repdiag.metrics.pairwise import unit_rows
 from repdiag.metrics.pairwise.sharing import memoised, tensor_key
@@ -55,10 +56,8 @@ def _assignments(features: Tensor, clusters: int, *, seed: int, restarts: int, i
         if products > _LARGE:
             gpu = features.is_cuda and faiss.get_num_gpus() > 0
             return _raced(rows, clusters=clusters, seed=seed, restarts=restarts, iterations=iterations, gpu=gpu)
-        generator = np.random.default_rng([seed, clusters])
-        starts = (spread_starts(rows, clusters, generator) for _ in range(restarts))
-        found = [_searched(rows, _trained(rows, start, clusters, seed=seed, niter=iterations)) for start in starts]
-    return min(found, key=lambda run: run[0])[1]
+        starts = spread_starts(rows, clusters, np.random.default_rng([seed, clusters]), starts=restarts)
+        return best_of(rows, starts, iterations=iterations)
 
 
 def _raced(rows: Rows, *, clusters: int, seed: int, restarts: int, iterations: int, gpu: bool) -> NDArray[np.int64]:
@@ -73,7 +72,7 @@ def _raced(rows: Rows, *, clusters: int, seed: int, restarts: int, iterations: i
     leader = min(starts, key=lambda model: float(model.obj[-1]))
     if heat < iterations:
         leader = _trained(rows, leader.centroids, clusters, seed=seed, niter=iterations - heat, gpu=gpu)
-    return _searched(rows, leader)[1]
+    return np.asarray(leader.index.search(rows, 1)[1][:, 0], dtype=np.int64)
 
 
 def _trained(rows: Rows, start: Rows | None, clusters: int, **settings: int) -> Any:
@@ -95,12 +94,6 @@ def _trained(rows: Rows, start: Rows | None, clusters: int, **settings: int) -> 
         model.cp.init_method = faiss.ClusteringInitMethod_KMEANS_PLUS_PLUS
     model.train(rows, init_centroids=start)
     return model
-
-
-def _searched(rows: Rows, model: Any) -> tuple[float, NDArray[np.int64]]:
-    """Return the objective and the assignments for a model's final centres."""
-    squared, nearest = model.index.search(rows, 1)
-    return float(squared.sum(dtype=np.float64)), np.asarray(nearest[:, 0], dtype=np.int64)
 
 
 @contextmanager
