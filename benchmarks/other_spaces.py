@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 import torch
 
 from benchmarks.calibration import CLUSTER_METRICS, DOCUMENT
-from benchmarks.odd_spaces import NOT, OPEN, OVER, Space, odd_spaces
+from benchmarks.odd_spaces import NOT, OPEN, OVER, Space, odd_spaces, unseen_spaces
 from repdiag.core.embedding_set import EmbeddingSet
 from repdiag.core.files import write_text
 from repdiag.diagnosis.diagnose import judge
@@ -105,7 +105,7 @@ def answer(space: Space) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--part", choices=PARTS, action="append", help="draw only this table (default: both)")
+    parser.add_argument("--part", choices=PARTS, action="append", help="draw only this table (default: all)")
     parser.add_argument("--write", action="store_true", help="put the tables into docs/calibration.md")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
@@ -129,7 +129,7 @@ def drawn(found: Iterator[tuple[str, Space, tuple[str, ...]]]) -> str:
     return "\n".join(lines)
 
 
-PARTS = {"other": spaces, "odd": odd_spaces}
+PARTS = {"other": spaces, "odd": odd_spaces, "unseen": unseen_spaces}
 
 
 if __name__ == "__main__":

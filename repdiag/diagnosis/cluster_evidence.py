@@ -61,9 +61,20 @@ def island_evidence(rows: JudgedRows, thresholds: Thresholds) -> Evidence | None
     gap = float(row.extra.get("gap_low", 0.0))
     if reading == "for" and gap < thresholds.island_gap:
         reading = "neutral"  # pieces that stand out this little are cuts through one piece
-    one = "Classes are in one piece each" if row.value == 1 else f"A class falls into {row.value:.3g} islands"
-    sentence = f"{one} (gap {float(row.extra.get('gap', 0.0)):.2f} to a normal class of the same covariance)."
-    return evidence_from(row, reading=reading, sentence=sentence, threshold=limit)
+    return evidence_from(row, reading=reading, sentence=_islands_said(row), threshold=limit)
+
+
+def _islands_said(row: MetricRow) -> str:
+    gap, depth = float(row.extra.get("gap", 0.0)), row.extra.get("depth")
+    if row.value == 1:
+        if depth is not None and depth > 0.5:  # valleys there are, in classes too few to speak for all
+            return "Classes are in one piece each, but for single ones."
+        cuts = "" if depth is None else f": pieces cut from them have no deep valleys between (depth {depth:.2f})"
+        return f"Classes are in one piece each{cuts}."
+    valleys = "" if depth is None else f", valleys of depth {depth:.2f}"
+    return (
+        f"A class falls into {row.value:.3g} islands (gap {gap:.2f} to a normal class of the same covariance{valleys})."
+    )
 
 
 def locality_evidence(rows: JudgedRows, thresholds: Thresholds) -> Evidence | None:

@@ -15,7 +15,7 @@ from repdiag.diagnosis.cluster_evidence import (
     scatter_evidence,
     signal_evidence,
 )
-from repdiag.diagnosis.intervals import Estimate
+from repdiag.diagnosis.intervals import Estimate, proportion
 from repdiag.diagnosis.rows import JudgedRows
 from repdiag.diagnosis.thresholds import Thresholds
 from repdiag.diagnosis.verdict import INCONCLUSIVE, NOT_OVER, OVER, UNDER, Evidence, Finding, Reading, Severity
@@ -29,7 +29,12 @@ def judge_over_clustering(rows: JudgedRows, thresholds: Thresholds) -> Finding:
     islands = island_evidence(rows, thresholds)
     locality = locality_evidence(rows, thresholds)
     scatter = scatter_evidence(rows, thresholds)
-    signs = _Signs(islands=_reading(islands), locality=_reading(locality), scatter=_reading(scatter))
+    signs = _Signs(
+        islands=None if islands is None or islands.value is None else islands.reading,
+        locality=_reading(locality),
+        scatter=_reading(scatter),
+        apart=_apart(rows, thresholds),
+    )
     if estimate is None:
         reason = "granularity was not measured" if granularity is None else granularity.reason
         verdict, summary = INCONCLUSIVE, f"Over-clustering cannot be judged: {reason}."
@@ -50,6 +55,7 @@ def judge_over_clustering(rows: JudgedRows, thresholds: Thresholds) -> Finding:
             "under_granularity",
             "cluster_signal",
             "island_gap",
+            "apart",
             "locality_ratio",
             "scattered_ratio",
         ),
@@ -59,11 +65,15 @@ def judge_over_clustering(rows: JudgedRows, thresholds: Thresholds) -> Finding:
 
 @dataclass(frozen=True, kw_only=True)
 class _Signs:
-    """What each sign beside granularity says about over-clustering."""
+    """What each sign beside granularity says about over-clustering; `islands` is None where they were not counted.
 
-    islands: Reading
+    `apart`: nearest neighbours are of the same class so often that classes cannot share islands.
+    """
+
+    islands: Reading | None
     locality: Reading
     scatter: Reading
+    apart: bool
 
 
 def _weigh(estimate: Estimate, signs: _Signs, thresholds: Thresholds) -> tuple[str, str]:
@@ -77,7 +87,7 @@ def _weigh(estimate: Estimate, signs: _Signs, thresholds: Thresholds) -> tuple[s
     if estimate.low > over:
         return _finer(signs, shown)
     whole = signs.islands == "against" and signs.locality == "against"
-    if estimate.low <= under or (estimate.high >= over and not whole):
+    if (estimate.low <= under and not (whole and signs.apart)) or (estimate.high >= over and not whole):
         return INCONCLUSIVE, f"{shown}: the interval includes a threshold."
     if not whole and (signs.locality, signs.scatter) == ("for", "for"):
         return INCONCLUSIVE, f"{shown}, but neighbours and distances say that classes are scattered."
@@ -85,17 +95,22 @@ def _weigh(estimate: Estimate, signs: _Signs, thresholds: Thresholds) -> tuple[s
 
 
 def _finer(signs: _Signs, shown: str) -> tuple[str, str]:
-    """Hold a granularity above the threshold against the other signs: noise makes clusters as well."""
+    """Answer where granularity exceeds the threshold and no islands stand out: noise and sectors make clusters too."""
     if signs.islands == "against":
         return INCONCLUSIVE, f"{shown}, yet no class falls into separate islands."
-    beside = (signs.locality, signs.scatter)
-    if beside.count("against") > beside.count("for"):
-        return INCONCLUSIVE, f"{shown}, but neighbours and distances do not agree."
-    return OVER, f"The space is organised more finely than the labels. {shown}."
+    if signs.islands == "neutral":
+        return INCONCLUSIVE, f"{shown}, yet whether classes fall into separate islands stays open."
+    return INCONCLUSIVE, f"{shown}, yet islands were not looked for, or classes have too few rows to see them."
 
 
 def _bracket(estimate: Estimate) -> str:
     return f"{estimate.value:.2g} [{estimate.low:.2g}, {estimate.high:.2g}]"
+
+
+def _apart(rows: JudgedRows, thresholds: Thresholds) -> bool:
+    """Say whether rows have strangers as nearest neighbours too seldom for classes that share islands."""
+    first = rows.find("precision_at_1")
+    return first is not None and first.value is not None and proportion(first).low > thresholds.apart
 
 
 def _reading(evidence: Evidence | None) -> Reading:

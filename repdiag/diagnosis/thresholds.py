@@ -28,6 +28,9 @@ class Thresholds:
     island_gap: float = 0.03
     """Gap statistic of the islands (lower end) below which they count as cuts through one piece."""
 
+    apart: float = 0.95
+    """Precision at 1 (lower end) from which classes share no islands, however few clusters agree best."""
+
     locality_ratio: float = 0.5
     """R-precision over precision at 1, both above chance, below which neighbours of the class are only local."""
 

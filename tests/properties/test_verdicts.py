@@ -88,6 +88,8 @@ def test_any_stored_rows_give_legal_answers_with_reasons(stored: dict[str, Any])
         assert finding.thresholds
         assert (finding.severity == "none") == finding.verdict.startswith("no")
         assert bool(finding.advice) == (finding.verdict in diagnosis.faults or finding.verdict == "collapsed")
+    if diagnosis.over_clustering.verdict == "over-clustered":  # nothing but islands makes a space over-clustered
+        assert (stored["metrics"].get("sub_clusters", (None,))[0] or 0.0) > Thresholds().over_granularity
     json.dumps(diagnosis.to_dict(), allow_nan=False)
 
 

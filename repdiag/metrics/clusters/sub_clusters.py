@@ -1,8 +1,9 @@
-"""`sub_clusters`: how many islands a class falls into, by the gap statistic pooled over classes."""
+"""`sub_clusters`: how many islands a class falls into, by the gap statistic and the valleys, pooled over classes."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,11 +13,12 @@ from numpy.typing import NDArray
 from repdiag.core.metric_value import MetricValue, undefined
 from repdiag.core.shapes import Bool, Features, Labels, Tensor
 from repdiag.metrics import pairwise
+from repdiag.metrics.clusters.pieces import Rows, squared_distances
+from repdiag.metrics.clusters.valleys import Counts, border_counts, valleys
 from repdiag.metrics.moments import unit_rows
 from repdiag.metrics.pairwise import TopK, over_pairs
 from repdiag.metrics.registry import metric
 
-Rows = NDArray[np.float32]
 Curve = NDArray[np.float64]
 
 NUMBERS = (1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 16, 20, 24, 32)  # neighbours are less than 25 % apart from 4 on
@@ -25,15 +27,16 @@ ROWS_PER_CLASS = 300  # more rows of a class change nothing but the time
 TRIM = 0.05  # share of farthest rows left out of the dispersion, so that outliers do not count as islands
 PLATEAU = 0.15  # the smallest number within this share of the best gap is taken, or within one standard error
 LEAST = 0.03  # heavy tails and bent classes leave a gap up to this height
-STEP = 0.5  # at half the number of islands less than this share of their gap is reached; a curve cut up has more
-_STARTS, _ITERATIONS, _RESAMPLES = 3, 12, 200
+DEPTH = 0.5  # a valley that is less deep separates nothing
+CLASSES_AT_BORDERS = 30  # more classes make the depth no surer, only later
+_RESAMPLES = 200
 
 
 @metric(
     direction="context",
     bounds=(1.0, float(NUMBERS[-1])),
     invariances={"scale"},
-    version=2,
+    version=3,
     reference="tibshirani2001",
     interval="own",
 )
@@ -41,20 +44,28 @@ def sub_clusters(features: Features, labels: Labels, *, seed: int = 0) -> Metric
     """Sub-clusters: the number of separate islands that a class falls into, chosen once for all classes.
 
     Formula:      gap(k) = mean_c [log W_c*(k) / W_c*(1) - log W_c(k) / W_c(1)], the smallest k on the plateau of its
-                  top; W_c(k) the trimmed dispersion of class c around k centres, W_c* that of a normal reference
+                  top among those with valleys; W_c(k) the trimmed dispersion of class c around k centres, W_c* that of
+                  a normal reference. depth(k) = 1 - 6 p, p the share of rows in the first third of the way from the
+                  border of their piece to the median row
     Shapes:       features [N, D], labels [N] -> scalar.
     Range:        1 (every class is one piece) to 32, at most a third of the rows of a class.
     Invariant:    scale.   Not invariant: translation, row order; rotation up to ties of k-means.
-    Conventions:  unit rows; the reference is normal with the class's own covariance, so that neither an elongated class
-                  nor one of few directions counts as several; exact copies count once; rows whose nearest row belongs
-                  to another class are confusions and do not count; the farthest 5 % of the rows are left out of W; at
-                  most 300 rows of a class. The interval resamples classes. extra: the gap and the lower end of its
-                  interval, 1 where that is below .03; at_edge: more could not be tried. Null where the gap has no
-                  step: half the pieces reach half of it, so they are cuts through a continuum.
+    Conventions:  unit rows; the reference is normal with the class's own covariance. An island is a mode of density
+                  with valleys around it: pieces count where depth is above .5. Depth is read on rows that the centres
+                  were not fitted to (10 folds), on the thinner and the denser side of each border apart, and the lesser
+                  counts: on the thinner side of a cut through one mode density falls from the border on, however heavy
+                  the tail or bent the class. Classes weigh by their gap: those in one piece say nothing about the
+                  islands of others. Exact copies count once; rows whose nearest row belongs to another class are
+                  confusions and do not count; the farthest 5 % of the rows are left out of W; at most 300 rows of a
+                  class. The interval resamples classes; its lower end counts only valleys that chance does not make.
+                  extra: the gap, the lower end of its interval (1 where that is below .03), the depth; at_edge: more
+                  could not be tried.
     Read it as:   4 with a gap of .1 or more: classes fall into four islands, wherever these lie. granularity finds them
                   only where islands of one class lie no closer together than those of different classes.
-    Limits:       islands of fewer than three rows are not seen; a class along a straight line may count as two.
-    Cost:         some 50 small k-means runs a class: about .05 s a class of 100 rows.
+    Limits:       islands of fewer than three rows are not seen; with fewer than 30 rows or so in all classes together
+                  no valley is told from chance, and the interval begins at 1.
+    Cost:         some 50 small k-means runs a class, and for at most 60 classes ten for each number up to that of the
+                  highest gap: .05 to .2 s a class of 100 rows.
     Reference:    Tibshirani, Walther & Hastie 2001, with their reference (b) made normal. No official code compared.
     Example:
         >>> import torch
@@ -62,16 +73,20 @@ def sub_clusters(features: Features, labels: Labels, *, seed: int = 0) -> Metric
         >>> float(sub_clusters(rows, torch.arange(2).repeat_interleave(80)))
         4.0
     """
-    curves = _curves(features, labels, seed=seed)
-    if curves is None:
+    classes = _classes(features, labels, seed=seed)
+    if not classes:
         return undefined(f"no class has {2 * ROWS_PER_ISLAND} unlike rows", n=len(features))
-    found = _choose(curves)
-    if not found.step:
-        return undefined(f"the gap grows without a step up to {found.number} pieces: a continuum", n=len(features))
+    curves = np.array([_gap(rows, np.random.default_rng([seed, place]), seed=seed) for place, rows in classes.items()])
+    borders = _borders(classes, curves, seed=seed)
+    found = _choose(curves, borders, sure=False)
     generator = np.random.default_rng(seed)
-    picks = generator.integers(len(curves), size=(_RESAMPLES, len(curves)))
-    again = np.array([_choose(curves[pick]).number for pick in picks])
-    low, high = np.quantile(again, [0.025, 0.975])
+    # Where no border was worth a look, every choice of classes is in one piece.
+    picks = generator.integers(len(curves), size=(_RESAMPLES if borders.any() else 1, len(curves)))
+    # The lower end counts the valleys that the rows suffice to tell, the upper one those that look deep.
+    low, high = (
+        np.quantile([_choose(curves[pick], borders[pick], sure=sure).number for pick in picks], level)
+        for sure, level in ((True, 0.025), (False, 0.975))
+    )
     return MetricValue(
         value=float(found.number),
         n=len(features),
@@ -81,6 +96,7 @@ def sub_clusters(features: Features, labels: Labels, *, seed: int = 0) -> Metric
         extra={
             "gap": found.gap,
             "gap_low": found.gap - 1.96 * found.error,
+            "depth": found.depth,
             "at_edge": found.at_edge,
             "classes": len(curves),
         },
@@ -89,56 +105,105 @@ def sub_clusters(features: Features, labels: Labels, *, seed: int = 0) -> Metric
 
 @dataclass(frozen=True, kw_only=True)
 class _Choice:
-    """A number of islands, its gap with standard error, and whether the gap makes a step there."""
+    """A number of islands, its gap with standard error, and the depth of the valleys; None where none was looked for.
+
+    Where the number is 1, the depth is that at the number with the highest gap: why there are no islands.
+    """
 
     number: int
     gap: float
     error: float
-    step: bool
+    depth: float | None
     at_edge: bool
 
 
-def _choose(curves: Curve) -> _Choice:
-    """Return the smallest number whose mean gap over the classes [C, K] reaches the plateau of the highest."""
+def _choose(curves: Curve, borders: Counts, *, sure: bool) -> _Choice:
+    """Return the smallest number whose mean gap over the classes [C, K] reaches the plateau of the highest.
+
+    Numbers without deep valleys between the pieces, by the counts [C, K, 4], are no islands, and the gap has to exceed
+    what one piece leaves in spite of its spread over the classes. `sure`, for resampled classes, leaves that spread to
+    them and asks for any valley that cannot be chance.
+    """
     reached = np.isfinite(curves).mean(axis=0) >= 0.5  # small classes do not reach the large numbers
     numbers, gaps = np.array(NUMBERS)[reached], curves[:, reached]
     mean, error = np.nanmean(gaps, axis=0), _standard_error(gaps)
-    top = int(np.argmax(mean))
-    short = _standard_error(gaps[:, [top]] - gaps)
-    chosen = int(np.argmax(mean >= mean[top] - np.maximum(PLATEAU * mean[top], short)))
-    if mean[chosen] - 1.96 * error[chosen] < LEAST:
-        chosen = 0
-    half = int(np.searchsorted(numbers, numbers[chosen] // 2))
+    counts = borders[:, reached]
+    found = valleys(counts, _weights(gaps))
+    deep = found.sure if sure else found.depth > DEPTH
+    islands = deep & ((mean if sure else mean - 1.96 * error) >= LEAST)
+    islands[0] = True
+    top = int(np.argmax(np.where(islands, mean, -np.inf)))
+    chosen = int(np.argmax(islands & (mean >= _plateau(gaps, top))))
+    seen = chosen or int(np.argmax(mean))
     return _Choice(
         number=int(numbers[chosen]),
         gap=float(mean[chosen]),
         error=float(error[chosen]),
-        step=bool(chosen == 0 or mean[half] < STEP * mean[chosen]),
+        depth=float(found.depth[seen]) if counts[:, seen].any() else None,
         at_edge=chosen == len(numbers) - 1,
     )
+
+
+def _weights(gaps: Curve) -> Curve:
+    """Return how much the borders of each class count: cuts through a class in one piece hide no islands of others."""
+    weights: Curve = np.clip(np.nan_to_num(gaps), 0.0, None)
+    return weights
+
+
+def _plateau(gaps: Curve, top: int, *, errors: float = 1.0) -> Curve:
+    """Return the mean gap from which each number counts as being as good as `top` [K]."""
+    height = float(np.nanmean(gaps[:, top]))
+    lowest: Curve = height - np.maximum(PLATEAU * height, errors * _standard_error(gaps[:, [top]] - gaps))
+    return lowest
+
+
+def _borders(classes: Mapping[int, Rows], curves: Curve, *, seed: int) -> Counts:
+    """Return the counts of every class at every number that resampled classes might choose [C, K, 4], else zeros.
+
+    Those are the numbers on the plateau of the highest gap that has valleys, and all smaller ones. Of very many classes
+    some have to do.
+    """
+    step = max(1, len(classes) // CLASSES_AT_BORDERS)
+    counts = np.zeros((*curves.shape, 4))
+    reached = np.isfinite(curves).any(axis=0)
+    mean = np.full(len(NUMBERS), -np.inf)
+    mean[reached] = np.nanmean(curves[:, reached], axis=0)
+    best, least = len(NUMBERS), mean
+    for place in sorted(map(int, np.flatnonzero(mean >= LEAST)), key=lambda place: -mean[place]):
+        if place > best and mean[place] < least[place]:
+            continue
+        for row, (number, rows) in enumerate(classes.items()):
+            if row % step == 0 and np.isfinite(curves[row, place]):
+                generator = np.random.default_rng([seed, number, NUMBERS[place]])
+                counts[row, place] = border_counts(rows, NUMBERS[place], seed=seed, generator=generator)
+        if best == len(NUMBERS) and valleys(counts[:, [place]], _weights(curves[:, [place]])).depth[0] > DEPTH:
+            best, least = place, _plateau(curves, place, errors=2.0)
+    return counts
 
 
 def _standard_error(values: Curve) -> Curve:
     """Return the standard error of the column means, over the classes that have a value."""
     count = np.isfinite(values).sum(axis=0)
-    errors: Curve = np.nanstd(values, axis=0) / np.sqrt(np.maximum(count - 1, 1))
+    errors: Curve = np.nanstd(np.where(count > 0, values, 0.0), axis=0) / np.sqrt(np.maximum(count - 1, 1))
     return errors
 
 
-def _curves(features: Features, labels: Labels, *, seed: int) -> Curve | None:
-    """Return the gap of every class at every number [C, K]; NaN where the class has too few rows for it."""
+def _classes(features: Features, labels: Labels, *, seed: int) -> dict[int, Rows]:
+    """Return the rows that count of every class that has enough of them, by the order in which classes appear.
+
+    By first appearance: neither the names of the classes nor the order of these names may count.
+    """
     at_home = _at_home(features, labels)
-    rows, classes = _unlike(unit_rows(features[at_home]).float().cpu().numpy(), labels[at_home].cpu().numpy())
-    curves = []
-    # By first appearance: neither the names of the classes nor the order of these names may count.
-    for number, name in enumerate(dict.fromkeys(classes.tolist())):
-        generator = np.random.default_rng([seed, number])
-        mine = rows[classes == name]
+    rows, names = _unlike(unit_rows(features[at_home]).float().cpu().numpy(), labels[at_home].cpu().numpy())
+    found = {}
+    for number, name in enumerate(dict.fromkeys(names.tolist())):
+        mine = rows[names == name]
         if len(mine) > ROWS_PER_CLASS:
+            generator = np.random.default_rng([seed, number])
             mine = mine[np.sort(generator.choice(len(mine), ROWS_PER_CLASS, replace=False))]
         if len(mine) >= 2 * ROWS_PER_ISLAND:
-            curves.append(_gap(_coordinates(mine), generator, seed=seed))
-    return np.array(curves) if curves else None
+            found[number] = _coordinates(mine)
+    return found
 
 
 def _at_home(features: Features, labels: Labels) -> Bool[Tensor, "N"]:
@@ -184,32 +249,7 @@ def _gap(rows: Rows, generator: np.random.Generator, *, seed: int) -> Curve:
 
 def _log_dispersion(rows: Rows, number: int, *, seed: int) -> float:
     """Return the log of the trimmed sum of squared distances to the nearest of `number` centres."""
-    squared = _nearest(rows, number, seed=seed)
+    squared = squared_distances(rows, number, seed=seed)
     kept = np.sort(squared)[: math.ceil(len(rows) * (1.0 - TRIM))]
     # Islands of equal points have no dispersion at all; float32 resolves nothing below this share of the total.
     return math.log(max(float(kept.sum()), 1e-7 * float(np.square(rows).sum()), 1e-30))
-
-
-def _nearest(rows: Rows, number: int, *, seed: int) -> Rows:
-    """Return the squared distance of every row from the nearest of `number` k-means centres [N]."""
-    if number == 1:
-        spread: Rows = np.square(rows - rows.mean(axis=0)).sum(axis=1)
-        return spread
-    import faiss
-
-    model = faiss.Kmeans(
-        rows.shape[1],
-        number,
-        niter=_ITERATIONS,
-        nredo=_STARTS,
-        seed=seed,
-        min_points_per_centroid=1,
-        max_points_per_centroid=len(rows),
-    )
-    if hasattr(faiss, "ClusteringInitMethod_KMEANS_PLUS_PLUS"):
-        # Rows drawn at random miss a third of the islands; older releases have no other start.
-        model.cp.init_method = faiss.ClusteringInitMethod_KMEANS_PLUS_PLUS
-    model.train(rows)
-    squared, _ = model.index.search(rows, 1)
-    nearest: Rows = squared[:, 0]
-    return nearest

@@ -9,15 +9,25 @@ from repdiag.core.metric_table import MetricTable
 from repdiag.diagnosis.diagnose import judge
 
 
-def tables(row, *, train: float = 0.9, val: float = 0.9, granularity: float = 1.0, half: float = 0.2) -> MetricTable:
+def tables(
+    row,
+    *,
+    train: float = 0.9,
+    val: float = 0.9,
+    granularity: float = 1.0,
+    half: float = 0.2,
+    islands: float | None = None,
+) -> MetricTable:
     """The least that gives an answer to every question."""
     accuracy = "instance_discrimination_accuracy"
+    found = () if islands is None else (row("sub_clusters", islands, extra={"gap": 0.9, "gap_low": 0.8}),)
     return MetricTable(
         (
             row(accuracy, train, split="train", pair="original-view", k=1, half=0.005),
             row(accuracy, val, pair="original-view", k=1, half=0.005),
             row("granularity", granularity, half=half),
             row("ami", 0.8, clusters=40),
+            *found,
         )
     )
 
@@ -55,17 +65,37 @@ def test_galleries_of_unlike_size_are_not_compared(row) -> None:
 
 
 @pytest.mark.parametrize(
-    ("granularity", "half", "verdict"),
+    ("granularity", "half", "islands", "verdict"),
     [
-        (4.0, 0.5, "over-clustered"),
-        (1.0, 0.2, "not over-clustered"),
-        (0.4, 0.1, "under-clustered"),
-        (1.6, 0.4, "inconclusive"),
-        (0.7, 0.2, "inconclusive"),
+        (1.0, 0.2, None, "not over-clustered"),
+        (0.4, 0.1, None, "under-clustered"),
+        (1.6, 0.4, None, "inconclusive"),
+        (0.7, 0.2, None, "inconclusive"),
+        (4.0, 0.5, 4.0, "over-clustered"),
+        (1.0, 0.2, 4.0, "over-clustered"),
     ],
 )
-def test_granularity_answers_where_its_interval_stays_on_one_side(row, granularity, half, verdict) -> None:
-    assert judge(tables(row, granularity=granularity, half=half)).over_clustering.verdict == verdict
+def test_granularity_and_islands_answer_where_they_lie_on_one_side(row, granularity, half, islands, verdict) -> None:
+    table = tables(row, granularity=granularity, half=half, islands=islands)
+    assert judge(table).over_clustering.verdict == verdict
+
+
+@pytest.mark.parametrize(
+    ("islands", "said"), [(None, "were not looked for"), (1.0, "no class falls into"), (1.505, "stays open")]
+)
+def test_without_islands_no_granularity_is_over_clustering(row, islands, said) -> None:
+    """Sectors of one cloud: ever more clusters agree ever better, and nothing is in pieces."""
+    finding = judge(tables(row, granularity=10.0, islands=islands)).over_clustering
+    assert finding.verdict == "inconclusive"
+    assert said in finding.summary
+
+
+@pytest.mark.parametrize(("nearest", "verdict"), [(0.99, "not over-clustered"), (0.9, "inconclusive")])
+def test_classes_whose_rows_have_no_strangers_beside_them_share_no_island(row, nearest, verdict) -> None:
+    """Classes of unequal size: agreement peaks below one cluster a class, though each is in one piece of its own."""
+    near = MetricTable((row("precision_at_1", nearest), row("r_precision", 0.9)))
+    table = tables(row, granularity=0.8, half=0.25, islands=1.0) + near
+    assert judge(table).over_clustering.verdict == verdict
 
 
 def test_what_was_not_measured_is_inconclusive_and_named(row) -> None:
@@ -98,7 +128,9 @@ def test_a_misspelt_threshold_gets_the_nearest_name(row) -> None:
 
 
 def test_a_diagnosis_is_plain_json(row) -> None:
-    values = json.loads(json.dumps(judge(tables(row, train=0.99, val=0.6, granularity=4.0)).to_dict(), allow_nan=False))
+    values = json.loads(
+        json.dumps(judge(tables(row, train=0.99, val=0.6, granularity=4.0, islands=4.0)).to_dict(), allow_nan=False)
+    )
     assert values["overfitting"]["verdict"] == "overfitting"
     assert values["faults"] == ["over-clustered", "overfitting"]
     assert values["overfitting"]["thresholds"] == {"overfitting_gap": 0.02}
@@ -111,6 +143,9 @@ def test_a_diagnosis_is_plain_json(row) -> None:
     ("granularity", "cosine", "said"), [(4.0, 0.99999, True), (4.0, 0.2, False), (1.0, 0.99999, False)]
 )
 def test_islands_in_a_collapsed_space_are_to_be_read_with_the_collapse(row, granularity, cosine, said) -> None:
-    found = judge(tables(row, granularity=granularity) + MetricTable((row("mean_cosine", cosine, half=1e-6),)))
+    found = judge(
+        tables(row, granularity=granularity, islands=granularity)
+        + MetricTable((row("mean_cosine", cosine, half=1e-6),))
+    )
     assert found.over_clustering.verdict == ("over-clustered" if granularity > 1 else "not over-clustered")
     assert found.over_clustering.summary.endswith("To be read with the complete collapse.") == said
