@@ -125,10 +125,11 @@ def show_rows(console: Console, table: MetricTable, *, title: str | None = None)
 def _headline_table(
     title: str, table: MetricTable, columns: Iterable[tuple[str, str, str]], *, intervals: bool = True
 ) -> Any:
-    from rich.table import Table
+    from rich.table import Column, Table
 
     columns = list(columns)
-    shown = Table("", "better", *(label for label, _, _ in columns), title=title)
+    # Folded, not cut off: long names often differ at their ends alone.
+    shown = Table("", "better", *(Column(label, overflow="fold") for label, _, _ in columns), title=title)
     for headline, split in _lines():
         rows = [
             _first(table.where(checkpoint=name, space=space, metric=headline.metric, split=split, **headline.params))

@@ -30,7 +30,7 @@ def granularity_evidence(row: MetricRow | None, thresholds: Thresholds) -> Evide
     limit = thresholds.over_granularity
     if estimate is None:
         return evidence_from(row, reading="neutral", sentence=f"No granularity: {row.reason}.", threshold=limit)
-    sentence = f"Clusters agree best with the classes at {estimate.value:.2g} clusters per class."
+    sentence = f"Clusters agree best with the classes at {estimate.value:.1f} clusters per class."
     found = evidence_from(row, reading=estimate.reading(limit, above="for"), sentence=sentence, threshold=limit)
     return replace(found, ci_low=estimate.low, ci_high=estimate.high, ci_method=row.ci_method or "calibrated recovery")
 
@@ -125,13 +125,13 @@ def scatter_evidence(rows: JudgedRows, thresholds: Thresholds) -> Evidence | Non
 
 
 def purity_evidence(rows: JudgedRows) -> Evidence | None:
-    """How purity climbs after one cluster per class; context only, as it climbs by itself."""
+    """How purity goes on after one cluster per class; context only, as it climbs by itself."""
     classes = rows.classes()
     curve = rows.curve("kmeans_purity", "clusters")
     if classes is None or classes not in curve or 4 * classes not in curve:
         return None
     one, four = curve[classes], curve[4 * classes]
-    sentence = f"Purity climbs from {one.value:.2f} at one cluster per class to {four.value:.2f} at four."
+    sentence = f"Purity goes from {one.value:.2f} at one cluster per class to {four.value:.2f} at four."
     return evidence_from(four, reading="neutral", sentence=sentence, against_what="context")
 
 

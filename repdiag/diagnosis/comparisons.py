@@ -75,6 +75,7 @@ def paired_evidence(embeddings: EmbeddingSet, other: EmbeddingSet, *, name: str,
 
 def _paired(embeddings: EmbeddingSet, metric: str, test: PairedTest, *, p_value: float, name: str) -> Evidence:
     differs = p_value <= _LEVEL
+    p_said = "p < .001" if p_value < 0.001 else f"p = {p_value:.3f}"
     said = f"{test.difference:+.3f} against the {name}" if differs else f"indistinguishable from the {name}"
     return Evidence(
         metric=metric,
@@ -88,7 +89,7 @@ def _paired(embeddings: EmbeddingSet, metric: str, test: PairedTest, *, p_value:
         threshold=0.0,
         against_what=name,
         reading=_speaks(metric, test.difference) if differs else "neutral",
-        sentence=f"{metric}: {said} on the same rows (p = {p_value:.3g}, Holm over {len(_SPEAKS)} metrics).",
+        sentence=f"{metric}: {said} on the same rows ({p_said}, Holm over {len(_SPEAKS)} metrics).",
     )
 
 

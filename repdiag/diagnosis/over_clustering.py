@@ -104,7 +104,7 @@ def _finer(signs: _Signs, shown: str) -> tuple[str, str]:
 
 
 def _bracket(estimate: Estimate) -> str:
-    return f"{estimate.value:.2g} [{estimate.low:.2g}, {estimate.high:.2g}]"
+    return f"{estimate.value:.1f} [{estimate.low:.2f}, {estimate.high:.2f}]"
 
 
 def _apart(rows: JudgedRows, thresholds: Thresholds) -> bool:

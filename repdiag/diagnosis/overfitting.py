@@ -89,7 +89,8 @@ def _gap_evidence(rows: JudgedRows, pair: str, gap: Estimate, *, delta: float) -
         threshold=delta,
         against_what="train split",
         reading=gap.reading(delta, above="for"),
-        sentence=f"Instance discrimination ({pair}) is {100 * gap.value:+.1f} points better on train.",
+        sentence=f"Instance discrimination ({pair}) is {abs(100 * gap.value):.1f} points "
+        f"{'better' if gap.value >= 0.0 else 'worse'} on train.",
     )
 
 
