@@ -87,8 +87,13 @@ def best_sentence(found: ComparisonTable) -> str:
     if best is None:
         return ""
     alike = [name for name, cell in first.items() if cell.mark == "alike"]
-    apart = f"; not told apart from it: {', '.join(alike)}" if alike else "; all others are clearly below"
-    return f"Highest kNN accuracy: {best}, {first[best].text} {first[best].interval}{apart}."
+    if alike:
+        apart = f"not told apart from it: {', '.join(alike)}"
+    else:
+        others = [f"{name}, {cell.text}" for name, cell in first.items() if name != best]
+        tested = " by paired tests" if first[best].letters else ""
+        apart = f"told apart{tested} from {others[0] if len(others) == 1 else 'all others'}"
+    return f"Highest kNN accuracy: {best}, {first[best].text} {first[best].interval}; {apart}."
 
 
 def _cell(headline: Headline, row: MetricRow | None, mark: str) -> Cell:
@@ -98,7 +103,8 @@ def _cell(headline: Headline, row: MetricRow | None, mark: str) -> Cell:
         return Cell(text="n/a", note=row.reason or "")
     interval = ""
     if row.ci_low is not None and row.ci_high is not None:
-        ends = (show_value(end, percent=headline.percent) for end in (row.ci_low, row.ci_high))
+        # The unit stands beside the value; once more at both ends, it costs a table the width of a column.
+        ends = (show_value(end, percent=headline.percent).removesuffix(" %") for end in (row.ci_low, row.ci_high))
         interval = f"[{', '.join(ends)}]"
     note = f"n = {row.n:,}" + (f"; interval: {row.ci_method}" if interval and row.ci_method else "")
     return Cell(
