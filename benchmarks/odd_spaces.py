@@ -1,6 +1,7 @@
 """Spaces that mixtures of round islands are not: tails, hierarchies, copies, rings, cones, quantised and noisy rows.
 
-`odd_spaces` were known while the verdict's rules were made; `unseen_spaces` were thought of afterwards.
+`odd_spaces` were known while the verdict's rules were made; `unseen_spaces` were thought of afterwards. One of
+them, half the classes in islands, changed a rule before any was run.
 """
 
 from __future__ import annotations
@@ -156,7 +157,7 @@ def odd_spaces(seed: int) -> Iterator[tuple[str, Space, tuple[str, ...]]]:
 
 
 def unseen_spaces(seed: int) -> Iterator[tuple[str, Space, tuple[str, ...]]]:
-    """Yield spaces that were thought of, with their right answers, after the verdict's rules were fixed."""
+    """Yield spaces that were thought of, with their right answers, before any was run."""
     yield from _unseen_shapes(torch.Generator().manual_seed(seed))
     yield from _unseen_classes(torch.Generator().manual_seed(seed + 1))
 
