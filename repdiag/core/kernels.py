@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from importlib.util import find_spec
 
 from torch import Tensor
@@ -9,4 +10,9 @@ from torch import Tensor
 
 def runs_kernels(tensor: Tensor) -> bool:
     """Say whether the tensor lies on a GPU for which kernels can be compiled here."""
-    return tensor.is_cuda and find_spec("triton") is not None
+    return tensor.is_cuda and _has_triton()
+
+
+@cache
+def _has_triton() -> bool:
+    return find_spec("triton") is not None

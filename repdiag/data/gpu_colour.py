@@ -32,6 +32,21 @@ def recolour(images: Tensor, codes: Tensor, factors: Tensor) -> None:
 
 
 @triton.jit
+def _read(start, pixels, inside):
+    red = tl.load(start, mask=inside, other=0.0)
+    green = tl.load(start + pixels, mask=inside, other=0.0)
+    blue = tl.load(start + 2 * pixels, mask=inside, other=0.0)
+    return red, green, blue
+
+
+@triton.jit
+def _write(start, pixels, inside, red, green, blue):  # noqa: PLR0917
+    tl.store(start, red, mask=inside)
+    tl.store(start + pixels, green, mask=inside)
+    tl.store(start + 2 * pixels, blue, mask=inside)
+
+
+@triton.jit
 def _luma(red, green, blue):
     return 0.299 * red + 0.587 * green + 0.114 * blue
 
@@ -76,9 +91,7 @@ def _until_contrast(images, luma, codes, factors, pixels, blocks, BLOCK: tl.cons
     place = block * BLOCK + tl.arange(0, BLOCK)
     inside = place < pixels
     start = images + sample * 3 * pixels + place
-    red = tl.load(start, mask=inside, other=0.0)
-    green = tl.load(start + pixels, mask=inside, other=0.0)
-    blue = tl.load(start + 2 * pixels, mask=inside, other=0.0)
+    red, green, blue = _read(start, pixels, inside)
     before = True
     for step in tl.static_range(5):
         code = tl.load(codes + sample * 5 + step)
@@ -86,9 +99,7 @@ def _until_contrast(images, luma, codes, factors, pixels, blocks, BLOCK: tl.cons
         if before:
             red, green, blue = _step(red, green, blue, code, tl.load(factors + sample * 5 + step))
     tl.store(luma + sample * blocks + block, tl.sum(tl.where(inside, _luma(red, green, blue), 0.0), axis=0))
-    tl.store(start, red, mask=inside)
-    tl.store(start + pixels, green, mask=inside)
-    tl.store(start + 2 * pixels, blue, mask=inside)
+    _write(start, pixels, inside, red, green, blue)
 
 
 @triton.jit
@@ -105,9 +116,7 @@ def _from_contrast(  # noqa: PLR0917
         place = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
         inside = place < pixels
         start = images + sample * 3 * pixels + place
-        red = tl.load(start, mask=inside, other=0.0)
-        green = tl.load(start + pixels, mask=inside, other=0.0)
-        blue = tl.load(start + 2 * pixels, mask=inside, other=0.0)
+        red, green, blue = _read(start, pixels, inside)
         reached = False
         for step in tl.static_range(5):
             code = tl.load(codes + sample * 5 + step)
@@ -122,6 +131,4 @@ def _from_contrast(  # noqa: PLR0917
                     _unit(blue * factor + offset),
                 )
             reached = reached | (code == 2)
-        tl.store(start, red, mask=inside)
-        tl.store(start + pixels, green, mask=inside)
-        tl.store(start + 2 * pixels, blue, mask=inside)
+        _write(start, pixels, inside, red, green, blue)

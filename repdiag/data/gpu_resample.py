@@ -37,13 +37,25 @@ def resize_crops(
 
 
 @triton.jit
-def _weight(distance, CUBIC: tl.constexpr):
+def _window(extent, size, sample, CUBIC: tl.constexpr):
+    """Where samples look: their centre in pixels of a box, the filter's stretch, the first pixel and how many."""
+    scale = extent.to(tl.float32) / size
+    stretch = tl.maximum(scale, 1.0)
+    reach = stretch * 2.0 if CUBIC else stretch
+    centre = scale * (sample + 0.5)
+    return centre, stretch, tl.floor(centre - reach - 0.5).to(tl.int32), tl.ceil(2.0 * reach).to(tl.int32) + 3
+
+
+@triton.jit
+def _weight(pixel, centre, stretch, inside, CUBIC: tl.constexpr):
+    distance = tl.abs((pixel + 0.5 - centre) / stretch)
     if CUBIC:  # Keys' cubic with a = -0.5
         near = (1.5 * distance - 2.5) * distance * distance + 1.0
         far = ((distance - 5.0) * distance + 8.0) * distance * -0.5 + 2.0
-        return tl.where(distance < 1.0, near, tl.where(distance < 2.0, far, 0.0))
-    else:  # noqa: RET505 - both branches are compiled, one of them
-        return tl.maximum(1.0 - distance, 0.0)
+        weight = tl.where(distance < 1.0, near, tl.where(distance < 2.0, far, 0.0))
+    else:
+        weight = tl.maximum(1.0 - distance, 0.0)
+    return tl.where(inside, weight, 0.0)
 
 
 @triton.jit
@@ -58,17 +70,13 @@ def _along_columns(  # noqa: PLR0917
     row, column = place // size, place % size
     wanted = (row >= top) & (row < top + tall)  # the second pass reads no other rows
     source = tl.where(tl.load(flip + sample) != 0, size - 1 - column, column)
-    scale = extent.to(tl.float32) / size
-    stretch = tl.maximum(scale, 1.0)
-    reach = stretch * 2.0 if CUBIC else stretch
-    centre = scale * (source + 0.5)
-    first = tl.floor(centre - reach - 0.5).to(tl.int32)
+    centre, stretch, first, count = _window(extent, size, source, CUBIC)
     total = tl.zeros([BLOCK], tl.float32)
     weights = tl.zeros([BLOCK], tl.float32)
-    for step in range(0, tl.ceil(2.0 * reach).to(tl.int32) + 3):
+    for step in range(0, count):
         pixel = first + step
         inside = (pixel >= 0) & (pixel < extent)
-        weight = tl.where(inside, _weight(tl.abs((pixel + 0.5 - centre) / stretch), CUBIC), 0.0)
+        weight = _weight(pixel, centre, stretch, inside, CUBIC)
         level = tl.load(images + (plane * height + row) * width + left + pixel, mask=wanted & inside, other=0)
         total += weight * level.to(tl.float32)
         weights += weight
@@ -84,17 +92,13 @@ def _along_rows(  # noqa: PLR0917
     top, extent = tl.load(box + sample * 4), tl.load(box + sample * 4 + 2)
     place = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
     row, column = place // size, place % size
-    scale = extent.to(tl.float32) / size
-    stretch = tl.maximum(scale, 1.0)
-    reach = stretch * 2.0 if CUBIC else stretch
-    centre = scale * (row + 0.5)
-    first = tl.floor(centre - reach - 0.5).to(tl.int32)
+    centre, stretch, first, count = _window(extent, size, row, CUBIC)
     total = tl.zeros([BLOCK], tl.float32)
     weights = tl.zeros([BLOCK], tl.float32)
-    for step in range(0, tl.ceil(2.0 * reach).to(tl.int32) + 3):
+    for step in range(0, count):
         pixel = first + step
         inside = (pixel >= 0) & (pixel < extent)
-        weight = tl.where(inside, _weight(tl.abs((pixel + 0.5 - centre) / stretch), CUBIC), 0.0)
+        weight = _weight(pixel, centre, stretch, inside, CUBIC)
         value = tl.load(across + (plane * height + top + pixel) * size + column, mask=inside & (row < size), other=0.0)
         total += weight * value
         weights += weight
