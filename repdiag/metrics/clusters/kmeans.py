@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
 
 import numpy as np
 import torch
@@ -13,6 +12,7 @@ from torch import Tensor
 
 from repdiag.core.shapes import Features
 from repdiag.metrics.blas_threads import blas_threads
+from repdiag.metrics.clusters.faiss_kmeans import trained
 from repdiag.metrics.clusters.lloyd import best_of
 from repdiag.metrics.clusters.spread_starts import Rows, spread_starts
 from repdiag.metrics.pairwise import unit_rows
@@ -68,32 +68,11 @@ def _raced(rows: Rows, *, clusters: int, seed: int, restarts: int, iterations: i
     """
     heat = min(HEAT, iterations) if restarts > 1 else iterations
     first = int(np.random.default_rng([seed, clusters]).integers(1 << 30))
-    starts = (_trained(rows, None, clusters, seed=first + place, niter=heat, gpu=gpu) for place in range(restarts))
+    starts = (trained(rows, clusters, seed=first + place, niter=heat, gpu=gpu) for place in range(restarts))
     leader = min(starts, key=lambda model: float(model.obj[-1]))
     if heat < iterations:
-        leader = _trained(rows, leader.centroids, clusters, seed=seed, niter=iterations - heat, gpu=gpu)
+        leader = trained(rows, clusters, start=leader.centroids, seed=seed, niter=iterations - heat, gpu=gpu)
     return np.asarray(leader.index.search(rows, 1)[1][:, 0], dtype=np.int64)
-
-
-def _trained(rows: Rows, start: Rows | None, clusters: int, **settings: int) -> Any:
-    """Return faiss's k-means after one training, from the given centres or from its own start."""
-    import faiss
-
-    model = faiss.Kmeans(
-        rows.shape[1],
-        clusters,
-        **settings,
-        # Unless told that a cluster may have them all, faiss trains on a sample of 256 rows a cluster.
-        max_points_per_centroid=len(rows),
-        min_points_per_centroid=1,
-    )
-    if hasattr(model.cp, "early_stop_threshold"):
-        model.cp.early_stop_threshold = 0.0  # newer faiss can stop early, which would compare unlike solutions
-    if hasattr(faiss, "ClusteringInitMethod_KMEANS_PLUS_PLUS"):
-        # Rows drawn at random leave a third of equal islands without a centre, and the curve peaks too late.
-        model.cp.init_method = faiss.ClusteringInitMethod_KMEANS_PLUS_PLUS
-    model.train(rows, init_centroids=start)
-    return model
 
 
 @contextmanager
