@@ -51,14 +51,15 @@ def extract(
     """
     chosen = settings or EvaluationSettings(preset=split.preset)
     views = evaluation_views(encoder, chosen)
-    arithmetic = arithmetic_of(torch.device(device), fast=fast)
+    place = torch.device(device)
+    arithmetic = arithmetic_of(place, fast=fast)
 
     def make() -> EmbeddingSet:
         own = split.subset(processes.rows_of_this_process(len(split))) if distributed else split
-        batches = _batches(own, views, batch_size, workers, pin_memory=torch.device(device).type == "cuda")
-        runner = FastEncoder(encoder, dtype=fast_type(torch.device(device))) if fast else encoder
+        batches = _batches(own, views, batch_size, workers, pin_memory=place.type == "cuda")
+        runner = FastEncoder(encoder, dtype=fast_type(place)) if fast else encoder
         with nullcontext() if fast else _float32_convolutions():
-            parts = [_forward(runner, batch, torch.device(device)) for batch in _counted(batches, len(own), progress)]
+            parts = [_forward(runner, batch, place) for batch in _counted(batches, len(own), progress)]
         arrays = _joined(parts)
         if distributed:
             arrays = _of_all_processes(arrays, len(split))
@@ -72,7 +73,7 @@ def extract(
                 found=f"{len(split)} images, {dist.get_world_size()} processes",
                 hint="start fewer processes",
             )
-    encoder.to(device)
+    encoder.to(place)
     agree = all_agree if distributed else bool
     key = _cache_key(encoder, split, views, arithmetic=arithmetic)
     made = make() if cache is None else cache.get_or_make(key, make, agree=agree)

@@ -42,6 +42,11 @@ class EuclideanTopK(Reduction[Neighbors]):
     def key(self) -> tuple[object, ...]:
         return ("euclidean top", self.raw.key, self.k)
 
+    @property
+    @override
+    def in_order(self) -> bool:
+        return True
+
     @override
     def covers(self, other: Reduction[object]) -> bool:
         return isinstance(other, EuclideanTopK) and self.key[:2] == other.key[:2] and self.k >= other.k

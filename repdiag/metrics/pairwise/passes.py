@@ -12,7 +12,6 @@ from torch import Tensor
 
 from repdiag.core.errors import MetricError
 from repdiag.metrics.pairwise.candidates import search, served_by_faiss
-from repdiag.metrics.pairwise.euclidean_top_k import EuclideanTopK
 from repdiag.metrics.pairwise.pairing import Pairing
 from repdiag.metrics.pairwise.processes import everywhere, is_mine, shared
 from repdiag.metrics.pairwise.reduction import Reduction, State
@@ -127,7 +126,7 @@ def _precision_for(chosen: Sequence[Reduction[Any]], pairing: Pairing) -> Iterat
     than their products save.
     """
     before = torch.get_float32_matmul_precision()
-    if pairing.left.fast.is_cuda and any(isinstance(wish, TopK | EuclideanTopK) for wish in chosen):
+    if pairing.left.fast.is_cuda and any(wish.in_order for wish in chosen):
         torch.set_float32_matmul_precision("highest")
     try:
         yield

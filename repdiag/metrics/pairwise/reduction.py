@@ -43,6 +43,11 @@ class Reduction(ABC, Generic[T]):
     def start(self, pairing: Pairing) -> State[T]:
         """Return the state at the beginning of a pass."""
 
+    @property
+    def in_order(self) -> bool:
+        """Whether partners are wanted in exact order: rounded inputs of a product then leave too much to settle."""
+        return False
+
     def covers(self, other: Reduction[Any]) -> bool:
         """Say whether the result of this reduction holds the result of the other."""
         return self.key == other.key

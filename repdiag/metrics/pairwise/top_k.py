@@ -29,6 +29,11 @@ class TopK(Reduction[Neighbors]):
     def key(self) -> tuple[object, ...]:
         return ("top", self.k)
 
+    @property
+    @override
+    def in_order(self) -> bool:
+        return True
+
     @override
     def covers(self, other: Reduction[object]) -> bool:
         return isinstance(other, TopK) and self.k >= other.k
