@@ -19,8 +19,8 @@ from PIL import Image, ImageFilter
 from torchvision import transforms
 
 from benchmarks.photographs import cpu_seconds, photographs
+from benchmarks.stacked_images import split_of
 from repdiag.config.views import view_preset
-from repdiag.data.image_split import ArraySource, ImageSplit
 from repdiag.data.views import SeededViews
 
 BATCH = 32
@@ -67,20 +67,7 @@ def compare(images: list[Image.Image], *, size: int, preset: str, stacked: bool,
     """Return images per second and core of each contender."""
     pixels = [torch.from_numpy(np.array(image)).permute(2, 0, 1) for image in images]
     # Images of one size are kept as one stack, others are decoded one by one.
-    source = ArraySource(torch.stack(pixels).contiguous())
-    source.native_size = source.native_size if stacked else None
-    rows = np.arange(len(images))
-    split = ImageSplit(
-        name="photographs",
-        split="train",
-        source=source,
-        positions=rows,
-        labels=np.zeros(len(rows), np.int64),
-        row_ids=rows.astype(str),
-        class_names=("any",),
-        content=rows.astype(str),
-        preset=preset,
-    )
+    split, rows = split_of(torch.stack(pixels).contiguous(), preset=preset, stacked=stacked), np.arange(len(images))
     views = SeededViews(settings=view_preset(preset), image_size=size, purpose="benchmark", seed=0)
     augment = peer(size, blur=preset == "moco_v2")
     epoch = iter(range(10_000))

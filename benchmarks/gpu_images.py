@@ -18,31 +18,16 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.extraction import BACKBONES, encoder_of
 from benchmarks.gpu_probe import bfloat16_rate, product_rate, seconds
+from benchmarks.stacked_images import split_of
 from repdiag.config.views import view_preset
-from repdiag.data.image_split import ArraySource, ImageSplit
 from repdiag.data.views import SeededViews
 from repdiag.embeddings.fast import FastEncoder
 
 
-def noise_split(count: int, side: int) -> ImageSplit:
-    """Return uint8 images of noise, in memory."""
-    rows = np.arange(count)
-    return ImageSplit(
-        name="noise",
-        split="train",
-        source=ArraySource(torch.randint(0, 256, (count, 3, side, side), dtype=torch.uint8)),
-        positions=rows,
-        labels=np.zeros(count, np.int64),
-        row_ids=rows.astype(str),
-        class_names=("any",),
-        content=rows.astype(str),
-        preset="moco_v2",
-    )
-
-
 def augmentation(size: int, *, stored: int, batch: int, preset: str) -> None:
     """Print the rate of both views of a batch, from images in page-locked memory to floats on the device."""
-    split = noise_split(batch, stored)
+    images = torch.randint(0, 256, (batch, 3, stored, stored), dtype=torch.uint8)
+    split = split_of(images, preset=preset)
     views = SeededViews(settings=view_preset(preset), image_size=size, purpose="train", seed=0)
     rows = np.arange(batch)
     views.frame(split, rows)

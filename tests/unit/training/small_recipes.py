@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
 import torch
 from torch import nn
+
+from repdiag.training.step import Stepper
 
 TINY = Path(__file__).parents[2] / "end_to_end" / "tiny_backbone.py"
 TRANSFORMER = TINY.with_name("tiny_transformer.py")
@@ -47,3 +54,18 @@ def teacher_of(recipe: str) -> nn.Module | None:
     torch.manual_seed(0)
     network = nn.Sequential(nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Linear(12, 4))
     return network if recipe.startswith("seed") else None
+
+
+@contextmanager
+def stopped_in_step(number: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Send this process a SIGTERM as its `number`-th step begins."""
+    take, count = Stepper.take, iter(range(1, 1000))
+
+    def wrapped(self, batch, clock):
+        if next(count) == number:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return take(self, batch, clock)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Stepper, "take", wrapped)
+        yield

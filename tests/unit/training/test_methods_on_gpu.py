@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import signal
 from functools import partial
 
 import pytest
 import torch
-from small_recipes import RUN, SMALL, backbone_of, teacher_of
+from small_recipes import RUN, SMALL, backbone_of, stopped_in_step, teacher_of
 
 from repdiag.checkpoints.load import load_encoder
 from repdiag.checkpoints.native import read_native
@@ -75,15 +73,7 @@ def test_interrupted_and_resumed(recipe, tmp_path, monkeypatch):
     settings = settings_of(recipe, "loop.deterministic=true")
     run = partial(train, settings, device="cuda", teacher=teacher_of(recipe))
     whole = run(tmp_path / "whole")
-    take, count = Stepper.take, iter(range(1, 1000))
-
-    def wrapped(self, batch, clock):
-        if next(count) == 4:
-            os.kill(os.getpid(), signal.SIGTERM)
-        return take(self, batch, clock)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Stepper, "take", wrapped)
+    with stopped_in_step(4, monkeypatch):
         run(tmp_path / "run")
     assert read_native(run(tmp_path / "run"))["digest"] == read_native(whole)["digest"]
 

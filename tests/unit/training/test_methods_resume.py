@@ -1,13 +1,11 @@
 """Every method keeps all of its state in the checkpoint: interrupted in the middle, it ends with the same bits."""
 
 import json
-import os
-import signal
 from functools import partial
 
 import pytest
 import torch
-from small_recipes import DINO, RUN, SMALL, TINY, backbone_of, teacher_of
+from small_recipes import DINO, RUN, SMALL, TINY, backbone_of, stopped_in_step, teacher_of
 
 from repdiag.checkpoints.load import load_encoder
 from repdiag.checkpoints.native import read_native
@@ -20,7 +18,6 @@ from repdiag.training.assembly import resolve_settings
 from repdiag.training.compute import choose_compute
 from repdiag.training.loop import train
 from repdiag.training.progress import SilentProgress
-from repdiag.training.step import Stepper
 
 
 def status_of(run):
@@ -45,15 +42,7 @@ def test_interrupted_and_resumed(recipe, tmp_path, monkeypatch):
     overrides = [f"backbone.name={backbone}", *RUN, *SMALL[recipe]]
     settings = resolve_settings(recipe, data="digits", overrides=overrides)
     whole = train(settings, tmp_path / "whole", device="cpu", teacher=teacher)
-    take, count = Stepper.take, iter(range(1, 1000))
-
-    def wrapped(self, batch, clock):
-        if next(count) == 4:
-            os.kill(os.getpid(), signal.SIGTERM)
-        return take(self, batch, clock)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Stepper, "take", wrapped)
+    with stopped_in_step(4, monkeypatch):
         train(settings, tmp_path / "run", device="cpu", teacher=teacher)
     assert read_native(tmp_path / "run" / "checkpoints" / "last.pt")["digest"] != read_native(whole)["digest"]
     last = train(settings, tmp_path / "run", device="cpu", teacher=teacher)
@@ -82,15 +71,7 @@ def test_float16_keeps_the_scale_of_its_loss(tmp_path, monkeypatch):
     monkeypatch.setattr("torch.amp.GradScaler", partial(torch.amp.GradScaler, growth_interval=4))
     whole = train(settings, tmp_path / "whole", device="cpu")
     assert read_native(whole)["scaler"]["scale"] != read_native(whole.with_name("initial.pt"))["scaler"]["scale"]
-    take, count = Stepper.take, iter(range(1, 1000))
-
-    def wrapped(self, batch, clock):
-        if next(count) == 6:
-            os.kill(os.getpid(), signal.SIGTERM)
-        return take(self, batch, clock)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Stepper, "take", wrapped)
+    with stopped_in_step(6, monkeypatch):
         train(settings, tmp_path / "run", device="cpu")
     last = train(settings, tmp_path / "run", device="cpu")
     assert read_native(last)["digest"] == read_native(whole)["digest"]
