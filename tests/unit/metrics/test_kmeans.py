@@ -39,13 +39,13 @@ def test_the_leader_of_several_starts_finds_separate_islands() -> None:
 def test_only_the_leader_goes_on(
     monkeypatch: pytest.MonkeyPatch, restarts: int, iterations: int, expected: list[int]
 ) -> None:
-    trained, ran = kmeans._trained, []
+    trained, ran = kmeans.trained, []
 
     def counted(*given: Any, **settings: int) -> Any:
         ran.append(settings["niter"])
         return trained(*given, **settings)
 
-    monkeypatch.setattr(kmeans, "_trained", counted)
+    monkeypatch.setattr(kmeans, "trained", counted)
     kmeans.assignments(islands(4)[0], 4, restarts=restarts, iterations=iterations)
     assert ran == expected
 
