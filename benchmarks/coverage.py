@@ -6,7 +6,8 @@ Each design draws fresh data many times. The truth is the expected value at that
 worked out, otherwise the mean over all trials (the median where the interval speaks of it). All metrics of a design are
 evaluated on the same draws. A row is good at 93-97 %; what is outside is said to be so. Trials are kept in --keep until
 the code that they ran changes: with --minutes 4 the command stops after four minutes, and the same command again goes
-on from there. With --share 1/2 and --share 2/2 two processes divide the trials between them.
+on from there. With --share 1/2 and --share 2/2 two processes, or two machines whose kept files are put into one folder,
+divide the trials between them; --reached then makes the tables of what is there.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from repdiag.metrics.registry import get
 
 DOCUMENT = Path(__file__).parents[1] / "docs" / "uncertainty.md"
 BEGIN, END = "<!-- tables: begin -->", "<!-- tables: end -->"
-MODULES = ("repdiag.metrics.inference", "benchmarks.coverage_designs")
+MODULES = ("repdiag.metrics.inference", "benchmarks.coverage", "benchmarks.coverage_designs")
 DIFFERENT = "one with 1.3 times the noise of the other"
 MEDIAN = frozenset({"nc1", "coherence"})
 
@@ -225,21 +226,23 @@ def main() -> int:
     parser.add_argument("--write", action="store_true", help="put the tables into docs/uncertainty.md")
     parser.add_argument("--keep", type=Path, default=Path("build/coverage"), help="where the trials are kept")
     parser.add_argument("--minutes", type=float, help="stop after so many minutes; the same command goes on")
-    parser.add_argument("--share", help="2/3 runs the second of three shares of the trials and makes no tables")
+    parser.add_argument("--share", default="1/1", help="2/3 runs every third trial from the second on; no tables")
     parser.add_argument("--reached", action="store_true", help="run nothing: the tables of the trials that are kept")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    kept = KeptTrials(options.keep, minutes=options.minutes, only_kept=options.reached)
+    place, _, shares = options.share.partition("/")
+    share = int(place), int(shares)
+    kept = KeptTrials(options.keep, minutes=options.minutes, only_kept=options.reached, share=share)
     try:
-        if options.share:
-            place, shares = map(int, options.share.split("/"))
-            run_share([part for both in simulations(options.trials) for part in both][place - 1 :: shares], kept)
+        if share != (1, 1):
+            run_share([part for both in simulations(options.trials) for part in both], kept)
             return 0
         found = tables(options.trials, kept)
     except OutOfTimeError as stopped:
         print(f"not finished: {stopped}; the same command goes on", file=sys.stderr)
         return 1
-    text = f"`python -m benchmarks.coverage --trials {options.trials} --write`\n\n{found}"
+    reached = " --reached" if options.reached else ""
+    text = f"`python -m benchmarks.coverage --trials {options.trials}{reached} --write`\n\n{found}"
     print(text)
     if options.write:
         head, rest = DOCUMENT.read_text("utf-8").split(BEGIN)

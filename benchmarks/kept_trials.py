@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import hashlib
 import json
 import time
@@ -19,33 +20,47 @@ class OutOfTimeError(Exception):
 
 
 class KeptTrials:
-    """One file of trials for each part of a simulation, named after the part and the code that its trials run."""
+    """Files of trials for each part of a simulation, named after the part and the code that its trials run.
 
-    def __init__(self, folder: Path, *, minutes: float | None, only_kept: bool = False) -> None:
-        self.folder, self.only_kept = folder, only_kept
+    With a share, (2, 3) say, only every third trial is run here, beginning with the second, and written to a file of
+    its own: so that processes, or machines whose files are put together afterwards, divide a simulation between them.
+    """
+
+    def __init__(
+        self, folder: Path, *, minutes: float | None, only_kept: bool = False, share: tuple[int, int] = (1, 1)
+    ) -> None:
+        self.folder, self.only_kept, self.share = folder, only_kept, share
         self.folder.mkdir(parents=True, exist_ok=True)
         self.end = None if minutes is None else time.monotonic() + 60.0 * minutes
 
     def run(self, part: str, trials: int, run: Callable[[int], Trial], *, modules: Iterable[str]) -> list[Trial]:
-        """Return the first `trials` trials of a part, running those that are not there; trial number t is run(t).
+        """Return the first `trials` trials of a part that are there, after running those of this share that are not.
 
-        `modules` are those whose code, and whatever of the metrics they import, makes the trials: a change to it
-        makes all of them anew, a change elsewhere leaves them.
+        Trial number t is run(t). `modules` are those whose code, and whatever of the metrics they import, makes the
+        trials: a change to it makes all of them anew, a change elsewhere leaves them.
         """
-        name = hashlib.sha256(part.encode()).hexdigest()[:16]
-        path = self.folder / f"{name}-{code_fingerprint(modules)}.jsonl"
-        lines = path.read_text("utf-8").splitlines() if path.exists() else []
-        found: list[Trial] = [json.loads(line) for line in lines[:trials]]
-        if self.only_kept:
-            return found
-        with path.open("a", encoding="utf-8") as file:
-            for number in range(len(lines), trials):
-                if self.end is not None and time.monotonic() > self.end:
-                    raise OutOfTimeError(f"{part}: {number} of {trials} trials")
-                found.append(run(number))
-                file.write(json.dumps(found[-1]) + "\n")
-                file.flush()
-        return found
+        name = f"{hashlib.sha256(part.encode()).hexdigest()[:16]}-{code_fingerprint(modules)}"
+        found = {number: trial for number, trial in self._read(name) if number < trials}
+        place, shares = self.share
+        missing = [number for number in range(place - 1, trials, shares) if number not in found]
+        if missing and not self.only_kept:
+            with (self.folder / f"{name}-{place}-of-{shares}.jsonl").open("a", encoding="utf-8") as file:
+                for number in missing:
+                    if self.end is not None and time.monotonic() > self.end:
+                        raise OutOfTimeError(f"{part}: {len(found)} of {trials} trials")
+                    found[number] = run(number)
+                    file.write("\n" + json.dumps([number, found[number]]))
+                    file.flush()
+        return [found[number] for number in sorted(found)]
+
+    def _read(self, name: str) -> Iterator[tuple[int, Trial]]:
+        """Yield all kept trials of one name; a line that a killed process left unfinished counts as not run."""
+        for path in self.folder.glob(f"{name}-*.jsonl"):
+            for line in path.read_text("utf-8").splitlines():
+                with contextlib.suppress(json.JSONDecodeError):
+                    if line:
+                        number, trial = json.loads(line)
+                        yield number, trial
 
 
 def code_fingerprint(modules: Iterable[str]) -> str:
