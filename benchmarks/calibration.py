@@ -32,7 +32,7 @@ CLUSTER_METRICS = (
     ("granularity", "sub_clusters", "precision_at_1", "r_precision", "class_distance_ratio"),
     ("ami",),
 )
-PRETEXT_METRICS = (("instance_discrimination_accuracy",), ("alignment",))
+PRETEXT_METRICS = (("pretext_gap",), ("alignment",))
 COLLAPSE_METRICS = (("mean_cosine",), ("singular_spectrum", "sub_clusters"))
 Metrics = tuple[tuple[str, ...], tuple[str, ...]]
 
@@ -172,12 +172,11 @@ def collapse_cases(draws: int) -> list[Case]:
 
 def diagnosis_of(case: Case, metrics: Metrics) -> tuple[MetricTable, Diagnosis]:
     """Draw the space of a case, evaluate and judge it."""
-    table = MetricTable()
-    for split in ("val", "train") if metrics is PRETEXT_METRICS else ("val",):
-        space = draw_space(case.recipe, seed=case.seed, split=split)
-        table += evaluate(space, metrics[0]) + evaluate(space, metrics[1], intervals=False)
-        if metrics is COLLAPSE_METRICS:  # how many directions the classes need
-            table += evaluate(space, [("ami", {"clusters": case.recipe.classes})], intervals=False)
+    space = draw_space(case.recipe, seed=case.seed)
+    train = draw_space(case.recipe, seed=case.seed, split="train") if metrics is PRETEXT_METRICS else None
+    table = evaluate(space, metrics[0], bank=train) + evaluate(space, metrics[1], intervals=False)
+    if metrics is COLLAPSE_METRICS:  # how many directions the classes need
+        table += evaluate(space, [("ami", {"clusters": case.recipe.classes})], intervals=False)
     return table, judge(table)
 
 

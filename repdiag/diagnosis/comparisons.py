@@ -160,19 +160,17 @@ def standing(evidence: Sequence[Evidence], *, name: str) -> Standing | None:
     alike = [_WORDS[item.metric] for item in found if item.reading == "neutral"]
     if not found:
         return None
-    if better and worse:
-        verdict, said = "mixed", f"better by {', '.join(better)}, worse by {', '.join(worse)}"
-    elif better or worse:
-        verdict = "better grouped" if better else "worse grouped"
-        said = f"classes are {verdict}: {', '.join(better or worse)}"
-    else:
-        return Standing(
-            against=name,
-            verdict="indistinguishable",
-            sentence=f"Against the {name}: indistinguishable on these rows in {', '.join(alike)}.",
-        )
+    if not better and not worse:
+        said = f"Indistinguishable from the {name} on these rows: {', '.join(alike)}."
+        return Standing(against=name, verdict="indistinguishable", sentence=said)
     rest = f"; not told apart in {', '.join(alike)}" if alike else ""
-    return Standing(against=name, verdict=verdict, sentence=f"Against the {name}: {said}{rest}.")
+    if better and worse:
+        verdict, said = "mixed", f"Classes are grouped in part better, in part worse than by the {name}: "
+        said += f"better by {', '.join(better)}, worse by {', '.join(worse)}"
+    else:
+        verdict = "better grouped" if better else "worse grouped"
+        said = f"Classes are {verdict} than by the {name}: {', '.join(better or worse)}"
+    return Standing(against=name, verdict=verdict, sentence=f"{said}{rest}.")
 
 
 def _change(item: Evidence) -> str:

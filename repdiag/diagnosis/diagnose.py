@@ -36,6 +36,7 @@ _REQUIRED = (
     "mean_cosine",
     "participation_ratio",
     "precision_at_1",
+    "pretext_gap",
     "r_precision",
     "rankme",
     "singular_spectrum",
@@ -148,9 +149,13 @@ def _with_train(table: MetricTable, judged: EmbeddingSet, train: EmbeddingSet, *
     """Add the pretext rows of train, and replace those of the judged split, on galleries of equal size and classes."""
     gallery, its = equal_galleries(train, judged, seed=seed)
     names = [name for name in _possible(gallery, _PRETEXT) if name in _possible(its, _PRETEXT)]
+    if not names:
+        return table
     source = replace(judged.provenance, split=TRAIN)
-    rows = evaluate(replace(gallery, provenance=source), names, seed=seed) if names else MetricTable()
-    if len(its) == len(judged) or not names:
-        return table + rows
-    kept = MetricTable(tuple(row for row in table if row.metric not in names))
-    return kept + evaluate(its, names, seed=seed) + rows
+    with sharing():
+        rows = evaluate(replace(gallery, provenance=source), names, seed=seed)
+        rows += evaluate(its, ["pretext_gap"], bank=gallery, seed=seed)
+        if len(its) == len(judged):
+            return table + rows
+        kept = MetricTable(tuple(row for row in table if row.metric not in names))
+        return kept + evaluate(its, names, seed=seed) + rows

@@ -43,7 +43,12 @@ def proportion(row: MetricRow) -> Estimate:
     assert row.value is not None
     if row.ci_low is not None and row.ci_high is not None:
         return Estimate(row.value, row.ci_low, row.ci_high)
+    return wilson(row.value, row.n)
+
+
+def wilson(share: float, n: int) -> Estimate:
+    """Return the share of n free rows with Wilson's interval, which is not empty where all of them agree."""
     z2 = 1.96**2
-    centre = (row.value + z2 / (2 * row.n)) / (1 + z2 / row.n)
-    half = math.sqrt(z2 * (row.value * (1 - row.value) + z2 / (4 * row.n)) / row.n) / (1 + z2 / row.n)
-    return Estimate(row.value, min(centre - half, row.value), max(centre + half, row.value))
+    centre = (share + z2 / (2 * n)) / (1 + z2 / n)
+    half = math.sqrt(z2 * (share * (1 - share) + z2 / (4 * n)) / n) / (1 + z2 / n)
+    return Estimate(share, min(centre - half, share), max(centre + half, share))

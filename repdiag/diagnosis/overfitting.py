@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from repdiag.core.metric_table import MetricRow
 from repdiag.diagnosis.advice import advice_for
-from repdiag.diagnosis.intervals import SQUARE_AND_ADD, Estimate, difference, proportion
-from repdiag.diagnosis.rows import TRAIN, JudgedRows, evidence_from
+from repdiag.diagnosis.intervals import SQUARE_AND_ADD, Estimate, difference, proportion, wilson
+from repdiag.diagnosis.rows import TRAIN, JudgedRows, evidence_from, interval_of
 from repdiag.diagnosis.thresholds import Thresholds
 from repdiag.diagnosis.verdict import INCONCLUSIVE, NO_OVERFITTING, OVERFITTING, Evidence, Finding, Severity
 
@@ -13,17 +15,26 @@ PAIRS = ("original-view", "view-view")
 _TASK = "instance_discrimination_accuracy"
 
 
+@dataclass(frozen=True)
+class _Gap:
+    """The gap with its interval, and how that was made."""
+
+    estimate: Estimate
+    method: str
+
+
 def judge_overfitting(rows: JudgedRows, thresholds: Thresholds) -> Finding:
-    """Return the finding from instance discrimination on train and on the judged split, equal galleries."""
+    """Return the finding from the gap in instance discrimination between train and the judged split."""
     delta = thresholds.overfitting_gap
     evidence: list[Evidence] = []
-    gap, obstacle = _gap(rows, PAIRS[0])
-    if gap is not None:
-        evidence.append(_gap_evidence(rows, PAIRS[0], gap, delta=delta))
+    first, obstacle = _gap(rows, PAIRS[0])
+    if first is not None:
+        evidence.append(_gap_evidence(rows, PAIRS[0], first, delta=delta))
     second, _ = _gap(rows, PAIRS[1])
     if second is not None:
         evidence.append(_gap_evidence(rows, PAIRS[1], second, delta=delta))
     evidence += _context(rows)
+    gap = None if first is None else first.estimate
     verdict, summary = _decide(gap, obstacle, delta=delta)
     return Finding(
         question="Does the encoder overfit the pretext task?",
@@ -36,8 +47,27 @@ def judge_overfitting(rows: JudgedRows, thresholds: Thresholds) -> Finding:
     )
 
 
-def _gap(rows: JudgedRows, pair: str) -> tuple[Estimate | None, str]:
-    """Return the gap, or the reason why there is none."""
+def _gap(rows: JudgedRows, pair: str) -> tuple[_Gap | None, str]:
+    """Return the gap, or the reason why there is none.
+
+    Where `pretext_gap` was measured its interval is the gap's: the one that tables and figures show. The two accuracies
+    stand in for it where it was not. Theirs is the wider one by far, since classes that are hard on both splits widen
+    both intervals and leave the gap alone.
+    """
+    measured = None if rows.split == TRAIN else rows.find("pretext_gap", pair=pair, k=1)
+    bounds = None if measured is None else interval_of(measured)
+    if measured is None or measured.value is None or bounds is None:
+        return _gap_of_accuracies(rows, pair)
+    if bounds[0] < bounds[1]:
+        return _Gap(Estimate(measured.value, *bounds), measured.ci_method or ""), ""
+    # No width: all rows of a split agree, which is no certainty, least of all where they are few. Wilson's has one.
+    seen, unseen = (measured.extra.get(name) for name in ("bank_accuracy", "accuracy"))
+    if seen is None or unseen is None:
+        return _gap_of_accuracies(rows, pair)
+    return _Gap(difference(wilson(float(seen), measured.n), wilson(float(unseen), measured.n)), SQUARE_AND_ADD), ""
+
+
+def _gap_of_accuracies(rows: JudgedRows, pair: str) -> tuple[_Gap | None, str]:
     if not rows.has_train:
         return None, "there are no train rows to compare with"
     train = rows.find(_TASK, split=TRAIN, pair=pair, k=1)
@@ -51,7 +81,7 @@ def _gap(rows: JudgedRows, pair: str) -> tuple[Estimate | None, str]:
     assert held_out is not None
     if train.n != held_out.n:
         return None, f"the galleries differ in size ({train.n} train, {held_out.n} {rows.split})"
-    return difference(proportion(train), proportion(held_out)), ""
+    return _Gap(difference(proportion(train), proportion(held_out)), SQUARE_AND_ADD), ""
 
 
 def _decide(gap: Estimate | None, obstacle: str, *, delta: float) -> tuple[str, str]:
@@ -76,21 +106,22 @@ def _severity(verdict: str, gap: Estimate | None, *, delta: float) -> Severity:
     return "marked" if gap.low > 3 * delta else "mild"
 
 
-def _gap_evidence(rows: JudgedRows, pair: str, gap: Estimate, *, delta: float) -> Evidence:
+def _gap_evidence(rows: JudgedRows, pair: str, gap: _Gap, *, delta: float) -> Evidence:
+    found = gap.estimate
     return Evidence(
         metric="pretext_gap",
         params={"pair": pair, "k": 1},
         space=rows.space,
         split=f"{TRAIN} - {rows.split}",
-        value=gap.value,
-        ci_low=gap.low,
-        ci_high=gap.high,
-        ci_method=SQUARE_AND_ADD,
+        value=found.value,
+        ci_low=found.low,
+        ci_high=found.high,
+        ci_method=gap.method,
         threshold=delta,
         against_what="train split",
-        reading=gap.reading(delta, above="for"),
-        sentence=f"Instance discrimination ({pair}) is {abs(100 * gap.value):.1f} points "
-        f"{'better' if gap.value >= 0.0 else 'worse'} on train.",
+        reading=found.reading(delta, above="for"),
+        sentence=f"Instance discrimination ({pair}) is {abs(100 * found.value):.1f} points "
+        f"{'better' if found.value >= 0.0 else 'worse'} on train.",
     )
 
 

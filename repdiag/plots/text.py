@@ -6,7 +6,7 @@ import functools
 import math
 import textwrap
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import matplotlib as mpl
@@ -28,6 +28,8 @@ _POINTS_PER_INCH = 72.0
 _CAPTION_SIZE = 6.0
 # Mean width of a character of the caption font, as a share of its size; measured on DejaVu Sans.
 _CHARACTER_WIDTH = 0.55
+_MORE = "\N{HORIZONTAL ELLIPSIS}"
+_LEAST = 8  # characters of a name that a mark behind it must leave
 # Where a direct label may stand around its point: distance in points, angle in degrees.
 _PLACES = tuple(
     (radius, angle) for radius in (6.0, 14.0, 24.0, 36.0, 50.0) for angle in np.arange(0.0, 360.0, 30.0).tolist()
@@ -43,16 +45,54 @@ def printable(text: str) -> str:
 def short_names(names: Sequence[str], *, limit: int) -> dict[str, str]:
     """Return a printable form of at most `limit` characters for every name, all of them different.
 
-    The middle of a long name is left out: its ends tell checkpoints apart most often. Names that still coincide get
-    a number.
+    Where one is too long, what all of them begin with is left out, then the end of each; a mark in parentheses at the
+    end stays, so that "a (untrained)" is known as the copy of "a". Without a common beginning the middle is left out:
+    the ends tell checkpoints apart most often. Names that still coincide get a number.
     """
+    full = {name: printable(name) for name in dict.fromkeys(names)}
+    if all(len(text) <= limit for text in full.values()):
+        return _numbered(full, limit=limit)
+    parts = {name: _without_mark(text, limit=limit) for name, text in full.items()}
+    lead = _common_lead([base for base, _ in parts.values()])
+    brief = {name: (_MORE + base[lead:] if lead else base, mark) for name, (base, mark) in parts.items()}
+    cuts = (_without_end, _without_middle) if lead else (_without_middle, _without_end)
+    tries = [{name: cut(base, limit - len(mark)) + mark for name, (base, mark) in brief.items()} for cut in cuts]
+    distinct_ones = [shown for shown in tries if len(set(shown.values())) == len(shown)]
+    return _numbered((distinct_ones or tries)[0], limit=limit)
+
+
+def _without_mark(text: str, *, limit: int) -> tuple[str, str]:
+    """Split "name (mark)" into both, where the mark leaves enough of the limit to the name."""
+    start = text.rfind(" (")
+    if start <= 0 or not text.endswith(")") or limit - (len(text) - start) < _LEAST:
+        return text, ""
+    return text[:start], text[start:]
+
+
+def _common_lead(bases: Sequence[str]) -> int:
+    """Return how many characters all of several different names begin with, up to the last separator among them."""
+    if len(set(bases)) < 2:
+        return 0
+    first, last = min(bases), max(bases)  # what these two share all share
+    same = next((place for place, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), len(first))
+    lead = 1 + max(first.rfind(separator, 0, same) for separator in "-_./: ")
+    return lead if lead >= 3 and all(len(base) > lead for base in bases) else 0
+
+
+def _without_middle(text: str, limit: int) -> str:
+    head = (limit - 1) * 2 // 5
+    return text if len(text) <= limit else f"{text[:head]}{_MORE}{text[len(text) - (limit - 1 - head) :]}"
+
+
+def _without_end(text: str, limit: int) -> str:
+    return text if len(text) <= limit else text[: limit - 1].rstrip("-_./: ") + _MORE
+
+
+def _numbered(texts: Mapping[str, str], *, limit: int) -> dict[str, str]:
+    """Return the texts with a number behind each that is there already."""
     shown: dict[str, str] = {}
-    for name in dict.fromkeys(names):
-        text = printable(name)
-        if len(text) > limit:
-            head = (limit - 1) * 2 // 5
-            text = f"{text[:head]}\N{HORIZONTAL ELLIPSIS}{text[len(text) - (limit - 1 - head) :]}"
-        taken, number, base = set(shown.values()), 2, text
+    for name, base in texts.items():
+        taken, number, text = set(shown.values()), 2, base
         while text in taken:
             mark = f" ({number})"
             text, number = base[: limit - len(mark)] + mark, number + 1
@@ -100,8 +140,9 @@ def missing_note(frame: pd.DataFrame, value: str, *, by: Sequence[str] = ("check
     absent = frame[frame[value].isna()]
     if absent.empty:
         return ""
-    names = [tuple(str(part) for part in key) for key in absent[list(by)].itertuples(index=False)]
-    seen = list(dict.fromkeys(" ".join(printable(part)[:limit] for part in key) for key in names))
+    keys = [tuple(str(part) for part in key) for key in absent[list(by)].itertuples(index=False)]
+    shown = [short_names(distinct(frame, column), limit=limit) for column in by]
+    seen = list(dict.fromkeys(" ".join(names[part] for names, part in zip(shown, key, strict=True)) for key in keys))
     more = f" and {len(seen) - 4} more" if len(seen) > 4 else ""
     reasons = distinct(absent.dropna(subset=["reason"]), "reason") if "reason" in absent else []
     why = f" ({printable('; '.join(reasons[:2]))})" if reasons else ""

@@ -58,7 +58,7 @@ def test_a_reference_stands_in_the_json_the_verdict_and_the_words(
 ) -> None:
     result = _analyzed(stored.whole, tmp_path, reference=stored.noise)
     show_vectors(Console(), result)
-    assert "Against the reference noise: classes are better grouped" in " ".join(capsys.readouterr().out.split())
+    assert "Classes are better grouped than by the reference noise" in " ".join(capsys.readouterr().out.split())
     verdict = json.loads((tmp_path / "verdict.json").read_text("utf-8"))
     assert [item["against"] for item in verdict["standings"]] == ["reference noise"]
     against = {item["against_what"] for item in verdict["over_clustering"]["evidence"]}

@@ -8,10 +8,12 @@ import torch
 import repdiag
 from repdiag.core.embedding_set import EmbeddingSet
 from repdiag.core.errors import MetricError
+from repdiag.core.provenance import Provenance
 from repdiag.diagnosis.diagnose import judge
 from repdiag.diagnosis.galleries import equal_galleries
 from repdiag.diagnosis.synthetic import SpaceRecipe, draw_space
 
+ACCURACY, TOP_1 = "instance_discrimination_accuracy", {"pair": "original-view", "k": 1}
 SMALL = {"classes": 6, "per_class": 40, "dims": 32}
 
 
@@ -51,6 +53,43 @@ def test_views_known_by_heart_are_overfitting(forgotten: float, verdict: str) ->
     val, train = (draw_space(recipe, seed=1, split=split) for split in ("val", "train"))
     metrics = ["instance_discrimination_accuracy"]
     assert judge(repdiag.evaluate(val, metrics) + repdiag.evaluate(train, metrics)).overfitting.verdict == verdict
+    assert judge(repdiag.evaluate(val, ["pretext_gap"], bank=train)).overfitting.verdict == verdict
+
+
+def test_what_is_judged_of_the_gap_is_the_row_of_the_table() -> None:
+    recipe = SpaceRecipe(classes=5, per_class=10, dims=8, view=0.5, forgotten=1.2)
+    val, train = (draw_space(recipe, seed=1, split=split) for split in ("val", "train"))
+    shown = repdiag.evaluate(val, [("pretext_gap", {"pair": "view-view", "k": 1})], bank=train).rows[0]
+    judged = repdiag.diagnose(val, train=train).overfitting
+    said = next(item for item in judged.evidence if item.params.get("pair") == "view-view")
+    assert (said.value, said.ci_low, said.ci_high) == (shown.value, shown.ci_low, shown.ci_high)
+    assert said.ci_method == shown.ci_method == "difference of two means, queries resampled"
+
+
+def test_the_interval_of_the_gap_holds_the_truth_where_classes_are_unlike() -> None:
+    """Equally known views of classes that are easy and hard: no gap. Hard classes widen the accuracies, not the gap."""
+    generator = torch.Generator().manual_seed(0)
+    labels = torch.arange(10).repeat_interleave(30)
+    centres, width = torch.randn(10, 16, generator=generator), torch.linspace(0.3, 1.5, 10)[:, None]
+    held, narrower = 0, 0
+    for _ in range(40):
+        sets = []
+        for split in ("val", "train"):
+            rows = centres[labels] + width[labels] * torch.randn(300, 16, generator=generator)
+            views = rows + 0.6 * torch.randn(2, 300, 16, generator=generator)
+            source = Provenance(checkpoint="a", dataset="drawn", split=split)
+            sets.append(EmbeddingSet(features=rows, views=views, labels=labels, provenance=source))
+        table = repdiag.evaluate(sets[0], [(name, TOP_1) for name in ("pretext_gap", ACCURACY)], bank=sets[1])
+        alone = table.where(metric=ACCURACY) + repdiag.evaluate(sets[1], [(ACCURACY, TOP_1)])
+        gap, by_parts = (judge(found).overfitting.evidence[0] for found in (table, alone))
+        assert gap.ci_low is not None
+        assert gap.ci_high is not None
+        assert by_parts.ci_low is not None
+        assert by_parts.ci_high is not None
+        held += gap.ci_low <= 0.0 <= gap.ci_high
+        narrower += gap.ci_high - gap.ci_low < 0.5 * (by_parts.ci_high - by_parts.ci_low)
+    assert held >= 37  # 95 % of 40 is 38
+    assert narrower == 40
 
 
 def test_galleries_are_cut_to_the_same_size_and_classes() -> None:

@@ -45,6 +45,45 @@ def test_overfitting_is_a_gap_whose_whole_interval_passes_the_limit(row, train, 
     assert judge(tables(row, train=train, val=val)).overfitting.verdict == verdict
 
 
+def test_the_interval_of_the_gap_is_that_of_the_metric(row) -> None:
+    """One number has one interval: what tables show is what is judged, whatever the accuracies' intervals are."""
+    gap = {"pair": "original-view", "k": 1}
+    table = tables(row, train=0.95, val=0.90)
+    finding = judge(table + MetricTable((row("pretext_gap", 0.05, half=0.04, **gap),))).overfitting
+    shown = finding.evidence[0]
+    assert (shown.value, shown.ci_low, shown.ci_high) == (0.05, pytest.approx(0.01), pytest.approx(0.09))
+    assert finding.verdict == "inconclusive"
+    assert "[+1.0, +9.0]" in finding.summary
+    assert judge(table).overfitting.verdict == "overfitting"  # what the accuracies alone would say
+
+
+def test_a_gap_is_judged_without_the_accuracies_behind_it(row) -> None:
+    table = MetricTable((row("pretext_gap", 0.3, half=0.04, pair="original-view", k=1),))
+    assert judge(table).overfitting.verdict == "overfitting"
+
+
+def test_a_gap_without_an_interval_leaves_the_word_to_the_accuracies(row) -> None:
+    bare = MetricTable((row("pretext_gap", 0.05, half=None, pair="original-view", k=1),))
+    found = judge(tables(row, train=0.95, val=0.90) + bare).overfitting
+    assert found.evidence[0].ci_method == "square-and-add of two independent intervals"
+    assert found.verdict == "overfitting"
+    assert judge(bare).overfitting.verdict == "inconclusive"
+
+
+@pytest.mark.parametrize(("n", "verdict"), [(20, "inconclusive"), (2000, "no overfitting")])
+def test_rows_that_all_agree_are_no_certainty_where_they_are_few(row, n, verdict) -> None:
+    every = {"accuracy": 1.0, "bank_accuracy": 1.0}
+    gap = row("pretext_gap", 0.0, half=0.0, pair="original-view", k=1, n=n, extra=every)
+    finding = judge(MetricTable((gap,))).overfitting
+    assert finding.verdict == verdict
+    assert finding.evidence[0].ci_low < 0.0 < finding.evidence[0].ci_high
+
+
+def test_train_held_against_itself_is_no_gap(row) -> None:
+    table = MetricTable((row("pretext_gap", 0.0, half=0.001, split="train", pair="original-view", k=1),))
+    assert judge(table).overfitting.verdict == "inconclusive"
+
+
 def test_the_limit_of_overfitting_can_be_moved(row) -> None:
     table = tables(row, train=0.95, val=0.90)
     assert judge(table).overfitting.verdict == "overfitting"

@@ -40,7 +40,8 @@ def test_scattered_classes_are_worse_grouped_and_whole_ones_better(
 ) -> None:
     worse, better = _held(shattered, whole).standings[0], _held(whole, shattered).standings[0]
     assert (worse.verdict, better.verdict) == ("worse grouped", "better grouped")
-    assert worse.sentence.startswith("Against the reference large: classes are worse grouped: ")
+    assert worse.sentence.startswith("Classes are worse grouped than by the reference large: ")
+    assert worse.sentence.count("grouped") == 1
     assert "R-precision -0." in worse.sentence
     assert "R-precision +0." in better.sentence
 

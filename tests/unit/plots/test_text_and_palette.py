@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -22,6 +23,17 @@ def test_both_ends_of_a_long_name_survive() -> None:
     assert shown["short"] == "short"
     assert shown["simsiam_resnet50_imagenet1k_seed1"].startswith("simsiam")
     assert shown["simsiam_resnet50_imagenet1k_seed1"].endswith("net1k_seed1")
+
+
+@pytest.mark.parametrize("limit", [20, 22, 26, 34])
+def test_long_names_keep_what_tells_them_apart_and_untrained_copies_their_mark(limit: int) -> None:
+    trained = ["cifar10-supervised-resnet20-12fca82f", "cifar10-supervised-resnet56-4bfd9763"]
+    copies = [f"{name} (untrained)" for name in trained]
+    shown = short_names([trained[0], copies[0], trained[1], copies[1]], limit=limit)
+    for name, depth in zip((*trained, *copies), ("20", "56") * 2, strict=True):
+        assert depth in shown[name] or limit < 22
+        assert shown[name].endswith(" (untrained)") == (name in copies)
+    assert not any("(2)" in text for text in shown.values())
 
 
 def test_control_and_direction_marks_are_dropped() -> None:
