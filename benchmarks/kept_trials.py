@@ -104,4 +104,4 @@ def _code(tree: ast.Module) -> bytes:
         first = body[0] if isinstance(body, list) and body else None
         if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):
             first.value.value = ""
-    return ast.dump(tree).encode()
+    return ast.unparse(tree).encode()  # unlike a dump, the same in every version of Python
