@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -152,8 +153,9 @@ def _pass(pairing: Pairing, states: Sequence[State[Any]], side: int) -> None:
     # Two sets are read row by row only: a wide tile of the same area lets each row be searched in fewer pieces.
     height, width = (side, side) if pairing.symmetric else (max(1, side // 4), side * 4)
     workspace = Workspace(left.fast, min(height, len(left)), min(width, len(right)))
-    memo, reader = active(), _Reader(states)
+    memo, reader = active(), _Reader(states, search_ahead=workspace.ahead)
     done, total = 0, _count(pairing, height, width)
+    begun: deque[_Begun] = deque()
     for rows, columns in _places(pairing, height, width):
         if memo is not None and memo.progress is not None:
             memo.progress(done, total)
@@ -165,33 +167,65 @@ def _pass(pairing: Pairing, states: Sequence[State[Any]], side: int) -> None:
         # In one set a row's own pair lies on the diagonal.
         if pairing.own is not None and (columns.start == rows.start or not pairing.symmetric):
             leave_out_own(tile.scores, pairing.own[rows], first=columns.start)
-        reader.read(tile)
-        if pairing.symmetric and columns.start > rows.start:
-            reader.read(tile.transposed())
+        begun.append(reader.begin(tile, both_ways=pairing.symmetric and columns.start > rows.start))
+        if len(begun) > workspace.ahead:  # a GPU is given its next tile before it is asked what it found in the last
+            reader.read(begun.popleft())
+    for last in begun:
+        reader.read(last)
+
+
+@dataclass(frozen=True, eq=False)
+class _Begun:
+    """A tile, both ways or one, with each state's threshold for each way."""
+
+    tile: Tile
+    thresholds: tuple[list[Tensor | None], ...]
 
 
 class _Reader:
     """Gives every state its part of a tile, which is searched once for what all of them want."""
 
-    def __init__(self, states: Sequence[State[Any]]) -> None:
-        self._states = states
+    def __init__(self, states: Sequence[State[Any]], *, search_ahead: bool) -> None:
+        self._states, self._search_ahead = states, search_ahead
         self._many = False
 
-    def read(self, tile: Tile) -> None:
-        thresholds = [state.threshold(tile.rows) for state in self._states]
-        wanted = [threshold for threshold in thresholds if threshold is not None]
-        if not wanted:
+    def begin(self, tile: Tile, *, both_ways: bool) -> _Begun:
+        """Settle what is searched for in a tile; on a GPU the search itself begins."""
+        ways = (tile.rows, tile.columns) if both_ways else (tile.rows,)
+        thresholds = tuple([state.threshold(rows) for state in self._states] for rows in ways)
+        if self._search_ahead:
+            least = [_least(way) for way in thresholds]
+            if any(side is not None for side in least):
+                tile.begin_search(least[0], least[1] if both_ways else None)
+        return _Begun(tile, thresholds)
+
+    def read(self, begun: _Begun) -> None:
+        """Let every state take in the tile."""
+        tile = begun.tile
+        for thresholds in begun.thresholds:
+            self._read(tile, thresholds)
+            tile = tile.transposed()
+
+    def _read(self, tile: Tile, thresholds: Sequence[Tensor | None]) -> None:
+        least = _least(thresholds)
+        if least is None:
             for state in self._states:
                 state.add(tile, None)
             return
-        least = wanted[0] if len(wanted) == 1 else torch.stack(wanted).amin(dim=0)
         pairs = tile.above(least, many=self._many)
         self._many = pairs.are_many(len(least))
         for state, threshold in zip(self._states, thresholds, strict=True):
             if threshold is None:
                 state.add(tile, None)
             else:
-                state.add(tile, pairs if bool((threshold <= least).all()) else pairs.above(threshold))
+                every = threshold is least or bool((threshold <= least).all())
+                state.add(tile, pairs if every else pairs.above(threshold))
+
+
+def _least(thresholds: Sequence[Tensor | None]) -> Tensor | None:
+    """Return the lowest threshold of each row, None where none is searched for."""
+    wanted = [threshold for threshold in thresholds if threshold is not None]
+    return wanted[0] if len(wanted) == 1 else torch.stack(wanted).amin(dim=0) if wanted else None
 
 
 def _places(pairing: Pairing, height: int, width: int) -> Iterator[tuple[slice, slice]]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -13,6 +15,9 @@ from torch import Tensor
 
 from repdiag.core.kernels import runs_kernels
 from repdiag.metrics.pairwise.rows import Rows
+
+if TYPE_CHECKING:
+    from repdiag.metrics.pairwise.gpu_search import Search
 
 GROUP = 16  # columns that share one maximum: fewer cost more maxima, more cost more look-ups
 NOTHING = -torch.inf  # the score of a pair that does not count
@@ -53,11 +58,13 @@ class Tile:
     """
 
     padded: Tensor
-    scratch: Tensor
+    scratch: Tensor | None
     rows: slice
     columns: slice
     _potentials: dict[float, Tensor] = field(default_factory=dict)
     _other_sums: dict[float, Tensor] = field(default_factory=dict)
+    _search: Search | None = None
+    _side: int = 0
 
     @property
     def scores(self) -> Tensor:
@@ -67,7 +74,14 @@ class Tile:
     def transposed(self) -> Tile:
         """Return the same scores with rows and columns exchanged."""
         potentials = {t: value.T for t, value in self._potentials.items()}
-        return Tile(self.padded.T, self.scratch.T, self.columns, self.rows, potentials, self._other_sums)
+        scratch = None if self.scratch is None else self.scratch.T
+        return Tile(self.padded.T, scratch, self.columns, self.rows, potentials, self._other_sums, self._search, 1)
+
+    def begin_search(self, above_rows: Tensor | None, above_columns: Tensor | None) -> None:
+        """Start to look for what `above` will be asked for, of this tile and of the transposed one; a GPU's only."""
+        from repdiag.metrics.pairwise.gpu_search import Search
+
+        self._search = Search(self.scores, above_rows, above_columns)
 
     def potential_sums(self, t: float) -> Tensor:
         """Return the sum over each row of exp(2 t (score - 1)), which is exp(-t d^2) on the sphere."""
@@ -83,9 +97,10 @@ class Tile:
     def _potential(self, t: float) -> Tensor:
         """Return exp(2 t (score - 1)), scores above 1 taken as 1."""
         if t not in self._potentials:
-            scores = self.scores
+            scores, scratch = self.scores, self.scratch
             # One further potential of the same tile would overwrite the scratch of the first: it gets its own.
-            out = self.scratch[: scores.shape[0], : scores.shape[1]] if not self._potentials else None
+            own = scratch is None or self._potentials
+            out = None if own else scratch[: scores.shape[0], : scores.shape[1]]
             rate = _rate(t)
             shift = torch.tensor(-rate, dtype=scores.dtype, device=scores.device)
             self._potentials[t] = torch.add(shift, scores, alpha=rate, out=out).clamp_(max=0.0).exp2_()
@@ -107,9 +122,14 @@ class Tile:
     def above(self, threshold: Tensor, *, many: bool = False) -> Pairs:
         """Return all pairs with a score above their row's threshold, in no order.
 
-        Where `many` are expected every score is compared. Otherwise only rows whose maximum passes are looked into,
-        which makes the search cost one maximum when few pairs pass.
+        A search that has been started answers for the thresholds of that moment. Otherwise, where `many` are expected
+        every score is compared; where few are, only rows whose maximum passes are looked into, which makes the search
+        cost one maximum.
         """
+        searched = None if self._search is None else self._search.found(self._side)
+        if searched is not None:
+            outer, inner, score = searched
+            return Pairs(inner, outer, score) if self._side else Pairs(outer, inner, score)
         if many:
             return self._compared(threshold)
         hot = (self._row_maxima > threshold).nonzero().flatten()
@@ -141,16 +161,22 @@ class Tile:
 
 
 class Workspace:
-    """The buffers of one pass: a tile and a scratch of the same size, padded to whole groups."""
+    """The buffers of one pass, padded to whole groups: a tile and a scratch of the same size.
+
+    Where kernels of our own read tiles, which need no scratch, it holds a second tile instead: the next product can be
+    made `ahead` of the reading of the last.
+    """
 
     def __init__(self, like: Tensor, height: int, width: int) -> None:
-        self._tile = like.new_empty(_round_up(height), _round_up(width))
-        self._scratch = torch.empty_like(self._tile)
+        self.ahead = like.dtype == torch.float32 and runs_kernels(like)
+        buffers = [like.new_empty(_round_up(height), _round_up(width)) for _ in range(2)]
+        self._scratch = None if self.ahead else buffers.pop()
+        self._tiles = itertools.cycle(buffers)
 
     def compute(self, left: Rows, rows: slice, right: Rows, *, columns: slice) -> Tile:
-        """Compute one tile; it is valid until the next call."""
+        """Compute one tile; it is valid until the next call or, made ahead, until the one after."""
         height, width = rows.stop - rows.start, columns.stop - columns.start
-        padded = self._tile[: _round_up(height), : _round_up(width)]
+        padded = next(self._tiles)[: _round_up(height), : _round_up(width)]
         left.tile(rows, right, columns, out=padded[:height, :width])
         padded[height:] = NOTHING
         padded[:, width:] = NOTHING

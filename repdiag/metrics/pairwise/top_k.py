@@ -75,7 +75,7 @@ class TopKState:
     def add(self, tile: Tile, above: Pairs | None) -> None:
         """Take in a tile, read row by row."""
         if above is None:
-            self._pending[tile.rows.start] = []
+            self._pending.setdefault(tile.rows.start, [])
             score, column = self.whole(tile).topk(min(self._width, tile.scores.shape[1]), dim=1)
             self._merge(tile.rows, score, column + tile.columns.start)
             return
