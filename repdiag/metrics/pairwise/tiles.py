@@ -97,10 +97,10 @@ class Tile:
     def _potential(self, t: float) -> Tensor:
         """Return exp(2 t (score - 1)), scores above 1 taken as 1."""
         if t not in self._potentials:
-            scores, scratch = self.scores, self.scratch
+            scores, out = self.scores, None
             # One further potential of the same tile would overwrite the scratch of the first: it gets its own.
-            own = scratch is None or self._potentials
-            out = None if own else scratch[: scores.shape[0], : scores.shape[1]]
+            if self.scratch is not None and not self._potentials:
+                out = self.scratch[: scores.shape[0], : scores.shape[1]]
             rate = _rate(t)
             shift = torch.tensor(-rate, dtype=scores.dtype, device=scores.device)
             self._potentials[t] = torch.add(shift, scores, alpha=rate, out=out).clamp_(max=0.0).exp2_()
