@@ -1,6 +1,13 @@
-"""The order of the tests, and what is skipped where there is no GPU."""
+"""The order of the tests, what is skipped where there is no GPU, and Triton's kernels without one."""
 
 from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -15,3 +22,25 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for item in items:
             if item.get_closest_marker("gpu"):
                 item.add_marker(pytest.mark.skip(reason="no CUDA device"))
+
+
+@pytest.fixture
+def interpreted() -> Callable[[str], Any]:
+    """Give what runs a script with Triton's kernels interpreted on the CPU and returns the JSON that it prints.
+
+    In a process of its own: Triton decides at its import whether kernels are interpreted.
+    """
+    pytest.importorskip("triton")
+
+    def run(script: str) -> Any:
+        done = subprocess.run(
+            [sys.executable, "-W", "ignore", "-c", script],
+            env=os.environ | {"TRITON_INTERPRET": "1"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    return run

@@ -2,16 +2,9 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
+from collections.abc import Callable
+from typing import Any
 
-import pytest
-
-pytest.importorskip("triton")
-
-# In a process of its own: Triton decides at its import whether kernels are interpreted.
 SCRIPT = """
 import json
 import numpy as np
@@ -44,16 +37,8 @@ print(json.dumps(errors))
 """
 
 
-def test_views_have_the_pixels_of_the_cpu() -> None:
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", SCRIPT],
-        env=os.environ | {"TRITON_INTERPRET": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    for name, (framing, colour, change) in json.loads(done.stdout).items():
+def test_views_have_the_pixels_of_the_cpu(interpreted: Callable[[str], Any]) -> None:
+    for name, (framing, colour, change) in interpreted(SCRIPT).items():
         assert framing < 2e-6, name
         assert colour < 5e-6, name
         assert change > 0.1, name

@@ -2,16 +2,9 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
+from collections.abc import Callable
+from typing import Any
 
-import pytest
-
-pytest.importorskip("triton")
-
-# In a process of its own: Triton decides at its import whether kernels are interpreted.
 SCRIPT = """
 import json, torch
 from repdiag.metrics.pairwise.gpu_potential import potential_sums
@@ -30,15 +23,7 @@ print(json.dumps(errors))
 """
 
 
-def test_the_kernel_adds_up_rows_and_columns() -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", SCRIPT],
-        env=os.environ | {"TRITON_INTERPRET": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    errors = json.loads(done.stdout)
+def test_the_kernel_adds_up_rows_and_columns(interpreted: Callable[[str], Any]) -> None:
+    errors = interpreted(SCRIPT)
     assert len(errors) == 6
     assert max(errors) < 1e-6
