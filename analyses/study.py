@@ -64,11 +64,7 @@ class Plan:
 def main(run_file: str, *, doc: str | None) -> None:
     """Run the study in whose folder `run_file` lies, as the command line says."""
     folder = Path(run_file).parent
-    parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", default="digits", help="a dataset's name or imagefolder:PATH")
-    parser.add_argument("--budget", default="demo", help="one of the budgets in config.yaml")
-    parser.add_argument("--out", type=Path, default=Path("figures") / folder.name)
-    parser.add_argument("--device", default="auto")
+    parser = arguments(run_file, doc=doc)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     try:
@@ -76,6 +72,16 @@ def main(run_file: str, *, doc: str | None) -> None:
     except RepdiagError as error:
         sys.exit(str(error))
     run_study(plan, options)
+
+
+def arguments(run_file: str, *, doc: str | None) -> argparse.ArgumentParser:
+    """Return the parser of what everything with a plan is asked: on which data, for how long, where to and on what."""
+    parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", default="digits", help="a dataset's name or imagefolder:PATH")
+    parser.add_argument("--budget", default="demo", help="one of the budgets in config.yaml")
+    parser.add_argument("--out", type=Path, default=Path("figures") / Path(run_file).parent.name)
+    parser.add_argument("--device", default="auto")
+    return parser
 
 
 def read_plan(config: Path, *, data: str, budget: str) -> Plan:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from analyses.architectures.results import ACCURACIES, METRICS, write_results
 from analyses.methods.run import resolved, settings_of, trained_encoder
-from analyses.study import read_plan
+from analyses.study import arguments, read_plan
 from repdiag.core.errors import RepdiagError
 from repdiag.core.files import write_json
 
@@ -25,13 +25,9 @@ if TYPE_CHECKING:
 
 def main() -> None:
     """Train every backbone, then write points, table and figure."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", default="digits", help="a dataset's name or imagefolder:PATH")
-    parser.add_argument("--budget", default="demo", help="one of the budgets in config.yaml")
+    parser = arguments(__file__, doc=__doc__)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--device", default="auto")
-    parser.add_argument("--out", type=Path, default=Path("figures") / "architectures")
     options = parser.parse_args()
     import torch
 

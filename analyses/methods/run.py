@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from analyses.methods.results import write_results
-from analyses.study import Plan, read_plan
+from analyses.study import Plan, arguments, read_plan
 from repdiag.core.errors import RepdiagError
 from repdiag.core.files import write_json
 
@@ -27,13 +27,9 @@ K = 20
 
 def main() -> None:
     """Train every method from every seed, then write the table and the figure."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", default="digits", help="a dataset's name or imagefolder:PATH")
-    parser.add_argument("--budget", default="demo", help="one of the budgets in config.yaml")
+    parser = arguments(__file__, doc=__doc__)
     parser.add_argument("--seeds", type=int, default=3, help="runs of each method")
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--device", default="auto")
-    parser.add_argument("--out", type=Path, default=Path("figures") / "methods")
     options = parser.parse_args()
     import torch
 
