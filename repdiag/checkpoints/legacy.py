@@ -10,7 +10,7 @@ from typing import Any
 
 from repdiag.checkpoints.inert import StorageRecord
 from repdiag.checkpoints.restricted_unpickler import RestrictedUnpickler
-from repdiag.checkpoints.zip_check import Record
+from repdiag.checkpoints.zip_check import FETCH_AGAIN, Record
 from repdiag.core.errors import CheckpointError
 
 MAGIC = 0x1950A86A20F9469CFC6C
@@ -51,7 +51,8 @@ def _locate(
         storage = declared[key]
         bytes_needed = storage.numel * storage.dtype.itemsize
         if len(header) < 8 or struct.unpack("<q", header)[0] != storage.numel or start + 8 + bytes_needed > size:
-            raise CheckpointError("the file is cut off or damaged", found=f"storage {key[:40]}")
+            found = f"{size:,} bytes, which end within the numbers of its {len(records) + 1}. of {len(keys)} tensors"
+            raise CheckpointError("the file is cut off or damaged", found=found, hint=FETCH_AGAIN)
         records[key] = Record(start + 8, bytes_needed)
         start += 8 + bytes_needed
     if start != size:

@@ -60,8 +60,10 @@ def read(path: Path | str) -> Payload:
         try:
             parts = _read_index(source) if is_index(source) else _read_file(source)
             payload = Payload(path=source, sha256=sha256_of_weights(source), sidecars=_sidecars(source), **parts)
-        except (CheckpointError, RuntimeError):  # torch raises the latter where a file has become too short
+        except (CheckpointError, RuntimeError) as error:  # torch raises the latter where a file has become too short
             _expect_unchanged(source, before)
+            if isinstance(error, CheckpointError) and source.name not in error.problem:
+                raise CheckpointError(f"{source}: {error.problem}", found=error.found, hint=error.hint) from error
             raise
         _expect_unchanged(source, before)
     except OSError as error:

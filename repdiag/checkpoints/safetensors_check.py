@@ -9,6 +9,7 @@ from typing import Any
 
 from torch import Tensor
 
+from repdiag.checkpoints.zip_check import FETCH_AGAIN
 from repdiag.core.errors import CheckpointError
 
 _MAX_HEADER_BYTES = 16 * 2**20
@@ -25,7 +26,8 @@ def read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
             tensors = {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118 - not a mapping
             metadata = dict(stream.metadata() or {})
     except (SafetensorError, OSError, ValueError, TypeError, RuntimeError, AttributeError, OverflowError) as error:
-        raise CheckpointError("the safetensors file is damaged", found=str(error)[:120]) from error
+        found = str(error)[:120]
+        raise CheckpointError("the safetensors file is damaged", found=found, hint=FETCH_AGAIN) from error
     return tensors, metadata
 
 

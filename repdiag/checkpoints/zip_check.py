@@ -21,6 +21,7 @@ _HARMLESS_FLAGS = 0x0808  # sizes after the data, and names in UTF-8; all others
 _UNCOUNTED = 0xFFFF  # what the end record says of this many entries and more
 _LOCAL_HEADER = struct.Struct("<4s5H3L2H")
 _END = struct.Struct("<4s4H2LH")
+FETCH_AGAIN = "compare its size and SHA-256 with the source's, and fetch it again"
 _SIGNED = ("constants.pkl", "code/", "extra/")  # what only a TorchScript archive holds
 
 
@@ -86,7 +87,7 @@ def _check_end(stream: BufferedIOBase, *, size: int) -> int:
     stream.seek(max(0, size - _END.size))
     tail = stream.read(_END.size)
     if len(tail) < _END.size or tail[:4] != b"PK\x05\x06" or tail[-2:] != b"\0\0":
-        raise CheckpointError("the zip archive does not end as torch writes it", hint="is the download complete?")
+        raise CheckpointError("the zip archive does not end as torch writes it", hint=FETCH_AGAIN)
     here, entries, directory = _END.unpack(tail)[3:6]
     if here != entries:
         raise CheckpointError("the zip archive says it is a part of one", found=f"{here} of {entries} entries")
@@ -116,7 +117,7 @@ def _locate(stream: BufferedIOBase, entries: list[zipfile.ZipInfo]) -> dict[str,
         end = start + entry.file_size
         records[entry.filename] = Record(start, entry.file_size)
     if end > stream.seek(0, io.SEEK_END):
-        raise CheckpointError("the zip archive is cut off")
+        raise CheckpointError("the zip archive is cut off", hint=FETCH_AGAIN)
     return records
 
 
@@ -146,14 +147,14 @@ def _check_sums(stream: BufferedIOBase, entries: list[zipfile.ZipInfo], records:
         while left > 0:
             block = stream.read(min(_BLOCK, left))
             if not block:
-                raise CheckpointError("the zip archive is cut off", found=entry.filename[:80])
+                raise CheckpointError("the zip archive is cut off", found=entry.filename[:80], hint=FETCH_AGAIN)
             crc = zlib.crc32(block, crc)
             left -= len(block)
         if crc != entry.CRC:
             raise CheckpointError(
                 "the file is damaged: an entry does not match its checksum",
                 found=entry.filename[:80],
-                hint="download or copy it again",
+                hint=FETCH_AGAIN,
             )
     return True
 
