@@ -83,7 +83,11 @@ def find_checkpoints(words: Sequence[str], *, only: str | None, download: bool, 
         except RepdiagError as error:
             failures[entry.id] = str(error)
             console.say(f"left out {entry.id}: {error}")
-    here += [find_checkpoint(word) for word in words if not is_manifest(Path(word))]
+    for word in words:
+        if len(words) > 1 and _holds_results(Path(word)):
+            console.say(f"left out {word}: results of repdiag, not a checkpoint")
+        elif not is_manifest(Path(word)):
+            here.append(find_checkpoint(word))
     if not here:
         ways = [f"{name}: {how}" for name, how in [*failures.items(), *missing.items()]]
         more = [f"and {len(ways) - 8} more"] if len(ways) > 8 else []
@@ -111,6 +115,14 @@ def with_reference(targets: Targets, word: str, *, download: bool) -> tuple[Targ
     names = unique_names(here)
     added = tuple(replace(target, name=name) for target, name in zip(here, names, strict=True))
     return replace(targets, here=added), names[-1]
+
+
+def _holds_results(folder: Path) -> bool:
+    """Say whether a folder is what analyses, comparisons or extractions left; `runs/*` names it beside the runs."""
+    if not folder.is_dir() or (folder / "checkpoints" / "last.pt").is_file():
+        return False
+    inside = (path for path in (folder, *folder.iterdir()) if path.is_dir())
+    return any((path / "metrics.parquet").is_file() or (path / "rows.parquet").is_file() for path in inside)
 
 
 def _chosen(path: Path, only: str | None) -> list[Entry]:
