@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from repdiag.cli import options
-from repdiag.cli.console import Console, resolve_device
+from repdiag.cli.console import Console, is_first_process, resolve_device
 
 
 def train(
@@ -48,11 +48,12 @@ def train(
     """
     from repdiag.cli import recipes
 
-    console = Console(as_json=as_json, quiet=quiet, verbose=verbose, progress=not no_progress)
+    first = is_first_process()
+    console = Console(as_json=as_json and first, quiet=quiet or not first, verbose=verbose, progress=not no_progress)
     if list_recipes or show is not None:
         recipes.print_recipes(console, show)
         return
-    from repdiag.cli.training import TrainRequest, run_training
+    from repdiag.cli.training import TrainRequest, require_its_end, run_training
 
     request = TrainRequest(
         recipe=recipe,
@@ -73,6 +74,8 @@ def train(
         overwrite=overwrite,
     )
     last = run_training(request, console)
+    if first:
+        require_its_end(last)
     console.say(f"checkpoint: {last}")
     console.say(f"next:       repdiag analyze {last}")
     console.json({"checkpoint": str(last), "run": str(last.parent.parent)})

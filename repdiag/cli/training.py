@@ -6,9 +6,9 @@ import json
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from repdiag.core.errors import UsageError
+from repdiag.core.errors import StoppedError, UsageError
 
 if TYPE_CHECKING:
     from repdiag.cli.console import Console
@@ -45,6 +45,7 @@ def run_training(request: TrainRequest, console: Console) -> Path:
     from repdiag.training.loop import train
     from repdiag.training.progress import make_progress
 
+    begun = _begun(request)
     settings = resolve_settings(
         request.recipe,
         data=request.data,
@@ -53,16 +54,29 @@ def run_training(request: TrainRequest, console: Console) -> Path:
         batch_size=request.batch_size,
         seed=request.seed,
         overrides=_overrides(request),
+        stored=None if begun is None else _record(begun).get("config"),
     )
     if request.strict_data:
         _refuse_corrupt_images(settings)
-    out, resume = _choose_directory(request, settings)
+    out = begun or _choose_directory(request, settings)
+    resume: Literal["auto", "never"] = "never" if request.resume is None else "auto"
     console.say(f"{settings.recipe}: {settings.backbone.name} on {settings.data.dataset}, run {out}")
     progress = make_progress(enabled=console.progress and not console.quiet)
     from repdiag.cli.trajectory import measure
 
     watched = measure if request.monitor is not None else None
     return train(settings, out, resume=resume, device=request.device, progress=progress, measure=watched)
+
+
+def require_its_end(last: Path) -> None:
+    """Raise `StoppedError` for a run that a signal ended early: what follows must not take it for a whole one."""
+    folder = last.parent.parent
+    if not _is_complete(folder):
+        raise StoppedError(
+            f"{folder} was stopped before its end",
+            found=f"all steps until then are in {last}",
+            hint=f"repdiag train --resume {folder} goes on",
+        )
 
 
 def _overrides(request: TrainRequest) -> list[str]:
@@ -79,24 +93,33 @@ def _refuse_corrupt_images(settings: TrainSettings) -> None:
     open_dataset(data.dataset, "train", root=Path(data.root) if data.root else None, strict=True)
 
 
-def _choose_directory(request: TrainRequest, settings: TrainSettings) -> tuple[Path, Literal["auto", "never"]]:
-    """Return where to run and whether to go on with what is there; never silently over another run."""
+def _begun(request: TrainRequest) -> Path | None:
+    """Return the run to go on with by its own settings, if one is meant: named, or the last one when nothing is."""
     if request.resume is None:
-        out = request.out or _new_directory(settings)
-        if _has_run(out) and not request.overwrite:
-            raise UsageError(
-                f"{out} already holds a run", hint="--resume auto goes on with it, --overwrite starts again"
-            )
-        if request.overwrite and request.out is not None:
-            shutil.rmtree(out / "checkpoints", ignore_errors=True)
-        return out, "never"
+        return None
     if request.resume == "auto":
-        return request.out or _unfinished(settings) or _new_directory(settings), "auto"
+        if request.out is not None:
+            return request.out if _has_run(request.out) else None
+        says = (request.recipe, request.data, request.backbone, request.epochs, request.batch_size, request.seed)
+        nothing_said = all(value is None for value in says) and not request.overrides and request.init_from is None
+        return _unfinished("*") if nothing_said else None
     path = Path(request.resume)
     folder = path.parent.parent if path.parent.name == "checkpoints" else path
     if not _has_run(folder):
         raise UsageError(f"nothing to resume at {path}", hint="give auto, a run directory, or a checkpoint in one")
-    return folder, "auto"
+    return folder
+
+
+def _choose_directory(request: TrainRequest, settings: TrainSettings) -> Path:
+    """Return where to run; never silently over another run."""
+    if request.resume is not None:
+        return request.out or _unfinished(f"{_stem(settings)}-*") or _new_directory(settings)
+    out = request.out or _new_directory(settings)
+    if _has_run(out) and not request.overwrite:
+        raise UsageError(f"{out} already holds a run", hint="--resume auto goes on with it, --overwrite starts again")
+    if request.overwrite and request.out is not None:
+        shutil.rmtree(out / "checkpoints", ignore_errors=True)
+    return out
 
 
 def _stem(settings: TrainSettings) -> str:
@@ -112,9 +135,9 @@ def _new_directory(settings: TrainSettings) -> Path:
     return RUNS / f"{stem}-{number}"
 
 
-def _unfinished(settings: TrainSettings) -> Path | None:
-    """Return the newest run of this recipe, backbone and data that did not reach its end."""
-    found = [path for path in RUNS.glob(f"{_stem(settings)}-*") if _has_run(path) and not _is_complete(path)]
+def _unfinished(pattern: str) -> Path | None:
+    """Return the newest training run of such a name that did not reach its end."""
+    found = [path for path in RUNS.glob(pattern) if _has_run(path) and not _is_complete(path) and _is_training(path)]
     return max(found, key=lambda path: path.stat().st_mtime, default=None)
 
 
@@ -123,7 +146,17 @@ def _has_run(folder: Path) -> bool:
 
 
 def _is_complete(folder: Path) -> bool:
+    return bool(_record(folder).get("status") == "completed")
+
+
+def _is_training(folder: Path) -> bool:
+    return bool(_record(folder).get("kind", "train") == "train")  # analyses and comparisons lie beside them
+
+
+def _record(folder: Path) -> dict[str, Any]:
+    """Return run.json; nothing where it is not there or damaged."""
     try:
-        return bool(json.loads((folder / "run.json").read_text("utf-8")).get("status") == "completed")
+        found = json.loads((folder / "run.json").read_text("utf-8"))
     except (OSError, ValueError):
-        return False
+        return {}
+    return found if isinstance(found, dict) else {}

@@ -65,6 +65,12 @@ class TrainingError(RepdiagError):
     """A training run that cannot go on, with its last good checkpoint named."""
 
 
+class StoppedError(RepdiagError):
+    """A stop that was asked for, by Ctrl-C or SIGTERM, before the end; what was done until then is kept."""
+
+    exit_code = 130  # what shells give to what Ctrl-C ended
+
+
 class DependencyError(RepdiagError):
     """An optional package that the request needs and that is not installed."""
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from repdiag.config.overrides import apply_overrides, parse_settings
 from repdiag.config.recipe_files import DEFAULT_RECIPE, load_recipe
 from repdiag.config.training import TrainSettings
 from repdiag.core.errors import ConfigError
@@ -38,10 +40,12 @@ def resolve_settings(
     batch_size: int | None = None,
     seed: int | None = None,
     overrides: list[str] | None = None,
+    stored: Mapping[str, Any] | None = None,
 ) -> TrainSettings:
     """Return complete settings: recipe, then named options, then overrides, then what the data decides.
 
-    Without a recipe the digits get theirs and any other data the plain MoCo v2 of the papers.
+    Without a recipe the settings of a run, as its record has `stored` them, are the start; without either, the digits
+    get their recipe and any other data the plain MoCo v2 of the papers.
     """
     options = {
         "data.dataset": data,
@@ -51,8 +55,11 @@ def resolve_settings(
         "loop.seed": seed,
     }
     given = [f"{key}={value}" for key, value in options.items() if value is not None]
-    name = recipe or (DEFAULT_RECIPE if data in (None, "digits") else "moco_v2")
-    settings = load_recipe(name, [*given, *(overrides or [])])
+    given += overrides or []
+    if recipe is None and stored is not None:
+        settings = parse_settings(apply_overrides(stored, given))
+    else:
+        settings = load_recipe(recipe or (DEFAULT_RECIPE if data in (None, "digits") else "moco_v2"), given)
     return fit_to_data(settings, open_train_split(settings))
 
 

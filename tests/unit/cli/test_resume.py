@@ -1,0 +1,71 @@
+"""`repdiag train --resume`: a run goes on by its own settings; one that was stopped does not pass for a whole one."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from repdiag.cli import training
+from repdiag.cli.console import Console
+from repdiag.cli.training import TrainRequest, require_its_end, run_training
+from repdiag.config.training import TrainSettings
+from repdiag.core.errors import StoppedError
+from repdiag.training.assembly import resolve_settings
+
+
+@pytest.fixture
+def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[tuple[TrainSettings, Path, str]]:
+    """Stand in for the training itself; collect what it would be given."""
+    given: list[tuple[TrainSettings, Path, str]] = []
+
+    def train(settings: TrainSettings, out: Path, *, resume: str, **options: object) -> Path:
+        given.append((settings, out, resume))
+        return out / "checkpoints" / "last.pt"
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("repdiag.training.loop.train", train)
+    return given
+
+
+def begin(folder: Path, *overrides: str, status: str = "running", kind: str = "train") -> TrainSettings:
+    settings = resolve_settings("simclr", data="digits", overrides=list(overrides))
+    folder.mkdir(parents=True)
+    record = {"kind": kind, "status": status, "config": settings.model_dump(mode="json")}
+    (folder / "run.json").write_text(json.dumps(record), "utf-8")
+    return settings
+
+
+def test_auto_goes_on_with_the_last_run_by_its_own_settings(asked: list[tuple[TrainSettings, Path, str]]) -> None:
+    settings = begin(training.RUNS / "mine", "schedule.epochs=12", "backbone.name=resnet18", "views.iou=[0.1,0.5]")
+    begin(training.RUNS / "whole-1", status="completed")
+    begin(training.RUNS / "compare", kind="compare")
+    run_training(TrainRequest(resume="auto"), Console(quiet=True))
+    assert asked == [(settings, training.RUNS / "mine", "auto")]
+
+
+@pytest.mark.parametrize("word", ["kept", "kept/checkpoints/last.pt"])
+def test_a_run_that_is_named_goes_on_by_its_own_settings(
+    asked: list[tuple[TrainSettings, Path, str]], word: str
+) -> None:
+    settings = begin(Path("kept"), "schedule.epochs=12")
+    run_training(TrainRequest(resume=word, epochs=12), Console(quiet=True))
+    assert asked == [(settings, Path("kept"), "auto")]
+
+
+def test_auto_starts_anew_where_no_run_is_unfinished(asked: list[tuple[TrainSettings, Path, str]]) -> None:
+    begin(training.RUNS / "whole-1", status="completed")
+    run_training(TrainRequest(resume="auto"), Console(quiet=True))
+    (settings, out, _), *_ = asked
+    assert settings.recipe == "digits_moco_v2"
+    assert out == training.RUNS / "digits_moco_v2-resnet20-digits-1"
+
+
+def test_a_run_that_was_stopped_is_no_success(tmp_path: Path) -> None:
+    begin(tmp_path / "whole", status="completed")
+    require_its_end(tmp_path / "whole" / "checkpoints" / "last.pt")
+    begin(tmp_path / "stopped", status="interrupted")
+    with pytest.raises(StoppedError, match="stopped before its end") as caught:
+        require_its_end(tmp_path / "stopped" / "checkpoints" / "last.pt")
+    assert caught.value.exit_code == 130
