@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated
 
 import typer
@@ -25,7 +26,8 @@ def list_metrics(as_json: options.Json = False) -> None:
     for name, metric in load_all().items():
         first = (metric.function.__doc__ or "").strip().splitlines()[0]
         table.add_row(name, metric.family, metric.direction, str(metric.version), first)
-        records.append({"name": name, "family": metric.family, "direction": metric.direction, "summary": first})
+        known = {"name": name, "family": metric.family, "version": metric.version, "better": metric.direction}
+        records.append({**known, "summary": first})
     console.table(table)
     console.json(records)
 
@@ -43,9 +45,9 @@ def show(name: Annotated[str, typer.Argument(help="A metric's name.")], as_json:
         "family": metric.family,
         "version": metric.version,
         "better": metric.direction,
-        "bounds": [str(bound) for bound in metric.bounds],
+        "bounds": [bound if math.isfinite(bound) else None for bound in metric.bounds],
         "needs": list(metric.needs),
-        "settings": {key: repr(value) for key, value in metric.settings.items()},
+        "settings": dict(metric.settings),
         "invariant_under": sorted(metric.invariances),
         "interval": metric.interval,
         "reference": metric.reference,

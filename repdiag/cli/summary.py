@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 from repdiag.report.headlines import HEADLINES, Headline
@@ -9,6 +10,8 @@ from repdiag.report.headlines import HEADLINES, Headline
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
+
+    import pandas as pd
 
     from repdiag.cli.analysis import Analysis
     from repdiag.cli.comparison import Comparison
@@ -102,13 +105,19 @@ def show_comparison(console: Console, comparison: Comparison, folder: Path, draw
         {
             "metrics": comparison.table.to_records(),
             "common_dimension": None if comparison.common is None else comparison.common.table.to_records(),
-            "paired_tests": None if comparison.pairs is None else comparison.pairs.tests.to_dict(orient="records"),
+            "paired_tests": None if comparison.pairs is None else _plain_records(comparison.pairs.tests),
             "verdicts": comparison.verdicts,
             "failures": comparison.failures,
             "missing": comparison.missing,
             "folder": str(folder),
         }
     )
+
+
+def _plain_records(tests: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return one dictionary a test: what is not known is None, and `params` a dictionary, as in the rows of metrics."""
+    known = tests.astype(object).where(tests.notna(), None).assign(params=tests["params"].map(json.loads))
+    return [{str(name): value for name, value in row.items()} for row in known.to_dict(orient="records")]
 
 
 def show_rows(console: Console, table: MetricTable, *, title: str | None = None) -> None:

@@ -1,0 +1,87 @@
+"""What a pipeline reads of a command that failed: with `--json` one object on stdout, and the same exit code."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import pytest
+import typer
+
+from repdiag.cli import app, failures, targets
+
+
+@pytest.fixture(autouse=True)
+def bare_app(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave out the root's callback: the types that are checked in tests know typer's context by another class."""
+    bare = typer.Typer(rich_markup_mode=None, add_completion=False)
+    bare.registered_commands, bare.registered_groups = app.app.registered_commands, app.app.registered_groups
+    monkeypatch.setattr(app, "app", bare)
+
+
+def run(monkeypatch: pytest.MonkeyPatch, *words: str) -> object:
+    monkeypatch.setattr(sys, "argv", ["repdiag", *words])
+    with pytest.raises(SystemExit) as left:
+        app.main()
+    return left.value.code or 0
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "kind", "problem"),
+    [
+        (("inspect", "missing.pt"), 1, "CheckpointError", "no checkpoint"),
+        (("metrics", "show", "uniformty"), 2, "UsageError", "unknown metric"),
+        (("doctor", "--nonsense"), 2, "UsageError", "--nonsense"),
+        (("analyze", "--embeddings", "/proc/self/mem"), 1, "DataError", "cannot read vectors"),
+        (("nonsense",), 2, "UsageError", "nonsense"),
+    ],
+)
+def test_an_error_is_json_on_stdout_and_words_on_stderr(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    words: tuple[str, ...],
+    code: int,
+    kind: str,
+    problem: str,
+) -> None:
+    assert run(monkeypatch, *words) == code
+    plain = capsys.readouterr()
+    assert plain.out == ""
+    assert run(monkeypatch, *words, "--json") == code
+    told = capsys.readouterr()
+    error = json.loads(told.out)["error"]
+    assert told.err == plain.err
+    assert list(error) == ["kind", "problem", "found", "hint", "exit_code"]
+    assert (error["kind"], error["exit_code"]) == (kind, code)
+    assert problem in error["problem"]
+    assert problem in told.err
+
+
+@pytest.mark.parametrize(
+    ("raised", "kind", "code"), [(KeyboardInterrupt(), "StoppedError", 130), (OSError(28, "full", "x"), "OSError", 1)]
+)
+def test_interrupts_and_the_systems_errors_are_told_alike(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], raised: BaseException, kind: str, code: int
+) -> None:
+    def fail(word: str) -> None:
+        raise raised
+
+    monkeypatch.setattr(targets, "find_checkpoint", fail)
+    assert run(monkeypatch, "inspect", "x.pt", "--json") == code
+    told = capsys.readouterr()
+    assert json.loads(told.out)["error"]["kind"] == kind
+    assert told.err
+
+
+def test_an_error_that_nobody_expected_keeps_its_traceback(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(word: str) -> None:
+        raise ZeroDivisionError("of what")
+
+    monkeypatch.setattr(targets, "find_checkpoint", fail)
+    monkeypatch.setattr(sys, "argv", ["repdiag", "inspect", "x.pt", "--json"])
+    with pytest.raises(ZeroDivisionError):
+        app.main()
+    assert json.loads(capsys.readouterr().out)["error"]["found"] == "of what"
+    assert not failures.is_expected(ZeroDivisionError())
