@@ -143,18 +143,20 @@ def analyze(
     )
     analysis = analyze_checkpoint(target.path, chosen, name=target.name, reference=beside, counting=console.counting)
     if first:
-        drawn = _written(analysis, chosen, folder, history=target.path.parent.parent / "history.csv", figures=figures)
+        drawn = _written(analysis, chosen, folder, training=target.path.parent.parent, figures=figures)
         summary.show_analysis(console, analysis, folder, drawn)
         check_gates(analysis.diagnosis, gates)
 
 
-def _written(analysis: Analysis, options: AnalysisOptions, folder: Path, *, history: Path, figures: bool) -> list[Path]:
+def _written(
+    analysis: Analysis, options: AnalysisOptions, folder: Path, *, training: Path, figures: bool
+) -> list[Path]:
     """Write the tables and, if wanted, the figures; return the figures."""
     from repdiag.cli.figures import draw_analysis
     from repdiag.cli.run_directory import write_analysis
 
     write_analysis(analysis, options, folder)
-    return draw_analysis(analysis, folder, history=history) if figures else []
+    return draw_analysis(analysis, folder, training=training) if figures else []
 
 
 def _needed(checkpoint: str | None, *, download: bool) -> Target:

@@ -155,7 +155,7 @@ def _write(analysis: Analysis, target: Target, options: AnalysisOptions, folder:
     (folder / "run.json").unlink(missing_ok=True)
     prepare(folder, overwrite=True)
     if figures:
-        draw_analysis(analysis, folder, history=target.path.parent.parent / "history.csv")
+        draw_analysis(analysis, folder, training=target.path.parent.parent)
     write_analysis(analysis, options, folder)
 
 

@@ -21,11 +21,11 @@ STORED_FIGURES = (
 )
 
 
-def draw_analysis(analysis: Analysis, out: Path, *, history: Path) -> list[Path]:
-    """Draw every figure of one checkpoint into out/figures."""
+def draw_analysis(analysis: Analysis, out: Path, *, training: Path) -> list[Path]:
+    """Draw every figure of one checkpoint into out/figures, those of its training too where `training` is its run."""
     from repdiag.cli import vector_frames
     from repdiag.cli.analysis import UNTRAINED
-    from repdiag.cli.trajectory import trajectory_frame
+    from repdiag.cli.trajectory import training_frames
 
     val = analysis.embeddings["val"]
     sets = {analysis.info.name: val}
@@ -36,10 +36,8 @@ def draw_analysis(analysis: Analysis, out: Path, *, history: Path) -> list[Path]
     frames["cluster_class_confusion"] = vector_frames.cluster_classes({analysis.info.name: val})
     frames["singular_spectrum"] = vector_frames.spectra(sets, analysis.table)
     frames["embedding_map"] = vector_frames.embedding_map(analysis.info.name, val)
-    if history.is_file():
-        frames["training_history"] = vector_frames.history(history, analysis.info)
-    if tables := sorted((history.parent / "monitor").glob("epoch_*.csv")):
-        frames["training_trajectory"] = trajectory_frame(tables, name=analysis.info.name)
+    dataset = str(analysis.info.training.get("data", ""))
+    frames |= training_frames(training, name=analysis.info.name, dataset=dataset)
     return draw_frames(frames, out / FOLDER, untrained=tuple(name for name in sets if name.endswith(UNTRAINED)))
 
 

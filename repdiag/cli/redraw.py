@@ -29,7 +29,7 @@ Map = Annotated[
 
 
 def figures(
-    runs: Annotated[list[Path], typer.Argument(help="Folders of finished analyses or comparisons.")],
+    runs: Annotated[list[Path], typer.Argument(help="Folders of finished analyses or comparisons, or of trainings.")],
     out: options.Out = None,
     columns: Columns = "two",
     map_method: Map = None,
@@ -37,7 +37,8 @@ def figures(
 ) -> None:
     """Draw figures from stored tables alone: no GPU, no images, no encoder, the same bytes for the same tables.
 
-    Several runs are drawn together. From five trained checkpoints on, metrics are also drawn against accuracy, with
+    Several runs are drawn together; of a training that has not been analyzed, its history and, with --monitor, the
+    course of its metrics. From five trained checkpoints on, metrics are also drawn against accuracy, with
     rank correlations. Writes PNG, PDF, SVG and the CSV behind each to --out (default: figures/ in the first run).
     """
     from repdiag.cli.figures import FOLDER, draw_frames, in_order
@@ -63,16 +64,34 @@ def stored_frames(runs: Sequence[Path]) -> tuple[dict[str, pd.DataFrame], list[s
     import pandas as pd
 
     from repdiag.cli.figures import FOLDER, STORED_FIGURES, table_frames
+    from repdiag.cli.trajectory import training_frames
     from repdiag.core.metric_table import MetricTable
     from repdiag.report.runs import read_run
 
-    table = MetricTable.concat(read_run(run).table for run in runs)
-    frames = {**table_frames(table), "scatter_against_accuracy": _against_accuracy(table)}
-    for name in STORED_FIGURES:
-        stored = [path for run in runs if (path := run / FOLDER / f"{name}.csv").is_file()]
-        if stored:
-            frames[name] = pd.concat([_read_csv(path) for path in stored], ignore_index=True)
-    return frames, [str(name) for name in table.names("checkpoint")]
+    trainings = {run: record for run in runs if (record := _training_record(run)) is not None}
+    table = MetricTable.concat(read_run(run).table for run in runs if run not in trainings)
+    frames = {**table_frames(table), "scatter_against_accuracy": _against_accuracy(table)} if len(table) else {}
+    parts: dict[str, list[pd.DataFrame]] = {}
+    for run in runs:
+        found = {name: path for name in STORED_FIGURES if (path := run / FOLDER / f"{name}.csv").is_file()}
+        own = {name: _read_csv(path) for name, path in found.items()}
+        if run in trainings:
+            dataset = str(trainings[run]["config"]["data"]["dataset"])
+            own = training_frames(run, name=run.resolve().name, dataset=dataset)
+        for name, frame in own.items():
+            parts.setdefault(name, []).append(frame)
+    frames |= {name: pd.concat(parts[name], ignore_index=True) for name in STORED_FIGURES if name in parts}
+    return frames, [*map(str, table.names("checkpoint")), *(run.resolve().name for run in trainings)]
+
+
+def _training_record(run: Path) -> dict[str, Any] | None:
+    """Return run.json of a training that has not been analyzed; None for anything else."""
+    from repdiag.cli.run_directory import TABLE, read_run
+
+    if (run / TABLE).is_file() or not (run / "run.json").is_file():
+        return None
+    record = read_run(run)
+    return record if record.get("kind") == "train" else None
 
 
 def maps_anew(runs: Sequence[Path], method: Projection) -> pd.DataFrame:

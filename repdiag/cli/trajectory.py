@@ -1,4 +1,4 @@
-"""What `repdiag train --monitor` evaluates, and the frame of its figure."""
+"""What `repdiag train --monitor` evaluates, and the frames of a training's own figures."""
 
 from __future__ import annotations
 
@@ -39,3 +39,26 @@ def trajectory_frame(tables: Sequence[Path], *, name: str) -> pd.DataFrame:
             if row is not None:
                 records.append(headline_record(row, headline) | {"checkpoint": name, "epoch": row.epoch})
     return frame_of(records, COLUMNS)
+
+
+def training_frames(run: Path, *, name: str, dataset: str) -> dict[str, pd.DataFrame]:
+    """Return the frames of a training: `training_history` and, where it was monitored, `training_trajectory`."""
+    frames = {}
+    if (history := run / "history.csv").is_file():
+        frames["training_history"] = history_frame(history, name=name, dataset=dataset)
+    if tables := sorted((run / "monitor").glob("epoch_*.csv")):
+        frames["training_trajectory"] = trajectory_frame(tables, name=name)
+    return frames
+
+
+def history_frame(path: Path, *, name: str, dataset: str) -> pd.DataFrame:
+    """Return the history of one of our runs, one row an epoch; columns of `training_history`."""
+    import pandas as pd
+
+    rows = pd.read_csv(path)
+    means = {name: "mean" for name in ("loss", "contrast_accuracy") if name in rows}
+    frame = rows.groupby("epoch", as_index=False).agg({**means, "lr": "last"})
+    frame["epoch"] += 1  # the file counts from 0, the figure counts finished epochs
+    if "contrast_accuracy" not in frame:
+        frame["contrast_accuracy"] = None
+    return frame.assign(checkpoint=name, dataset=dataset)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from repdiag.checkpoints.encoder import EncoderInfo
     from repdiag.core.embedding_set import EmbeddingSet
     from repdiag.core.metric_table import MetricTable
     from repdiag.embeddings.projection_2d import Projection
@@ -138,21 +136,6 @@ def embedding_map(name: str, embeddings: EmbeddingSet, *, method: Projection = "
             )
         )
     return pd.concat(frames, ignore_index=True)
-
-
-def history(path: Path, info: EncoderInfo) -> pd.DataFrame:
-    """The training history of our own runs, one row an epoch; columns of `training_history`."""
-    import pandas as pd
-
-    rows = pd.read_csv(path)
-    means = {name: "mean" for name in ("loss", "contrast_accuracy") if name in rows}
-    frame = rows.groupby("epoch", as_index=False).agg({**means, "lr": "last"})
-    frame["epoch"] += 1  # the file counts from 0, the figure counts finished epochs
-    if "contrast_accuracy" not in frame:
-        frame["contrast_accuracy"] = None
-    frame["checkpoint"] = info.name
-    frame["dataset"] = str(info.training.get("data", ""))
-    return frame
 
 
 def _where(embeddings: EmbeddingSet) -> dict[str, str]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
+from types import FrameType
 from typing import Generic, TypeVar
 
 import torch
@@ -11,6 +13,8 @@ from torch.utils.data import DataLoader, Dataset
 from repdiag.core.errors import DataError, RepdiagError
 
 T = TypeVar("T")
+
+_GRACE = 120  # seconds in which a run that was asked to stop finishes its step
 
 
 def over_workers(dataset: Dataset[T], *, workers: int, pin_memory: bool = False) -> Iterator[T]:
@@ -22,6 +26,7 @@ def over_workers(dataset: Dataset[T], *, workers: int, pin_memory: bool = False)
         _Guarded(dataset),
         batch_size=None,
         num_workers=workers,
+        worker_init_fn=_leave_signals_to_the_run,
         pin_memory=pin_memory,
         # A generator of its own: the loader would otherwise draw its workers' seed from the caller's random state.
         generator=torch.Generator().manual_seed(0),
@@ -39,6 +44,18 @@ def over_workers(dataset: Dataset[T], *, workers: int, pin_memory: bool = False)
         if isinstance(item, RepdiagError):
             raise item
         yield item
+
+
+def _leave_signals_to_the_run(_number: int, /) -> None:
+    """Go on when a terminal or a scheduler signals all processes: the run needs its workers until it has stopped."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, _end_later)
+
+
+def _end_later(number: int, frame: FrameType | None) -> None:
+    """Let the alarm, which ends a process, be what a request to end does: a worker that hangs ends at last."""
+    del number, frame
+    signal.alarm(_GRACE)
 
 
 class _Guarded(Dataset["T | RepdiagError"], Generic[T]):

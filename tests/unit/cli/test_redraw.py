@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from repdiag.cli.figures import in_order
-from repdiag.cli.redraw import maps_anew
+from repdiag.cli.redraw import maps_anew, stored_frames
 from repdiag.cli.run_directory import results_in
 from repdiag.core.embedding_set import EmbeddingSet
 from repdiag.core.errors import StoreError, UsageError
@@ -60,3 +60,22 @@ def test_a_training_run_stands_for_its_analysis_and_a_manifest_for_nothing(tmp_p
 def test_a_run_without_embeddings_says_so(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="holds no embeddings of small on val"):
         maps_anew([stored_run(tmp_path, split="train")], "pca")
+
+
+def test_trainings_are_drawn_together_before_any_is_analyzed(tmp_path: Path) -> None:
+    for name, loss in (("small", 3.0), ("large", 2.0)):
+        folder = tmp_path / name
+        (folder / "monitor").mkdir(parents=True)
+        write_json(folder / "run.json", {"kind": "train", "config": {"data": {"dataset": "digits"}}})
+        (folder / "history.csv").write_text(f"step,epoch,lr,loss\n1,0,0.1,{loss}\n2,0,0.1,{loss + 1.0}\n")
+        where = {"checkpoint": "last", "epoch": 1, "dataset": "digits", "split": "val", "space": "features"}
+        row = MetricRow(**where, metric="uniformity", version=1, params={"t": 2.0}, value=-loss, n=50, seed=0)
+        MetricTable((row,)).to_frame().to_csv(folder / "monitor" / "epoch_0001.csv", index=False)
+    frames, names = stored_frames([tmp_path / "small", tmp_path / "large"])
+    assert names == ["small", "large"]
+    assert frames.keys() == {"training_history", "training_trajectory"}
+    assert frames["training_history"][["checkpoint", "epoch", "loss"]].to_numpy().tolist() == [
+        ["small", 1, 3.5],
+        ["large", 1, 2.5],
+    ]
+    assert frames["training_trajectory"]["value"].tolist() == [-3.0, -2.0]
