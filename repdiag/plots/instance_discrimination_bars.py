@@ -40,9 +40,11 @@ def instance_discrimination_bars(frame: pd.DataFrame, *, width: float = TWO_COLU
     figure, axes = panels(len(names), width=width, panel_height=1.85)
     shown = {name: textwrap.fill(text, 18) for name, text in short_names(names, limit=34).items()}
     columns = axes[0].get_gridspec().ncols  # type: ignore[union-attr]
+    highest = frame[["value", "ci_high"]].max().max()
     for number, (axis, name) in enumerate(zip(axes, names, strict=True)):
         rows = frame[frame["checkpoint"].astype(str) == name]
         _draw(axis, rows)
+        axis.set_ylim(0, 1 if np.isnan(highest) else min(1, max(0.05, 1.08 * highest)))  # one scale, from zero, for all
         gap = _gap(rows)
         axis.set_title(shown[name], pad=12 if gap else None)
         axis.text(0, 1.03, gap, transform=axis.transAxes, size=6)
@@ -69,7 +71,6 @@ def _draw(axis: Axes, rows: pd.DataFrame) -> None:
         for place in at[np.isnan(value)]:
             axis.text(place + side, 0.02, "n/a", ha="center", va="bottom", rotation=90, size=5.5, color="#666666")
     axis.set_xticks(at, [str(k) for k in ks])
-    axis.set_ylim(0, 1)
     axis.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     axis.grid(axis="y")
     axis.tick_params(axis="x", length=0)

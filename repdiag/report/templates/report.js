@@ -87,7 +87,8 @@
   addEventListener("hashchange", unfold);
   unfold();
 
-  addEventListener("beforeprint", () => {
-    for (const fold of document.querySelectorAll("#verdict details")) fold.open = true;
-  });
+  // Maps are drawn in pixels of the screen: on paper each keeps its width, and the page makes all of them smaller.
+  const maps = document.querySelectorAll(".map");
+  addEventListener("beforeprint", () => maps.forEach((map) => { map.style.width = `${map.clientWidth}px`; }));
+  addEventListener("afterprint", () => maps.forEach((map) => { map.style.width = ""; }));
 })();

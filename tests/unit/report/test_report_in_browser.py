@@ -108,6 +108,16 @@ def test_pointing_at_a_dot_shows_its_image_and_names_it(driver: Any) -> None:
     assert abs(driver.execute_script(shade) - 7 * 97 % 255) < 6
 
 
+def test_paper_gets_folds_as_they_were_left_and_maps_of_the_width_they_were_drawn_in(driver: Any) -> None:
+    widths = "return [...document.querySelectorAll('.map')].map(map => [map.clientWidth, map.style.width])"
+    before = driver.execute_script(widths)
+    driver.execute_script("dispatchEvent(new Event('beforeprint'))")
+    assert driver.execute_script(widths) == [[width, f"{width}px"] for width, _ in before]
+    assert driver.execute_script("return document.querySelectorAll('#verdict details[open]').length") == 0
+    driver.execute_script("dispatchEvent(new Event('afterprint'))")
+    assert driver.execute_script(widths) == before
+
+
 def test_no_name_runs_a_script_or_reaches_out(tmp_path: Path) -> None:
     run = write_comparison(tmp_path, [PAYLOADS[1], PAYLOADS[31]], names=PAYLOADS, rows=len(PAYLOADS))
     page = build_report(run, tmp_path / "report.html", map_method="pca")
