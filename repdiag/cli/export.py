@@ -44,7 +44,9 @@ def export(
     for name, part in stored.parts.items():
         found = stored.embeddings(name).get(split)
         if found is None:
-            raise StoreError(f"{run} holds no embeddings of {name} on {split}", hint="--split train or val")
+            kept = " or ".join(stored.embeddings(name))
+            hint = f"--split {kept}" if kept else "vectors of --embeddings are not stored again: take the file itself"
+            raise StoreError(f"{run} holds no embeddings of {name} on {split}", hint=hint)
         written.append(_write(found, part, folder, name=f"{name.replace('/', '-')}-{split}", to=to, seed=seed))
         console.say(f"{len(found)} rows: {written[-1]}")
     console.json({"written": [str(path) for path in written]})

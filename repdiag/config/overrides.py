@@ -41,7 +41,8 @@ def parse_settings(raw: Mapping[str, Any]) -> TrainSettings:
         if first["type"] == "extra_forbidden":
             _check_path([part for part in path if part not in _method_names()])
         raise ConfigError(
-            f"setting {'.'.join(path)} is not valid: {first['msg']}", found=repr(first.get("input"))[:80]
+            f"setting {'.'.join(path)} is not valid: {first['msg'].removeprefix('Value error, ')}",
+            found=repr(first.get("input"))[:80],
         ) from error
 
 

@@ -136,7 +136,8 @@ class ScheduleSettings(_Settings):
     @model_validator(mode="after")
     def _warmup_fits(self) -> ScheduleSettings:
         if self.warmup_epochs > self.epochs:
-            raise ValueError(f"warmup_epochs ({self.warmup_epochs:g}) must not exceed epochs ({self.epochs})")
+            found = f"warmup_epochs ({self.warmup_epochs:g}) must not exceed epochs ({self.epochs})"
+            raise ValueError(f"{found}; lower schedule.warmup_epochs too")
         return self
 
 

@@ -108,4 +108,6 @@ def _check_rows(name: str, value: Tensor, *, rank: int, rows: int) -> None:
         found = f"{type(value).__name__} of shape {tuple(getattr(value, 'shape', ()))}"
         raise MetricError(f"{name} must be a tensor with {rank} axes", found=found, hint=_AXES[rank])
     if value.shape[1 if rank == 3 else 0] != rows:
-        raise MetricError(f"{name} must have one entry for each of the {rows} rows", found=f"{tuple(value.shape)}")
+        found = f"{len(value)} entries" if rank == 1 else f"{tuple(value.shape)}"
+        hint = "give as many as there are rows, in their order"
+        raise MetricError(f"{name} must have one entry for each of the {rows} rows", found=found, hint=hint)

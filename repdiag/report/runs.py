@@ -51,7 +51,12 @@ def read_run(folder: Path) -> StoredRun:
     """Read one run directory; raises `StoreError` naming what is missing or damaged."""
     import pandas as pd
 
+    if not folder.is_dir():
+        hint = "name the folder of a finished analysis or comparison, or of an analyzed training run"
+        raise StoreError(f"there is no folder {folder}", hint=hint)
     record = _read_json(folder / "run.json")
+    if record.get("kind") == "train":
+        raise StoreError(f"{folder} is a training run without an analysis", hint=f"repdiag analyze {folder}")
     try:
         table = MetricTable.from_frame(pd.read_parquet(folder / "metrics.parquet"))
     except (OSError, ValueError) as error:
@@ -79,7 +84,8 @@ def _read_json(path: Path) -> dict[str, Any]:
     try:
         found = json.loads(path.read_text("utf-8"))
     except (OSError, ValueError) as error:
-        raise StoreError(f"cannot read {path}", found=str(error), hint="did the run finish?") from error
+        cause = error.strerror if isinstance(error, OSError) else str(error)
+        raise StoreError(f"cannot read {path}", found=cause, hint="did the run finish?") from error
     if not isinstance(found, dict):
         raise StoreError(f"cannot read {path}", found=f"a {type(found).__name__} instead of an object")
     return found

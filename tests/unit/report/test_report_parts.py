@@ -205,3 +205,11 @@ def test_a_report_without_vectors_still_has_its_tables(tmp_path: Path) -> None:
 def test_an_unfinished_run_is_named(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match=r"cannot read .*run\.json"):
         build_report(tmp_path, tmp_path / "report.html")
+
+
+def test_a_folder_that_is_not_there_and_a_run_without_analysis_say_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match=r"there is no folder .*gone\n  try: "):
+        build_report(tmp_path / "gone", tmp_path / "report.html")
+    (tmp_path / "run.json").write_text('{"kind": "train"}', "utf-8")
+    with pytest.raises(StoreError, match=r"without an analysis\n  try:   repdiag analyze"):
+        build_report(tmp_path, tmp_path / "report.html")
