@@ -121,6 +121,21 @@ def test_lidar_counts_the_directions_that_tell_images_apart() -> None:
     assert found.extra["members"] == 2
 
 
+@pytest.mark.parametrize(("images", "dims"), [(12, 30), (30, 12), (1030, 5)])
+def test_lidar_is_the_spectrum_of_its_definition(images: int, dims: int) -> None:
+    """Fewer images than dimensions, more, more than are taken at a time: S_w^{-1/2} S_b S_w^{-1/2} as it is written."""
+    generator = torch.Generator().manual_seed(0)
+    rows = torch.randn(images, dims, generator=generator, dtype=torch.float64)
+    views = rows + 0.3 * torch.randn(3, images, dims, generator=generator, dtype=torch.float64)
+    centres = views.mean(dim=0)
+    away = (views - centres).reshape(-1, dims)
+    values, vectors = torch.linalg.eigh(away.T @ away / (2 * images) + 1e-4 * torch.eye(dims, dtype=torch.float64))
+    whitener = (vectors * values.rsqrt()) @ vectors.T
+    spectrum = torch.linalg.eigvalsh(whitener @ torch.cov(centres.T) @ whitener).clamp_min(0.0) + 1e-8
+    share = spectrum / spectrum.sum()
+    assert float(lidar(rows, views)) == pytest.approx(math.exp(float(torch.special.entr(share).sum())), rel=1e-9)
+
+
 @pytest.mark.parametrize("metric", [rankme, stable_rank, pseudo_condition_number, coherence])
 def test_rows_of_zeros_have_no_value_but_a_reason(metric) -> None:
     found = metric(torch.zeros(4, 3))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Literal
 
 import torch
@@ -69,13 +70,12 @@ def lidar(
         return undefined("needs two members an image: two views, or the original and a view", n=rows)
     if rows < 2:
         return undefined("needs two images", n=rows)
-    between, within = _scatters(stack)
     if form == "reptrix":
+        between, within = _scatters(stack)
         whitened = _whiten(between, within / rows, delta)
         spectrum = torch.linalg.svdvals(whitened - whitened.mean(dim=0)).square()
     else:
-        whitened = _whiten(between / (rows - 1), within / (rows * (size - 1)), delta)
-        spectrum = torch.linalg.eigvalsh(whitened).clamp_min(0.0)
+        spectrum = _discriminants(stack, delta)
     if float(spectrum.sum()) == 0.0:
         return undefined("all images have the same mean", n=rows)
     value = entropy_rank(spectrum, eps=eps) if form == "reptrix" else entropy_rank(spectrum + eps)
@@ -84,16 +84,47 @@ def lidar(
 
 def _scatters(stack: Tensor) -> tuple[Tensor, Tensor]:
     """Return the scatter of the image means about their mean and of the members about their image's mean [D, D]."""
-    size, rows, dims = stack.shape
-    mean = sum((member.double().mean(dim=0) for member in stack), start=torch.zeros(())) / size
+    dims, mean = stack.shape[2], _mean(stack)
     between, within = stack.new_zeros((2, dims, dims), dtype=torch.float64)
-    for start in range(0, rows, _IMAGES):
-        members = stack[:, start : start + _IMAGES].double()
+    for members in _parts(stack):
         centres = members.mean(dim=0)
-        between += (centres - mean).T @ (centres - mean)
+        between.addmm_((centres - mean).T, centres - mean)
         away = (members - centres).reshape(-1, dims)
-        within += away.T @ away
+        within.addmm_(away.T, away)
     return between, within
+
+
+def _mean(stack: Tensor) -> Tensor:
+    return sum((member.double().mean(dim=0) for member in stack), start=torch.zeros(())) / len(stack)
+
+
+def _parts(stack: Tensor) -> Iterator[Tensor]:
+    """Yield the members of some images at a time, in float64."""
+    for start in range(0, stack.shape[1], _IMAGES):
+        yield stack[:, start : start + _IMAGES].double()
+
+
+def _discriminants(stack: Tensor, delta: float) -> Tensor:
+    """Return the eigenvalues [D] of S_w^{-1/2} S_b S_w^{-1/2}.
+
+    L^{-1} S_b L^{-T} with S_w = L L^T has the same ones, and a triangular root costs a fifth of a symmetric one. Of
+    fewer images than dimensions, with S_b = C^T C, so has C S_w^{-1} C^T [N, N], and zeros for the others.
+    """
+    size, rows, dims = stack.shape
+    between, within = _scatters(stack)
+    within /= rows * (size - 1)
+    within.diagonal().add_(delta)
+    lower = torch.linalg.cholesky(within)
+    if rows < dims:
+        centres = torch.cat([members.mean(dim=0) for members in _parts(stack)]) - _mean(stack)
+        half = torch.linalg.solve_triangular(lower, centres.T, upper=False)
+        product = half.T @ half
+    else:
+        half = torch.linalg.solve_triangular(lower, between, upper=False)
+        product = torch.linalg.solve_triangular(lower, half.T, upper=False)
+    spectrum = within.new_zeros(dims)
+    spectrum[: len(product)] = torch.linalg.eigvalsh(product).clamp_min(0.0) / (rows - 1)
+    return spectrum
 
 
 def _whiten(between: Tensor, within: Tensor, delta: float) -> Tensor:
