@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from repdiag.core.metric_table import MetricRow
 from repdiag.diagnosis.advice import advice_for
-from repdiag.diagnosis.intervals import SQUARE_AND_ADD, Estimate, difference, proportion, wilson
+from repdiag.diagnosis.intervals import SQUARE_AND_ADD, Estimate, difference, proportion
 from repdiag.diagnosis.rows import TRAIN, JudgedRows, evidence_from, interval_of
 from repdiag.diagnosis.thresholds import Thresholds
 from repdiag.diagnosis.verdict import INCONCLUSIVE, NO_OVERFITTING, OVERFITTING, Evidence, Finding, Severity
@@ -58,13 +58,7 @@ def _gap(rows: JudgedRows, pair: str) -> tuple[_Gap | None, str]:
     bounds = None if measured is None else interval_of(measured)
     if measured is None or measured.value is None or bounds is None:
         return _gap_of_accuracies(rows, pair)
-    if bounds[0] < bounds[1]:
-        return _Gap(Estimate(measured.value, *bounds), measured.ci_method or ""), ""
-    # No width: all rows of a split agree, which is no certainty, least of all where they are few. Wilson's has one.
-    seen, unseen = (measured.extra.get(name) for name in ("bank_accuracy", "accuracy"))
-    if seen is None or unseen is None:
-        return _gap_of_accuracies(rows, pair)
-    return _Gap(difference(wilson(float(seen), measured.n), wilson(float(unseen), measured.n)), SQUARE_AND_ADD), ""
+    return _Gap(Estimate(measured.value, *bounds), measured.ci_method or ""), ""
 
 
 def _gap_of_accuracies(rows: JudgedRows, pair: str) -> tuple[_Gap | None, str]:

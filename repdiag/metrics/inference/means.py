@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import torch
@@ -75,14 +76,22 @@ def share_interval(estimate: Estimate, *, rows: int, level: float = LEVEL) -> tu
 
 
 def difference_interval(first: Tensor, second: Tensor, *, level: float = LEVEL) -> tuple[float, float]:
-    """Return the Welch interval of mean(first) - mean(second) for rows of two unlike sets."""
-    means, variances = [], []
-    for parts in (first.double(), second.double()):
-        means.append(float(parts.mean()))
-        variances.append(float(parts.var(correction=1)) / len(parts))
-    total = sum(variances)
-    shares = [variance**2 / (len(parts) - 1) for variance, parts in zip(variances, (first, second), strict=True)]
-    freedom = total**2 / sum(shares) if total > 0 else float(len(first) + len(second) - 2)
-    reach = quantile(level, freedom) * total**0.5
-    difference = means[0] - means[1]
+    """Return the Welch interval of mean(first) - mean(second), for rows of two unlike sets.
+
+    Where the rows of each are all hits or all misses it would be empty, which is no certainty, least of all for few
+    rows: there it is the square-and-add of the two Wilson intervals (Newcombe 1998, method 10).
+    """
+    sides = [mean_estimate(parts, None) for parts in (first, second)]
+    difference, variances = sides[0].value - sides[1].value, [side.error**2 for side in sides]
+    if sum(variances) == 0.0 and {side.value for side in sides} <= {0.0, 1.0}:
+        ends = [
+            share_interval(side, rows=len(parts), level=level)
+            for side, parts in zip(sides, (first, second), strict=True)
+        ]
+        below = math.hypot(sides[0].value - ends[0][0], ends[1][1] - sides[1].value)
+        above = math.hypot(ends[0][1] - sides[0].value, sides[1].value - ends[1][0])
+        return difference - below, difference + above
+    shares = [variance**2 / side.freedom for variance, side in zip(variances, sides, strict=True)]
+    freedom = sum(variances) ** 2 / sum(shares) if sum(shares) > 0.0 else float(len(first) + len(second) - 2)
+    reach = quantile(level, freedom) * sum(variances) ** 0.5
     return difference - reach, difference + reach

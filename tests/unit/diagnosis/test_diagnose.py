@@ -66,6 +66,18 @@ def test_what_is_judged_of_the_gap_is_the_row_of_the_table() -> None:
     assert said.ci_method == shown.ci_method == "difference of two means, queries resampled"
 
 
+@pytest.mark.parametrize(("rows", "verdict"), [(20, "inconclusive"), (500, "no overfitting")])
+def test_rows_that_all_agree_decide_only_where_they_are_many(rows: int, verdict: str) -> None:
+    sets = []
+    for split in ("val", "train"):
+        source = Provenance(checkpoint="a", dataset="drawn", split=split)
+        sets.append(EmbeddingSet(features=torch.eye(rows), views=torch.eye(rows)[None], provenance=source))
+    table = repdiag.evaluate(sets[0], [("pretext_gap", TOP_1)], bank=sets[1])
+    finding = judge(table).overfitting
+    assert finding.verdict == verdict
+    assert (finding.evidence[0].ci_low, finding.evidence[0].ci_high) == (table.rows[0].ci_low, table.rows[0].ci_high)
+
+
 def test_the_interval_of_the_gap_holds_the_truth_where_classes_are_unlike() -> None:
     """Equally known views of classes that are easy and hard: no gap. Hard classes widen the accuracies, not the gap."""
     generator = torch.Generator().manual_seed(0)

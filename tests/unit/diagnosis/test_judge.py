@@ -70,15 +70,6 @@ def test_a_gap_without_an_interval_leaves_the_word_to_the_accuracies(row) -> Non
     assert judge(bare).overfitting.verdict == "inconclusive"
 
 
-@pytest.mark.parametrize(("n", "verdict"), [(20, "inconclusive"), (2000, "no overfitting")])
-def test_rows_that_all_agree_are_no_certainty_where_they_are_few(row, n, verdict) -> None:
-    every = {"accuracy": 1.0, "bank_accuracy": 1.0}
-    gap = row("pretext_gap", 0.0, half=0.0, pair="original-view", k=1, n=n, extra=every)
-    finding = judge(MetricTable((gap,))).overfitting
-    assert finding.verdict == verdict
-    assert finding.evidence[0].ci_low < 0.0 < finding.evidence[0].ci_high
-
-
 def test_train_held_against_itself_is_no_gap(row) -> None:
     table = MetricTable((row("pretext_gap", 0.0, half=0.001, split="train", pair="original-view", k=1),))
     assert judge(table).overfitting.verdict == "inconclusive"

@@ -305,6 +305,17 @@ def test_holm_steps_down() -> None:
     assert holm([]) == []
 
 
+@pytest.mark.parametrize(("rows", "reach"), [(20, 0.161), (2000, 0.0019)])
+def test_rows_that_all_agree_are_no_certainty_least_of_all_where_they_are_few(rows: int, reach: float) -> None:
+    every, none = torch.ones(rows), torch.zeros(rows)
+    low, high = difference_interval(every, every)
+    assert low == -high
+    assert high == pytest.approx(reach, rel=0.15)  # Wilson's: z^2 / (n + z^2), with Student's t for few rows
+    low, high = difference_interval(every, none)
+    assert high == 1.0
+    assert 1.0 - low == pytest.approx(2.0**0.5 * reach, rel=0.15)
+
+
 def test_the_difference_of_two_unlike_sets_covers_zero_when_there_is_none() -> None:
     hits = 0
     for trial in range(TRIALS):
