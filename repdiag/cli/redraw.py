@@ -73,11 +73,12 @@ def stored_frames(runs: Sequence[Path]) -> tuple[dict[str, pd.DataFrame], list[s
     frames = {**table_frames(table), "scatter_against_accuracy": _against_accuracy(table)} if len(table) else {}
     parts: dict[str, list[pd.DataFrame]] = {}
     for run in runs:
-        found = {name: path for name in STORED_FIGURES if (path := run / FOLDER / f"{name}.csv").is_file()}
-        own = {name: _read_csv(path) for name, path in found.items()}
         if run in trainings:
             dataset = str(trainings[run]["config"]["data"]["dataset"])
             own = training_frames(run, name=run.resolve().name, dataset=dataset)
+        else:
+            stored = {name: path for name in STORED_FIGURES if (path := run / FOLDER / f"{name}.csv").is_file()}
+            own = {name: _read_csv(path) for name, path in stored.items()}
         for name, frame in own.items():
             parts.setdefault(name, []).append(frame)
     frames |= {name: pd.concat(parts[name], ignore_index=True) for name in STORED_FIGURES if name in parts}

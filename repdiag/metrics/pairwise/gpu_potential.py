@@ -9,6 +9,8 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
+from repdiag.metrics.pairwise.gpu_block import read_block
+
 _ROWS, _COLUMNS = 64, 128  # of the block that one program adds up
 
 
@@ -40,11 +42,7 @@ def _add_up(  # type: ignore[no-untyped-def]  # noqa: PLR0917
     BLOCK_ROWS: tl.constexpr,
     BLOCK_COLUMNS: tl.constexpr,
 ):
-    upper, outer = tl.program_id(0), tl.program_id(1)
-    row = upper * BLOCK_ROWS + tl.arange(0, BLOCK_ROWS)
-    column = outer * BLOCK_COLUMNS + tl.arange(0, BLOCK_COLUMNS)
-    inside = (row[:, None] < height) & (column[None, :] < width)
-    score = tl.load(scores + row[:, None] * stride + column[None, :], mask=inside, other=-float("inf"))
+    row, column, score = read_block(scores, height, width, stride, BLOCK_ROWS, BLOCK_COLUMNS)
     potential = tl.exp2(tl.minimum((score - 1.0) * rate, 0.0))
-    tl.store(of_rows + outer * height + row, tl.sum(potential, axis=1), mask=row < height)
-    tl.store(of_columns + upper * width + column, tl.sum(potential, axis=0), mask=column < width)
+    tl.store(of_rows + tl.program_id(1) * height + row, tl.sum(potential, axis=1), mask=row < height)
+    tl.store(of_columns + tl.program_id(0) * width + column, tl.sum(potential, axis=0), mask=column < width)

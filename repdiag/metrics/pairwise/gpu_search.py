@@ -11,6 +11,8 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
+from repdiag.metrics.pairwise.gpu_block import read_block
+
 MOST = 1 << 18  # pairs that are written down, above rows and above columns; the others are only counted
 _ROWS, _COLUMNS = 32, 64  # of the block that one program reads
 
@@ -94,11 +96,7 @@ def _search(  # type: ignore[no-untyped-def]  # noqa: PLR0917
     BLOCK_ROWS: tl.constexpr,
     BLOCK_COLUMNS: tl.constexpr,
 ):
-    row = tl.program_id(0) * BLOCK_ROWS + tl.arange(0, BLOCK_ROWS)
-    column = tl.program_id(1) * BLOCK_COLUMNS + tl.arange(0, BLOCK_COLUMNS)
-    inside = (row[:, None] < height) & (column[None, :] < width)
-    start = row.to(tl.int64) * stride
-    score = tl.load(scores + start[:, None] + column[None, :], mask=inside, other=-float("inf"))
+    row, column, score = read_block(scores, height, width, stride, BLOCK_ROWS, BLOCK_COLUMNS)
     if ALONG_ROWS:
         level = tl.load(above_rows + row, mask=row < height, other=float("inf"))
         _write_down(score, score > level[:, None], row, column, number, place, found, MOST)
