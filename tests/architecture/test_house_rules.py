@@ -33,10 +33,12 @@ def test_function_bodies_are_at_most_60_lines():
 
 
 def test_public_functions_take_at_most_three_positional_parameters():
-    """Commands are exempt: typer reads its options from the signature."""
+    """Commands are exempt: typer reads its options from the signature; so are Triton's, which take no keywords."""
     found = {}
     for path in SOURCES:
         for node in functions(path):
+            if any(ast.unparse(decorator) == "triton.jit" for decorator in node.decorator_list):
+                continue
             names = [a.arg for a in (*node.args.posonlyargs, *node.args.args) if a.arg not in ("self", "cls")]
             if len(names) > 3 and not node.name.startswith("_") and "cli" not in path.parts:
                 found[f"{path}:{node.name}"] = names
