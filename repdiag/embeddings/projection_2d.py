@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from contextlib import suppress
 from typing import Literal
 
 import numpy as np
@@ -72,11 +74,35 @@ def _tsne(rows: np.ndarray[tuple[int, ...], np.dtype[np.float32]], seed: int) ->
 
 
 def _umap(rows: np.ndarray[tuple[int, ...], np.dtype[np.float32]], seed: int) -> Tensor:
+    """Return UMAP of exact neighbours: its own approximate search has to be compiled for a minute in each process."""
     import warnings
 
+    from sklearn.neighbors import NearestNeighbors
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(1):
+        search = NearestNeighbors(n_neighbors=NEIGHBORS, metric="cosine", algorithm="brute").fit(rows)
+        distance, index = search.kneighbors(rows)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # umap announces that a seed costs its parallelism
         import umap
 
-        model = umap.UMAP(n_neighbors=NEIGHBORS, metric="cosine", random_state=seed, n_jobs=1)
+        _keep_compiled()
+        nearest = (index.astype(np.int32), distance.astype(np.float32), None)
+        model = umap.UMAP(n_neighbors=NEIGHBORS, metric="cosine", precomputed_knn=nearest, random_state=seed, n_jobs=1)
         return torch.as_tensor(np.ascontiguousarray(model.fit_transform(rows), dtype=np.float32))
+
+
+def _keep_compiled() -> None:
+    """Let numba keep umap's compiled functions from one process to the next, as it does where a library asks for it.
+
+    Compiling them takes twenty seconds, reading them back a third of one. They lie beside umap's source or in the
+    user's cache (`NUMBA_CACHE_DIR`); where neither can be written to, they are compiled each time.
+    """
+    from numba.core.dispatcher import Dispatcher
+
+    for name in [name for name in sys.modules if name.split(".")[0] == "umap"]:
+        for function in vars(sys.modules[name]).values():
+            if isinstance(function, Dispatcher) and function.__module__ == name:
+                with suppress(RuntimeError):  # no place to keep it
+                    function.enable_caching()

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from scipy.stats import binomtest
+from scipy.stats import t as student
 
 from repdiag.core.errors import MetricError
 from repdiag.core.metric_value import MetricValue, undefined
@@ -274,6 +275,27 @@ def test_classes_that_search_one_another_are_no_independent_evidence(name: str, 
     assert found.p_value > by_row.p_value
     assert found.ci_low < by_row.ci_low < found.difference < by_row.ci_high < found.ci_high
     assert "halves of whole groups" in found.method
+
+
+def test_ranks_of_first_hits_are_compared_by_whole_classes_left_out_as_well() -> None:
+    """They vary less with the number of rows than halves assume."""
+    (first, second), metric = encoded(3), get("mean_reciprocal_rank")
+    found = compare(metric, first, second, labels=first["labels"])
+    assert found is not None
+
+    def without(label: int) -> float:
+        kept = first["labels"] != label
+        one, two = (
+            metric.function(features=each["features"][kept], labels=each["labels"][kept]) for each in (first, second)
+        )
+        return float(one) - float(two)
+
+    left_out = torch.tensor([without(label) for label in range(12)], dtype=torch.float64)
+    error = float(11.0 * left_out.var(correction=0)) ** 0.5
+    half_width = error * float(student.ppf(0.975, 11))
+    assert found.ci_low <= found.difference - half_width + 1e-12
+    assert found.ci_high >= found.difference + half_width - 1e-12
+    assert "jackknife over 12 blocks of whole groups" in found.method
 
 
 def test_a_checkpoint_does_not_differ_from_itself() -> None:
