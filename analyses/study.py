@@ -60,6 +60,16 @@ class Plan:
             return others[0], [*self.always, *own]
         return self.recipe, [*self.always, *self.settings, *own]
 
+    def trainings(self, out: Path) -> dict[Path, list[str]]:
+        """Return the folder of each run below `out` and what is set for it, in the order in which they are needed.
+
+        Runs that others start from lie in a folder of their own: a value may bear the name of what it starts from.
+        """
+        last = {name: out / "first" / name / "checkpoints" / "last.pt" for name in self.first}
+        places = {out / "first" / name: settings for name, settings in self.first.items()}
+        places |= {out / "runs" / name: settings for name, settings in self.values.items()}
+        return {place: [setting.format(**last) for setting in settings] for place, settings in places.items()}
+
 
 def main(run_file: str, *, doc: str | None) -> None:
     """Run the study in whose folder `run_file` lies, as the command line says."""
@@ -98,11 +108,10 @@ def read_plan(config: Path, *, data: str, budget: str) -> Plan:
 
 def run_study(plan: Plan, options: argparse.Namespace) -> None:
     """Train, compare, draw and report; print where everything is."""
-    runs, comparison = options.out / "runs", options.out / "comparison"
-    last = {name: runs / name / "checkpoints" / "last.pt" for name in plan.first}
-    for name, settings in {**plan.first, **plan.values}.items():
-        train(plan, [setting.format(**last) for setting in settings], runs / name, options)
-    compare(plan, runs, comparison, options)
+    comparison = options.out / "comparison"
+    for place, settings in plan.trainings(options.out).items():
+        train(plan, settings, place, options)
+    compare(plan, options.out / "runs", comparison, options)
     draw(plan, comparison)
     index = options.out / "index.html"
     repdiag("report", str(comparison), "--out", str(index))

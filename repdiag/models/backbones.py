@@ -69,6 +69,11 @@ def known_backbones() -> tuple[str, ...]:
     return tuple(sorted({*own, *_VIT, *_torchvision_names(), *timm.list_models()}))
 
 
+def full_name(name: str) -> str:
+    """Return what a library calls the backbone `name`: timm's name for the papers' short ones, else the name itself."""
+    return _VIT.get(name, name)
+
+
 def _build_trunk(name: str, *, stem: Stem, image_size: int, drop_path: float) -> tuple[nn.Module, str]:
     if is_own_code(name):
         module = call_named(name, kind="backbone")
@@ -111,7 +116,7 @@ def _timm_model(name: str, **settings: Any) -> tuple[nn.Module, str]:
 
 
 def _timm_transformer(name: str, *, stem: Stem, image_size: int, drop_path: float) -> tuple[nn.Module, str]:
-    full = _VIT.get(name, name)
+    full = full_name(name)
     settings: dict[str, Any] = {"img_size": image_size}
     if stem == "cifar":
         settings["patch_size"] = max(2, image_size // 8)

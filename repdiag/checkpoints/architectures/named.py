@@ -14,10 +14,14 @@ from importlib import resources
 from torch import Size, Tensor, nn
 
 from repdiag.checkpoints.architectures.candidate import Candidate
+from repdiag.checkpoints.architectures.resnets import cifar_candidate
 from repdiag.core.errors import CheckpointError
+from repdiag.models.backbones import full_name, known_backbones
+from repdiag.models.cifar_resnet import DEPTHS
 
 HEADS = ("fc", "linear", "last_linear", "classifier", "heads", "head", "head_dist", "aux_head")
 _INDEX = "known_shapes.json"
+_CIFAR = {f"resnet{depth}": depth for depth in DEPTHS}
 
 
 def signature(shapes: Iterable[tuple[str, Size]]) -> str:
@@ -58,8 +62,11 @@ def named_candidates(state: Mapping[str, Tensor], recorded: str | None, like: st
 
 
 def candidate_by_name(name: str) -> Candidate:
-    """Return the candidate for "torchvision:NAME", "timm:NAME" or a name that either knows."""
+    """Return the candidate for "torchvision:NAME", "timm:NAME", or a name that either knows or `repdiag train` does."""
     source, _, short = name.rpartition(":")
+    if name in _CIFAR:
+        return cifar_candidate(_CIFAR[name])
+    short = short if source else full_name(short)
     found = source or _source_of(short)
     if found == "torchvision":
         return Candidate(name=name, build=lambda: _torchvision(short))
@@ -69,11 +76,7 @@ def candidate_by_name(name: str) -> Candidate:
 
 
 def _nearest(name: str) -> str:
-    import timm
-    import torchvision
-
-    known = {*torchvision.models.list_models(module=torchvision.models), *timm.list_models()}
-    near = difflib.get_close_matches(name, sorted(known), n=3, cutoff=0.6)
+    near = difflib.get_close_matches(name, known_backbones(), n=3, cutoff=0.6)
     own = "your_file.py:function for a network of your own"
     return f"did you mean {', '.join(near)}? Or {own}" if near else f"a name of torchvision or timm, or {own}"
 

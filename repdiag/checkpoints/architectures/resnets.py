@@ -44,7 +44,7 @@ def resnet_candidates(state: Mapping[str, Tensor], facts: Facts) -> list[Candida
     if len(depths) == 3 and "layer1.0.conv3.weight" not in state:
         depth = 6 * depths[0] + 2
         whole = len(set(depths)) == 1 and depth in DEPTHS
-        return [Candidate(name=f"resnet{depth}", build=lambda: _cifar(depth), image_size=32)] if whole else []
+        return [cifar_candidate(depth)] if whole else []
     if len(depths) != 4:
         return []
     bottleneck = "layer1.0.conv3.weight" in state
@@ -93,6 +93,11 @@ def _name(shape: _Shape) -> str:
         name += f"_w{shape.planes / 64:g}"
         name += f"_stem{shape.stem_width}" if shape.stem_width != shape.planes else ""
     return name + ("-cifar" if shape.kernel == 3 else "")
+
+
+def cifar_candidate(depth: int) -> Candidate:
+    """Return the ResNet of 6n + 2 layers for images of 32 px."""
+    return Candidate(name=f"resnet{depth}", build=lambda: _cifar(depth), image_size=32)
 
 
 def _cifar(depth: int) -> CifarResNet:

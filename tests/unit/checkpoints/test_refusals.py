@@ -11,6 +11,7 @@ import torch
 
 from repdiag.checkpoints.load import load_encoder
 from repdiag.core.errors import RepdiagError
+from repdiag.models.backbones import build_backbone
 from tests.unit.checkpoints.families import State, resnet18, under, vit
 
 Change = Callable[[State], object]
@@ -75,3 +76,22 @@ def test_transformers_with_pieces_missing(change: Change, tmp_path: Path) -> Non
 )  # fmt: skip
 def test_wishes_that_cannot_be(wishes: dict[str, Any], hint: str, tmp_path: Path) -> None:
     assert hint in str(_refusal(tmp_path, dict(vit().state_dict()), **wishes).hint)
+
+
+@pytest.mark.parametrize("name", ["resnet20", "resnet56", "vit_tiny"])
+def test_the_names_that_a_training_takes_are_names_here(name: str, tmp_path: Path) -> None:
+    trained = build_backbone(name).eval()
+    torch.save(trained.state_dict(), tmp_path / "file.pth")
+    encoder = load_encoder(tmp_path / "file.pth", backbone=name)
+    assert encoder.info.backbone == name
+    side = encoder.info.image_size or 32
+    images = torch.rand(2, 3, side, side, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        torch.testing.assert_close(encoder(images), trained(images))
+
+
+def test_an_unknown_architecture_has_the_nearest_name_of_all(tmp_path: Path) -> None:
+    torch.save(build_backbone("resnet20").state_dict(), tmp_path / "file.pth")
+    with pytest.raises(RepdiagError, match="resnet57") as caught:
+        load_encoder(tmp_path / "file.pth", backbone="resnet57")
+    assert "resnet56" in str(caught.value.hint)

@@ -23,13 +23,22 @@ def test_every_run_of_every_plan_has_valid_settings(config):
     for budget, data in plans(config):
         plan = read_plan(config, data=data, budget=budget)
         assert len(plan.values) >= 2
-        paths = {name: f"{name}.pt" for name in plan.first}
         runs = set()
-        for settings in (*plan.first.values(), *plan.values.values()):
-            recipe, chosen = plan.recipe_of([setting.format(**paths) for setting in settings])
+        for settings in plan.trainings(Path("study")).values():
+            recipe, chosen = plan.recipe_of(settings)
             run = load_recipe(recipe, [f"data.dataset={data}", f"schedule.epochs={plan.epochs}", *chosen])
             runs.add(run.fitted(rows=50_000, native_size=32, preset="moco_v2_32").model_dump_json())
         assert len(runs) == len(plan.first) + len(plan.values), "two runs are the same"
+
+
+@pytest.mark.parametrize("config", STUDIES, ids=lambda path: path.parent.name)
+def test_a_run_starts_from_runs_before_it(config):
+    for budget, data in plans(config):
+        made = []
+        for place, settings in read_plan(config, data=data, budget=budget).trainings(Path("study")).items():
+            needed = [word for word in " ".join(settings).replace("=", " ").split() if word.startswith("study/")]
+            assert all(Path(word).parent.parent in made for word in needed), (budget, place)
+            made.append(place)
 
 
 @pytest.mark.parametrize("config", STUDIES, ids=lambda path: path.parent.name)
