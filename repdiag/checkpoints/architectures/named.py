@@ -19,8 +19,19 @@ from repdiag.core.errors import CheckpointError
 from repdiag.models.backbones import full_name, known_backbones
 from repdiag.models.cifar_resnet import DEPTHS
 
-HEADS = ("fc", "linear", "last_linear", "classifier", "heads", "head", "head_dist", "aux_head")
+HEADS = (
+    "fc",
+    "linear",
+    "last_linear",
+    "classifier",
+    "heads",
+    "head",
+    "head_dist",
+    "aux_head",
+    *("aux1", "aux2", "AuxLogits"),
+)
 _INDEX = "known_shapes.json"
+_FROM_TENSORFLOW = "weights that torchvision publishes for it take images of --mean .5,.5,.5 --std .5,.5,.5"
 _CIFAR = {f"resnet{depth}": depth for depth in DEPTHS}
 
 
@@ -69,7 +80,13 @@ def candidate_by_name(name: str) -> Candidate:
     short = short if source else full_name(short)
     found = source or _source_of(short)
     if found == "torchvision":
-        return Candidate(name=name, build=lambda: _torchvision(short))
+        from_tensorflow = short in ("googlenet", "inception_v3")
+        return Candidate(
+            name=name,
+            build=lambda: _torchvision(short),
+            image_size=299 if short == "inception_v3" else None,
+            assumptions=(_FROM_TENSORFLOW,) if from_tensorflow else (),
+        )
     if found == "timm":
         return Candidate(name=name, build=lambda: _timm(short), layer="pre_logits", image_size=_timm_size(short))
     raise CheckpointError(f"no architecture is called {name!r}", hint=_nearest(short))

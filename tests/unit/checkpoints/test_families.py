@@ -10,6 +10,7 @@ import pytest
 import timm
 import torch
 import torch.nn.functional as F
+import torchvision
 from torch import Tensor, nn
 
 from repdiag.checkpoints.architectures.transformers import transformer_candidates
@@ -92,6 +93,18 @@ def test_efficientnet_pytorch_pads_as_for_its_own_size_at_every_size(tmp_path: P
                 setattr(module, name, _Padded(child))
     for size in (224, 97):
         assert same(encoder(images_of(size)), network(images_of(size)))
+
+
+@pytest.mark.parametrize(("name", "size"), [("googlenet", 224), ("inception_v3", 299)])
+def test_auxiliary_classifiers_are_no_part_of_the_backbone(name: str, size: int, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    network: Any = torchvision.models.get_model(name, weights=None, init_weights=False, aux_logits=True).eval()
+    torch.save(network.state_dict(), tmp_path / "file.pth")
+    encoder = load_encoder(tmp_path / "file.pth")
+    assert encoder.info.image_size == size
+    assert any("--mean .5,.5,.5" in note for note in encoder.info.notes)
+    with torch.no_grad():
+        assert same(network.fc(encoder(images_of(size))), network(images_of(size)))
 
 
 def test_two_networks_of_nobodys_family_are_a_question(tmp_path: Path) -> None:
