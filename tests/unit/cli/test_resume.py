@@ -54,9 +54,12 @@ def test_a_run_that_is_named_goes_on_by_its_own_settings(
     assert asked == [(settings, Path("kept"), "auto")]
 
 
-def test_auto_starts_anew_where_no_run_is_unfinished(asked: list[tuple[TrainSettings, Path, str]]) -> None:
+def test_auto_starts_anew_where_no_run_is_unfinished(
+    asked: list[tuple[TrainSettings, Path, str]], capsys: pytest.CaptureFixture[str]
+) -> None:
     begin(training.RUNS / "whole-1", status="completed")
-    run_training(TrainRequest(resume="auto"), Console(quiet=True))
+    run_training(TrainRequest(resume="auto"), Console())
+    assert "nothing unfinished" in capsys.readouterr().out
     (settings, out, _), *_ = asked
     assert settings.recipe == "digits_moco_v2"
     assert out == training.RUNS / "digits_moco_v2-resnet20-digits-1"
