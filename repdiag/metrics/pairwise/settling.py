@@ -20,6 +20,8 @@ SPARE = 4  # candidates kept beyond k, so that near ties at the border can be se
 _CHUNK = 8192  # rows settled at a time
 _CROWD = 64  # candidates beyond 2 k that a row with near ties at the border gets in its second round
 _PANEL = 1 << 22  # tile scores held at a time in that round
+# Up to this many partners a candidate of that round, whole float64 rows cost less than its candidates one by one.
+_CHEAP_PANEL = 128
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,9 +58,11 @@ def settled(pairing: Pairing, score: Tensor, index: Tensor, *, k: int, slack: fl
         chosen[rows], scores[rows], open_ended = _settle(candidates, k)
         doubtful.append(rows[open_ended])
     again = torch.cat(doubtful)
-    chosen[again], scores[again], still = _from_tiles(pairing, again, k)
-    whole = again[still]
-    chosen[whole], scores[whole] = _from_panels(pairing, whole, k)
+    most = min(len(pairing.right), 2 * k + _CROWD)
+    if most >= pairing.partners or len(pairing.right) > _CHEAP_PANEL * most:
+        chosen[again], scores[again], still = _from_tiles(pairing, again, k, most=most)
+        again = again[still]
+    chosen[again], scores[again] = _from_panels(pairing, again, k)
     return Neighbors(chosen, scores)
 
 
@@ -71,18 +75,19 @@ def _settle(candidates: _Candidates, k: int) -> tuple[Tensor, Tensor, Tensor]:
     left, right, block = pairing.left, pairing.right, slice(int(rows[0]), int(rows[-1]) + 1)
     score = candidates.score.double()
     dropped = score[:, -1]  # no partner that was dropped scored higher in its tile
-    where, place = _members(_near_ties(score, error))
+    whole = score.shape[1] == pairing.partners
+    # Where the k-th lies that near to what was dropped, the whole row is looked at again: order here is for nothing.
+    lost = (score[:, k - 1] - dropped <= 2 * error) & (not whole)
+    where, place = _members(_near_ties(score, error) & ~lost[:, None])
     score[where, place] = left.rounded_scores(rows[where], right, index[where, place])
     score, order = score.sort(dim=1, descending=True)
     index = index.gather(1, order)
-    where, place = _members(_near_ties(score, left.rounding(block, right)))
+    where, place = _members(_near_ties(score, left.rounding(block, right)) & ~lost[:, None])
     score[where, place] = left.exact_scores(rows[where], right, index[where, place])
     order = _by_score_then_index(score, index)[:, :k]
     score_k, index_k = score.gather(1, order), index.gather(1, order)
-    open_ended = score_k[:, -1] - dropped <= 2 * error
-    if score.shape[1] == pairing.partners:
-        open_ended.fill_(False)
-    return index_k, score_k, open_ended
+    open_ended = lost | (score_k[:, -1] - dropped <= 2 * error)
+    return index_k, score_k, open_ended & (not whole)
 
 
 def _near_ties(score: Tensor, error: Tensor) -> Tensor:
@@ -97,8 +102,8 @@ def _members(close: Tensor) -> tuple[Tensor, Tensor]:
     return where, place
 
 
-def _from_tiles(pairing: Pairing, rows: Tensor, k: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Take the k nearest of these rows out of whole rows of tile scores, by exact scores of all that come near.
+def _from_tiles(pairing: Pairing, rows: Tensor, k: int, *, most: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Take the k nearest of these rows out of whole rows of tile scores, by exact scores of the `most` nearest.
 
     Return them, their scores, and which rows have too many near the border for that.
     """
@@ -106,7 +111,7 @@ def _from_tiles(pairing: Pairing, rows: Tensor, k: int) -> tuple[Tensor, Tensor,
     index = rows.new_zeros(len(rows), k)
     score = torch.zeros(index.shape, dtype=torch.float64, device=index.device)
     crowded = torch.zeros_like(rows, dtype=torch.bool)
-    most, height = min(len(right), 2 * k + _CROWD), max(1, _PANEL // len(right))
+    height = max(1, _PANEL // len(right))
     error = left.error(slice(0, len(left)), right)
     for place in torch.split(torch.arange(len(rows), device=rows.device), height):
         part = rows[place]
@@ -125,18 +130,26 @@ def _from_tiles(pairing: Pairing, rows: Tensor, k: int) -> tuple[Tensor, Tensor,
 
 
 def _from_panels(pairing: Pairing, rows: Tensor, k: int) -> tuple[Tensor, Tensor]:
-    """Take the k nearest of these rows out of whole float64 rows; equal scores by index."""
-    chosen = [rows.new_empty(0, k)]
+    """Take the k nearest of these rows out of whole float64 rows; where rounding leaves more than a few, by index."""
+    width = min(k + SPARE, pairing.partners)
+    chosen = [rows.new_empty(0, width)]
     for part, scores in exact_panels(pairing, rows):
-        border = scores.topk(k, dim=1).values[:, -1:]
-        slack = 2 * exact_error(pairing, part)[:, None]
-        # 2: nearer than the border for certain; 1: equal to it but for rounding; the stable sort keeps index order
-        rank = (scores > border + slack).to(torch.int8) + (scores >= border - slack)
-        chosen.append(rank.sort(dim=1, descending=True, stable=True).indices[:, :k])
+        found, near = scores.topk(width, dim=1)
+        slack = 2 * exact_error(pairing, part)
+        if width < pairing.partners:
+            crowded = (found[:, k - 1] - found[:, -1] <= slack).nonzero().flatten()
+            near[crowded] = _by_index(scores[crowded], found[crowded, k - 1 : k], slack[crowded, None], width)
+        chosen.append(near)
     index = torch.cat(chosen)
-    score = pairing.left.exact_scores(rows.repeat_interleave(k), pairing.right, index.flatten()).view(-1, k)
-    order = _by_score_then_index(score, index)
+    score = pairing.left.exact_scores(rows.repeat_interleave(width), pairing.right, index.flatten()).view(-1, width)
+    order = _by_score_then_index(score, index)[:, :k]
     return index.gather(1, order), score.gather(1, order)
+
+
+def _by_index(scores: Tensor, border: Tensor, slack: Tensor, width: int) -> Tensor:
+    """Return the columns that lie above the border for certain, then those equal to it but for rounding, by index."""
+    rank = (scores > border + slack).to(torch.int8) + (scores >= border - slack)
+    return rank.sort(dim=1, descending=True, stable=True).indices[:, :width]
 
 
 def _by_score_then_index(score: Tensor, index: Tensor) -> Tensor:

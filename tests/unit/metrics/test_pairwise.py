@@ -26,6 +26,7 @@ from repdiag.metrics.pairwise import (
     raw_rows,
     reduce_cross,
     reduce_pairs,
+    settling,
     sharing,
     unit_rows,
 )
@@ -149,14 +150,29 @@ def test_a_search_of_two_sets_is_exact_whoever_proposes(*, rows, dims, seed, k, 
     assert torch.allclose(proposed.score, tiled.score, rtol=0, atol=1e-4)
 
 
+@pytest.mark.parametrize("cheap", [0, settling._CHEAP_PANEL])
 @pytest.mark.parametrize("copies", [30, 400])
-def test_many_equal_rows_come_by_index(copies: int) -> None:
+def test_many_equal_rows_come_by_index(copies: int, cheap: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """More copies than candidates: a second round takes in some, whole float64 rows take in any number."""
+    monkeypatch.setattr(settling, "_CHEAP_PANEL", cheap)
     bank = torch.eye(5).repeat_interleave(copies, dim=0)[torch.arange(5 * copies).view(copies, 5).T.flatten()]
     for tile in (None, 64):
         (found,) = reduce_cross(unit_rows(torch.eye(5)), unit_rows(bank), TopK(8), tile=tile)
         expected = torch.stack([(bank[:, axis] == 1).nonzero().flatten()[:8] for axis in range(5)])
         assert torch.equal(found.index, expected)
+
+
+@pytest.mark.parametrize("cheap", [0, settling._CHEAP_PANEL])
+@pytest.mark.parametrize("k", [1, 7, 100])
+def test_a_collapsed_space_keeps_its_order(k: int, cheap: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No two scores of a tile differ by more than their errors; in float64 nearly all do."""
+    monkeypatch.setattr(settling, "_CHEAP_PANEL", cheap)
+    rows = draw(9, 1, 48) + 1e-4 * draw(10, 400, 48)
+    exact = scores(rows, rows, geometry="unit").fill_diagonal_(-torch.inf)
+    found = over_pairs(unit_rows(rows), TopK(k))
+    assert float((exact.max() - exact.median()).abs()) < 1e-6
+    assert torch.equal(found.index, exact.topk(k, dim=1).indices)
+    torch.testing.assert_close(found.score, exact.topk(k, dim=1).values, rtol=0, atol=1e-14)
 
 
 def test_euclidean_rows_far_from_the_origin_keep_their_neighbours() -> None:
