@@ -82,6 +82,9 @@ def locality_evidence(rows: JudgedRows, thresholds: Thresholds) -> Evidence | No
     first, deep, classes = rows.find("precision_at_1"), rows.find("r_precision"), rows.classes()
     if first is None or deep is None or first.value is None or deep.value is None:
         return None
+    granularity = rows.find("granularity")
+    if classes is None and granularity is not None and granularity.value is None:
+        return None  # one class, or too few rows to tell: any neighbour is of the same class, or chance is unknown
     chance = 0.0 if classes is None else 1.0 / classes
     near, far = proportion(first), proportion(deep)
     if near.low <= chance:
