@@ -23,6 +23,7 @@ def test_every_run_of_every_plan_has_valid_settings(config):
     for budget, data in plans(config):
         plan = read_plan(config, data=data, budget=budget)
         assert len(plan.values) >= 2
+        assert not any("," in name for name in plan.values), "lists of names have commas between them"
         runs = set()
         for settings in plan.trainings(Path("study")).values():
             recipe, chosen = plan.recipe_of(settings)
