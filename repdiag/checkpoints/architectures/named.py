@@ -19,18 +19,10 @@ from repdiag.core.errors import CheckpointError
 from repdiag.models.backbones import full_name, known_backbones
 from repdiag.models.cifar_resnet import DEPTHS
 
-HEADS = (
-    "fc",
-    "linear",
-    "last_linear",
-    "classifier",
-    "heads",
-    "head",
-    "head_dist",
-    "aux_head",
-    *("aux1", "aux2", "AuxLogits"),
-)
+_AUXILIARY = ("aux_head", "aux1", "aux2", "AuxLogits")
+HEADS = ("fc", "linear", "last_linear", "classifier", "heads", "head", "head_dist", *_AUXILIARY)
 _INDEX = "known_shapes.json"
+_INCEPTIONS = ("googlenet", "inception_v3")
 _FROM_TENSORFLOW = "weights that torchvision publishes for it take images of --mean .5,.5,.5 --std .5,.5,.5"
 _CIFAR = {f"resnet{depth}": depth for depth in DEPTHS}
 
@@ -80,12 +72,11 @@ def candidate_by_name(name: str) -> Candidate:
     short = short if source else full_name(short)
     found = source or _source_of(short)
     if found == "torchvision":
-        from_tensorflow = short in ("googlenet", "inception_v3")
         return Candidate(
             name=name,
             build=lambda: _torchvision(short),
             image_size=299 if short == "inception_v3" else None,
-            assumptions=(_FROM_TENSORFLOW,) if from_tensorflow else (),
+            assumptions=(_FROM_TENSORFLOW,) if short in _INCEPTIONS else (),
         )
     if found == "timm":
         return Candidate(name=name, build=lambda: _timm(short), layer="pre_logits", image_size=_timm_size(short))
@@ -111,7 +102,7 @@ def _torchvision(name: str) -> nn.Module:
     """Return a torchvision model that ends at its pooled features: all from the first linear layer on is dropped."""
     import torchvision
 
-    options = {"aux_logits": False, "init_weights": False} if name in ("googlenet", "inception_v3") else {}
+    options = {"aux_logits": False, "init_weights": False} if name in _INCEPTIONS else {}
     module: nn.Module = torchvision.models.get_model(name, weights=None, **options)
     for attribute in HEADS:
         head = getattr(module, attribute, None)

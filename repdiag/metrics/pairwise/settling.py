@@ -74,10 +74,10 @@ def _settle(candidates: _Candidates, k: int) -> tuple[Tensor, Tensor, Tensor]:
     pairing, rows, index, error = candidates.pairing, candidates.rows, candidates.index, candidates.error
     left, right, block = pairing.left, pairing.right, slice(int(rows[0]), int(rows[-1]) + 1)
     score = candidates.score.double()
-    dropped = score[:, -1]  # no partner that was dropped scored higher in its tile
-    whole = score.shape[1] == pairing.partners
+    # No partner that was dropped scored higher in its tile.
+    dropped = score[:, -1] if score.shape[1] < pairing.partners else torch.full_like(score[:, -1], NOTHING)
     # Where the k-th lies that near to what was dropped, the whole row is looked at again: order here is for nothing.
-    lost = (score[:, k - 1] - dropped <= 2 * error) & (not whole)
+    lost = score[:, k - 1] - dropped <= 2 * error
     where, place = _members(_near_ties(score, error) & ~lost[:, None])
     score[where, place] = left.rounded_scores(rows[where], right, index[where, place])
     score, order = score.sort(dim=1, descending=True)
@@ -87,7 +87,7 @@ def _settle(candidates: _Candidates, k: int) -> tuple[Tensor, Tensor, Tensor]:
     order = _by_score_then_index(score, index)[:, :k]
     score_k, index_k = score.gather(1, order), index.gather(1, order)
     open_ended = lost | (score_k[:, -1] - dropped <= 2 * error)
-    return index_k, score_k, open_ended & (not whole)
+    return index_k, score_k, open_ended
 
 
 def _near_ties(score: Tensor, error: Tensor) -> Tensor:
