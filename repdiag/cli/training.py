@@ -60,7 +60,7 @@ def run_training(request: TrainRequest, console: Console) -> Path:
         _refuse_corrupt_images(settings)
     out = begun or _choose_directory(request, settings)
     resume: Literal["auto", "never"] = "never" if request.resume is None else "auto"
-    if resume == "auto" and not _has_run(out):
+    if resume == "auto" and request.out is None and not _has_run(out):
         console.say("nothing unfinished to go on with: a new run")
     console.say(f"{settings.recipe}: {settings.backbone.name} on {settings.data.dataset}, run {out}")
     progress = make_progress(enabled=console.progress and not console.quiet)

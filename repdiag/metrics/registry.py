@@ -60,8 +60,9 @@ class Metric:
 
     `variants` are the settings that `evaluate` runs by default, one row of the table each. `needs` are the data
     parameters, read from the signature. `second` says whether `other_*` is a bank (the train set) or a second
-    encoder on the same rows. `interval` names how its confidence interval is made ("own": by itself).
-    `reductions` lists what it wants from the shared pass over similarity tiles (metrics/pairwise.py).
+    encoder on the same rows. `interval` names how its confidence interval is made ("own": by itself);
+    `classes_left_out`: its error falls less with the number of rows than halves of the classes assume.
+    `reductions` lists what it wants from the shared pass over similarity tiles (metrics/pairwise).
     """
 
     name: str
@@ -74,6 +75,7 @@ class Metric:
     reference: str
     second: Second | None
     interval: Interval
+    classes_left_out: bool
     variants: Variants
     spaces: tuple[str, ...]
     default: bool
@@ -118,6 +120,7 @@ def metric(
     version: int,
     reference: str,
     interval: Interval = "none",
+    classes_left_out: bool = False,
     second: Second | None = None,
     variants: Variants = (),
     spaces: tuple[str, ...] = ("features", "projections"),
@@ -165,6 +168,7 @@ def metric(
             reference=reference,
             second=second,
             interval=interval,
+            classes_left_out=classes_left_out,
             variants=variants,
             spaces=spaces,
             default=default,

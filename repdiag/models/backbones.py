@@ -65,8 +65,7 @@ def known_backbones() -> tuple[str, ...]:
     """Return every name that `build_backbone` knows without a file: ours, torchvision's, timm's."""
     import timm
 
-    own = [f"resnet{depth}" for depth in DEPTHS]
-    return tuple(sorted({*own, *_VIT, *_torchvision_names(), *timm.list_models()}))
+    return tuple(sorted({*DEPTHS, *_VIT, *_torchvision_names(), *timm.list_models()}))
 
 
 def full_name(name: str) -> str:
@@ -80,8 +79,8 @@ def _build_trunk(name: str, *, stem: Stem, image_size: int, drop_path: float) ->
         if not isinstance(module, nn.Module):
             raise ConfigError(f"{name} must return a torch module", found=type(module).__name__)
         return module, "output"
-    if name in {f"resnet{depth}" for depth in DEPTHS}:
-        return _without_classifier(CifarResNet(int(name.removeprefix("resnet"))), name)
+    if name in DEPTHS:
+        return _without_classifier(CifarResNet(DEPTHS[name]), name)
     if name in _torchvision_names():
         import torchvision
 

@@ -7,7 +7,7 @@ from torch import nn
 
 from repdiag.core.shapes import Float, Tensor
 
-DEPTHS = (20, 32, 44, 56, 110)
+DEPTHS = {f"resnet{depth}": depth for depth in (20, 32, 44, 56, 110)}
 
 
 class BasicBlock(nn.Module):

@@ -24,7 +24,6 @@ HEADS = ("fc", "linear", "last_linear", "classifier", "heads", "head", "head_dis
 _INDEX = "known_shapes.json"
 _INCEPTIONS = ("googlenet", "inception_v3")
 _FROM_TENSORFLOW = "weights that torchvision publishes for it take images of --mean .5,.5,.5 --std .5,.5,.5"
-_CIFAR = {f"resnet{depth}": depth for depth in DEPTHS}
 
 
 def signature(shapes: Iterable[tuple[str, Size]]) -> str:
@@ -67,8 +66,8 @@ def named_candidates(state: Mapping[str, Tensor], recorded: str | None, like: st
 def candidate_by_name(name: str) -> Candidate:
     """Return the candidate for "torchvision:NAME", "timm:NAME", or a name that either knows or `repdiag train` does."""
     source, _, short = name.rpartition(":")
-    if name in _CIFAR:
-        return cifar_candidate(_CIFAR[name])
+    if name in DEPTHS:
+        return cifar_candidate(DEPTHS[name])
     short = short if source else full_name(short)
     found = source or _source_of(short)
     if found == "torchvision":

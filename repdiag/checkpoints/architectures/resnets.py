@@ -43,7 +43,7 @@ def resnet_candidates(state: Mapping[str, Tensor], facts: Facts) -> list[Candida
     depths = _depths(state)
     if len(depths) == 3 and "layer1.0.conv3.weight" not in state:
         depth = 6 * depths[0] + 2
-        whole = len(set(depths)) == 1 and depth in DEPTHS
+        whole = len(set(depths)) == 1 and depth in DEPTHS.values()
         return [cifar_candidate(depth)] if whole else []
     if len(depths) != 4:
         return []

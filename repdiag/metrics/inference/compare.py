@@ -27,8 +27,6 @@ from repdiag.metrics.registry import Metric
 
 _FEW_ROWS = 1000
 _SPLITS_OF_MANY = 8  # a split costs half a pass over all pairs for each checkpoint; Student's t pays for fewer of them
-# Ranks of first hits vary less with the number of rows than halves assume: they understate the error by a seventh.
-_BEYOND_HALVES = frozenset({"mean_reciprocal_rank"})
 
 
 def compare(
@@ -90,14 +88,14 @@ def _unshared(
 
     A class that a checkpoint draws nearer to another one costs both: their differences go together, which flipping the
     signs class by class takes for independent evidence. Halves see that, but miss the variation of a class among
-    twice as many others; where they miss more than that, classes are left out in turn, which errs on the wide side. Of
-    all, the larger p-value and the wider interval.
+    twice as many others; where they miss more than that (`Metric.classes_left_out`), classes are left out in turn,
+    which errs on the wide side. Of all, the larger p-value and the wider interval.
     """
     count = len(first["features"])
     rows = units_of(metric, labels, drawn_classes(labels) if groups is None else groups, rows=count)
     again, splits = _difference(metric, first, second), SPLITS if count <= _FEW_ROWS else _SPLITS_OF_MANY
     estimates = [split_halves(again, found.difference, rows=rows, seed=seed, splits=splits)]
-    if metric.name in _BEYOND_HALVES:
+    if metric.classes_left_out:
         estimates.append(block_jackknife(again, found.difference, rows=rows, seed=seed))
     for estimate in estimates:
         found = _more_careful(found, estimate)

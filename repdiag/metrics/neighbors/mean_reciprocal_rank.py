@@ -17,6 +17,7 @@ from repdiag.metrics.registry import metric
     version=1,
     reference="musgrave2020",
     interval="per_query",
+    classes_left_out=True,
     default=False,
 )
 def mean_reciprocal_rank(features: Features, labels: Labels, *, normalize: bool = True) -> MetricValue:

@@ -124,7 +124,7 @@ class Rows(ABC):
         """Return the scores of `fast` rows taken in pairs: cheaper, and wrong by `rounding` at most."""
         result = torch.empty(len(index), dtype=torch.float64, device=self.fast.device)
         # Buffers of its own: allocating anew for every part costs as much again as the arithmetic.
-        step = min(len(index), 2 * _batch_rows(self.fast))
+        step = min(len(index), 4 * _batch_rows(self.fast))
         left, right = (self.fast.new_empty(step, self.dims) for _ in range(2))
         for part in torch.split(torch.arange(len(index), device=index.device), step) if step else ():
             first = torch.index_select(self.fast, 0, index[part], out=left[: len(part)])
