@@ -3,6 +3,9 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
+# Bytecode is kept even where the environment says not to: uv leaves it to the first import, and hundreds of processes
+# that each compile torch and scikit-learn again take minutes.
+export PYTHONDONTWRITEBYTECODE :=
 # What `make figures` runs on; DATA=imagefolder:/path BUDGET=full is the real thing.
 DATA   ?= digits
 BUDGET ?= demo

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import matplotlib as mpl
+
 from repdiag.core.files import write_atomic, write_text
 from repdiag.plots.style import repdiag_style
 
@@ -25,15 +27,17 @@ def save_figure(figure: Figure, frame: pd.DataFrame, folder: Path, *, name: str)
     paths = []
     with repdiag_style():
         _settle_layout(figure)
-        for kind, metadata in _METADATA.items():
-            paths.append(
-                write_atomic(
-                    folder / f"{name}.{kind}",
-                    lambda stream, kind=kind, metadata=metadata: figure.savefig(  # type: ignore[misc]
-                        stream, format=kind, metadata=metadata
-                    ),
+        with mpl.rc_context({"figure.constrained_layout.use": False}):
+            figure.set_layout_engine(None)  # with any engine, even "none", each file is drawn twice
+            for kind, metadata in _METADATA.items():
+                paths.append(
+                    write_atomic(
+                        folder / f"{name}.{kind}",
+                        lambda stream, kind=kind, metadata=metadata: figure.savefig(  # type: ignore[misc]
+                            stream, format=kind, metadata=metadata
+                        ),
+                    )
                 )
-            )
     text = frame.to_csv(index=False, lineterminator="\n")
     return (*paths, write_text(folder / f"{name}.csv", text))
 
@@ -41,7 +45,6 @@ def save_figure(figure: Figure, frame: pd.DataFrame, folder: Path, *, name: str)
 def _settle_layout(figure: Figure) -> None:
     """Lay the figure out once, for all kinds of file, and round: the solver's last digits change between runs."""
     figure.draw_without_rendering()
-    figure.set_layout_engine("none")
     for axis in figure.axes:
         left, bottom, width, height = axis.get_position().bounds
         axis.set_position((round(left, 5), round(bottom, 5), round(width, 5), round(height, 5)))

@@ -84,7 +84,7 @@ def _settle(candidates: _Candidates, k: int) -> tuple[Tensor, Tensor, Tensor]:
     index = index.gather(1, order)
     where, place = _members(_near_ties(score, left.rounding(block, right)) & ~lost[:, None])
     score[where, place] = left.exact_scores(rows[where], right, index[where, place])
-    moved = where.unique_consecutive()  # the rows that are not in order yet: equal scores are near ties as well
+    moved = torch.unique(where)  # the rows that are not in order yet: equal scores are near ties as well
     order = _by_score_then_index(score[moved], index[moved])
     score[moved], index[moved] = score[moved].gather(1, order), index[moved].gather(1, order)
     open_ended = lost | (score[:, k - 1] - dropped <= 2 * error)
