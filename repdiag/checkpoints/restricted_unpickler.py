@@ -7,6 +7,7 @@ class is imported and no object of Python's own pickle machinery is made, there 
 from __future__ import annotations
 
 import pickletools
+import warnings
 from collections.abc import Callable
 from io import BufferedIOBase
 from typing import IO, Any, cast
@@ -36,15 +37,20 @@ class RestrictedUnpickler:
     def load(self) -> Any:
         """Run to STOP and return the one value left; any irregularity is a `CheckpointError`."""
         try:
-            for count, (opcode, argument, _) in enumerate(pickletools.genops(cast(IO[bytes], self.stream))):
-                if count >= MAX_OPCODES:
-                    raise CheckpointError("the pickle is too long", found=f"more than {MAX_OPCODES} operations")
-                self._step(opcode.name, argument)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # Python's, of a backslash that escapes nothing: files must not speak
+                self._run()
         except (ValueError, IndexError, KeyError, TypeError, AttributeError, OverflowError) as error:
             raise CheckpointError("the pickle is damaged", found=str(error)[:120] or type(error).__name__) from error
         if self._outer or len(self._stack) != 1:
             raise CheckpointError("the pickle is damaged", found="values left over at its end")
         return self._stack[0]
+
+    def _run(self) -> None:
+        for count, (opcode, argument, _) in enumerate(pickletools.genops(cast(IO[bytes], self.stream))):
+            if count >= MAX_OPCODES:
+                raise CheckpointError("the pickle is too long", found=f"more than {MAX_OPCODES} operations")
+            self._step(opcode.name, argument)
 
     def _step(self, name: str, argument: Any) -> None:
         if name in _CONSTANTS:

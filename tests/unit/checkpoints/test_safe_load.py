@@ -19,6 +19,7 @@ from torch import nn
 
 from repdiag.checkpoints import safe_load
 from repdiag.checkpoints.inert import Placeholder, setting
+from repdiag.checkpoints.restricted_unpickler import RestrictedUnpickler
 from repdiag.checkpoints.safe_load import read
 from repdiag.core.errors import CheckpointError
 from tests.unit.checkpoints import fuzz
@@ -131,6 +132,10 @@ def small_files(tmp_path: Path) -> dict[str, bytes]:
     found["safetensors"] = (tmp_path / "x.safetensors").read_bytes()
     found["program"] = archive(b"\x80\x02}X\x01\x00\x00\x00ack\x00\x01.")
     return found
+
+
+def test_a_backslash_that_escapes_nothing_brings_no_warning_about() -> None:
+    assert RestrictedUnpickler(io.BytesIO(b"S'a\\>b'\n.")).load() == "a\\>b"  # a warning would be an error here
 
 
 @pytest.mark.parametrize("kind", ["zip", "legacy", "safetensors", "program"])
