@@ -63,12 +63,13 @@ def compare_checkpoints(
     rows = choose_rows(spec, options)
     tables, verdicts, folders = [], {}, {}
     failures = dict(targets.failures)
-    for target in targets.here:
+    for place, target in enumerate(targets.here, start=1):
         folder = out / "checkpoints" / target.name.replace("/", "-")
         chosen = replace(options, wishes=target.wishes)
         try:
             drawn = not figures or (folder / "figures").is_dir()
             if not drawn or not _is_done(folder, target, chosen, rows):
+                console.say(f"{place} of {len(targets.here)}: {target.name}")
                 analysis = _analyze(target, chosen, rows, console)
                 _write(analysis, target, chosen, folder, figures=figures)
             tables.append(read_table(folder))

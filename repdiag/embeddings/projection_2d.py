@@ -18,6 +18,12 @@ PERPLEXITY = 30.0
 
 Projection = Literal["umap", "tsne", "pca"]
 TITLES: dict[Projection, str] = {"umap": "UMAP", "tsne": "t-SNE", "pca": "the first two principal components"}
+_GROUPS = "Groups are meaningful, distances between far groups are not."
+READINGS: dict[Projection, str] = {
+    "umap": _GROUPS,
+    "tsne": _GROUPS,
+    "pca": "Distances are those along these two directions: rows that meet here may lie apart in the others.",
+}
 # Fewer rows than this have no neighbourhoods to keep; they are shown by their principal components.
 _FEWEST: dict[Projection, int] = {"umap": NEIGHBORS + 2, "tsne": 5, "pca": 1}
 

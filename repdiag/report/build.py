@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from repdiag.core.errors import StoreError
 from repdiag.core.files import write_text
-from repdiag.embeddings.projection_2d import TITLES, method_for
+from repdiag.embeddings.projection_2d import READINGS, TITLES, method_for
 from repdiag.report.classes import class_table
 from repdiag.report.comparison import best_sentence, comparison_table
 from repdiag.report.drawings import data_uri, drawings_in
@@ -87,9 +87,11 @@ def _map_content(points: PointMap | None, method: MapMethod, tiles: Mapping[str,
         return {"points": None, "map_method": method, "map_names": []}
     shown = map(thumbnail_key, points.splits, points.row_ids)
     tile_of = packed([tiles.get(key, -1) for key in shown], "<i4") if tiles else None
+    drawn_by = method_for(len(points.row_ids), method)
     return {
         "points": {**points.to_dict(), "tileOf": tile_of},
-        "map_method": TITLES[method_for(len(points.row_ids), method)],
+        "map_method": TITLES[drawn_by],
+        "map_reading": READINGS[drawn_by],
         "map_names": [one.name for one in points.maps],
     }
 

@@ -19,6 +19,7 @@ from repdiag.core.errors import StoreError
 from repdiag.core.metric_table import MetricRow, MetricTable
 from repdiag.diagnosis import advice
 from repdiag.diagnosis.verdict import Advice
+from repdiag.embeddings.projection_2d import READINGS, Projection
 from repdiag.metrics.registry import load_all
 from repdiag.report.build import build_report
 from repdiag.report.citations import cite
@@ -164,6 +165,14 @@ def test_the_library_of_the_map_is_no_script_until_the_page_has_been_read(tmp_pa
     assert kinds.count("") == 1  # what runs at once
     small = build_report(run, tmp_path / "plain.html", map_method="none").read_text("utf-8")
     assert 'class="held"' not in small
+
+
+@pytest.mark.parametrize(("method", "other"), [("pca", "tsne"), ("tsne", "pca")])
+def test_a_map_is_read_by_what_it_was_made_by(tmp_path: Path, method: Projection, other: Projection) -> None:
+    write_analysis(tmp_path, "one")
+    page = build_report(tmp_path, tmp_path / "report.html", map_method=method).read_text("utf-8")
+    assert READINGS[method] in page
+    assert READINGS[other] not in page
 
 
 def test_checkpoints_judged_alike_share_one_sentence_on_top() -> None:
