@@ -51,10 +51,20 @@ def draw_comparison(table: MetricTable, out: Path) -> list[Path]:
     for name in STORED_FIGURES:
         stored = sorted(out.glob(f"checkpoints/*/{FOLDER}/{name}.csv"))
         if stored:
-            frames[name] = pd.concat([pd.read_csv(path) for path in stored], ignore_index=True)
+            frames[name] = pd.concat([read_frame(path) for path in stored], ignore_index=True)
     names = [str(name) for name in table.names("checkpoint")]
     frames = {name: in_order(frame, names) for name, frame in frames.items()}
     return draw_frames(frames, out / FOLDER, untrained=tuple(name for name in names if name.endswith(UNTRAINED)))
+
+
+def read_frame(path: Path) -> pd.DataFrame:
+    """Read a figure's table; a class may be called "nan" and a checkpoint "1"."""
+    import pandas as pd
+
+    names = ("checkpoint", "class_name", "dataset", "row_id")
+    frame = pd.read_csv(path)
+    as_text = pd.read_csv(path, dtype=str, keep_default_na=False)
+    return frame.assign(**{name: as_text[name] for name in names if name in as_text})
 
 
 def in_order(frame: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:

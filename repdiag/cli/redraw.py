@@ -63,7 +63,7 @@ def stored_frames(runs: Sequence[Path]) -> tuple[dict[str, pd.DataFrame], list[s
     """Return the frames of all figures that the runs' tables allow, and the names of the checkpoints."""
     import pandas as pd
 
-    from repdiag.cli.figures import FOLDER, STORED_FIGURES, table_frames
+    from repdiag.cli.figures import FOLDER, STORED_FIGURES, read_frame, table_frames
     from repdiag.cli.trajectory import training_frames
     from repdiag.core.metric_table import MetricTable
     from repdiag.report.runs import read_run
@@ -78,7 +78,7 @@ def stored_frames(runs: Sequence[Path]) -> tuple[dict[str, pd.DataFrame], list[s
             own = training_frames(run, name=run.resolve().name, dataset=dataset)
         else:
             stored = {name: path for name in STORED_FIGURES if (path := run / FOLDER / f"{name}.csv").is_file()}
-            own = {name: _read_csv(path) for name, path in stored.items()}
+            own = {name: read_frame(path) for name, path in stored.items()}
         for name, frame in own.items():
             parts.setdefault(name, []).append(frame)
     frames |= {name: pd.concat(parts[name], ignore_index=True) for name in STORED_FIGURES if name in parts}
@@ -131,13 +131,3 @@ def _against_accuracy(table: MetricTable) -> pd.DataFrame:
         if (found := rank_correlation(rows["value"].tolist(), rows["accuracy"].tolist())) is not None
     }
     return scatter_against_accuracy(kept, correlations=correlations)
-
-
-def _read_csv(path: Path) -> pd.DataFrame:
-    """Read a figure's table; a class may be called "nan" and a checkpoint "1"."""
-    import pandas as pd
-
-    names = ("checkpoint", "class_name", "dataset", "row_id")
-    frame = pd.read_csv(path)
-    as_text = pd.read_csv(path, dtype=str, keep_default_na=False)
-    return frame.assign(**{name: as_text[name] for name in names if name in as_text})

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 import torch
 
-from repdiag.cli.figures import in_order
+from repdiag.cli.figures import in_order, read_frame
 from repdiag.cli.redraw import maps_anew, stored_frames
 from repdiag.cli.run_directory import results_in
 from repdiag.core.embedding_set import EmbeddingSet
@@ -46,6 +46,15 @@ def test_originals_and_views_get_new_places_and_the_method_is_said(tmp_path: Pat
 def test_a_checkpoint_keeps_its_place_and_so_its_colour_in_every_figure() -> None:
     stored = pd.DataFrame({"checkpoint": ["resnet18", "resnet18", "resnet20", "other"], "x": [1, 2, 3, 4]})
     assert in_order(stored, ["resnet20", "resnet18"])["x"].tolist() == [3, 1, 2, 4]
+
+
+def test_a_class_called_nan_and_a_checkpoint_called_1_come_back_as_they_were(tmp_path: Path) -> None:
+    written = pd.DataFrame({"checkpoint": ["1", "2.50"], "class_name": ["nan", "NA"], "x": [0.5, float("nan")]})
+    written.to_csv(tmp_path / "figure.csv", index=False)
+    found = read_frame(tmp_path / "figure.csv")
+    assert found["checkpoint"].tolist() == ["1", "2.50"]
+    assert found["class_name"].tolist() == ["nan", "NA"]
+    assert found["x"].isna().tolist() == [False, True]
 
 
 def test_a_training_run_stands_for_its_analysis_and_a_manifest_for_nothing(tmp_path: Path) -> None:
