@@ -24,22 +24,17 @@ _METADATA: dict[str, dict[str, Any]] = {
 
 def save_figure(figure: Figure, frame: pd.DataFrame, folder: Path, *, name: str) -> tuple[Path, ...]:
     """Write NAME.png (200 dpi), NAME.pdf, NAME.svg and NAME.csv into `folder`, each atomically; return the paths."""
-    paths = []
     with repdiag_style():
         _settle_layout(figure)
         with mpl.rc_context({"figure.constrained_layout.use": False}):
             figure.set_layout_engine(None)  # with any engine, even "none", each file is drawn twice
-            for kind, metadata in _METADATA.items():
-                paths.append(
-                    write_atomic(
-                        folder / f"{name}.{kind}",
-                        lambda stream, kind=kind, metadata=metadata: figure.savefig(  # type: ignore[misc]
-                            stream, format=kind, metadata=metadata
-                        ),
-                    )
-                )
+            paths = [_write_drawing(figure, folder / f"{name}.{kind}", kind) for kind in _METADATA]
     text = frame.to_csv(index=False, lineterminator="\n")
     return (*paths, write_text(folder / f"{name}.csv", text))
+
+
+def _write_drawing(figure: Figure, path: Path, kind: str) -> Path:
+    return write_atomic(path, lambda stream: figure.savefig(stream, format=kind, metadata=_METADATA[kind]))
 
 
 def _settle_layout(figure: Figure) -> None:

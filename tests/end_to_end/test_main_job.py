@@ -94,7 +94,8 @@ def test_batch_size_and_workers_change_nothing(home):
 def test_compare_resumes_and_goes_on_past_a_broken_file(home):
     (home / "broken.pt").write_bytes(b"not a checkpoint")
     words = ("compare", "run/checkpoints/initial.pt", "run", "broken.pt", "--per-class", "8", "--no-untrained")
-    done = repdiag(*words, "--data", "digits", "--out", "both", "--no-progress", cwd=home, code=1)
+    words = (*words, "--data", "digits", "--out", "both", "--no-progress")
+    done = repdiag(*words, cwd=home, code=1)
     assert "left out" in done.stdout
     assert [line for line in done.stdout.splitlines() if " of 3: " in line] == [
         "1 of 3: run/initial",
@@ -102,7 +103,7 @@ def test_compare_resumes_and_goes_on_past_a_broken_file(home):
         "3 of 3: broken",
     ]
     stamp = (home / "both/checkpoints/run/run.json").stat().st_mtime_ns
-    again = repdiag(*words, "--data", "digits", "--out", "both", "--no-progress", cwd=home, code=1)
+    again = repdiag(*words, cwd=home, code=1)
     assert "2 of 3: run" not in again.stdout
     assert (home / "both/checkpoints/run/run.json").stat().st_mtime_ns == stamp
     table = pd.read_csv(home / "both/metrics.csv")
