@@ -53,7 +53,7 @@ def train(
     if list_recipes or show is not None:
         recipes.print_recipes(console, show)
         return
-    from repdiag.cli.training import TrainRequest, require_its_end, run_training
+    from repdiag.cli.training import TrainRequest, run_training
 
     request = TrainRequest(
         recipe=recipe,
@@ -74,8 +74,6 @@ def train(
         overwrite=overwrite,
     )
     last = run_training(request, console)
-    if first:
-        require_its_end(last)
     console.say(f"checkpoint: {last}")
     console.say(f"next:       repdiag analyze {last}")
     console.json({"checkpoint": str(last), "run": str(last.parent.parent)})

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from repdiag.core.errors import StoppedError, UsageError
+from repdiag.core.errors import UsageError
 
 if TYPE_CHECKING:
     from repdiag.cli.console import Console
@@ -68,17 +68,6 @@ def run_training(request: TrainRequest, console: Console) -> Path:
 
     watched = measure if request.monitor is not None else None
     return train(settings, out, resume=resume, device=request.device, progress=progress, measure=watched)
-
-
-def require_its_end(last: Path) -> None:
-    """Raise `StoppedError` for a run that a signal ended early: what follows must not take it for a whole one."""
-    folder = last.parent.parent
-    if not _is_complete(folder):
-        raise StoppedError(
-            f"{folder} was stopped before its end",
-            found=f"all steps until then are in {last}",
-            hint=f"repdiag train --resume {folder} goes on",
-        )
 
 
 def _overrides(request: TrainRequest) -> list[str]:

@@ -10,7 +10,7 @@ from typing import Literal
 import torch
 
 from repdiag.config.training import TrainSettings
-from repdiag.core.errors import RepdiagError, TrainingError
+from repdiag.core.errors import RepdiagError, StoppedError, TrainingError
 from repdiag.methods.base import Clock, Method
 from repdiag.methods.seed import Teacher
 from repdiag.training.assembly import assemble
@@ -43,11 +43,12 @@ def train(
     """Train in the directory `out` and return the path of the last checkpoint.
 
     With `resume="auto"` a run that was stopped, killed or that found a full disk goes on where its newest whole
-    checkpoint stands and ends, on the CPU, with the very bits of an uninterrupted run. SIGTERM and SIGINT end it after
-    the step in flight, saved; `run.json` then says "interrupted". Raises `TrainingError` when the loss is not finite
-    or memory runs out, `StoreError` when a file cannot be written; the last good checkpoint stays. `teacher` maps
-    normalised images to embeddings, for distillation; without it the checkpoint in `method.teacher` is loaded.
-    `measure` gets embeddings of val and train every `loop.monitor_every_epochs` epochs; its tables go to monitor/.
+    checkpoint stands and ends, on the CPU, with the very bits of an uninterrupted run. Raises `StoppedError` after the
+    step in flight, saved, when SIGTERM or SIGINT asks for it; `run.json` then says "interrupted". Raises
+    `TrainingError` when the loss is not finite or memory runs out, `StoreError` when a file cannot be written; the last
+    good checkpoint stays. `teacher` maps normalised images to embeddings, for distillation; without it the checkpoint
+    in `method.teacher` is loaded. `measure` gets embeddings of val and train every `loop.monitor_every_epochs` epochs;
+    its tables go to monitor/.
     """
     compute = choose_compute(settings.loop, device=device)
     with (
@@ -70,6 +71,8 @@ def train(
             run.events.close()
             shown.close()
         directory.end(status, step=run.state.step)
+        if status == "interrupted":
+            raise _stopped(directory, step=run.state.step)
         return directory.checkpoints.last
 
 
@@ -218,6 +221,14 @@ class _Run:
         every = self.parts.settings.loop.keep_every_epochs
         keep = epoch if end_of_epoch and every is not None and epoch % every == 0 else None
         self.saver.save(self.state.payload(), keep_epoch=keep)
+
+
+def _stopped(directory: RunDirectory, *, step: int) -> StoppedError:
+    return StoppedError(
+        f"{directory.path} was stopped before its end",
+        found=f"all of its {step} steps until then are in {directory.checkpoints.last}",
+        hint=f"repdiag train --resume {directory.path} goes on",
+    )
 
 
 def _diverged(problem: str, directory: RunDirectory) -> TrainingError:

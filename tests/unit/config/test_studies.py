@@ -1,17 +1,13 @@
 """Every study's plans are whole: each run of each budget has settings that can be trained."""
 
-import argparse
 from pathlib import Path
 
 import pytest
 import yaml
 
-from analyses.methods.run import trained_encoder
 from analyses.study import read_plan
 from repdiag.config.recipe_files import load_recipe
-from repdiag.core.errors import ConfigError, StoppedError
-from repdiag.core.files import write_json
-from repdiag.training.assembly import resolve_settings
+from repdiag.core.errors import ConfigError
 
 STUDIES = sorted(Path(__file__).parents[3].glob("analyses/*/config.yaml"))
 
@@ -59,11 +55,3 @@ def test_unknown_budget_and_data_are_refused():
         read_plan(config, data="digits", budget="huge")
     with pytest.raises(ConfigError, match="no plan for cifar10 at budget demo"):
         read_plan(config, data="cifar10", budget="demo")
-
-
-def test_a_method_is_not_measured_before_the_end_of_its_training(tmp_path, monkeypatch):
-    write_json(tmp_path / "run.json", {"kind": "train", "status": "interrupted"})
-    monkeypatch.setattr("repdiag.training.loop.train", lambda *_, **__: tmp_path / "checkpoints" / "last.pt")
-    settings = resolve_settings("digits_moco_v2")
-    with pytest.raises(StoppedError, match="stopped before its end"):
-        trained_encoder(settings, tmp_path, argparse.Namespace(device="cpu"))

@@ -12,6 +12,7 @@ import pytest
 import torch
 from torch import nn
 
+from repdiag.core.errors import StoppedError
 from repdiag.training.step import Stepper
 
 TINY = Path(__file__).parents[2] / "end_to_end" / "tiny_backbone.py"
@@ -68,4 +69,5 @@ def stopped_in_step(number: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[No
 
     with monkeypatch.context() as patch:
         patch.setattr(Stepper, "take", wrapped)
-        yield
+        with pytest.raises(StoppedError):
+            yield

@@ -7,7 +7,7 @@ import torch
 
 from repdiag.checkpoints.load import load_encoder
 from repdiag.checkpoints.native import read_native
-from repdiag.core.errors import CheckpointError
+from repdiag.core.errors import CheckpointError, StoppedError
 from repdiag.core.metric_table import MetricTable
 from repdiag.training.loop import train
 
@@ -48,7 +48,8 @@ def test_a_signal_during_the_monitor_ends_the_run_and_the_epoch_is_measured_late
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(monitor, "extract", interrupted)
-        train(tiny(*RESNET), tmp_path / "run", device="cpu", measure=measure)
+        with pytest.raises(StoppedError):
+            train(tiny(*RESNET), tmp_path / "run", device="cpu", measure=measure)
     assert seen == []
     train(tiny(*RESNET), tmp_path / "run", device="cpu", measure=measure)
     assert seen == [1, 2]

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from repdiag.checkpoints.native import read_native
-from repdiag.core.errors import CheckpointError, ConfigError, StoreError, TrainingError
+from repdiag.core.errors import CheckpointError, ConfigError, StoppedError, StoreError, TrainingError
 from repdiag.training.history import read_history
 from repdiag.training.loop import train
 from repdiag.training.progress import PlainProgress, SilentProgress
@@ -84,7 +84,10 @@ def test_a_signal_saves_after_the_step_in_flight(finished, tiny, tmp_path, monke
     before = signal.getsignal(number)
     with monkeypatch.context() as patch:
         interrupt_at(patch, 8, lambda: os.kill(os.getpid(), number))
-        last = train(tiny(), tmp_path / "run", device="cpu")
+        with pytest.raises(StoppedError, match="stopped before its end") as stopped:
+            train(tiny(), tmp_path / "run", device="cpu")
+    assert stopped.value.exit_code == 130
+    last = tmp_path / "run" / "checkpoints" / "last.pt"
     assert json.loads(read_native(last)["progress"])["step"] == 8
     assert status(tmp_path / "run") == "interrupted"
     assert signal.getsignal(number) is before

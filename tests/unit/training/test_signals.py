@@ -10,6 +10,7 @@ import torch
 
 from repdiag.checkpoints import native
 from repdiag.checkpoints.native import read_native
+from repdiag.core.errors import StoppedError
 from repdiag.core.metric_table import MetricTable
 from repdiag.data.loaders import TrainLoader
 from repdiag.training import loop, monitor
@@ -74,7 +75,9 @@ def test_sigterm(phase, tiny, tmp_path, monkeypatch, undisturbed):
     owner, name, call, step = PHASES[phase]
     with monkeypatch.context() as patch:
         before(patch, owner, name, call)
-        last = train(tiny(*WARM), tmp_path / "run", device="cpu", measure=measure)
+        with pytest.raises(StoppedError):
+            train(tiny(*WARM), tmp_path / "run", device="cpu", measure=measure)
+    last = tmp_path / "run" / "checkpoints" / "last.pt"
     assert json.loads((tmp_path / "run" / "run.json").read_text())["status"] == "interrupted"
     saved = json.loads(read_native(last)["progress"])["step"]
     assert saved == step or (step is None and saved < 6)
@@ -95,8 +98,10 @@ def test_sigterm_while_the_network_is_compiled(tiny, tmp_path, monkeypatch):
 
     compile_in_place = torch.nn.Module.compile
     monkeypatch.setattr(torch.nn.Module, "compile", lambda self: compile_in_place(self, backend=backend))
-    last = train(tiny("loop.compile=true"), tmp_path / "run", device="cpu")
+    with pytest.raises(StoppedError):
+        train(tiny("loop.compile=true"), tmp_path / "run", device="cpu")
     assert compiled
+    last = tmp_path / "run" / "checkpoints" / "last.pt"
     assert json.loads(read_native(last)["progress"])["step"] == 1
     train(tiny("loop.compile=true"), tmp_path / "run", device="cpu")
     assert json.loads(read_native(last)["progress"])["step"] == 15
