@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from repdiag.core.embedding_set import SPACES, EmbeddingSet, Space
-from repdiag.core.errors import MetricError
+from repdiag.core.errors import MetricError, UsageError
 from repdiag.core.metric_table import MetricRow, MetricTable
 from repdiag.core.metric_value import MetricValue, undefined
 from repdiag.embeddings.as_embedding_set import as_embedding_set
@@ -23,6 +23,7 @@ from repdiag.metrics.protocols import get_protocol
 from repdiag.metrics.registry import Metric, Sizes, check_rows, get, load_all
 
 Wanted = str | tuple[str, Mapping[str, Any]]
+Metrics = Sequence[Any] | Mapping[str, Any] | str  # each one `Wanted`: what is not gets an error by name
 Progress = Callable[[int, int], None]
 
 
@@ -46,7 +47,7 @@ class _Call:
 
 def evaluate(
     embeddings: EmbeddingSet | Any,
-    metrics: Sequence[Wanted] | None = None,
+    metrics: Metrics | None = None,
     *,
     protocol: str | None = None,
     bank: EmbeddingSet | Any | None = None,
@@ -61,13 +62,13 @@ def evaluate(
 ) -> MetricTable:
     """Return one row a metric, setting and space.
 
-    `embeddings` is an `EmbeddingSet`, or an array, tensor or file of vectors. `metrics` are names, or (name, settings);
-    without them, all default metrics are evaluated, or what `protocol` names. `bank` is the train set for kNN and the
-    pretext gap, `other` a second encoder on the same rows. A named metric whose needs are not met raises `MetricError`
-    with the missing field; a default's or a protocol's row is null with that reason. `groups` says which rows were
-    drawn together, one value a row (frames of one scene), or "classes" where the classes are a sample of a population
-    of classes: intervals then keep them together. Without `intervals` the values come without the resampling behind
-    their confidence intervals. With `distributed` every process of the group makes
+    `embeddings` is an `EmbeddingSet`, or an array, tensor or file of vectors. `metrics` are names, or (name, settings)
+    as pairs or as a mapping, or one name; without them, all default metrics are evaluated, or what `protocol` names.
+    `bank` is the train set for kNN and the pretext gap, `other` a second encoder on the same rows. A named metric whose
+    needs are not met raises `MetricError` with the missing field; a default's or a protocol's row is null with that
+    reason. `groups` says which rows were drawn together, one value a row (frames of one scene), or "classes" where the
+    classes are a sample of a population of classes: intervals then keep them together. Without `intervals` the values
+    come without the resampling behind their confidence intervals. With `distributed` every process of the group makes
     this same call: the passes over pairs are shared among them, and each gets the whole table.
     """
     found = evaluate_full(
@@ -89,7 +90,7 @@ def evaluate(
 
 def evaluate_full(
     embeddings: EmbeddingSet | Any,
-    metrics: Sequence[Wanted] | None = None,
+    metrics: Metrics | None = None,
     *,
     protocol: str | None = None,
     bank: EmbeddingSet | Any | None = None,
@@ -160,14 +161,25 @@ def _plan(
     return calls
 
 
-def _chosen(metrics: Sequence[Wanted] | None, protocol: str | None) -> list[tuple[Metric, Mapping[str, Any] | None]]:
+def _chosen(metrics: Metrics | None, protocol: str | None) -> list[tuple[Metric, Mapping[str, Any] | None]]:
     if metrics is not None and protocol is not None:
         raise MetricError("metrics and a protocol are two answers to one question", hint="give one of them")
     if protocol is not None:
         return [(get(name), settings) for name, settings in get_protocol(protocol).requests]
     if metrics is None:
         return [(metric, None) for metric in load_all().values() if metric.default]
-    return [(get(item), None) if isinstance(item, str) else (get(item[0]), item[1]) for item in metrics]
+    wanted = [metrics] if isinstance(metrics, str) else metrics.items() if isinstance(metrics, Mapping) else metrics
+    return [_named(item) for item in wanted]
+
+
+def _named(item: Any) -> tuple[Metric, Mapping[str, Any] | None]:
+    """Return the metric of a name, or of a (name, settings) with its settings in order."""
+    if isinstance(item, str):
+        return get(item), None
+    if not (isinstance(item, tuple | list) and len(item) == 2 and isinstance(item[0], str)):
+        raise UsageError("a metric is a name, or (name, settings)", found=repr(item))
+    metric = get(item[0])
+    return metric, metric.checked(item[1] or {})
 
 
 def _data(embeddings: EmbeddingSet, second: EmbeddingSet | None, space: Space) -> dict[str, Tensor]:

@@ -21,6 +21,7 @@ from repdiag.metrics.symmetric_product import SecondMoment
 
 # Elements of one block: 2 MiB of float64 stay in a CPU's cache; a GPU wants few, large kernels.
 _CPU_BLOCK, _GPU_BLOCK = 2**18, 2**24
+_SAME = 8 * torch.finfo(torch.float64).eps  # of the largest number of a row: rows no further apart are one point
 _PRODUCT_ROWS = 1024  # the inner dimension at which a matrix product is no longer bound by its output
 
 
@@ -109,6 +110,16 @@ def _class_moments(features: Tensor, labels: Tensor, normalize: bool) -> ClassMo
             squares.index_add_(0, index[place], rows.square().sum(dim=1))
         sums.index_add_(0, index[place], rows)
     return ClassMoments(labels=present, counts=counts.double(), sums=sums, squares=squares)
+
+
+def in_one_point(rows: Tensor) -> bool:
+    """Say whether all rows are the same up to the rounding of float64: then their spread about a mean is rounding too.
+
+    The mean of equal rows is seldom exactly that row, so that no sum of squares about it tells them from a cloud.
+    """
+    first = rows[0].double()
+    reach = _SAME * float(first.abs().max())
+    return all(float((block - first).abs().max()) <= reach for _, block in float64_blocks(rows))
 
 
 def column_means(features: Features) -> Tensor:

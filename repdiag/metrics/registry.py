@@ -17,6 +17,7 @@ from torch import Tensor
 from repdiag.core.arrays import TEXT_KINDS, to_array, to_tensor
 from repdiag.core.errors import MetricError, unknown_name
 from repdiag.core.metric_value import MetricValue
+from repdiag.metrics.settings import checked_settings
 
 Direction = Literal["higher", "lower", "context"]
 Second = Literal["bank", "other"]
@@ -103,6 +104,10 @@ class Metric:
         parameters = inspect.signature(self.function).parameters.values()
         return {p.name: p.default for p in parameters if p.name not in DATA_PARAMETERS}
 
+    def checked(self, settings: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the settings as plain values; a wrong one, or one that there is not, is a `UsageError`."""
+        return checked_settings(self.function, settings, known=self.settings)
+
     def variants_for(self, sizes: Sizes) -> tuple[dict[str, Any], ...]:
         """Return the settings to evaluate on data of these sizes."""
         chosen = self.variants(sizes) if callable(self.variants) else self.variants
@@ -130,17 +135,19 @@ def metric(
 ) -> Callable[[Callable[..., MetricValue]], Callable[..., MetricValue]]:
     """Register a metric under its function's name and give it the common door.
 
-    The door accepts arrays and tensors of any device, checks shapes and finiteness of the data parameters, and
-    completes `params` of the result with the settings of the call. The function itself stays pure.
+    The door accepts arrays and tensors of any device, checks shapes and finiteness of the data parameters, holds the
+    settings against their annotations, and completes `params` of the result with the settings of the call. A result
+    that is not finite is an error. The function itself stays pure.
     """
 
     def register(function: Callable[..., MetricValue]) -> Callable[..., MetricValue]:
         signature = inspect.signature(function)
-        parameters = signature.parameters
+        parameters, name = signature.parameters, function.__name__
 
         @functools.wraps(function)
         def door(*args: Any, **kwargs: Any) -> MetricValue:
-            bound = signature.bind(*args, **kwargs)
+            settings = {key: value for key, value in kwargs.items() if key not in DATA_PARAMETERS}
+            bound = signature.bind(*args, **{**kwargs, **_REGISTRY[name].checked(settings)})
             bound.apply_defaults()
             data = {name: value for name, value in bound.arguments.items() if name in DATA_PARAMETERS}
             optional = {name for name, value in data.items() if value is None and parameters[name].default is None}
@@ -152,9 +159,10 @@ def metric(
             result = function(*bound.args, **bound.kwargs)
             settings = {k: v for k, v in bound.arguments.items() if k not in DATA_PARAMETERS and v is not None}
             settings.pop("generator", None)
+            if result.value is not None and not math.isfinite(result.value):
+                raise MetricError(f"{name} gave a value that is not finite", found=str(result.value))
             return _with_params(result, {**settings, **result.params})
 
-        name = function.__name__
         if name in _REGISTRY and _REGISTRY[name].function.__module__ != function.__module__:
             raise MetricError(f"two metrics are named {name!r}", found=_REGISTRY[name].function.__module__)
         _REGISTRY[name] = Metric(

@@ -13,24 +13,27 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from repdiag.core.errors import MetricError
 from repdiag.core.metric_value import MetricValue, undefined
 from repdiag.metrics.classes.pair_means import mean_between, mean_within
-from repdiag.metrics.moments import ClassMoments, class_moments, second_moment
+from repdiag.metrics.moments import ClassMoments, class_moments, column_means, second_moment
 from repdiag.metrics.pairwise import PotentialSum, Rows, over_cross, over_pairs
 from repdiag.metrics.pairwise import unit_rows as prepared_rows
 from repdiag.metrics.positive_pairs import squared_distances
-from repdiag.metrics.registry import as_tensor, check_rows
+from repdiag.metrics.registry import as_tensor, check_rows, get
 from repdiag.metrics.spectrum.entropy_rank import entropy_rank
 
 # Eigenvalues of a float64 Gram matrix below this share of the largest are rounding: they count as zero.
 _ROUNDING = 1e-14
+_ROUNDING_OF_MEANS = 1e-24  # scatter beside the squares of the mean that float64 rounding may leave
 
 
 class Alignment:
     """Mean distance of positive pairs to the power `alpha`; O(1) memory."""
 
     def __init__(self, *, alpha: float = 2.0) -> None:
-        self._alpha, self._total, self._count = alpha, 0.0, 0
+        self._alpha: float = get("alignment").checked({"alpha": alpha})["alpha"]
+        self._total, self._count = 0.0, 0
 
     def update(self, features: Any, positives: Any) -> None:
         """Take in rows [B, D] and, in the same order, their positives [B, D]."""
@@ -50,11 +53,14 @@ class Uniformity:
     """Log mean Gaussian potential over all pairs, also those of unlike batches; keeps the unit rows, O(N D) memory."""
 
     def __init__(self, *, t: float = 2.0) -> None:
-        self._t, self._total, self._kept = t, 0.0, list[Rows]()
+        self._t: float = get("uniformity").checked({"t": t})["t"]
+        self._total, self._kept = 0.0, list[Rows]()
 
     def update(self, features: Any) -> None:
         """Take in rows [B, D]; they meet every row before them: O(N B D)."""
         rows = prepared_rows(_checked(features=features)["features"].clone())
+        if self._kept:
+            _check_dimension(rows.fast, self._kept[0].fast)
         wish = PotentialSum(self._t)
         if len(rows) > 1:
             self._total += float(over_pairs(rows, wish).sum()) / 2.0
@@ -83,21 +89,31 @@ class ClassDistances:
         """Take in rows [B, D] with their labels [B]."""
         rows = _checked(features=features, labels=labels)
         found = class_moments(rows["features"], rows["labels"], normalize=True)
-        self._moments = found if self._moments is None else _together(self._moments, found)
+        if self._moments is not None:
+            _check_dimension(found.sums, self._moments.sums)
+            found = _together(self._moments, found)
+        self._moments = found
 
     def compute(self) -> Mapping[str, MetricValue]:
         """Return `intra_class_distance`, `inter_class_distance` and `class_distance_ratio` of all rows so far."""
         names = ("intra_class_distance", "inter_class_distance", "class_distance_ratio")
-        rows = 0 if self._moments is None else int(self._moments.counts.sum())
-        if self._moments is None or len(self._moments.counts) < 2 or bool((self._moments.counts < 2).all()):
-            return dict.fromkeys(names, undefined("needs two classes, one of them with two rows", n=rows))
-        inside = mean_within(self._moments.keep(self._moments.counts >= 2), "classes")
-        between = mean_between(self._moments, "classes")
-        ratio = undefined("all rows lie in one point: there is no distance between classes", n=rows)
-        if between > 1e-12:
-            ratio = MetricValue(value=inside / between, n=rows)
-        found = (MetricValue(value=inside, n=rows), MetricValue(value=between, n=rows), ratio)
-        return dict(zip(names, found, strict=True))
+        moments = self._moments
+        if moments is None:
+            return dict.fromkeys(names, undefined("no rows so far", n=0))
+        rows, paired = int(moments.counts.sum()), moments.keep(moments.counts >= 2)
+        found = dict.fromkeys(names, undefined("no class has two rows", n=rows))
+        if len(paired.counts) > 0:
+            found[names[0]] = MetricValue(value=mean_within(paired, "classes"), n=rows)
+        if len(moments.counts) < 2:
+            return {**found, **dict.fromkeys(names[1:], undefined("needs rows of two classes", n=rows))}
+        between = mean_between(moments, "classes")
+        found[names[1]] = MetricValue(value=between, n=rows)
+        if len(paired.counts) > 0 and between > 1e-12:
+            found[names[2]] = MetricValue(value=mean_within(paired, "classes") / between, n=rows)
+        elif len(paired.counts) > 0:
+            reason = "all rows lie in one point: there is no distance between classes"
+            found[names[2]] = undefined(reason, n=rows)
+        return found
 
 
 class Spectrum:
@@ -108,24 +124,34 @@ class Spectrum:
     """
 
     def __init__(self) -> None:
-        self._moment: Tensor | None = None
-        self._sum: Tensor | None = None
+        self._scatter: Tensor | None = None
+        self._mean: Tensor | None = None
         self._count = 0
 
     def update(self, features: Any) -> None:
         """Take in rows [B, D]."""
         rows = _checked(features=features)["features"]
-        moment, total = second_moment(rows, centred=False), rows.sum(dim=0, dtype=torch.float64)
-        self._moment = moment if self._moment is None else self._moment + moment
-        self._sum = total if self._sum is None else self._sum + total
-        self._count += len(rows)
+        scatter, mean = second_moment(rows, centred=True), column_means(rows)
+        if self._scatter is None or self._mean is None:
+            self._scatter, self._mean, self._count = scatter, mean, len(rows)
+            return
+        _check_dimension(mean, self._mean)
+        # About their common mean (Chan, Golub & LeVeque 1983): a sum of squares about the origin, less that of the
+        # mean, keeps no digit of rows far from it.
+        away, total = mean - self._mean, self._count + len(rows)
+        self._scatter += scatter + torch.outer(away, away) * (self._count * len(rows) / total)
+        self._mean += away * (len(rows) / total)
+        self._count = total
 
     def compute(self) -> Mapping[str, MetricValue]:
         """Return `rankme` and `effective_rank` of all rows so far."""
-        if self._moment is None or self._sum is None:
+        if self._scatter is None or self._mean is None:
             return dict.fromkeys(("rankme", "effective_rank"), undefined("no rows so far", n=0))
-        centred = self._moment - torch.outer(self._sum, self._sum) / self._count
-        spectra = {"rankme": _eigenvalues(self._moment).sqrt(), "effective_rank": _eigenvalues(centred)}
+        squares = self._count * torch.outer(self._mean, self._mean)
+        spectra = {"rankme": self._eigenvalues(self._scatter + squares).sqrt()}
+        spectra["effective_rank"] = self._eigenvalues(self._scatter)
+        if float(self._scatter.trace()) <= _ROUNDING_OF_MEANS * float(squares.trace()):
+            spectra["effective_rank"].zero_()
         eps = {"rankme": 1e-7, "effective_rank": 0.0}
         return {
             name: MetricValue(value=entropy_rank(values, eps=eps[name]), n=self._count)
@@ -133,6 +159,17 @@ class Spectrum:
             else undefined("the spectrum is zero", n=self._count)
             for name, values in spectra.items()
         }
+
+    def _eigenvalues(self, moment: Tensor) -> Tensor:
+        """Return as many as the rows have singular values: each of them counts, since eps is added to it."""
+        values: Tensor = torch.linalg.eigvalsh(moment).flip(0)[: self._count]
+        return torch.where(values > _ROUNDING * values[0], values, 0.0)
+
+
+def _check_dimension(rows: Tensor, earlier: Tensor) -> None:
+    if rows.shape[-1] != earlier.shape[-1]:
+        found = f"{rows.shape[-1]} after {earlier.shape[-1]}"
+        raise MetricError("the batches of a stream differ in dimension", found=found)
 
 
 def _checked(**data: Any) -> dict[str, Tensor]:
@@ -149,8 +186,3 @@ def _together(first: ClassMoments, second: ClassMoments) -> ClassMoments:
         name: part.new_zeros(len(labels), *part.shape[1:]).index_add_(0, place, part) for name, part in parts.items()
     }
     return ClassMoments(labels=labels, **added)
-
-
-def _eigenvalues(moment: Tensor) -> Tensor:
-    values: Tensor = torch.linalg.eigvalsh(moment)
-    return torch.where(values > _ROUNDING * values[-1], values, 0.0)

@@ -62,3 +62,12 @@ def test_single_runs_have_no_spread_and_too_many_clusters_no_value() -> None:
     found = ami(rows, labels, clusters=len(rows) + 1)
     assert found.value is None
     assert "clusters" in str(found.reason)
+
+
+@pytest.mark.parametrize("rows", [77, 200])
+def test_equal_rows_are_organised_at_no_number_of_clusters(rows: int) -> None:
+    """An ami of 0 comes out as some 1e-16, and where that peaks is nowhere."""
+    features = torch.tensor([0.3, -1.1, 2.7]).expand(rows, -1).contiguous()
+    found = granularity(features, torch.arange(rows) % 4)
+    assert found.value is None
+    assert found.reason == "no number of clusters agrees with the classes beyond chance"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import pytest
 import torch
@@ -148,3 +149,25 @@ def test_equal_rows_have_no_value_but_a_reason(metric) -> None:
     found = metric(torch.ones(4, 3))
     assert found.value is None
     assert "equal" in found.reason
+
+
+@pytest.mark.parametrize("rows", [7, 300])
+@pytest.mark.parametrize(
+    "metric", [effective_rank, participation_ratio, nesum, singular_spectrum, alpha_req, partial(rankme, centred=True)]
+)
+def test_equal_rows_whose_mean_rounds_have_no_spectrum_of_rounding(metric, rows: int) -> None:
+    """Seven times .1 over seven is not .1: what is left has a spectrum of its own."""
+    found = metric(torch.tensor([0.1, 1.7, -3.3, 0.4], dtype=torch.float64).expand(rows, -1))
+    assert found.value is None
+    assert found.reason
+
+
+@pytest.mark.parametrize("form", ["paper", "reptrix"])
+@pytest.mark.parametrize("members", ["views", "original_and_views"])
+@pytest.mark.parametrize("dims", [4, 40])
+def test_lidar_of_a_collapsed_encoder_is_not_that_of_a_full_one(form: str, members: str, dims: int) -> None:
+    """Noise of 1e-32 beside an eps of 1e-8 is a flat spectrum, whose rank would be D."""
+    rows = torch.randn(dims, generator=torch.Generator().manual_seed(0), dtype=torch.float64).expand(30, -1)
+    found = lidar(rows, rows.expand(2, -1, -1), form=form, members=members)
+    assert found.value is None
+    assert found.reason == "all images have the same mean"

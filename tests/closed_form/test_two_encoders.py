@@ -118,8 +118,22 @@ def test_unlike_rows_are_an_error(metric) -> None:
         metric(torch.randn(20, 3), other_features=torch.randn(19, 3))
 
 
-@pytest.mark.parametrize("metric", [linear_cka, procrustes_distance])
-def test_a_constant_encoder_has_no_similarity_but_a_reason(metric) -> None:
-    found = metric(gaussian(20, 3, seed=0), other_features=torch.ones(20, 2))
+@pytest.mark.parametrize(
+    "metric", [linear_cka, minibatch_cka, procrustes_distance, mutual_knn, neighbor_jaccard, cknna]
+)
+@pytest.mark.parametrize("value", [1.0, 0.1])
+@pytest.mark.parametrize("own", ["a cloud", "a point"])
+def test_a_constant_encoder_has_no_similarity_but_a_reason(metric, value: float, own: str) -> None:
+    """Nor has it with another constant one, though rounding leaves both the same: a CKA of 1 was what it gave."""
+    constant = torch.tensor([value, 1.7 * value, -0.3], dtype=torch.float64)
+    features = gaussian(20, 3, seed=0) if own == "a cloud" else constant.flip(0).expand(20, -1)
+    found = metric(features, other_features=constant.expand(20, -1))
     assert found.value is None
     assert "same features" in found.reason
+
+
+def test_rows_of_one_direction_have_no_nearest_cosine_but_inner_products() -> None:
+    lengths = torch.arange(1.0, 21.0, dtype=torch.float64)[:, None]
+    ray = lengths * torch.tensor([0.1, 1.7, -0.3], dtype=torch.float64)
+    assert mutual_knn(gaussian(20, 3, seed=0), other_features=ray).value is None
+    assert float(mutual_knn(lengths, other_features=ray, similarity="inner_product")) == 1.0

@@ -10,6 +10,7 @@ from repdiag.metrics.clusters.agreement import fowlkes_mallows_index
 from repdiag.metrics.clusters.curve import clustering_score, curve_variants
 from repdiag.metrics.clusters.kmeans import RESTARTS, SEEDS
 from repdiag.metrics.registry import metric
+from repdiag.metrics.settings import Count, Seed
 
 
 @metric(
@@ -25,10 +26,10 @@ def fowlkes_mallows(
     features: Features,
     labels: Labels,
     *,
-    clusters: int | None = None,
-    seed: int = 0,
-    seeds: int = SEEDS,
-    restarts: int = RESTARTS,
+    clusters: Count | None = None,
+    seed: Seed = 0,
+    seeds: Count = SEEDS,
+    restarts: Count = RESTARTS,
 ) -> MetricValue:
     """Fowlkes-Mallows index: pair precision and pair recall of the clusters.
 

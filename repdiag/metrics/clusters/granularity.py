@@ -14,6 +14,9 @@ from repdiag.metrics.clusters.agreement import adjusted_mutual_information
 from repdiag.metrics.clusters.curve import checked, cluster_numbers, peak, scores_by_seed, spread
 from repdiag.metrics.clusters.kmeans import RESTARTS, SEEDS
 from repdiag.metrics.registry import metric
+from repdiag.metrics.settings import Count, Seed
+
+_ROUNDING = 1e-9  # an ami that is 0 comes out as some 1e-16 of either sign
 
 
 def half_steps(curve: Mapping[int, Sequence[float]]) -> tuple[int, ...]:
@@ -39,9 +42,9 @@ def granularity(
     features: Features,
     labels: Labels,
     *,
-    seed: int = 0,
-    seeds: int = SEEDS,
-    restarts: int = RESTARTS,
+    seed: Seed = 0,
+    seeds: Count = SEEDS,
+    restarts: Count = RESTARTS,
 ) -> MetricValue:
     """Granularity: the number of clusters at which ami peaks, over the number of classes.
 
@@ -80,7 +83,7 @@ def granularity(
         )
 
     curve = {number: scores(number) for number in numbers}
-    if max(map(fmean, curve.values())) <= 0.0:
+    if max(map(fmean, curve.values())) <= _ROUNDING:
         return undefined("no number of clusters agrees with the classes beyond chance", n=rows)
     curve |= {number: scores(number) for number in half_steps(curve) if number not in curve}
     numbers = tuple(sorted(curve))

@@ -8,6 +8,7 @@ from repdiag.metrics.clusters.agreement import normalized_mutual_information
 from repdiag.metrics.clusters.curve import clustering_score, curve_variants
 from repdiag.metrics.clusters.kmeans import RESTARTS, SEEDS
 from repdiag.metrics.registry import metric
+from repdiag.metrics.settings import Count, Seed
 
 
 @metric(
@@ -23,10 +24,10 @@ def nmi(
     features: Features,
     labels: Labels,
     *,
-    clusters: int | None = None,
-    seed: int = 0,
-    seeds: int = SEEDS,
-    restarts: int = RESTARTS,
+    clusters: Count | None = None,
+    seed: Seed = 0,
+    seeds: Count = SEEDS,
+    restarts: Count = RESTARTS,
 ) -> MetricValue:
     """Normalised mutual information of clusters and classes.
 

@@ -19,6 +19,7 @@ from repdiag.metrics.clusters.valleys import Counts, border_counts, valleys
 from repdiag.metrics.moments import unit_rows
 from repdiag.metrics.pairwise import TopK, over_pairs
 from repdiag.metrics.registry import metric
+from repdiag.metrics.settings import Seed
 
 Curve = NDArray[np.float64]
 
@@ -41,7 +42,7 @@ _RESAMPLES = 200
     reference="tibshirani2001",
     interval="own",
 )
-def sub_clusters(features: Features, labels: Labels, *, seed: int = 0) -> MetricValue:
+def sub_clusters(features: Features, labels: Labels, *, seed: Seed = 0) -> MetricValue:
     """Sub-clusters: the number of separate islands that a class falls into, chosen once for all classes.
 
     Formula:      gap(k) = mean_c [log W_c*(k) / W_c*(1) - log W_c(k) / W_c(1)], the smallest k on the plateau of its

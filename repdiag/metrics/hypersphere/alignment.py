@@ -6,6 +6,7 @@ from repdiag.core.metric_value import MetricValue
 from repdiag.core.shapes import Features, Views
 from repdiag.metrics.positive_pairs import Pair, pair_variants, positive_pairs, squared_distances
 from repdiag.metrics.registry import metric
+from repdiag.metrics.settings import Positive
 
 
 @metric(
@@ -17,7 +18,7 @@ from repdiag.metrics.registry import metric
     interval="per_query",
     variants=pair_variants(),
 )
-def alignment(features: Features, views: Views, *, pair: Pair = "original-view", alpha: float = 2.0) -> MetricValue:
+def alignment(features: Features, views: Views, *, pair: Pair = "original-view", alpha: Positive = 2.0) -> MetricValue:
     """Alignment: the mean distance between the two halves of a positive pair, to a power.
 
     Formula:      mean_i ||z_i - z_i^+||^alpha,  z = row / ||row||; 2 - 2 mean_i cos(z_i, z_i^+) at alpha = 2

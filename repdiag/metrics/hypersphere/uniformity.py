@@ -11,6 +11,7 @@ from repdiag.core.metric_value import MetricValue, undefined
 from repdiag.core.shapes import Features
 from repdiag.metrics.pairwise import Pairing, PairRequest, PotentialSum, over_pairs, unit_rows
 from repdiag.metrics.registry import metric
+from repdiag.metrics.settings import Positive
 
 
 def _requests(features: Tensor, *, t: float, **_: Any) -> list[PairRequest]:
@@ -26,7 +27,7 @@ def _requests(features: Tensor, *, t: float, **_: Any) -> list[PairRequest]:
     interval="u_statistic",
     reductions=_requests,
 )
-def uniformity(features: Features, *, t: float = 2.0) -> MetricValue:
+def uniformity(features: Features, *, t: Positive = 2.0) -> MetricValue:
     """Uniformity: log of the mean Gaussian potential over all pairs of rows.
 
     Formula:      log mean_{i<j} exp(-t ||z_i - z_j||^2),  z = features / ||features||

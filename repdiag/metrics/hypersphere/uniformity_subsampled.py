@@ -8,6 +8,7 @@ from repdiag.core.metric_value import MetricValue, undefined
 from repdiag.core.shapes import Features
 from repdiag.metrics.hypersphere.uniformity import uniformity
 from repdiag.metrics.registry import metric
+from repdiag.metrics.settings import Count, Positive, Seed
 
 
 @metric(
@@ -20,7 +21,7 @@ from repdiag.metrics.registry import metric
     default=False,
 )
 def uniformity_subsampled(
-    features: Features, *, t: float = 2.0, size: int = 128, subsets: int = 3, seed: int = 0
+    features: Features, *, t: Positive = 2.0, size: Count = 128, subsets: Count = 3, seed: Seed = 0
 ) -> MetricValue:
     """Uniformity as shi2022 estimates it: the mean of the uniformities of three random subsets of 128 rows.
 

@@ -7,13 +7,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from repdiag.core.errors import MetricError
 from repdiag.core.metric_value import MetricValue
 from repdiag.core.shapes import Features, Float, Integer, Labels
 from repdiag.metrics.neighbors.votes import align_classes, winners
 from repdiag.metrics.pairwise import Pairing, PairRequest, TopK, over_cross, raw_rows, unit_rows
 from repdiag.metrics.pairwise.sharing import memoised, tensor_key
 from repdiag.metrics.registry import metric
+from repdiag.metrics.settings import Count
 
 
 def _pairing(features: Tensor, other_features: Tensor, *, normalize: bool, center_batch: int | None) -> Pairing:
@@ -27,8 +27,6 @@ def _pairing(features: Tensor, other_features: Tensor, *, normalize: bool, cente
 
 def centred_batches(features: Tensor, size: int) -> Tensor:
     """Return the rows, every `size` in succession minus their own mean."""
-    if size < 1:
-        raise MetricError("center_batch must be at least 1", found=str(size))
 
     def centred() -> Tensor:
         rows = features.double()
@@ -60,9 +58,9 @@ def best_nn(
     *,
     other_features: Float[Tensor, "M D"],
     other_labels: Integer[Tensor, "M"],
-    max_k: int = 101,
+    max_k: Count = 101,
     normalize: bool = False,
-    center_batch: int | None = None,
+    center_batch: Count | None = None,
 ) -> MetricValue:
     """Best NN: the highest accuracy of an unweighted nearest-neighbour vote over all odd k up to 101.
 
@@ -87,8 +85,6 @@ def best_nn(
                   >>> float(best_nn(rows, labels, other_features=rows, other_labels=labels))
                   1.0
     """
-    if max_k < 1:
-        raise MetricError("max_k must be at least 1", found=str(max_k))
     most = min(max_k, len(other_features))
     pairing = _pairing(features, other_features, normalize=normalize, center_batch=center_batch)
     nearest = over_cross(pairing.left, pairing.right, TopK(most))

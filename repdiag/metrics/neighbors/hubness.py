@@ -10,6 +10,7 @@ from repdiag.core.shapes import Features
 from repdiag.metrics.neighbors.retrieval import prepared
 from repdiag.metrics.pairwise import Pairing, PairRequest, TopK, over_pairs
 from repdiag.metrics.registry import metric
+from repdiag.metrics.settings import Count
 
 _HUB = 2  # a hub occurs at least this many times as often as the mean row
 
@@ -29,7 +30,7 @@ def _requests(features: Tensor, *, k: int, normalize: bool) -> list[PairRequest]
     interval="none",
     reductions=_requests,
 )
-def hubness(features: Features, *, k: int = 10, normalize: bool = True) -> MetricValue:
+def hubness(features: Features, *, k: Count = 10, normalize: bool = True) -> MetricValue:
     """Hubness: the skewness of how often a row is among the k nearest partners of the others.
 
     Formula:      mean_i ((N_k(i) - k) / s)^3,  N_k(i) = #{j : i in kNN(j)},  s its standard deviation

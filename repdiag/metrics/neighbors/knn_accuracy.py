@@ -7,12 +7,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from repdiag.core.errors import MetricError
 from repdiag.core.metric_value import MetricValue, undefined
 from repdiag.core.shapes import Features, Float, Integer, Labels
 from repdiag.metrics.neighbors.votes import align_classes, tallies
 from repdiag.metrics.pairwise import Pairing, PairRequest, TopK, over_cross, unit_rows
 from repdiag.metrics.registry import metric
+from repdiag.metrics.settings import Count, Positive
 
 
 def _requests(features: Tensor, *, other_features: Tensor, k: int, **_: Any) -> list[PairRequest]:
@@ -38,9 +38,9 @@ def knn_accuracy(
     *,
     other_features: Float[Tensor, "M D"],
     other_labels: Integer[Tensor, "M"],
-    k: int = 20,
-    temperature: float = 0.07,
-    top: int = 1,
+    k: Count = 20,
+    temperature: Positive = 0.07,
+    top: Count = 1,
 ) -> MetricValue:
     """kNN accuracy: the share of rows whose class wins a weighted vote of their k nearest bank rows.
 
@@ -63,8 +63,6 @@ def knn_accuracy(
                   >>> float(knn_accuracy(rows, labels, other_features=rows, other_labels=labels, k=1))
                   1.0
     """
-    if temperature <= 0 or top < 1:
-        raise MetricError("temperature must be positive, top at least 1", found=f"{temperature}, {top}")
     if k > len(other_features):
         return undefined(f"k={k} is more than the {len(other_features)} rows of the bank", n=len(features))
     nearest = over_cross(unit_rows(features), unit_rows(other_features), TopK(k))

@@ -7,6 +7,7 @@ from repdiag.core.shapes import Views
 from repdiag.metrics.pairwise import PositiveRank, over_cross
 from repdiag.metrics.pretext.queue import queue_task
 from repdiag.metrics.registry import metric
+from repdiag.metrics.settings import Count, Seed
 
 
 @metric(
@@ -19,7 +20,7 @@ from repdiag.metrics.registry import metric
     spaces=("projections",),
     variants=({"k": 1}, {"k": 5}),
 )
-def contrast_accuracy(views: Views, *, queue_size: int = 65536, k: int = 1, seed: int = 0) -> MetricValue:
+def contrast_accuracy(views: Views, *, queue_size: Count = 65536, k: Count = 1, seed: Seed = 0) -> MetricValue:
     """Contrast accuracy: the share of queries that find their positive among K keys of other images.
 
     Formula:      mean_i [ #{j in queue : q_i . k_j >= q_i . k_i^+} < k ],  q from view 1, k from view 2

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import torch
 
-from repdiag.core.errors import MetricError
 from repdiag.core.metric_value import MetricValue, undefined
 from repdiag.core.shapes import Views
 from repdiag.metrics.pairwise import PotentialSum, over_cross
 from repdiag.metrics.pretext.queue import queue_task
 from repdiag.metrics.registry import metric
+from repdiag.metrics.settings import Count, Positive, Seed
 
 
 @metric(
@@ -21,7 +21,7 @@ from repdiag.metrics.registry import metric
     interval="per_query",
     spaces=("projections",),
 )
-def info_nce(views: Views, *, temperature: float = 0.2, queue_size: int = 65536, seed: int = 0) -> MetricValue:
+def info_nce(views: Views, *, temperature: Positive = 0.2, queue_size: Count = 65536, seed: Seed = 0) -> MetricValue:
     """InfoNCE: the cross-entropy of finding one's own view among K keys of other images.
 
     Formula:      mean_i -log [ e^{q_i.k_i^+ / T} / (e^{q_i.k_i^+ / T} + sum_{j in queue} e^{q_i.k_j / T}) ]
@@ -40,8 +40,6 @@ def info_nce(views: Views, *, temperature: float = 0.2, queue_size: int = 65536,
                   >>> round(float(info_nce(rows.expand(2, 4, 4), temperature=1.0)), 6)  # log(1 + 3 / e)
                   0.743668
     """
-    if temperature <= 0:
-        raise MetricError("temperature must be positive", found=str(temperature))
     if views.shape[1] < 2:
         return undefined("needs two rows", n=views.shape[1])
     task = queue_task(views, queue_size=queue_size, seed=seed)

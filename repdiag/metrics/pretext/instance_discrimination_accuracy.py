@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from repdiag.core.errors import MetricError
 from repdiag.core.metric_value import MetricValue, undefined
 from repdiag.core.shapes import Features, Views
 from repdiag.metrics.pairwise import Pairing, PairRequest, PositiveRank, over_pairs, unit_rows
 from repdiag.metrics.positive_pairs import Pair, positive_pairs, ranked_pair_variants
 from repdiag.metrics.registry import metric
+from repdiag.metrics.settings import Count
 
 _COUNTED = 5  # ranks are counted this far even for top-1, so that top-1 to top-5 share one pass
 
@@ -35,7 +35,7 @@ def gallery_requests(features: Tensor, views: Tensor, *, pair: Pair, k: int) -> 
     reductions=gallery_requests,
 )
 def instance_discrimination_accuracy(
-    features: Features, views: Views, *, pair: Pair = "original-view", k: int = 1
+    features: Features, views: Views, *, pair: Pair = "original-view", k: Count = 1
 ) -> MetricValue:
     """Instance discrimination accuracy: the share of rows whose own view is nearer than every other row.
 
@@ -59,8 +59,6 @@ def instance_discrimination_accuracy(
                   >>> float(instance_discrimination_accuracy(rows, rows[None] + 0.1))
                   1.0
     """
-    if k < 1:
-        raise MetricError("k must be at least 1", found=str(k))
     anchors, positives = positive_pairs(features, views, pair)
     if len(anchors) <= k:
         return undefined(f"top-{k} of {len(anchors)} candidates cannot fail", n=len(anchors))

@@ -12,6 +12,7 @@ from repdiag.metrics.pretext.instance_discrimination_accuracy import (
     instance_discrimination_accuracy,
 )
 from repdiag.metrics.registry import metric
+from repdiag.metrics.settings import Count
 
 
 def _requests(
@@ -40,7 +41,7 @@ def pretext_gap(
     other_features: Float[Tensor, "M D"],
     other_views: Float[Tensor, "W M D"],
     pair: Pair = "original-view",
-    k: int = 1,
+    k: Count = 1,
 ) -> MetricValue:
     """Pretext gap: instance discrimination accuracy on the bank (train images) minus on the rows (val images).
 

@@ -16,6 +16,7 @@ from repdiag.core.shapes import Features, Float, Integer, Labels
 from repdiag.metrics.moments import unit_rows
 from repdiag.metrics.pairwise.sharing import memoised, tensor_key
 from repdiag.metrics.registry import metric
+from repdiag.metrics.settings import Count, Seed
 
 if TYPE_CHECKING:
     from sklearn.linear_model import LogisticRegression
@@ -45,8 +46,8 @@ def linear_probe_accuracy(
     other_labels: Integer[Tensor, "M"],
     rows: Rows = "standardised",
     penalty: float | None = None,
-    seed: int = 0,
-    max_iterations: int = 1000,
+    seed: Seed = 0,
+    max_iterations: Count = 1000,
 ) -> MetricValue:
     """Linear probe accuracy: share of rows that a logistic regression, fitted to the bank, classifies rightly.
 

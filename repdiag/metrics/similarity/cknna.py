@@ -7,7 +7,14 @@ import torch
 from repdiag.core.metric_value import MetricValue, undefined
 from repdiag.core.shapes import Features, Float, Tensor
 from repdiag.metrics.registry import metric
-from repdiag.metrics.similarity.neighbor_sets import Similarity, kernel_rows, neighbor_sets
+from repdiag.metrics.settings import Count, NotNegative
+from repdiag.metrics.similarity.neighbor_sets import (
+    NO_NEIGHBOURS,
+    Similarity,
+    has_no_neighbours,
+    kernel_rows,
+    neighbor_sets,
+)
 from repdiag.metrics.similarity.same_rows import check_same_rows
 
 
@@ -25,9 +32,9 @@ def cknna(
     features: Features,
     *,
     other_features: Float[Tensor, "M E"],
-    k: int = 10,
+    k: Count = 10,
     similarity: Similarity = "cosine",
-    eps: float = 1e-6,
+    eps: NotNegative = 1e-6,
 ) -> MetricValue:
     """CKNNA: unbiased HSIC of the two kernels where both encoders see a neighbour, normalised like CKA.
 
@@ -55,6 +62,8 @@ def cknna(
     rows = len(features)
     if rows < 4 or not 2 <= k < rows:
         return undefined("needs four rows and 2 to N - 1 neighbours", n=rows)
+    if has_no_neighbours(features, similarity) or has_no_neighbours(other_features, similarity):
+        return undefined(NO_NEIGHBOURS, n=rows)
     first = neighbor_sets(features, k, similarity=similarity)
     second = neighbor_sets(other_features, k, similarity=similarity)
     x, y = kernel_rows(features, similarity), kernel_rows(other_features, similarity)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from repdiag.core.metric_value import MetricValue, undefined
 from repdiag.core.shapes import Features, Float, Tensor
 from repdiag.metrics.registry import metric
+from repdiag.metrics.settings import NotNegative
 from repdiag.metrics.similarity.hsic import linear_hsic
-from repdiag.metrics.similarity.same_rows import check_same_rows
+from repdiag.metrics.similarity.same_rows import CONSTANT, check_same_rows, is_constant
 
 
 @metric(
@@ -19,7 +20,7 @@ from repdiag.metrics.similarity.same_rows import check_same_rows
     second="other",
 )
 def linear_cka(
-    features: Features, *, other_features: Float[Tensor, "M E"], debiased: bool = True, eps: float = 0.0
+    features: Features, *, other_features: Float[Tensor, "M E"], debiased: bool = True, eps: NotNegative = 0.0
 ) -> MetricValue:
     """Linear CKA: similarity of two encoders' pairwise inner products on the same rows.
 
@@ -47,9 +48,11 @@ def linear_cka(
     rows = len(features)
     if rows < (4 if debiased else 2):
         return undefined("needs four rows (two if biased)", n=rows)
+    if is_constant(features, other_features):
+        return undefined(CONSTANT, n=rows)
     hsic = linear_hsic(features, other_features, debiased=debiased)
     if hsic.own <= 0.0 or hsic.other <= 0.0:
-        return undefined("an encoder gives all rows the same features, or noise only", n=rows)
+        return undefined("an encoder gives the rows noise only", n=rows)
     scale = rows * (rows - 3.0) if debiased else 1.0
     value = hsic.both / (hsic.own**0.5 * hsic.other**0.5 + eps * scale)
     return MetricValue(value=min(1.0, max(-1.0, value)), n=rows)

@@ -8,8 +8,9 @@ from repdiag.core.errors import ConfigError
 from repdiag.core.metric_value import MetricValue, undefined
 from repdiag.core.shapes import Features, Float, Tensor
 from repdiag.metrics.registry import metric
+from repdiag.metrics.settings import Count, Seed
 from repdiag.metrics.similarity.hsic import linear_hsic
-from repdiag.metrics.similarity.same_rows import check_same_rows
+from repdiag.metrics.similarity.same_rows import CONSTANT, check_same_rows, is_constant
 
 
 @metric(
@@ -23,7 +24,7 @@ from repdiag.metrics.similarity.same_rows import check_same_rows
     default=False,
 )
 def minibatch_cka(
-    features: Features, *, other_features: Float[Tensor, "M E"], batch_size: int = 256, seed: int = 0
+    features: Features, *, other_features: Float[Tensor, "M E"], batch_size: Count = 256, seed: Seed = 0
 ) -> MetricValue:
     """Minibatch CKA: the three HSIC terms averaged over batches before the ratio is taken.
 
@@ -50,6 +51,8 @@ def minibatch_cka(
     size = min(batch_size, len(features))
     if size < 4:
         return undefined("needs four rows", n=len(features))
+    if is_constant(features, other_features):
+        return undefined(CONSTANT, n=len(features))
     order = torch.randperm(len(features), generator=torch.Generator().manual_seed(seed)).to(features.device)
     both = own = other = 0.0
     batches = len(features) // size
@@ -57,7 +60,7 @@ def minibatch_cka(
         hsic = linear_hsic(features[rows], other_features[rows], debiased=True)
         both, own, other = both + hsic.both, own + hsic.own, other + hsic.other
     if own <= 0.0 or other <= 0.0:
-        return undefined("an encoder gives all rows the same features, or noise only", n=len(features))
+        return undefined("an encoder gives the rows noise only", n=len(features))
     value = both / (own**0.5 * other**0.5)
     return MetricValue(
         value=min(1.0, max(-1.0, value)),

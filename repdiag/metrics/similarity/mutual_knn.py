@@ -5,7 +5,15 @@ from __future__ import annotations
 from repdiag.core.metric_value import MetricValue, undefined
 from repdiag.core.shapes import Features, Float, Tensor
 from repdiag.metrics.registry import metric
-from repdiag.metrics.similarity.neighbor_sets import Similarity, clamp_outliers, neighbor_sets, shared_counts
+from repdiag.metrics.settings import Count, Share
+from repdiag.metrics.similarity.neighbor_sets import (
+    NO_NEIGHBOURS,
+    Similarity,
+    clamp_outliers,
+    has_no_neighbours,
+    neighbor_sets,
+    shared_counts,
+)
 from repdiag.metrics.similarity.same_rows import check_same_rows
 
 
@@ -22,9 +30,9 @@ def mutual_knn(
     features: Features,
     *,
     other_features: Float[Tensor, "M E"],
-    k: int = 10,
+    k: Count = 10,
     similarity: Similarity = "cosine",
-    clamp: float | None = None,
+    clamp: Share | None = None,
 ) -> MetricValue:
     """Mutual kNN: mean share of the k nearest neighbours that two encoders have in common.
 
@@ -52,6 +60,8 @@ def mutual_knn(
     check_same_rows(features, other_features)
     if not 1 <= k < len(features):
         return undefined(f"{k} neighbours of {len(features)} rows", n=len(features))
+    if has_no_neighbours(features, similarity) or has_no_neighbours(other_features, similarity):
+        return undefined(NO_NEIGHBOURS, n=len(features))
     if clamp is not None:
         features, other_features = clamp_outliers(features, clamp), clamp_outliers(other_features, clamp)
     first, second = (

@@ -5,7 +5,14 @@ from __future__ import annotations
 from repdiag.core.metric_value import MetricValue, undefined
 from repdiag.core.shapes import Features, Float, Tensor
 from repdiag.metrics.registry import metric
-from repdiag.metrics.similarity.neighbor_sets import Similarity, neighbor_sets, shared_counts
+from repdiag.metrics.settings import Count
+from repdiag.metrics.similarity.neighbor_sets import (
+    NO_NEIGHBOURS,
+    Similarity,
+    has_no_neighbours,
+    neighbor_sets,
+    shared_counts,
+)
 from repdiag.metrics.similarity.same_rows import check_same_rows
 
 
@@ -22,7 +29,7 @@ def neighbor_jaccard(
     features: Features,
     *,
     other_features: Float[Tensor, "M E"],
-    k: int = 10,
+    k: Count = 10,
     similarity: Similarity = "cosine",
 ) -> MetricValue:
     """Neighbour Jaccard: mean Jaccard index of the two encoders' k-neighbour sets.
@@ -46,6 +53,8 @@ def neighbor_jaccard(
     check_same_rows(features, other_features)
     if not 1 <= k < len(features):
         return undefined(f"{k} neighbours of {len(features)} rows", n=len(features))
+    if has_no_neighbours(features, similarity) or has_no_neighbours(other_features, similarity):
+        return undefined(NO_NEIGHBOURS, n=len(features))
     shared = shared_counts(
         neighbor_sets(features, k, similarity=similarity), neighbor_sets(other_features, k, similarity=similarity)
     ).double()

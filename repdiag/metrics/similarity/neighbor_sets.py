@@ -7,10 +7,11 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from repdiag.metrics.moments import unit_rows
+from repdiag.metrics.moments import in_one_point, unit_rows
 from repdiag.metrics.pairwise.sharing import memoised, tensor_key
 
 Similarity = Literal["cosine", "inner_product"]
+NO_NEIGHBOURS = "an encoder gives all rows the same features: none is nearer than another"
 _BLOCK = 2**24  # similarities held at once
 
 
@@ -27,6 +28,14 @@ def neighbor_sets(features: Tensor, k: int, *, similarity: Similarity, full_sort
 def kernel_rows(features: Tensor, similarity: Similarity) -> Tensor:
     """Return the float64 rows whose inner products are the similarity."""
     return unit_rows(features) if similarity == "cosine" else features.double()
+
+
+def has_no_neighbours(features: Tensor, similarity: Similarity) -> bool:
+    """Say whether all rows are equally similar to one another, so that any of them may be called the nearest."""
+    if similarity == "inner_product":
+        return in_one_point(features)
+    ends = features[:: max(1, len(features) // 2)]  # hardly ever are these alike, and then a look at all is not needed
+    return in_one_point(unit_rows(ends)) and in_one_point(unit_rows(features))
 
 
 def _neighbor_sets(features: Tensor, k: int, similarity: Similarity, full_sort: bool) -> Tensor:

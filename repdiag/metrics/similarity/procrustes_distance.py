@@ -11,7 +11,7 @@ from repdiag.core.shapes import Features, Float, Tensor
 from repdiag.metrics.moments import cross_moment
 from repdiag.metrics.registry import metric
 from repdiag.metrics.similarity.hsic import squared_norms
-from repdiag.metrics.similarity.same_rows import check_same_rows
+from repdiag.metrics.similarity.same_rows import CONSTANT, check_same_rows, is_constant
 
 Form = Literal["distance", "squared", "angular", "disparity", "size_and_shape"]
 
@@ -52,9 +52,9 @@ def procrustes_distance(
     check_same_rows(features, other_features)
     if len(features) < 3:
         return undefined("needs three rows: two can always be turned onto one another", n=len(features))
+    if is_constant(features, other_features):
+        return undefined(CONSTANT, n=len(features))
     first, second = float(squared_norms(features).sum()), float(squared_norms(other_features).sum())
-    if first == 0.0 or second == 0.0:
-        return undefined("an encoder gives all rows the same features", n=len(features))
     nuclear = float(torch.linalg.svdvals(cross_moment(features, other_features)).sum())
     if form == "size_and_shape":
         return MetricValue(value=max(0.0, first + second - 2.0 * nuclear) ** 0.5, n=len(features))

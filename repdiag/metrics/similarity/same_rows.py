@@ -5,6 +5,9 @@ from __future__ import annotations
 from torch import Tensor
 
 from repdiag.core.errors import MetricError
+from repdiag.metrics.moments import in_one_point
+
+CONSTANT = "an encoder gives all rows the same features"
 
 
 def check_same_rows(features: Tensor, other_features: Tensor) -> None:
@@ -15,3 +18,8 @@ def check_same_rows(features: Tensor, other_features: Tensor) -> None:
             found=f"{len(features)} and {len(other_features)} rows",
             hint="select the common row_ids of both sets first",
         )
+
+
+def is_constant(*encoders: Tensor) -> bool:
+    """Say whether an encoder gives all rows the same features: it is like no other, and rounding must not say it is."""
+    return any(in_one_point(rows) for rows in encoders)

@@ -12,8 +12,10 @@ from repdiag.core.errors import ConfigError
 from repdiag.core.metric_value import MetricValue, undefined
 from repdiag.core.shapes import Features, Views
 from repdiag.metrics.registry import metric
+from repdiag.metrics.settings import NotNegative
 from repdiag.metrics.spectrum.entropy_rank import entropy_rank
 
+_ROUNDING = 1e-24  # scatter of the means beside their squares that float64 rounding may leave
 _IMAGES = 1024  # images taken into float64 at a time
 
 
@@ -32,7 +34,7 @@ def lidar(
     members: Literal["views", "original_and_views"] = "views",
     form: Literal["paper", "reptrix"] = "paper",
     delta: float = 1e-4,
-    eps: float = 1e-8,
+    eps: NotNegative = 1e-8,
 ) -> MetricValue:
     """LiDAR: effective rank of the linear discriminants that separate images, each image a class of its views.
 
@@ -70,21 +72,23 @@ def lidar(
         return undefined("needs two members an image: two views, or the original and a view", n=rows)
     if rows < 2:
         return undefined("needs two images", n=rows)
+    mean = _mean(stack)
+    between, within = _scatters(stack, mean)
+    # Beside eps the spectrum of what rounding leaves would look like that of a space that uses all its directions.
+    if float(between.trace()) <= _ROUNDING * rows * float(mean.square().sum()):
+        return undefined("all images have the same mean", n=rows)
     if form == "reptrix":
-        between, within = _scatters(stack)
         whitened = _whiten(between, within / rows, delta)
         spectrum = torch.linalg.svdvals(whitened - whitened.mean(dim=0)).square()
     else:
-        spectrum = _discriminants(stack, delta)
-    if float(spectrum.sum()) == 0.0:
-        return undefined("all images have the same mean", n=rows)
+        spectrum = _discriminants(stack, mean, between, within=within / (rows * (size - 1)), delta=delta)
     value = entropy_rank(spectrum, eps=eps) if form == "reptrix" else entropy_rank(spectrum + eps)
     return MetricValue(value=value, n=rows, extra=extra)
 
 
-def _scatters(stack: Tensor) -> tuple[Tensor, Tensor]:
+def _scatters(stack: Tensor, mean: Tensor) -> tuple[Tensor, Tensor]:
     """Return the scatter of the image means about their mean and of the members about their image's mean [D, D]."""
-    dims, mean = stack.shape[2], _mean(stack)
+    dims = stack.shape[2]
     between, within = stack.new_zeros((2, dims, dims), dtype=torch.float64)
     for members in _parts(stack):
         centres = members.mean(dim=0)
@@ -104,19 +108,16 @@ def _parts(stack: Tensor) -> Iterator[Tensor]:
         yield stack[:, start : start + _IMAGES].double()
 
 
-def _discriminants(stack: Tensor, delta: float) -> Tensor:
+def _discriminants(stack: Tensor, mean: Tensor, between: Tensor, *, within: Tensor, delta: float) -> Tensor:
     """Return the eigenvalues [D] of S_w^{-1/2} S_b S_w^{-1/2}.
 
     L^{-1} S_b L^{-T} with S_w = L L^T has the same ones, and a triangular root costs a fifth of a symmetric one. Of
     fewer images than dimensions, with S_b = C^T C, so has C S_w^{-1} C^T [N, N], and zeros for the others.
     """
-    size, rows, dims = stack.shape
-    between, within = _scatters(stack)
-    within /= rows * (size - 1)
-    within.diagonal().add_(delta)
-    lower = torch.linalg.cholesky(within)
+    _, rows, dims = stack.shape
+    lower = torch.linalg.cholesky(within + delta * torch.eye(dims, dtype=within.dtype, device=within.device))
     if rows < dims:
-        centres = torch.cat([members.mean(dim=0) for members in _parts(stack)]) - _mean(stack)
+        centres = torch.cat([members.mean(dim=0) for members in _parts(stack)]) - mean
         half = torch.linalg.solve_triangular(lower, centres.T, upper=False)
         product = half.T @ half
     else:

@@ -7,6 +7,7 @@ from typing import Literal
 from repdiag.core.metric_value import MetricValue, undefined
 from repdiag.core.shapes import Features
 from repdiag.metrics.registry import metric
+from repdiag.metrics.settings import NotNegative
 from repdiag.metrics.spectrum.entropy_rank import entropy_rank
 from repdiag.metrics.spectrum.singular_values import singular_values
 
@@ -22,7 +23,7 @@ from repdiag.metrics.spectrum.singular_values import singular_values
 def rankme(
     features: Features,
     *,
-    eps: float = 1e-7,
+    eps: NotNegative = 1e-7,
     spectrum: Literal["singular_values", "eigenvalues"] = "singular_values",
     centred: bool = False,
 ) -> MetricValue:

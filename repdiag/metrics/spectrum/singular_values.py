@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from repdiag.core.shapes import Features
-from repdiag.metrics.moments import column_means, float64_blocks, second_moment
+from repdiag.metrics.moments import column_means, float64_blocks, in_one_point, second_moment
 from repdiag.metrics.pairwise.sharing import memoised, tensor_key
 
 # Smallest eigenvalue over the largest down to which the Gram matrix is trusted: rounding (about 1e-15 of the largest)
@@ -37,6 +37,8 @@ def covariance_eigenvalues(features: Features) -> Tensor:
 def _singular_values(features: Tensor, centred: bool) -> Tensor:
     rows, dims = features.shape
     values = features.new_zeros(min(rows, dims), dtype=torch.float64)
+    if centred and in_one_point(features):
+        return values
     if rows >= dims:
         gram = second_moment(features, centred=centred)
         used = gram.diagonal() > 0

@@ -43,6 +43,17 @@ def test_rows_carry_where_they_come_from() -> None:
     assert row.ci_low < row.value < row.ci_high
 
 
+def test_metrics_may_be_one_name_pairs_or_a_mapping() -> None:
+    rows = draw(0, ROWS, 6)
+    expected = evaluate(rows, [("uniformity", {"t": 3.0})], intervals=False)
+    assert evaluate(rows, {"uniformity": {"t": 3.0}}, intervals=False) == expected
+    assert evaluate(rows, [["uniformity", {"t": 3.0}]], intervals=False) == expected
+    assert evaluate(rows, "uniformity", intervals=False) == evaluate(rows, ["uniformity"], intervals=False)
+    for wrong in ([7], [("uniformity",)], [(max, {})]):
+        with pytest.raises(UsageError, match=r"a metric is a name, or \(name, settings\)"):
+            evaluate(rows, wrong)
+
+
 def test_both_spaces_are_read_where_there_are_projections() -> None:
     table = evaluate(embeddings(), ["alignment", "info_nce"], intervals=False)
     assert [(row.space, row.metric) for row in table] == [
