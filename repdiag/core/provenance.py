@@ -78,6 +78,8 @@ def environment() -> dict[str, str | None]:
         "scikit-learn",
         "faiss-gpu",
         "faiss-cpu",
+        "pillow",
+        "simplejpeg",
     ):
         try:
             found[package] = version(package)

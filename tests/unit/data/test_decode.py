@@ -1,14 +1,17 @@
 """Image files of every mode, depth, turn and kind of damage: decoded right, or named with a reason."""
 
 import io
+import itertools
+import random
 import struct
 import warnings
 import zlib
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageFile
 
 from repdiag.data.decode import UnreadableImage, decode
 
@@ -134,6 +137,55 @@ def test_float_and_32_bit_levels_without_a_known_white_are_refused() -> None:
     for image in (Image.fromarray(np.full((4, 4), 100_000, np.int32)), Image.fromarray(np.full((4, 4), -5, np.int32))):
         with pytest.raises(UnreadableImage, match="white"):
             decode(encoded(image, "TIFF"))
+
+
+def by_pillow(data: bytes) -> np.ndarray:
+    with Image.open(io.BytesIO(data)) as image:
+        return np.array(image.convert("RGB"))
+
+
+def kinds_of_jpeg() -> Iterator[bytes]:
+    noise = np.random.default_rng(0).integers(0, 256, (SIDE + 5, SIDE + 3, 3), dtype=np.uint8)
+    for pixels in (gradient(), noise, gradient(7, 5)):
+        image = Image.fromarray(pixels)
+        for quality, progressive in itertools.product((5, 75, 100), (False, True)):
+            yield encoded(image.convert("L"), "JPEG", quality=quality, progressive=progressive)
+            yield encoded(image, "JPEG", quality=quality, progressive=progressive, keep_rgb=True)
+            for subsampling in range(3):
+                yield encoded(image, "JPEG", quality=quality, progressive=progressive, subsampling=subsampling)
+
+
+def test_jpegs_have_the_very_pixels_of_pillow() -> None:
+    for data in kinds_of_jpeg():
+        np.testing.assert_array_equal(rgb(decode(data)), by_pillow(data))
+
+
+def test_a_damaged_jpeg_is_refused_or_read_as_pillow_does() -> None:
+    data, draw, refused = encoded(Image.fromarray(gradient()), "JPEG", quality=90), random.Random(0), 0
+    for _ in range(200):
+        damaged = bytearray(data)
+        damaged[draw.randrange(len(data))] ^= 1 << draw.randrange(8)
+        try:
+            wanted = by_pillow(bytes(damaged))
+        except Exception:  # whatever its parser runs into
+            refused += 1
+            with pytest.raises(UnreadableImage):
+                decode(bytes(damaged))
+        else:
+            np.testing.assert_array_equal(rgb(decode(bytes(damaged))), wanted)
+    assert 0 < refused < 200
+
+
+def test_flawless_jpegs_do_not_go_through_pillow(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = encoded(Image.fromarray(gradient()), "JPEG")
+    monkeypatch.setattr(ImageFile.ImageFile, "load", None)
+    assert decode(data).shape == (3, *gradient().shape[:2])
+
+
+def test_where_simplejpeg_is_missing_pillow_decodes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("repdiag.data.decode._turbo", lambda: None)
+    data = encoded(Image.fromarray(gradient()), "JPEG")
+    np.testing.assert_array_equal(rgb(decode(data)), by_pillow(data))
 
 
 @pytest.mark.parametrize("inverted", [False, True])
