@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -90,14 +89,24 @@ def _begun(request: TrainRequest) -> Path | None:
         return None
     if request.resume == "auto":
         if request.out is not None:
-            return request.out if _has_run(request.out) else None
+            return _a_training(request.out) if _has_run(request.out) else None
         says = (request.recipe, request.data, request.backbone, request.epochs, request.batch_size, request.seed)
         nothing_said = all(value is None for value in says) and not request.overrides and request.init_from is None
         return _unfinished("*") if nothing_said else None
     path = Path(request.resume)
     folder = path.parent.parent if path.parent.name == "checkpoints" else path
     if not _has_run(folder):
-        raise UsageError(f"nothing to resume at {path}", hint="give auto, a run directory, or a checkpoint in one")
+        raise UsageError(
+            f"nothing to resume at {path}",
+            hint="auto, a run directory or a checkpoint in one; --init-from takes anybody's",
+        )
+    return _a_training(folder)
+
+
+def _a_training(folder: Path) -> Path:
+    if not _is_training(folder):
+        found = f"kind {_record(folder)['kind']} in its run.json"
+        raise UsageError(f"{folder} is not a training's directory", found=found, hint="name the training's own --out")
     return folder
 
 
@@ -108,8 +117,6 @@ def _choose_directory(request: TrainRequest, settings: TrainSettings) -> Path:
     out = request.out or _new_directory(settings)
     if _has_run(out) and not request.overwrite:
         raise UsageError(f"{out} already holds a run", hint="--resume auto goes on with it, --overwrite starts again")
-    if request.overwrite and request.out is not None:
-        shutil.rmtree(out / "checkpoints", ignore_errors=True)
     return out
 
 

@@ -50,6 +50,8 @@ class SeedSettings(_Method):
     name: Literal["seed"] = "seed"
     teacher: str = ""
     """Path of the teacher's checkpoint."""
+    teacher_backbone: str | None = None
+    """Its architecture, a name or file.py:function, where the checkpoint does not say or may not decide."""
     queue_size: Positive = 65536
     student_temperature: Temperature = 0.2
     teacher_temperature: Temperature = 1e-4

@@ -11,7 +11,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from repdiag.config.training import TrainSettings
-from repdiag.core.errors import ConfigError, unknown_name
+from repdiag.core.errors import ConfigError, UsageError, unknown_name
 
 
 def apply_overrides(settings: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
@@ -40,18 +40,37 @@ def parse_settings(raw: Mapping[str, Any]) -> TrainSettings:
         path = [str(part) for part in first["loc"]]
         if first["type"] == "extra_forbidden":
             _check_path([part for part in path if part not in _method_names()])
+        if path == ["method"]:
+            raise _method_problem(raw.get("method")) from error
         raise ConfigError(
             f"setting {'.'.join(path)} is not valid: {first['msg'].removeprefix('Value error, ')}",
             found=repr(first.get("input"))[:80],
         ) from error
 
 
+def _method_problem(given: Any) -> UsageError:
+    """Say what is wrong with a method that none of the classes of settings takes."""
+    known = _method_names()
+    if not isinstance(given, Mapping):
+        near = given if given in known else "moco_v2"
+        return ConfigError("setting method must be a mapping", found=repr(given)[:80], hint=f"method.name={near}")
+    if given.get("name") is None:
+        hint = f"one of {', '.join(sorted(known))}"
+        return ConfigError("setting method.name is missing", found=repr(dict(given))[:80], hint=hint)
+    return unknown_name("method", str(given["name"]), known)
+
+
 def _assign(settings: dict[str, Any], path: list[str], value: Any) -> None:
-    if path == ["method", "name"] and settings.get("method", {}).get("name") != value:
+    if path == ["method", "name"] and (settings.get("method") or {}).get("name") != value:
         settings["method"] = {}
     section = settings
-    for part in path[:-1]:
-        section = section.setdefault(part, {})
+    for depth, part in enumerate(path[:-1]):
+        if section.get(part) is None:  # absent, or a heading with nothing below it
+            section[part] = {}
+        section = section[part]
+        if not isinstance(section, dict):
+            name = ".".join(path[: depth + 1])
+            raise ConfigError(f"setting {name} must be a mapping of settings", found=repr(section)[:80])
     section[path[-1]] = value
 
 

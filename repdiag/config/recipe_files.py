@@ -48,13 +48,25 @@ def _read_file(path: Path) -> dict[str, Any]:
         return _parse(path.read_text(encoding="utf-8"), where=str(path))
     except OSError as error:
         raise ConfigError("the recipe cannot be read", found=f"{path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"recipe {path} is not UTF-8", found=str(error), hint="save it as UTF-8") from error
 
 
 def _parse(text: str, *, where: str) -> dict[str, Any]:
     try:
         raw = yaml.safe_load(text)
     except yaml.YAMLError as error:
-        raise ConfigError(f"recipe {where} is not YAML", found=str(error).splitlines()[0]) from error
+        raise ConfigError(f"recipe {where} is not YAML", found=_place_and_problem(error)) from error
     if not isinstance(raw, dict):
-        raise ConfigError(f"recipe {where} must be a mapping of settings", found=type(raw).__name__)
-    return raw
+        found = "nothing" if raw is None else type(raw).__name__
+        raise ConfigError(
+            f"recipe {where} must be a mapping of settings", found=found, hint="repdiag train --show moco_v2 prints one"
+        )
+    return {name: value for name, value in raw.items() if value is not None}  # headings with nothing below them
+
+
+def _place_and_problem(error: yaml.YAMLError) -> str:
+    if not isinstance(error, yaml.MarkedYAMLError) or error.problem_mark is None:
+        return str(error).splitlines()[0]
+    mark = error.problem_mark
+    return f"line {mark.line + 1}, column {mark.column + 1}: {error.problem}"

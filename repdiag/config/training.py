@@ -2,18 +2,33 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from repdiag.config.method_settings import MethodSettings, MoCoV2Settings
-from repdiag.config.views import DIFFICULTY_IOU, Difficulty, Interval, ViewSettings, check_overlap, view_preset
+from repdiag.config.views import (
+    DIFFICULTY_IOU,
+    Difficulty,
+    Interval,
+    ViewSettings,
+    changed_view,
+    check_overlap,
+    view_preset,
+)
+from repdiag.core.errors import ConfigError
 
 Positive = Annotated[int, Field(ge=1)]
 Natural = Annotated[int, Field(ge=0)]
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
+Deviation = Annotated[float, Field(gt=0.0)]
+Beta = Annotated[float, Field(ge=0.0, lt=1.0)]
 AUTO: Literal["auto"] = "auto"
+
+
+_COMPARES_VIEWS = ("moco_v2", "simclr", "swav", "dino")
 
 
 class _Settings(BaseModel):
@@ -35,7 +50,7 @@ class DataSettings(_Settings):
     pack: Positive | None = None
     """Decode all images once to squares of this side and train from these; None reads the files in every epoch."""
     mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
-    std: tuple[float, float, float] = (0.229, 0.224, 0.225)
+    std: tuple[Deviation, Deviation, Deviation] = (0.229, 0.224, 0.225)
 
 
 class ViewsSettings(_Settings):
@@ -45,6 +60,8 @@ class ViewsSettings(_Settings):
     """Name in `VIEW_PRESETS`; "auto" is the dataset's own."""
     change: dict[str, Any] = {}
     """Fields of `ViewSettings` to set in every view, for ablations: {"gray_p": 0.5}."""
+    global_views: Positive | None = None
+    """Number of large views; None keeps the preset's."""
     local_views: Natural | None = None
     """Number of small views of a multi-crop preset; None keeps the preset's."""
     local_size: Positive | None = None
@@ -73,14 +90,32 @@ class ViewsSettings(_Settings):
         views = view_preset(self.preset)
         global_views = tuple(view for view in views if view.size is None)
         local_views = tuple(view for view in views if view.size is not None)
+        if not local_views:
+            self._refuse_small_views()
+        if self.global_views is not None:
+            repeated = itertools.islice(itertools.cycle(global_views), self.global_views)
+            global_views = tuple(repeated)
         if self.local_views is not None and local_views:
             local_views = local_views[:1] * self.local_views
         if self.local_size is not None:
             local_views = tuple(view.model_copy(update={"size": self.local_size}) for view in local_views)
         global_views = _with_scale(global_views, self.global_scale)
         local_views = _with_scale(local_views, self.local_scale)
-        changed = (ViewSettings.model_validate(view.model_dump() | self.change) for view in global_views + local_views)
-        return tuple(changed)
+        return tuple(changed_view(view, self.change) for view in global_views + local_views)
+
+    def large_views(self) -> int:
+        """Return how many of the views, which come first, are large ones."""
+        count = sum(view.size is None for view in view_preset(self.preset))
+        return self.global_views or count
+
+    def _refuse_small_views(self) -> None:
+        for name in ("local_views", "local_size", "local_scale"):
+            if getattr(self, name):
+                raise ConfigError(
+                    f"views.{name} has no effect: the preset has no small views",
+                    found=f"views.preset={self.preset}",
+                    hint=f"a preset with small views, such as sslight_dino, or views.{name}=null",
+                )
 
 
 def _with_scale(views: tuple[ViewSettings, ...], scale: Interval | None) -> tuple[ViewSettings, ...]:
@@ -114,7 +149,7 @@ class OptimizerSettings(_Settings):
     """Batch size that `lr` is meant for; None uses `lr` as it is."""
     momentum: Fraction = 0.9
     nesterov: bool = False
-    betas: tuple[Fraction, Fraction] = (0.9, 0.999)
+    betas: tuple[Beta, Beta] = (0.9, 0.999)
     weight_decay: Annotated[float, Field(ge=0.0)] = 1e-4
     final_weight_decay: Annotated[float, Field(ge=0.0)] | None = None
     """Where a cosine takes the weight decay; None keeps it constant."""
@@ -124,6 +159,12 @@ class OptimizerSettings(_Settings):
     """LARS: the trust coefficient; biases and norms are never adapted."""
     clip_norm: Annotated[float, Field(gt=0.0)] | None = None
 
+    @model_validator(mode="after")
+    def _nesterov_has_a_momentum(self) -> OptimizerSettings:
+        if self.nesterov and (self.name != "sgd" or self.momentum == 0.0):
+            raise ValueError(f"nesterov is for sgd with a momentum above 0, found {self.name} with {self.momentum:g}")
+        return self
+
 
 class ScheduleSettings(_Settings):
     """Length of the run and shape of the learning rate: linear warm-up, then cosine down to `final_lr`."""
@@ -131,7 +172,7 @@ class ScheduleSettings(_Settings):
     epochs: Positive = 30
     warmup_epochs: Annotated[float, Field(ge=0.0)] = 0.0
     final_lr: Annotated[float, Field(ge=0.0)] = 0.0
-    """Learning rate at the end, scaled with the batch size as `lr` is."""
+    """Learning rate at the end, whatever the batch size; never above the peak."""
 
     @model_validator(mode="after")
     def _warmup_fits(self) -> ScheduleSettings:
@@ -193,19 +234,43 @@ class TrainSettings(_Settings):
         """Return the settings with everything "auto" decided for a train split of `rows` images.
 
         Images of one size are used at that size, else at 224 px; the view preset is the dataset's own; at most 64 px
-        keep their resolution in the stem; a queue never holds more than one epoch of keys, in whole batches.
+        keep their resolution in the stem; cells that hide-and-seek hides shrink with the images; a queue never holds
+        more than one epoch of keys, in whole batches.
         """
         size = self.data.image_size or native_size or 224
         batch = min(self.loop.batch_size, rows)
         changes: dict[str, dict[str, Any]] = {"data": {"image_size": size}, "loop": {"batch_size": batch}}
         chosen = preset if self.views.preset == AUTO else self.views.preset
         changes["views"] = {"preset": chosen, "local_size": self.views.local_size or _local_size(chosen, size)}
+        if (cells := _cells(chosen, size)) is not None:
+            changes["views"]["change"] = {"patch_sizes": cells} | self.views.change
         if self.backbone.stem == AUTO:
             changes["backbone"] = {"stem": "cifar" if size <= 64 else "imagenet"}
         queue = getattr(self.method, "queue_size", None)
         if queue:
             changes["method"] = {"queue_size": max(1, min(queue, rows) // batch) * batch}
-        return self.changed(**changes)
+        fitted = self.changed(**changes)
+        fitted._refuse_too_few_views()
+        return fitted
+
+    def _refuse_too_few_views(self) -> None:
+        large, all_views = self.views.large_views(), len(self.views.resolved())
+        if self.method.name in _COMPARES_VIEWS and large < 2:
+            raise ConfigError(
+                f"{self.method.name} compares two large views of an image",
+                found=f"{large}, by views.preset={self.views.preset}",
+                hint="another views.preset, or views.global_views=2",
+            )
+        if self.views.iou_bounds is not None and all_views < 2:
+            raise ConfigError("bounds on the overlap of views need at least two of them", found=f"{all_views} view")
+
+
+def _cells(preset: str, image_size: int) -> list[int] | None:
+    """Return the sides of a preset's hide-and-seek cells, in proportion below 224 px; None where they stay."""
+    sides = {view.patch_sizes for view in view_preset(preset)}
+    if image_size >= 224 or not any(map(any, sides)):
+        return None
+    return [side and max(1, round(side * image_size / 224)) for side in next(iter(sides))]
 
 
 def _local_size(preset: str, image_size: int) -> int | None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from repdiag.core.errors import unknown_name
+from repdiag.core.errors import ConfigError, unknown_name
 
 Probability = Annotated[float, Field(ge=0.0, le=1.0)]
 Strength = Annotated[float, Field(ge=0.0)]
@@ -114,6 +114,22 @@ def check_overlap(iou: Interval | None, difficulty: Difficulty | None) -> None:
         raise ValueError(f"iou must be an interval within [0, 1], found {iou}")
 
 
+def changed_view(view: ViewSettings, changes: Mapping[str, Any]) -> ViewSettings:
+    """Return the view with some fields changed; a field that does not exist is answered with the nearest."""
+    for name in changes:
+        if name not in ViewSettings.model_fields:
+            raise unknown_name(
+                "setting", f"views.change.{name}", (f"views.change.{one}" for one in ViewSettings.model_fields)
+            )
+    try:
+        return ViewSettings.model_validate(view.model_dump() | dict(changes))
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        name = ".".join(str(part) for part in ("views.change", *first["loc"]))
+        problem = f"setting {name} is not valid: {first['msg'].removeprefix('Value error, ')}"
+        raise ConfigError(problem, found=repr(first.get("input"))[:80] if first["loc"] else None) from error
+
+
 def view_preset(name: str) -> tuple[ViewSettings, ...]:
     """Return the views of a named preset; the error for another name lists the nearest."""
     if name not in VIEW_PRESETS:
@@ -139,20 +155,19 @@ _SIMCLR = _MOCO_V2.model_copy(
     update={"crop_scale": (0.08, 1.0), "brightness": 0.8, "contrast": 0.8, "saturation": 0.8, "hue": 0.2}
 )
 _DINO = _MOCO_V2.model_copy(update={"interpolation": "bicubic", "saturation": 0.2, "crop_scale": (0.14, 1.0)})
-_SWAV = _SIMCLR.model_copy(update={"crop_scale": (0.14, 1.0)})
+_SWAV = _SIMCLR.model_copy(update={"interpolation": "bicubic", "crop_scale": (0.14, 1.0)})
 
 _DIGITS = ViewSettings(rotate=15.0, shift=0.12, zoom=(0.85, 1.15), brightness=0.4)
 
 
 def _multi_crop(
-    base: ViewSettings, *, large: Interval, small: Interval, small_size: int, count: int
+    base: ViewSettings, *, large: Interval, small: Interval, small_size: int, asymmetric: bool
 ) -> tuple[ViewSettings, ...]:
     # DINO blurs the first global view always, the second rarely and solarizes it; SwAV treats all views alike.
-    asymmetric = base.interpolation == "bicubic"
     first = {"crop_scale": large} | ({"blur_p": 1.0} if asymmetric else {})
     second = {"crop_scale": large} | ({"blur_p": 0.1, "solarize_p": 0.2} if asymmetric else {})
     local = base.model_copy(update={"crop_scale": small, "size": small_size})
-    return (base.model_copy(update=first), base.model_copy(update=second)) + (local,) * count
+    return (base.model_copy(update=first), base.model_copy(update=second)) + (local,) * 6
 
 
 VIEW_PRESETS: Mapping[str, tuple[ViewSettings, ...]] = MappingProxyType(
@@ -163,13 +178,13 @@ VIEW_PRESETS: Mapping[str, tuple[ViewSettings, ...]] = MappingProxyType(
         "shi2022": (_SHI2022,) * 2,
         "shi2022_patches": (_SHI2022.model_copy(update={"patch_sizes": (0, 14, 28, 56)}),) * 2,
         "simclr": (_SIMCLR,) * 2,
-        # SEED's small patches beside the whole views.
-        "seed_small_patches": (_MOCO_V2,) * 2
+        # SEED's small patches beside one whole view, which is cropped a little smaller than without them.
+        "seed_small_patches": (_MOCO_V2.model_copy(update={"crop_scale": (0.14, 1.0)}),)
         + (_MOCO_V2.model_copy(update={"crop_scale": (0.05, 0.14), "size": 96}),) * 6,
-        "dino_multi_crop": _multi_crop(_DINO, large=(0.14, 1.0), small=(0.05, 0.14), small_size=96, count=6),
-        "sslight_dino": _multi_crop(_DINO, large=(0.3, 1.0), small=(0.05, 0.3), small_size=128, count=6),
-        "swav_multi_crop": _multi_crop(_SWAV, large=(0.14, 1.0), small=(0.05, 0.14), small_size=96, count=6),
-        "sslight_swav": _multi_crop(_SWAV, large=(0.3, 1.0), small=(0.05, 0.3), small_size=128, count=6),
+        "dino_multi_crop": _multi_crop(_DINO, large=(0.14, 1.0), small=(0.05, 0.14), small_size=96, asymmetric=True),
+        "sslight_dino": _multi_crop(_DINO, large=(0.3, 1.0), small=(0.05, 0.3), small_size=128, asymmetric=True),
+        "swav_multi_crop": _multi_crop(_SWAV, large=(0.14, 1.0), small=(0.05, 0.14), small_size=96, asymmetric=False),
+        "sslight_swav": _multi_crop(_SWAV, large=(0.3, 1.0), small=(0.05, 0.3), small_size=128, asymmetric=False),
         "crop_flip": (ViewSettings(crop_scale=(0.08, 1.0), flip_p=0.5),),
         # Digits have a side and no colour: they are moved, turned and scaled a little, never flipped.
         "digits": (_DIGITS,) * 2,

@@ -131,9 +131,17 @@ class ImageSplit:
 
 
 def equal_galleries(*splits: ImageSplit, per_class: int, seed: int = 0) -> tuple[ImageSplit, ...]:
-    """Return the splits with equally many rows of every class in all of them: `per_class`, or the rarest class's."""
-    rarest = min(int(np.bincount(split.labels, minlength=len(split.class_names)).min()) for split in splits)
-    return tuple(split.balanced(min(per_class, rarest), seed=seed) for split in splits)
+    """Return the splits with equally many rows of every class in all of them: `per_class`, or the rarest class's.
+
+    A class that one of them lacks is left out of all. Raises `DataError` where they have no class in common.
+    """
+    counts = np.array([np.bincount(split.labels, minlength=len(split.class_names)) for split in splits])
+    common: NDArray[np.bool_] = np.all(counts > 0, axis=0)
+    if not common.any():
+        found = ", ".join(f"{len(split)} images in {split.split}" for split in splits)
+        raise DataError("no class has images in every part of the data", found=found, hint="two images a class or more")
+    rows = min(per_class, int(counts[:, common].min()))
+    return tuple(split.subset(common[split.labels]).balanced(rows, seed=seed) for split in splits)
 
 
 def first_of_each_class(

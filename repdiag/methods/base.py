@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -17,10 +17,25 @@ StepOutput = tuple[Tensor, dict[str, Tensor]]
 
 @dataclass(frozen=True)
 class TrainBatch:
-    """Normalised views of the same images, global ones first, and the images' labels [B]."""
+    """Normalised views of the same images, large ones first, and the images' labels [B].
+
+    `large` is how many of the views are large ones; None counts those of the first one's size.
+    """
 
     views: tuple[Tensor, ...]
     labels: Tensor
+    large: int | None = None
+
+    def is_large(self) -> tuple[bool, ...]:
+        """Say of each view whether it is a large one."""
+        size = self.views[0].shape[-1]
+        if self.large is None:
+            return tuple(view.shape[-1] == size for view in self.views)
+        return tuple(number < self.large for number in range(len(self.views)))
+
+    def head(self, rows: int) -> TrainBatch:
+        """Return the batch of the first images alone."""
+        return replace(self, views=tuple(view[:rows] for view in self.views), labels=self.labels[:rows])
 
 
 @dataclass(frozen=True)
@@ -91,10 +106,10 @@ def forward_by_size(network: nn.Module, views: Sequence[Tensor]) -> list[Tensor]
     return [output for output in outputs if output is not None]
 
 
-def split_by_size(
-    outputs: Sequence[Tensor], views: Sequence[Tensor], *, size: int
-) -> tuple[list[Tensor], list[Tensor]]:
-    """Return the outputs of the global views, those of side `size`, and of the local ones."""
-    is_global = [view.shape[-1] == size for view in views]
-    pairs = list(zip(outputs, is_global, strict=True))
-    return [output for output, flag in pairs if flag], [output for output, flag in pairs if not flag]
+def project_together(projector: nn.Module, features: Sequence[Tensor]) -> list[Tensor]:
+    """Run the features of all views through `projector` in one batch; return one output for each view, in order.
+
+    A batch norm in the projector then takes its statistics over all views, as in the authors' code of SimCLR, SwAV
+    and DINO; over each view alone it would hide from the loss what tells local views from global ones.
+    """
+    return list(projector(torch.cat(list(features))).chunk(len(features)))

@@ -21,7 +21,7 @@ from repdiag.methods.seed import SEED, Teacher
 from repdiag.methods.simclr import SimCLR
 from repdiag.methods.supervised import Supervised
 from repdiag.methods.swav import SwAV
-from repdiag.models.backbones import Backbone, build_backbone
+from repdiag.models.backbones import Backbone, build_backbone, check_takes
 from repdiag.models.dino_head import DINOHead
 from repdiag.models.projectors import build_projector
 
@@ -54,7 +54,10 @@ def _build_backbone(settings: TrainSettings) -> Backbone:
     if chosen.stem == "auto":
         raise ConfigError("backbone.stem is undecided", hint="call settings.fitted(...) for the data first")
     size = settings.data.image_size
-    return build_backbone(chosen.name, stem=chosen.stem, image_size=size, drop_path=chosen.drop_path)
+    backbone = build_backbone(chosen.name, stem=chosen.stem, image_size=size, drop_path=chosen.drop_path)
+    if settings.views.preset != "auto":
+        check_takes(backbone, {view.size for view in settings.views.resolved() if view.size not in (None, size)})
+    return backbone
 
 
 def _build_projector(settings: TrainSettings, backbone: Backbone) -> nn.Sequential:

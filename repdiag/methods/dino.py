@@ -11,17 +11,18 @@ from torch import Tensor, nn
 from repdiag.config.method_settings import DINOSettings
 from repdiag.losses.multi_crop import balanced_mean
 from repdiag.losses.soft_cross_entropy import soft_cross_entropy
-from repdiag.methods.base import Method, StepOutput, TrainBatch, forward_by_size
+from repdiag.methods.base import Method, StepOutput, TrainBatch, forward_by_size, project_together
 from repdiag.methods.gather import gather_rows
 from repdiag.models.backbones import Backbone
 from repdiag.models.dino_head import DINOHead
-from repdiag.models.momentum import momentum_copy, update_momentum
+from repdiag.models.momentum import keep_all_paths, momentum_copy, update_momentum
 
 GLOBAL_VIEWS = 2
 
 
 class DINO(Method):
-    """The teacher sees the global views, the student all of them (Caron et al. 2021)."""
+    """The teacher sees the global views, the student all of them; paths are dropped in the student alone
+    (Caron et al. 2021)."""
 
     center: Tensor
     projector: DINOHead
@@ -30,13 +31,14 @@ class DINO(Method):
         super().__init__()
         self.backbone, self.projector, self.settings = backbone, head, settings
         self.momentum_backbone, self.momentum_projector = momentum_copy(backbone), momentum_copy(head)
+        keep_all_paths(self.momentum_backbone)
         self.register_buffer("center", torch.zeros(settings.outputs))
         self._teacher_mean: Tensor | None = None
 
     def training_step(self, batch: TrainBatch) -> StepOutput:
         """Return the cross-entropies between each teacher view and every other student view."""
         targets = self._targets(batch.views[:GLOBAL_VIEWS])
-        students = [self.projector(item) for item in forward_by_size(self.backbone, batch.views)]
+        students = project_together(self.projector, forward_by_size(self.backbone, batch.views))
         global_terms: list[Tensor] = []
         local_terms: list[Tensor] = []
         for teacher_view, target in enumerate(targets):
@@ -87,6 +89,6 @@ class DINO(Method):
     @torch.no_grad()
     def _targets(self, views: tuple[Tensor, ...]) -> list[Tensor]:
         features = forward_by_size(self.momentum_backbone, views)
-        outputs = [self.momentum_projector(item).float() for item in features]
+        outputs = [item.float() for item in project_together(self.momentum_projector, features)]
         self._teacher_mean = gather_rows(torch.cat(outputs)).mean(dim=0)
         return [((output - self.center) / self.teacher_temperature()).softmax(dim=1) for output in outputs]

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from repdiag.config.method_settings import MoCoV2Settings
 from repdiag.losses.info_nce import contrast_accuracy, contrast_logits, info_nce
 from repdiag.losses.multi_crop import balanced_mean
-from repdiag.methods.base import Method, StepOutput, TrainBatch, forward_by_size, split_by_size
+from repdiag.methods.base import Method, StepOutput, TrainBatch, forward_by_size
 from repdiag.methods.gather import from_first, gather_rows, own_rows, world_size
 from repdiag.methods.key_queue import KeyQueue
 from repdiag.models.backbones import Backbone
@@ -38,10 +38,10 @@ class MoCoV2(Method):
         keys = self._encode_keys(key_view)
         features = forward_by_size(self.backbone, query_views)
         logits = [self._logits(self.projector(feature), keys) for feature in features]
-        global_logits, local_logits = split_by_size(logits, query_views, size=key_view.shape[-1])
+        terms = list(zip([info_nce(item) for item in logits], batch.is_large()[1:], strict=True))
         loss = balanced_mean(
-            [info_nce(item) for item in global_logits],
-            [info_nce(item) for item in local_logits],
+            [term for term, is_large in terms if is_large],
+            [term for term, is_large in terms if not is_large],
             balance=self.settings.balance,
         )
         self._new_keys = gather_rows(keys)
@@ -80,7 +80,9 @@ class MoCoV2(Method):
             return self._project_keys(images)
         everyone = gather_rows(images)
         order = from_first(torch.randperm(len(everyone), device=images.device))
-        parts = everyone[own_rows(order)].chunk(max(1, groups // world_size()))
+        shuffled = everyone[own_rows(order)]
+        # An image alone has statistics over its own pixels, or none at all: a group has two at least.
+        parts = shuffled.chunk(max(1, min(groups // world_size(), len(shuffled) // 2)))
         keys = gather_rows(torch.cat([self._project_keys(part) for part in parts]))
         return own_rows(keys[order.argsort()])
 

@@ -24,7 +24,7 @@ class SEED(Method):
     """Soft cross-entropy between similarities to [the teacher's own embedding; a queue of its earlier ones].
 
     Teacher and student see the same view. Small views, where there are any, have a queue of their own, since what a
-    teacher makes of a patch is no stand-in for a whole image (Fang et al. 2021).
+    teacher makes of a patch is no stand-in for a whole image; it takes one patch of each image (Fang et al. 2021).
     """
 
     def __init__(
@@ -39,21 +39,20 @@ class SEED(Method):
         self._new: list[tuple[KeyQueue, Tensor]] = []
 
     def training_step(self, batch: TrainBatch) -> StepOutput:
-        """Return the distillation loss, averaged over views."""
-        whole = batch.views[0].shape[-1]
+        """Return the distillation loss: its mean over whole views, plus its mean over small ones, if there are any."""
         students = forward_by_size(self.backbone, batch.views)
         terms: dict[bool, list[Tensor]] = {True: [], False: []}
         agreement: list[Tensor] = []
-        for view, features in zip(batch.views, students, strict=True):
-            is_whole = view.shape[-1] == whole
+        for view, features, is_whole in zip(batch.views, students, batch.is_large(), strict=True):
             queue = self.queue if is_whole else self.patch_queue
             targets = self._embed_by_teacher(view)
             student = F.normalize(self.projector(features).float(), dim=1)
             student_logits, teacher_logits = self._logits(student, targets, queue.keys)
             terms[is_whole].append(soft_cross_entropy(student_logits, teacher_logits.softmax(dim=1)))
             agreement.append((student_logits.argmax(dim=1) == 0).float().mean())
-            self._new.append((queue, gather_rows(targets)))
-        loss = balanced_mean(terms[True], terms[False], balance=None)
+            if is_whole or len(terms[False]) == 1:  # one patch an image is kept
+                self._new.append((queue, gather_rows(targets)))
+        loss = balanced_mean(terms[True], terms[False], balance=(1.0, 1.0))
         return loss, {"contrast_accuracy": torch.stack(agreement).mean().detach()}
 
     def after_step(self) -> None:

@@ -9,7 +9,7 @@ from torch import nn
 from repdiag.config.method_settings import SimCLRSettings
 from repdiag.losses.info_nce import contrast_accuracy, info_nce
 from repdiag.losses.nt_xent import nt_xent_logits
-from repdiag.methods.base import Method, StepOutput, TrainBatch, forward_by_size
+from repdiag.methods.base import Method, StepOutput, TrainBatch, forward_by_size, project_together
 from repdiag.methods.gather import gather_with_gradient
 from repdiag.models.backbones import Backbone
 
@@ -25,7 +25,7 @@ class SimCLR(Method):
         """Return NT-Xent between the first two views."""
         features = forward_by_size(self.backbone, batch.views[:2])
         with torch.autocast(features[0].device.type, enabled=False):
-            projections = [F.normalize(self.projector(feature.float()), dim=1) for feature in features]
-            first, second = (gather_with_gradient(item) for item in projections)
+            projections = project_together(self.projector, [feature.float() for feature in features])
+            first, second = (gather_with_gradient(F.normalize(item, dim=1)) for item in projections)
             logits = nt_xent_logits(first, second, temperature=self.settings.temperature)
             return info_nce(logits), {"contrast_accuracy": contrast_accuracy(logits.detach())}

@@ -12,7 +12,7 @@ from repdiag.config.method_settings import SwAVSettings
 from repdiag.losses.multi_crop import balanced_mean
 from repdiag.losses.sinkhorn import sinkhorn
 from repdiag.losses.soft_cross_entropy import soft_cross_entropy
-from repdiag.methods.base import Method, StepOutput, TrainBatch, forward_by_size
+from repdiag.methods.base import Method, StepOutput, TrainBatch, forward_by_size, project_together
 from repdiag.methods.gather import gather_rows, own_rows, world_size
 from repdiag.methods.key_queue import KeyQueue
 from repdiag.models.backbones import Backbone
@@ -35,7 +35,7 @@ class SwAV(Method):
     def training_step(self, batch: TrainBatch) -> StepOutput:
         """Return the swapped prediction loss."""
         features = forward_by_size(self.backbone, batch.views)
-        projections = [F.normalize(self.projector(feature).float(), dim=1) for feature in features]
+        projections = [F.normalize(item.float(), dim=1) for item in project_together(self.projector, features)]
         with torch.autocast(projections[0].device.type, enabled=False):
             scores = [self.prototypes(projection) for projection in projections]
         global_terms: list[Tensor] = []

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import functools
+import logging
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Literal
 
 import torch
@@ -15,11 +16,15 @@ from repdiag.core.shapes import Float, Tensor
 from repdiag.models.cifar_resnet import DEPTHS, CifarResNet
 from repdiag.models.own_code import call_named, is_own_code
 
+_LOG = logging.getLogger(__name__)
+
 Stem = Literal["imagenet", "cifar"]
 DEFAULT_IMAGE_SIZE = 224
 
 # Short names for the vision transformers of the papers; the full timm names work as well.
 _VIT = {name: f"{name}_patch16_224" for name in ("vit_tiny", "vit_small", "vit_base", "deit_tiny", "deit_small")}
+# What networks raise that are asked for a size they do not have.
+_REFUSALS = (AssertionError, RuntimeError, ValueError, TypeError, IndexError, AttributeError)
 _HEADS = ("fc", "linear", "classifier", "heads", "head")
 
 
@@ -52,12 +57,24 @@ def build_backbone(
 
     `stem="cifar"` keeps the resolution of small images: a 3x3 convolution without max-pooling in ResNets, a first
     convolution of stride 1 in the mobile networks, patches of an eighth of the image in vision transformers.
-    `image_size` matters to transformers only: it sizes their position embeddings, which timm's resample for views of
-    other sizes; a border is padded to whole patches. Raises `UsageError` with the nearest names for an unknown name.
+    `image_size` matters to transformers only: it sizes their position embeddings, which are resampled for views of
+    other sizes; a border is padded to whole patches. Raises `UsageError` with the nearest names for an unknown name,
+    `ConfigError` for a network that takes no images of that size.
     """
     size = image_size or DEFAULT_IMAGE_SIZE
-    trunk, layer = _build_trunk(name, stem=stem, image_size=size, drop_path=drop_path)
-    return Backbone(trunk, name=name, layer=layer, feature_dim=_measure_features(trunk, name, size))
+    first_problem: Exception | None = None
+    for build in _ways_to_build(name, stem=stem, image_size=size, drop_path=drop_path):
+        try:
+            trunk, layer = build()
+            dim = measure_features(trunk, name, size)
+        except _REFUSALS as error:
+            first_problem = first_problem or error
+            continue
+        if drop_path and not is_own_code(name) and not any(hasattr(one, "drop_prob") for one in trunk.modules()):
+            _LOG.warning("backbone.drop_path=%g has no effect: %s drops no paths", drop_path, name)
+        return Backbone(trunk, name=name, layer=layer, feature_dim=dim)
+    assert first_problem is not None
+    raise _refused(name, size, first_problem) from first_problem
 
 
 @functools.lru_cache(maxsize=1)
@@ -68,9 +85,40 @@ def known_backbones() -> tuple[str, ...]:
     return tuple(sorted({*DEPTHS, *_VIT, *_torchvision_names(), *timm.list_models()}))
 
 
+def check_takes(backbone: Backbone, sizes: Iterable[int]) -> None:
+    """Raise `ConfigError` unless the backbone takes images of all the sizes."""
+    for size in sizes:
+        try:
+            measure_features(backbone.trunk, backbone.name, size)
+        except _REFUSALS as error:
+            raise _refused(backbone.name, size, error) from error
+
+
 def full_name(name: str) -> str:
     """Return what a library calls the backbone `name`: timm's name for the papers' short ones, else the name itself."""
     return _VIT.get(name, name)
+
+
+def _ways_to_build(
+    name: str, *, stem: Stem, image_size: int, drop_path: float
+) -> Iterator[Callable[[], tuple[nn.Module, str]]]:
+    """Yield what to try in turn: networks with patches of a fixed number are told the size only where they need it."""
+    yield lambda: _build_trunk(name, stem=stem, image_size=image_size, drop_path=drop_path)
+    if is_own_code(name) or name in _torchvision_names():
+        return
+    if stem == "cifar":
+        small = _small_patch(image_size)
+        yield lambda: _timm_model(name, drop_path=drop_path, img_size=image_size, patch_size=small)
+    yield lambda: _timm_model(name, drop_path=drop_path, img_size=image_size)
+
+
+def _refused(name: str, size: int, error: Exception) -> ConfigError:
+    said = " ".join(f"{type(error).__name__}: {error}".split())[:160]
+    return ConfigError(
+        f"backbone {name} cannot be built for images of {size} px, or does not take them",
+        found=said,
+        hint="another data.image_size (most are made for 224), views.local_size or backbone",
+    )
 
 
 def _build_trunk(name: str, *, stem: Stem, image_size: int, drop_path: float) -> tuple[nn.Module, str]:
@@ -82,10 +130,9 @@ def _build_trunk(name: str, *, stem: Stem, image_size: int, drop_path: float) ->
     if name in DEPTHS:
         return _without_classifier(CifarResNet(DEPTHS[name]), name)
     if name in _torchvision_names():
-        import torchvision
-
-        settings = {"image_size": image_size} if name.startswith("vit_") else {}
-        trunk, layer = _without_classifier(torchvision.models.get_model(name, weights=None, **settings), name)
+        trunk, layer = _without_classifier(_torchvision_model(name, stem=stem, image_size=image_size), name)
+        if name.startswith("vit_"):
+            return trunk, layer  # its patches have been chosen
     elif name in _VIT or name.startswith(("vit_", "deit")):
         return _timm_transformer(name, stem=stem, image_size=image_size, drop_path=drop_path)
     else:
@@ -100,6 +147,26 @@ def _torchvision_names() -> frozenset[str]:
     import torchvision
 
     return frozenset(torchvision.models.list_models(module=torchvision.models))
+
+
+def _torchvision_model(name: str, *, stem: Stem, image_size: int) -> nn.Module:
+    import torchvision
+
+    # These two would answer with three outputs in training, and take half a minute to draw their weights.
+    inception = name in ("googlenet", "inception_v3")
+    settings = {"aux_logits": False, "init_weights": False} if inception else {}
+    network: nn.Module = torchvision.models.get_model(name, weights=None, **settings)
+    if isinstance(network, torchvision.models.VisionTransformer):
+        from repdiag.models.torchvision_vit import any_size
+
+        return any_size(
+            network, image_size=image_size, patch_size=_small_patch(image_size) if stem == "cifar" else None
+        )
+    return network
+
+
+def _small_patch(image_size: int) -> int:
+    return max(2, image_size // 8)
 
 
 def _timm_model(name: str, **settings: Any) -> tuple[nn.Module, str]:
@@ -118,7 +185,7 @@ def _timm_transformer(name: str, *, stem: Stem, image_size: int, drop_path: floa
     full = full_name(name)
     settings: dict[str, Any] = {"img_size": image_size}
     if stem == "cifar":
-        settings["patch_size"] = max(2, image_size // 8)
+        settings["patch_size"] = _small_patch(image_size)
     # Local views are smaller than the global ones, and few sides are whole numbers of patches.
     any_size = {"dynamic_img_size": True, "dynamic_img_pad": True}
     try:
@@ -158,7 +225,8 @@ def _keep_resolution(trunk: nn.Module) -> None:
     first.stride = (1, 1)
 
 
-def _measure_features(trunk: nn.Module, name: str, image_size: int) -> int:
+def measure_features(trunk: nn.Module, name: str, image_size: int) -> int:
+    """Return the number of features of one black image; statistics and random numbers stay as they are."""
     training = trunk.training
     trunk.eval()
     with torch.no_grad():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -23,9 +25,11 @@ class DINOHead(nn.Module):
         layers.append(nn.Linear(hidden_dim, bottleneck_dim))
         self.mlp = nn.Sequential(*layers)
         self.last_layer = nn.Parameter(torch.empty(outputs, bottleneck_dim))
-        for parameter in [*self.mlp.parameters(), self.last_layer]:
-            if parameter.ndim > 1:
-                nn.init.trunc_normal_(parameter, std=0.02)
+        for layer in self.mlp:
+            if isinstance(layer, nn.Linear):
+                nn.init.trunc_normal_(layer.weight, std=0.02)
+                nn.init.zeros_(layer.bias)
+        nn.init.kaiming_uniform_(self.last_layer, a=math.sqrt(5))  # as torch draws a linear layer
 
     def forward(self, features: Float[Tensor, "B D"]) -> Float[Tensor, "B K"]:
         """Return the logits, cosines between bottleneck and outputs."""

@@ -16,6 +16,13 @@ def momentum_copy(online: M) -> M:
     return copy.deepcopy(online).requires_grad_(False)
 
 
+def keep_all_paths(network: nn.Module) -> None:
+    """Switch stochastic depth off, in training mode too: a teacher's answers are not to be drawn by lot."""
+    for module in network.modules():
+        if isinstance(getattr(module, "drop_prob", None), float):  # timm's DropPath
+            module.drop_prob = 0.0  # type: ignore[assignment]
+
+
 @torch.no_grad()
 def update_momentum(target: nn.Module, online: nn.Module, *, momentum: float) -> None:
     """Move the parameters: target <- momentum * target + (1 - momentum) * online, all tensors in one call.

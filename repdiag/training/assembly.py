@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,21 +15,24 @@ from torch import Tensor, nn
 from repdiag.config.overrides import apply_overrides, parse_settings
 from repdiag.config.recipe_files import DEFAULT_RECIPE, load_recipe
 from repdiag.config.training import TrainSettings
-from repdiag.core.errors import ConfigError
+from repdiag.core.errors import ConfigError, StoppedError, TrainingError
 from repdiag.data.datasets import open_dataset
 from repdiag.data.image_split import ImageSplit
 from repdiag.data.loaders import TrainLoader
 from repdiag.data.packed import pack
+from repdiag.methods.base import Method
 from repdiag.methods.build import build_method
 from repdiag.methods.seed import Teacher
 from repdiag.training.batch_norm import synchronize_batch_norm
-from repdiag.training.compute import Compute
+from repdiag.training.compute import Compute, is_out_of_memory
 from repdiag.training.distributed import World
 from repdiag.training.meters import Meters
 from repdiag.training.optimizers import build_optimizer
 from repdiag.training.run_state import RunState, seed_everything
 from repdiag.training.starting_point import load_teacher
 from repdiag.training.step import Stepper
+
+_LOG = logging.getLogger(__name__)
 
 
 def resolve_settings(
@@ -78,8 +82,18 @@ def silent(text: str) -> None:
     del text
 
 
-def pack_images(settings: TrainSettings, split: ImageSplit, *, tell: Callable[[str], None]) -> ImageSplit:
-    """Return the images decoded once, where the settings ask for it; `tell` gets a line every few shards."""
+def never() -> bool:
+    """Ask nobody to stop."""
+    return False
+
+
+def pack_images(
+    settings: TrainSettings, split: ImageSplit, *, tell: Callable[[str], None], stop: Callable[[], bool] = never
+) -> ImageSplit:
+    """Return the images decoded once, where the settings ask for it; `tell` gets a line every few shards.
+
+    Raises `StoppedError` between two shards when `stop` says so; what is packed is kept.
+    """
     size = settings.data.pack
     if size is None:
         return split
@@ -87,6 +101,12 @@ def pack_images(settings: TrainSettings, split: ImageSplit, *, tell: Callable[[s
 
     def progress(done: int, total: int) -> None:
         nonlocal shown
+        if stop() and done < total:
+            raise StoppedError(
+                "stopped while the images were packed",
+                found=f"{done:,} of {total:,} images are packed and kept",
+                hint="the same command goes on",
+            )
         if done == total or done - shown >= total / 20:
             shown = done
             tell(f"packed {done:,} of {total:,} images at {size} px")
@@ -96,7 +116,24 @@ def pack_images(settings: TrainSettings, split: ImageSplit, *, tell: Callable[[s
 
 def fit_to_data(settings: TrainSettings, split: ImageSplit) -> TrainSettings:
     """Return the settings with everything decided that depends on the data."""
-    return settings.fitted(rows=len(split), native_size=split.native_size, preset=split.preset)
+    fitted = settings.fitted(rows=len(split), native_size=split.native_size, preset=split.preset)
+    if fitted.loop.batch_size < settings.loop.batch_size:
+        wanted, rows = settings.loop.batch_size, fitted.loop.batch_size
+        _LOG.warning("a batch of %d is more than the %d images: loop.batch_size=%d is used", wanted, rows, rows)
+    return fitted
+
+
+def _build(settings: TrainSettings, *, classes: int, teacher: Teacher | None, device: torch.device) -> Method:
+    try:
+        return build_method(settings, classes=classes, teacher=teacher).to(device)
+    except RuntimeError as error:
+        if not is_out_of_memory(error):
+            raise
+        raise TrainingError(
+            "the networks do not fit into memory",
+            found=str(error).splitlines()[0][:160],
+            hint="a smaller backbone, projector.hidden_dim, method.queue_size, method.outputs or method.prototypes",
+        ) from error
 
 
 @dataclass(frozen=True)
@@ -118,12 +155,16 @@ def assemble(
     world: World,
     teacher: Teacher | None = None,
     tell: Callable[[str], None] = silent,
+    stop: Callable[[], bool] = never,
 ) -> Assembly:
-    """Build everything for a run at step 0; weights are drawn from the run's seed. `tell` gets what takes long."""
+    """Build everything for a run at step 0; weights are drawn from the run's seed.
+
+    `tell` gets what takes long, and `stop` ends it.
+    """
     split = open_train_split(settings)
     settings = fit_to_data(settings, split)
     if world.is_first:
-        pack_images(settings, split, tell=tell)
+        pack_images(settings, split, tell=tell, stop=stop)
     world.wait_for_long_work()  # the others find the pack
     split = pack_images(settings, split, tell=tell)
     if settings.loop.batch_size % world.size:
@@ -143,12 +184,13 @@ def assemble(
         world=world.size,
         iou=settings.views.iou_bounds,
     )
-    chosen = teacher or load_teacher(settings, device=compute.device)
-    if isinstance(chosen, nn.Module):
-        chosen.to(compute.device)
+    loaded = None if teacher is not None else load_teacher(settings, device=compute.device)
+    if isinstance(teacher, nn.Module):
+        teacher.to(compute.device)
     seed_everything(settings.loop.seed, "weights")  # after the teacher, so that students start as other encoders do
-    method = build_method(settings, classes=len(split.class_names), teacher=chosen)
-    method = method.to(compute.device)
+    method = _build(
+        settings, classes=len(split.class_names), teacher=loaded.embed if loaded else teacher, device=compute.device
+    )
     if world.size > 1 and settings.loop.batch_norm == "synchronized":
         synchronize_batch_norm(method, device=compute.device)
     if compute.channels_last:
@@ -168,6 +210,7 @@ def assemble(
         steps_per_epoch=len(loader),
         threads=torch.get_num_threads(),
         dataset_fingerprint=split.fingerprint,
+        teacher_sha256=loaded.sha256 if loaded else None,
     )
     labels = torch.from_numpy(split.labels).to(compute.device)
     return Assembly(settings, split, labels, loader, stepper, state)

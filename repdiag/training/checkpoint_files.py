@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import shutil
@@ -13,6 +14,9 @@ from typing import Any
 
 from repdiag.checkpoints.native import read_native, write_native
 from repdiag.core.errors import CheckpointError, StoreError
+
+# What disks answer that cannot give a file a second name: FAT, network disks, object stores mounted as folders.
+_NO_LINKS = (errno.EPERM, errno.EACCES, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EMLINK, errno.EXDEV)
 
 # Room for the last checkpoint, the one before it, and the one being written.
 _COPIES = 3
@@ -100,8 +104,8 @@ class CheckpointFiles:
             self.last.replace(self.last.with_suffix(".pt.damaged"))
 
     def clear(self) -> None:
-        """Remove all checkpoints."""
-        for path in self.folder.glob("*.pt"):
+        """Remove all checkpoints, damaged ones too."""
+        for path in (*self.folder.glob("*.pt"), *self.folder.glob("*.pt.damaged")):
             path.unlink()
 
 
@@ -117,7 +121,9 @@ def _replace_by_link(source: Path, target: Path) -> None:
             temporary.unlink()
         try:
             os.link(source, temporary)
-        except PermissionError:
+        except OSError as error:
+            if error.errno not in _NO_LINKS:
+                raise
             shutil.copyfile(source, temporary)
         temporary.replace(target)
     except OSError as error:

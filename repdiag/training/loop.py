@@ -57,7 +57,7 @@ def train(
         RunDirectory(Path(out), writes=world.is_first) as directory,
     ):
         shown = progress if progress is not None and world.is_first else SilentProgress()
-        run = _Run(settings, directory, compute=compute, world=world, progress=shown, teacher=teacher)
+        run = _Run(settings, directory, compute=compute, world=world, progress=shown, teacher=teacher, stop=stop)
         try:
             run.restore(resume)
             run.watch(measure)
@@ -98,9 +98,17 @@ class _Run:
         world: World,
         progress: Progress,
         teacher: Teacher | None,
+        stop: StopRequest,
     ) -> None:
         self.directory, self.compute, self.world, self.progress = directory, compute, world, progress
-        self.parts = assemble(settings, compute=compute, world=world, teacher=teacher, tell=progress.message)
+        self.parts = assemble(
+            settings,
+            compute=compute,
+            world=world,
+            teacher=teacher,
+            tell=progress.message,
+            stop=lambda: stop.requested,
+        )
         self.state = self.parts.state
         self.monitor: Monitor | None = None
         self.events = EventLog()
@@ -111,7 +119,7 @@ class _Run:
         """Continue from the newest whole checkpoint, or write the one that the run starts from."""
         files = self.directory.checkpoints
         if resume == "never" and self.world.is_first:
-            files.clear()
+            self.directory.clear()
         self.world.wait()
         found = files.newest()
         self.world.wait()

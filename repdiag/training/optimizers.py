@@ -63,14 +63,14 @@ def _kinds(network: nn.Module) -> list[tuple[Kind, nn.Parameter]]:
         for name, weight in module.named_parameters(recurse=False):
             if weight.requires_grad and weight not in seen:
                 seen.add(weight)
-                found.append((_kind(module, name), weight))
+                found.append((_kind(module, name, weight), weight))
     return found
 
 
-def _kind(module: nn.Module, name: str) -> Kind:
+def _kind(module: nn.Module, name: str, weight: nn.Parameter) -> Kind:
     if name == "bias" or name.endswith("_bias"):
         return "bias"
-    if isinstance(module, _NORMS):
+    if isinstance(module, _NORMS) or weight.ndim <= 1:  # scales of layers are treated as those of norms
         return "norm"
     if isinstance(module, nn.Conv2d) and module.groups == module.in_channels > 1:
         return "depthwise"

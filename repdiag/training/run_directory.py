@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -15,6 +16,7 @@ from repdiag.core.files import write_json
 from repdiag.core.provenance import environment
 from repdiag.training.checkpoint_files import CheckpointFiles
 
+_LOG = logging.getLogger(__name__)
 SCHEMA_VERSION = 1
 Status = Literal["running", "completed", "interrupted", "failed"]
 
@@ -46,6 +48,15 @@ class RunDirectory:
     ) -> None:
         if self._lock is not None:
             self._lock.close()
+
+    def clear(self) -> None:
+        """Remove what a run that begins anew would take for its own: checkpoints, history, the monitor's tables."""
+        try:
+            self.checkpoints.clear()
+            for path in (self.history, *(self.path / "monitor").glob("epoch_*.csv")):
+                path.unlink(missing_ok=True)
+        except OSError as error:
+            raise StoreError(f"cannot clear {self.path} for a new run", found=error.strerror) from error
 
     def begin(self, settings: TrainSettings, *, step: int, facts: dict[str, Any]) -> None:
         """Write `run.json` for a run that starts, or goes on, at `step`."""
@@ -91,11 +102,13 @@ def _lock(stream: TextIO, path: Path) -> None:
         return  # no such lock on this system
     try:
         fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
+    except BlockingIOError as error:
         stream.close()
         raise StoreError(
             f"another process is training in {path}", hint="wait for it, or choose another --out"
         ) from error
+    except OSError as error:  # some network disks know no locks; two runs in one directory are then not noticed
+        _LOG.warning("%s is not locked against a second run: %s", path, error.strerror)
 
 
 def _now() -> str:

@@ -16,6 +16,7 @@ from torch.optim import Optimizer
 
 from repdiag.config.training import TrainSettings
 from repdiag.core.errors import CheckpointError, ConfigError
+from repdiag.data.datasets import FOLDER
 from repdiag.methods.base import Method
 from repdiag.training.meters import Meters
 
@@ -39,6 +40,7 @@ class RunState:
     steps_per_epoch: int
     threads: int
     dataset_fingerprint: str
+    teacher_sha256: str | None = None
 
     def payload(self) -> dict[str, Any]:
         """Return the content of a checkpoint: tensors, strings and numbers only."""
@@ -49,6 +51,7 @@ class RunState:
             "steps_per_epoch": self.steps_per_epoch,
             "threads": self.threads,
             "dataset_fingerprint": self.dataset_fingerprint,
+            "teacher_sha256": self.teacher_sha256,
         }
         data = self.settings.data
         state: dict[str, Any] = {name: _state(branches.get(name)) for name in BRANCHES}
@@ -77,12 +80,24 @@ class RunState:
         self.step, self.threads = progress["step"], progress["threads"]
 
     def _check_same_run(self, payload: Mapping[str, Any], progress: Mapping[str, Any]) -> None:
-        changed = changed_settings(json.loads(payload["config"]), self.settings.model_dump(mode="json"))
+        before, now = json.loads(payload["config"]), self.settings.model_dump(mode="json")
+        teacher = progress.get("teacher_sha256")
+        if teacher is not None and teacher != self.teacher_sha256:
+            raise CheckpointError(
+                "the teacher differs from the one that this run started with",
+                found=f"{now['method'].get('teacher')}, where the run had {before['method'].get('teacher')}",
+                hint="give the same file by method.teacher, or start again with --overwrite",
+            )
+        if teacher is not None:  # the same file, wherever it lies now
+            before["method"]["teacher"] = now["method"]["teacher"]
+        if _is_folder(before) and _is_folder(now):  # the same images, as their fingerprint says, wherever they lie now
+            before["data"]["dataset"] = now["data"]["dataset"]
+        changed = changed_settings(before, now)
         if changed:
             raise ConfigError(
                 "the run in this directory has other settings",
                 found=", ".join(changed[:6]),
-                hint="give the same settings, another --out, or --overwrite to start again",
+                hint="the same settings, --overwrite to start again, or another --out with --init-from for its weights",
             )
         if progress["dataset_fingerprint"] != self.dataset_fingerprint:
             raise CheckpointError(
@@ -106,6 +121,10 @@ def changed_settings(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str
         elif before != after:
             changes.append(f"{prefix}{key}: {before} -> {after}")
     return changes
+
+
+def _is_folder(config: Mapping[str, Any]) -> bool:
+    return str(config["data"]["dataset"]).startswith(FOLDER)
 
 
 def seed_everything(seed: int, *parts: int | str) -> None:

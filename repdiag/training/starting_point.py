@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
+from repdiag.checkpoints.encoder import Encoder, EncoderInfo
 from repdiag.checkpoints.load import load_encoder
 from repdiag.config.method_settings import SeedSettings
 from repdiag.config.training import TrainSettings
 from repdiag.core.errors import CheckpointError, ConfigError
 from repdiag.methods.base import Method
 from repdiag.methods.seed import Teacher
+from repdiag.models.backbones import Backbone, check_takes
 
 
-def load_teacher(settings: TrainSettings, *, device: torch.device) -> Teacher | None:
+@dataclass(frozen=True)
+class LoadedTeacher:
+    """A teacher as a function of images, and the SHA-256 of the file that it comes from."""
+
+    embed: Teacher
+    sha256: str
+
+
+def load_teacher(settings: TrainSettings, *, device: torch.device) -> LoadedTeacher | None:
     """Return the frozen teacher that the settings name, as a function of images; None for other methods.
 
     Its embeddings are its projections where its checkpoint has a projector and `teacher_head` is on, else its
@@ -25,7 +36,7 @@ def load_teacher(settings: TrainSettings, *, device: torch.device) -> Teacher | 
     method = settings.method
     if not isinstance(method, SeedSettings) or not method.teacher:
         return None
-    encoder = load_encoder(Path(method.teacher)).to(device)
+    encoder = load_encoder(_checkpoint(Path(method.teacher)), backbone=method.teacher_backbone)
     with_head = method.teacher_head and encoder.info.projection_dim is not None
     dim = encoder.info.projection_dim if with_head else encoder.info.feature_dim
     if dim != settings.projector.out_dim:
@@ -34,13 +45,39 @@ def load_teacher(settings: TrainSettings, *, device: torch.device) -> Teacher | 
             found=f"{settings.projector.out_dim} and {dim}",
             hint=f"projector.out_dim={dim}",
         )
+    _check_sizes(encoder, settings)
+    encoder.to(device)
+    renormalize = _renormalizer(settings, encoder.info, device=device)
 
     def embed(images: Tensor) -> Tensor:
-        features = encoder(images)
+        features = encoder(renormalize(images))
         projections = encoder.project(features) if with_head else None
         return features if projections is None else projections
 
-    return embed
+    return LoadedTeacher(embed, encoder.info.sha256)
+
+
+def _check_sizes(teacher: Encoder, settings: TrainSettings) -> None:
+    backbone = teacher.backbone
+    assert isinstance(backbone, Backbone)
+    try:
+        check_takes(backbone, {view.size or settings.data.image_size or 0 for view in settings.views.resolved()})
+    except ConfigError as error:
+        hint = f"data.image_size={teacher.info.image_size}, the size that it was made for"
+        raise ConfigError(f"the teacher cannot see the views: {error.problem}", found=error.found, hint=hint) from error
+
+
+def _renormalizer(settings: TrainSettings, teacher: EncoderInfo, *, device: torch.device) -> Callable[[Tensor], Tensor]:
+    """Return the map from images as the student's data are normalised to images as the teacher was trained on."""
+    ours, its = settings.data, teacher
+    if (ours.mean, ours.std) == (its.mean, its.std):
+        return lambda images: images
+    mean, std, its_mean, its_std = (
+        torch.tensor(values, dtype=torch.float64, device=device).view(1, 3, 1, 1)
+        for values in (ours.mean, ours.std, its.mean, its.std)
+    )
+    scale, shift = (std / its_std).float(), ((mean - its_mean) / its_std).float()
+    return lambda images: images * scale + shift
 
 
 def initialize_from(method: Method, path: Path) -> str:
@@ -48,7 +85,7 @@ def initialize_from(method: Method, path: Path) -> str:
 
     The optimizer, queues and schedules start afresh. Raises `CheckpointError` when nothing of the backbone fits.
     """
-    encoder = load_encoder(path)
+    encoder = load_encoder(_checkpoint(path))
     taken = {"backbone": _copy(encoder.backbone.state_dict(), method.backbone)}
     branches = method.branches()
     if encoder.projector is not None and "projector" in branches:
@@ -61,6 +98,12 @@ def initialize_from(method: Method, path: Path) -> str:
         if momentum is not None:
             momentum.load_state_dict(branches[name].state_dict())
     return ", ".join(f"{count} of {_size(branches[name])} tensors of the {name}" for name, count in taken.items())
+
+
+def _checkpoint(path: Path) -> Path:
+    """Return the last checkpoint of a run's directory, or the path itself."""
+    last = path / "checkpoints" / "last.pt"
+    return last if last.is_file() else path
 
 
 def _copy(source: Mapping[str, Tensor], target: nn.Module) -> int:

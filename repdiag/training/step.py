@@ -14,7 +14,7 @@ from repdiag.core.errors import TrainingError
 from repdiag.core.transfer import to_device
 from repdiag.data.loaders import Batch
 from repdiag.methods.base import Clock, Method, StepOutput, TrainBatch
-from repdiag.training.compute import Compute
+from repdiag.training.compute import Compute, is_out_of_memory
 from repdiag.training.optimizers import clip_gradients, set_rates
 from repdiag.training.schedules import cosine, warmup_cosine
 
@@ -31,12 +31,13 @@ def rates_at(clock: Clock, settings: TrainSettings) -> Rates:
     """Return learning rate and weight decay of the step that comes after `clock.step` steps."""
     optimizer = settings.optimizer
     scale = settings.loop.batch_size / optimizer.lr_batch if optimizer.lr_batch else 1.0
+    peak = optimizer.lr * scale
     lr = warmup_cosine(
         clock.step,
         clock.total_steps,
-        peak=optimizer.lr * scale,
+        peak=peak,
         warmup=settings.schedule.warmup_epochs * clock.steps_per_epoch,
-        end=settings.schedule.final_lr * scale,
+        end=min(settings.schedule.final_lr, peak),
     )
     decay = optimizer.weight_decay
     if optimizer.final_weight_decay is not None:
@@ -53,6 +54,7 @@ class Stepper:
         self.settings, self.method, self.optimizer, self.compute = settings, method, optimizer, compute
         self.scaler = compute.loss_scaler()
         self.runner: nn.Module = method
+        self._large = settings.views.large_views()
         shape = (1, 3, 1, 1)
         self._mean = torch.tensor(settings.data.mean, device=compute.device).view(shape)
         self._std = torch.tensor(settings.data.std, device=compute.device).view(shape)
@@ -61,7 +63,7 @@ class Stepper:
         """Return the batch as the method takes it: normalised, in the run's memory layout."""
         views = tuple(self.compute.layout((view - self._mean) / self._std) for view in batch.views)
         (index,) = to_device([batch.index.numpy()], labels.device)
-        return TrainBatch(views, labels[index])
+        return TrainBatch(views, labels[index], large=self._large)
 
     def take(self, batch: TrainBatch, clock: Clock) -> StepOutput:
         """Take one step and return the loss and the values to log. Raises `TrainingError` when memory runs out."""
@@ -86,12 +88,16 @@ class Stepper:
             with self.compute.autocast():
                 loss, logs = self.runner(batch, clock)
             self.scaler.scale(loss).backward()
-        except torch.OutOfMemoryError:
-            return None  # the failed attempt's tensors are released only once this handler is left
         except RuntimeError as error:
+            if is_out_of_memory(error):
+                return None  # the failed attempt's tensors are released only once this handler is left
             if "deterministic implementation" not in str(error):
                 raise
             raise _not_reproducible(error) from error
+        except ValueError as error:
+            if "more than 1 value per channel" not in str(error):
+                raise
+            raise _too_few_to_normalise(error, rows=len(batch.labels)) from error
         return loss, logs
 
 
@@ -103,6 +109,14 @@ def _not_reproducible(error: RuntimeError) -> TrainingError:
     )
 
 
+def _too_few_to_normalise(error: ValueError, *, rows: int) -> TrainingError:
+    return TrainingError(
+        "batch norm has a single value of each channel, which has no deviation",
+        found=f"{rows} images a step in a process, {str(error).rpartition('size ')[2]} in the layer",
+        hint="a larger loop.batch_size or data.image_size, or backbone.stem=cifar",
+    )
+
+
 def _out_of_memory(batch: TrainBatch, fits: Callable[[TrainBatch], bool]) -> TrainingError:
     """Try halves of the batch until one fits, and say so."""
     size = tried = len(batch.labels)
@@ -110,7 +124,7 @@ def _out_of_memory(batch: TrainBatch, fits: Callable[[TrainBatch], bool]) -> Tra
         tried = math.ceil(tried / 2)
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
-        if fits(TrainBatch(tuple(view[:tried] for view in batch.views), batch.labels[:tried])):
+        if fits(batch.head(tried)):
             hint = f"a batch of {tried} fits: loop.batch_size={tried}; or a smaller data.image_size"
             return TrainingError("the device is out of memory", found=f"batch size {size}", hint=hint)
     return TrainingError(

@@ -11,6 +11,7 @@ from repdiag.cli import training
 from repdiag.cli.console import Console
 from repdiag.cli.training import TrainRequest, run_training
 from repdiag.config.training import TrainSettings
+from repdiag.core.errors import ConfigError, UsageError
 from repdiag.training.assembly import resolve_settings
 
 
@@ -62,3 +63,23 @@ def test_auto_starts_anew_where_no_run_is_unfinished(
     (settings, out, _), *_ = asked
     assert settings.recipe == "digits_moco_v2"
     assert out == training.RUNS / "digits_moco_v2-resnet20-digits-1"
+
+
+@pytest.mark.parametrize("request_", [TrainRequest(resume="auto", out=Path("mine")), TrainRequest(resume="mine")])
+def test_what_is_no_training_is_not_gone_on_with(
+    asked: list[tuple[TrainSettings, Path, str]], request_: TrainRequest
+) -> None:
+    begin(Path("mine"), kind="analyze")
+    with pytest.raises(UsageError, match="not a training's directory"):
+        run_training(request_, Console(quiet=True))
+    assert asked == []
+
+
+def test_overwriting_keeps_the_old_run_until_the_new_one_can_begin(tmp_path: Path) -> None:
+    kept = tmp_path / "run" / "checkpoints" / "last.pt"
+    kept.parent.mkdir(parents=True)
+    kept.write_bytes(b"weeks of work")
+    begun = TrainRequest(recipe="seed", backbone="resnet20", out=tmp_path / "run", overwrite=True)
+    with pytest.raises(ConfigError, match="needs a teacher"):
+        run_training(begun, Console(quiet=True))
+    assert kept.read_bytes() == b"weeks of work"

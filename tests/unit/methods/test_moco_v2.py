@@ -44,16 +44,17 @@ def test_after_a_step_the_keys_are_in_the_queue_and_the_momentum_networks_moved(
 
 
 def test_shuffled_groups_give_each_image_the_key_of_its_own_group_statistics(make, batch, clock):
-    """With one image a group, an image's key does not depend on the rest of the batch; alone, it does."""
+    """Six groups of six images are made three, of two images: a change of one image changes two keys of the six."""
     method = make(name="moco_v2", queue_size=12, shuffle_groups=6)
     other = TrainBatch((batch.views[0].clone(), batch.views[1]), batch.labels)
     other.views[0][3] += 1.0
     keys = []
     for item in (two_views(batch), other):
+        torch.manual_seed(0)  # the same groups
         method(item, clock)
         keys.append(method._new_keys)
     changed = (keys[0] != keys[1]).any(dim=1)
-    assert changed.tolist() == [False, False, False, True, False, False]
+    assert (bool(changed[3]), int(changed.sum())) == (True, 2)
 
 
 def test_multi_crop_weights_global_and_local_queries(make, batch, clock):

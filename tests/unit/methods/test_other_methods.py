@@ -65,7 +65,7 @@ def test_seed_keeps_patches_in_a_queue_of_their_own(make, batch, clock):
     method = make(name="seed", teacher=teacher, queue_size=12)
     method(batch, clock)
     method.after_step()
-    assert (method.queue.position, method.patch_queue.position) == (0, 0)
+    assert (method.queue.position, method.patch_queue.position) == (0, 6)  # two whole views, one patch of two
     torch.testing.assert_close(method.queue.keys[:6], F.normalize(teacher(batch.views[0]), dim=1).detach())
     torch.testing.assert_close(method.patch_queue.keys[:6], F.normalize(teacher(batch.views[2]), dim=1).detach())
 

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from repdiag.core.errors import ConfigError, UsageError
-from repdiag.models.backbones import build_backbone, known_backbones
+from repdiag.models.backbones import build_backbone, check_takes, known_backbones
 from repdiag.models.cifar_resnet import CifarResNet
 
 SMALL = [("resnet20", 64), ("resnet18", 512), ("mobilenet_v2", 1280), ("mobilenet_v3_small", 1024), ("vit_tiny", 192)]
@@ -58,6 +58,48 @@ def test_the_cifar_stem_keeps_resolution(name, factor):
         last.register_forward_hook(lambda _, __, out, stem=stem: sides.update({stem: out.shape[-1]}))
         backbone(torch.zeros(1, 3, 64, 64))
     assert sides["cifar"] == factor * sides["imagenet"]
+
+
+@pytest.mark.parametrize(("stem", "size"), [("imagenet", 30), ("cifar", 30), ("cifar", 32)])
+def test_torchvisions_transformers_take_images_of_any_size(stem, size):
+    backbone = build_backbone("vit_b_16", stem=stem, image_size=size)
+    patch = 16 if stem == "imagenet" else size // 8
+    assert backbone.trunk.conv_proj.kernel_size == (patch, patch)
+    for side in (size, 18):
+        assert backbone(torch.zeros(1, 3, side, side)).shape == (1, 768)
+
+
+def test_torchvisions_transformer_computes_at_its_own_size_what_it_always_did():
+    from torchvision.models import VisionTransformer
+
+    from repdiag.models.torchvision_vit import any_size
+
+    torch.manual_seed(0)
+    theirs = VisionTransformer(32, 8, num_layers=2, num_heads=2, hidden_dim=12, mlp_dim=16, num_classes=5).eval()
+    images = torch.randn(2, 3, 32, 32)
+    expected = theirs(images)
+    ours = any_size(theirs, image_size=32)
+    assert torch.equal(ours(images), expected)
+    assert ours(torch.randn(2, 3, 20, 27)).shape == (2, 5)
+
+
+def test_googlenet_answers_with_its_features_alone_in_training_too():
+    backbone = build_backbone("googlenet", image_size=32).train()
+    assert backbone(torch.zeros(2, 3, 32, 32)).shape == (2, 1024)
+    assert not any("aux" in name for name in backbone.state_dict())
+
+
+def test_a_network_of_a_fixed_size_is_built_for_the_size_or_refused(caplog):
+    mixer = build_backbone("mixer_s32_224", image_size=64)
+    assert mixer(torch.zeros(1, 3, 64, 64)).shape == (1, 512)
+    with pytest.raises(ConfigError, match="images of 40 px") as caught:
+        check_takes(mixer, [40])
+    assert "Input height" in str(caught.value)
+    with pytest.raises(ConfigError, match="images of 8 px"):
+        build_backbone("inception_v3", image_size=8)
+    assert not caplog.messages
+    build_backbone("resnet18", image_size=32, drop_path=0.1)
+    assert "backbone.drop_path=0.1 has no effect" in caplog.text
 
 
 def test_keys_are_those_of_the_origin_alone_and_inside_another_module():

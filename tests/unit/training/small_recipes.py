@@ -28,6 +28,7 @@ SWAV = [
     "method.queue_from_epoch=1",
     *MULTI_CROP,
 ]
+VIT = [*DINO, "data.image_size=32", "views.local_size=10"]
 SMALL = {
     "digits_moco_v2": ["method.queue_size=32"],
     "moco_v2": ["method.queue_size=32"],
@@ -41,7 +42,9 @@ SMALL = {
     "swav": SWAV,
     "sslight_dino": DINO,
     "dino": DINO,
-    "sslight_dino_vit": [*DINO, "data.image_size=32", "views.local_size=10"],
+    "sslight_dino_vit": VIT,
+    "dino_vit": VIT,
+    "moco_multi_crop": ["projector.hidden_dim=8", "method.queue_size=32", *MULTI_CROP],
 }
 
 

@@ -55,6 +55,16 @@ def test_a_signal_during_the_monitor_ends_the_run_and_the_epoch_is_measured_late
     assert seen == [1, 2]
 
 
+def test_a_run_that_begins_anew_finds_nothing_of_the_one_before(tiny, tmp_path):
+    """Neither the monitor's tables, which it would take for its own, nor damaged checkpoints."""
+    left = (tmp_path / "monitor" / "epoch_0001.csv", tmp_path / "checkpoints" / "last.pt.damaged")
+    for path in left:
+        path.parent.mkdir()
+        path.touch()
+    train(tiny("schedule.epochs=1"), tmp_path, device="cpu", resume="never")
+    assert not any(path.exists() for path in left)
+
+
 def test_tensorboard_events_hold_the_history(tiny, tmp_path):
     accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
     train(tiny("loop.tensorboard=true"), tmp_path / "run", device="cpu")
@@ -70,6 +80,13 @@ def test_starting_from_another_run_takes_the_weights_that_fit(tiny, tmp_path):
         for name, value in read_native(first)["backbone"].items():
             assert torch.equal(start[branch][name], value), f"{branch} {name}"
     assert start["optimizer"]["state"] == {}
+
+
+def test_a_run_is_a_starting_point_by_its_directory_too(tiny, tmp_path):
+    first = train(tiny(*RESNET), tmp_path / "first", device="cpu")
+    train(tiny(*RESNET, f"initialize_from={tmp_path / 'first'}"), tmp_path / "second", device="cpu")
+    start = read_native(tmp_path / "second" / "checkpoints" / "initial.pt")
+    assert torch.equal(start["backbone"]["conv1.weight"], read_native(first)["backbone"]["conv1.weight"])
 
 
 def test_starting_from_a_stranger_is_refused(tiny, tmp_path):

@@ -64,6 +64,23 @@ def test_kinds_without_decay_and_without_adaptation():
     assert found == [(0.0, False, 2), (0.0, True, 1), (0.1, False, 1), (0.1, True, 2)]
 
 
+def test_scales_of_layers_are_treated_as_those_of_norms():
+    """DINO's, SwAV's and SSLight's code asks for the number of axes: what has one is neither adapted nor decayed."""
+
+    class Scaled(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.gamma = nn.Parameter(torch.ones(4))
+            self.token = nn.Parameter(torch.ones(1, 1, 4))
+            self.norm = nn.RMSNorm(4)
+
+    groups = parameter_groups(Scaled(), OptimizerSettings(name="lars", weight_decay=0.1, no_decay=("bias", "norm")))
+    assert [(group["weight_decay"], group["adapt"], len(group["params"])) for group in groups] == [
+        (0.0, False, 2),
+        (0.1, True, 1),
+    ]
+
+
 def test_frozen_parameters_are_left_out():
     frozen = network().requires_grad_(False)
     assert parameter_groups(frozen, OptimizerSettings()) == []
