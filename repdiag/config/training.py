@@ -103,10 +103,11 @@ class ViewsSettings(_Settings):
         local_views = _with_scale(local_views, self.local_scale)
         return tuple(changed_view(view, self.change) for view in global_views + local_views)
 
-    def large_views(self) -> int:
-        """Return how many of the views, which come first, are large ones."""
-        count = sum(view.size is None for view in view_preset(self.preset))
-        return self.global_views or count
+    def large_views(self) -> int | None:
+        """Return how many of the views, which come first, are large ones; None while the preset is undecided."""
+        if self.preset == AUTO:
+            return self.global_views
+        return self.global_views or sum(view.size is None for view in view_preset(self.preset))
 
     def _refuse_small_views(self) -> None:
         for name in ("local_views", "local_size", "local_scale"):
@@ -255,7 +256,7 @@ class TrainSettings(_Settings):
 
     def _refuse_too_few_views(self) -> None:
         large, all_views = self.views.large_views(), len(self.views.resolved())
-        if self.method.name in _COMPARES_VIEWS and large < 2:
+        if self.method.name in _COMPARES_VIEWS and large is not None and large < 2:
             raise ConfigError(
                 f"{self.method.name} compares two large views of an image",
                 found=f"{large}, by views.preset={self.views.preset}",

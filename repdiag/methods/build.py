@@ -12,7 +12,7 @@ from repdiag.config.method_settings import (
     SupervisedSettings,
     SwAVSettings,
 )
-from repdiag.config.training import TrainSettings
+from repdiag.config.training import AUTO, TrainSettings
 from repdiag.core.errors import ConfigError
 from repdiag.methods.base import Method
 from repdiag.methods.dino import DINO
@@ -55,7 +55,7 @@ def _build_backbone(settings: TrainSettings) -> Backbone:
         raise ConfigError("backbone.stem is undecided", hint="call settings.fitted(...) for the data first")
     size = settings.data.image_size
     backbone = build_backbone(chosen.name, stem=chosen.stem, image_size=size, drop_path=chosen.drop_path)
-    if settings.views.preset != "auto":
+    if settings.views.preset != AUTO:
         check_takes(backbone, {view.size for view in settings.views.resolved() if view.size not in (None, size)})
     return backbone
 
