@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 Embeddings = Annotated[
     Path | None,
     typer.Option(
-        "--embeddings", help="Vectors instead of a checkpoint: .npz, .npy, .parquet, .safetensors or a store."
+        "--embeddings",
+        help="Vectors instead of a checkpoint: .npz, .npy, .parquet, .safetensors, a folder of parts or a store.",
     ),
 ]
 Labels = Annotated[Path | None, typer.Option("--labels", help="Class labels for --embeddings, one a row.")]

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from repdiag.core.errors import UsageError
+from repdiag.core.metric_table import plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -52,7 +53,7 @@ class Console:
     def json(self, value: Any) -> None:
         """Print the result as JSON when it was asked for."""
         if self.as_json:
-            typer.echo(json.dumps(value, indent=2, allow_nan=False))
+            typer.echo(json.dumps(value, indent=2, allow_nan=False, default=plain))
 
     @contextmanager
     def counting(self, what: str) -> Iterator[Callable[[int, int], None]]:

@@ -9,12 +9,15 @@ import typer
 
 from repdiag.cli import options
 from repdiag.cli.console import Console
+from repdiag.core.errors import UsageError
 
 Names = Annotated[str | None, typer.Option("--metrics", help="Comma-separated names; default: all that apply.")]
 
 
 def evaluate(
-    vectors: Annotated[Path, typer.Argument(help=".npz, .npy, .parquet, .safetensors, or a stored embedding set.")],
+    vectors: Annotated[
+        Path, typer.Argument(help="A file (.npz, .npy, .parquet, .safetensors), a folder of parts, or a store.")
+    ],
     labels: Annotated[Path | None, typer.Option("--labels", help="Class labels, one a row.")] = None,
     bank: Annotated[Path | None, typer.Option("--bank", help="The train set's vectors, for kNN and probes.")] = None,
     bank_labels: Annotated[Path | None, typer.Option("--bank-labels", help="Class labels of the bank's rows.")] = None,
@@ -33,6 +36,8 @@ def evaluate(
 
     console = Console(as_json=as_json)
     names = None if metrics is None else [name.strip() for name in metrics.split(",") if name.strip()]
+    if names == []:
+        raise UsageError("--metrics names no metric", hint="leave it out for all that apply; repdiag metrics list")
     table = run(
         as_embedding_set(vectors, labels=labels),
         names,

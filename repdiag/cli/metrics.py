@@ -38,8 +38,10 @@ def show(name: Annotated[str, typer.Argument(help="A metric's name.")], as_json:
     import inspect
 
     from repdiag.metrics.registry import get
+    from repdiag.metrics.settings import allowed_settings
 
     metric = get(name)
+    allowed = allowed_settings(metric.function, metric.settings)
     card = {
         "name": metric.name,
         "family": metric.family,
@@ -48,6 +50,7 @@ def show(name: Annotated[str, typer.Argument(help="A metric's name.")], as_json:
         "bounds": [bound if math.isfinite(bound) else None for bound in metric.bounds],
         "needs": list(metric.needs),
         "settings": dict(metric.settings),
+        "allowed": allowed,
         "invariant_under": sorted(metric.invariances),
         "interval": metric.interval,
         "reference": metric.reference,
@@ -57,5 +60,6 @@ def show(name: Annotated[str, typer.Argument(help="A metric's name.")], as_json:
     console.say(f"{metric.name}  (version {metric.version}, better: {metric.direction})\n")
     console.say(str(card["card"]))
     console.say(f"\nneeds:    {', '.join(metric.needs)}")
-    console.say(f"settings: {', '.join(f'{key}={value!r}' for key, value in metric.settings.items()) or 'none'}")
+    said = [f"{key}={value!r} ({allowed.get(key, 'anything')})" for key, value in metric.settings.items()]
+    console.say(f"settings: {f'{chr(10)}          '.join(said) or 'none'}")
     console.json(card)

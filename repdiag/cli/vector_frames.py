@@ -66,7 +66,7 @@ def cluster_classes(sets: dict[str, EmbeddingSet], *, seed: int = 0) -> pd.DataF
             for row, label in enumerate(classes):
                 count = int(counts[row, cluster])
                 share = count / int(counts[row].sum())
-                class_name = _class_name(embeddings, int(label))
+                class_name = embeddings.class_name(int(label))
                 records.append({**common, "cluster": cluster, "class_name": class_name, "count": count, "share": share})
     return pd.DataFrame.from_records(records)
 
@@ -116,7 +116,7 @@ def embedding_map(name: str, embeddings: EmbeddingSet, *, method: Projection = "
     places = project_2d(torch.cat(blocks), method=method, seed=seed)
     title = TITLES[method_for(len(places), method)]
     views = ["original", *(f"view {index}" for index in range(1, count))]
-    names = [_class_name(part, int(label)) for label in part.labels]
+    names = [part.class_name(int(label)) for label in part.labels]
     frames = []
     for index, view in enumerate(views):
         xy = places[index * len(part) : (index + 1) * len(part)].tolist()
@@ -140,7 +140,3 @@ def embedding_map(name: str, embeddings: EmbeddingSet, *, method: Projection = "
 
 def _where(embeddings: EmbeddingSet) -> dict[str, str]:
     return {"dataset": embeddings.provenance.dataset, "split": embeddings.provenance.split}
-
-
-def _class_name(embeddings: EmbeddingSet, label: int) -> str:
-    return embeddings.class_names[label] if embeddings.class_names else str(label)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from torch import Tensor
 from repdiag.core.errors import MetricError
 
 TEXT_KINDS = "US"
+_EXACT_BYTES = 2  # whole numbers of so many bytes are exact in float32
 
 
 def to_tensor(name: str, value: Any) -> Tensor:
@@ -24,13 +26,66 @@ def to_tensor(name: str, value: Any) -> Tensor:
     if isinstance(value, Tensor):
         if value.layout != torch.strided:
             raise MetricError(f"{name} must be dense", found=f"layout {value.layout}", hint="call .to_dense() first")
-        return value.detach()
+        if value.is_meta:
+            raise MetricError(f"{name} must hold numbers", found="a tensor on the device meta, which holds none")
+        return value.detach() if value.requires_grad else value
     array = to_array(name, value)
     if array.dtype.kind in TEXT_KINDS:
         raise MetricError(f"{name} must be numbers", found="text")
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "The given NumPy array is not writable", UserWarning)  # nothing is written
         return torch.from_numpy(array)
+
+
+def to_floating(name: str, value: Any) -> Tensor:
+    """Return numbers as floating point of a kind that can be reckoned with; such tensors come back as they are.
+
+    Whole numbers and truth values of up to two bytes become float32, longer ones float64; eight bits become float32.
+    """
+    tensor = to_tensor(name, value)
+    if tensor.is_complex() or tensor.is_quantized:
+        found = f"dtype {tensor.dtype}"
+        raise MetricError(f"{name} must be real numbers", found=found, hint="convert to floating point first")
+    if tensor.is_floating_point():
+        return tensor.float() if tensor.itemsize == 1 else tensor
+    return tensor.float() if tensor.itemsize <= _EXACT_BYTES else tensor.double()
+
+
+def to_class_numbers(name: str, value: Any) -> Tensor:
+    """Return whole numbers as int64, those that a frame or a text file kept as floats too."""
+    tensor = to_tensor(name, value)
+    if tensor.is_complex():
+        raise MetricError(f"{name} must be integers", found=f"dtype {tensor.dtype}")
+    if not tensor.is_floating_point():
+        return tensor.long()
+    missing = tensor.isnan().nonzero().flatten() if tensor.ndim == 1 else tensor.new_empty(0)
+    if len(missing) > 0:
+        raise _missing(name, missing.tolist(), "NaN")
+    if not bool((tensor.isfinite() & (tensor == tensor.round())).all()):
+        raise MetricError(f"{name} must be integers", found=f"fractions of dtype {tensor.dtype}")
+    return tensor.long()
+
+
+def to_class_names(name: str, array: NDArray[Any]) -> NDArray[Any]:
+    """Return text labels as text, bytes decoded; an empty one is no class."""
+    if array.dtype.kind == "S":
+        array = np.char.decode(array, "utf-8", "replace")
+    empty = np.flatnonzero(array == "")
+    if len(empty) > 0:
+        raise _missing(name, empty.tolist(), "empty text")
+    return array
+
+
+def _missing(name: str, rows: Sequence[int], found: str) -> MetricError:
+    where = f"{found} in {len(rows)} rows: {listed(rows)}"
+    return MetricError(
+        f"{name} are missing", found=where, hint="leave these rows out, or give them a class of their own"
+    )
+
+
+def listed(rows: Sequence[int]) -> str:
+    """Return the numbers of some rows for an error: the first five."""
+    return ", ".join(str(int(row)) for row in rows[:5]) + (", ..." if len(rows) > 5 else "")
 
 
 def to_array(name: str, value: Any) -> NDArray[Any]:

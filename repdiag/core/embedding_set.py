@@ -4,18 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from repdiag.core.arrays import TEXT_KINDS, to_array, to_class_names, to_class_numbers, to_floating
 from repdiag.core.errors import MetricError
 from repdiag.core.provenance import Provenance
 
 Space = Literal["features", "projections"]
 SPACES: tuple[Space, ...] = ("features", "projections")
+# Types ask for tensors, which is what a set holds; when it is made, whatever becomes one is taken.
+if TYPE_CHECKING:
+    Given = Tensor
+else:
+    Given = Any
 RowIds = NDArray[Any]  # text or int64; beartype cannot check fixed-width text
 
 
@@ -24,20 +30,26 @@ class EmbeddingSet:
     """Row-aligned outputs of one encoder on one split. Frozen; computes nothing.
 
     Shapes: features [N, D] (after pooling, before any projector, never normalised here), projections [N, P],
-    labels [N] integers, views [V, N, D], view_projections [V, N, P], row_ids [N]. Only `features` is required.
-    Raises `MetricError` when a field does not align with the rows.
+    labels [N] integers, views [V, N, D], view_projections [V, N, P], row_ids [N]. Only `features` is required. Arrays,
+    lists and frames become tensors, text labels numbers with `class_names`. Raises `MetricError` when a field does not
+    align with the rows.
     """
 
-    features: Tensor
-    projections: Tensor | None = None
-    labels: Tensor | None = None
-    views: Tensor | None = None
-    view_projections: Tensor | None = None
+    features: Given
+    projections: Given | None = None
+    labels: Given | None = None
+    views: Given | None = None
+    view_projections: Given | None = None
     row_ids: RowIds | None = None
     class_names: tuple[str, ...] | None = None
     provenance: Provenance = field(default_factory=Provenance)
 
     def __post_init__(self) -> None:
+        for name in ARRAY_FIELDS:
+            value = getattr(self, name)
+            if value is not None and name != "labels":
+                object.__setattr__(self, name, to_floating(name, value))
+        self._number_labels()
         for name, rank in (
             ("features", 2),
             ("projections", 2),
@@ -48,15 +60,36 @@ class EmbeddingSet:
             value = getattr(self, name)
             if value is not None:
                 _check_rows(name, value, rank=rank, rows=self.features.shape[0] if self.features.ndim else 0)
-        if self.labels is not None and self.labels.is_floating_point():
-            raise MetricError("labels must be integers", found=f"dtype {self.labels.dtype}")
         ids = np.arange(len(self)) if self.row_ids is None else np.asarray(self.row_ids)
         if ids.shape != (len(self),):
             raise MetricError("row_ids must name every row once", found=f"{ids.shape} for {len(self)} rows")
         object.__setattr__(self, "row_ids", ids)
 
+    def _number_labels(self) -> None:
+        values: Any = self.labels
+        if values is None:
+            return
+        if not isinstance(values, Tensor):
+            values = to_array("labels", values)
+            if values.dtype.kind in TEXT_KINDS:
+                if self.class_names is not None:
+                    raise MetricError(
+                        "labels that are text name their classes themselves", hint="leave out class_names"
+                    )
+                names, values = np.unique(to_class_names("labels", values), return_inverse=True)
+                object.__setattr__(self, "class_names", tuple(str(name) for name in names))
+        numbers = to_class_numbers("labels", values)
+        object.__setattr__(self, "labels", numbers)
+        if self.class_names is not None and numbers.numel() > 0 and int(numbers.max()) >= len(self.class_names):
+            found = f"label {int(numbers.max())}, {len(self.class_names)} names"
+            raise MetricError("class_names must name every label", found=found, hint="label c is named class_names[c]")
+
     def __len__(self) -> int:
         return int(self.features.shape[0])
+
+    def class_name(self, label: int) -> str:
+        """Return the name of a class; its number where classes have no names, or for a negative label: that is none."""
+        return self.class_names[label] if self.class_names and label >= 0 else str(label)
 
     def available(self) -> tuple[str, ...]:
         """Return the names of the array fields that are present."""

@@ -93,7 +93,7 @@ class MetricTable:
         records = self.to_records()
         for record in records:
             for name in _JSON_COLUMNS:
-                record[name] = json.dumps(record[name], sort_keys=True)
+                record[name] = json.dumps(record[name], sort_keys=True, default=plain)
         frame = pd.DataFrame.from_records(records, columns=list(COLUMNS))
         numeric = {"value": "float64", "ci_low": "float64", "ci_high": "float64"}
         return frame.astype({**numeric, "epoch": "Int64", "seed": "Int64", "n": "int64", "version": "int64"})
@@ -110,6 +110,11 @@ class MetricTable:
     def concat(cls, tables: Iterable[MetricTable]) -> MetricTable:
         """Return the rows of all tables, in order."""
         return cls(tuple(row for table in tables for row in table))
+
+
+def plain(value: Any) -> Any:
+    """Return what JSON can say of an array, a tensor or another number, as a metric of another package may give it."""
+    return value.tolist() if hasattr(value, "tolist") else str(value)
 
 
 def _matches(row: MetricRow, wanted: Mapping[str, Any]) -> bool:

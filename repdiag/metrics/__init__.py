@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import importlib
 from typing import Any
 
 
 def __getattr__(name: str) -> Any:
-    """Give every registered metric as `repdiag.metrics.NAME`."""
+    """Give every registered metric as `repdiag.metrics.NAME`, and `repdiag.metrics.streaming`."""
     if name.startswith("_"):
         raise AttributeError(name)
+    if name == "streaming":
+        return importlib.import_module("repdiag.metrics.streaming")
     from repdiag.metrics.registry import load_all
 
     known = load_all()

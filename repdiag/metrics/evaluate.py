@@ -26,6 +26,11 @@ Wanted = str | tuple[str, Mapping[str, Any]]
 Metrics = Sequence[Any] | Mapping[str, Any] | str  # each one `Wanted`: what is not gets an error by name
 Progress = Callable[[int, int], None]
 
+_WHERE_FROM = {
+    "bank": "give the train set as bank (--bank, --bank-labels)",
+    "other": "give the second encoder's vectors of the same rows as other (--other)",
+}
+
 
 @dataclass(frozen=True)
 class Evaluation:
@@ -49,6 +54,7 @@ def evaluate(
     embeddings: EmbeddingSet | Any,
     metrics: Metrics | None = None,
     *,
+    labels: Any = None,
     protocol: str | None = None,
     bank: EmbeddingSet | Any | None = None,
     other: EmbeddingSet | Any | None = None,
@@ -62,18 +68,20 @@ def evaluate(
 ) -> MetricTable:
     """Return one row a metric, setting and space.
 
-    `embeddings` is an `EmbeddingSet`, or an array, tensor or file of vectors. `metrics` are names, or (name, settings)
-    as pairs or as a mapping, or one name; without them, all default metrics are evaluated, or what `protocol` names.
-    `bank` is the train set for kNN and the pretext gap, `other` a second encoder on the same rows. A named metric whose
-    needs are not met raises `MetricError` with the missing field; a default's or a protocol's row is null with that
-    reason. `groups` says which rows were drawn together, one value a row (frames of one scene), or "classes" where the
-    classes are a sample of a population of classes: intervals then keep them together. Without `intervals` the values
-    come without the resampling behind their confidence intervals. With `distributed` every process of the group makes
-    this same call: the passes over pairs are shared among them, and each gets the whole table.
+    `embeddings` is an `EmbeddingSet`, or an array, tensor or file of vectors, whose `labels` may come beside it: one
+    number or text a row, or a file of them. `metrics` are names, or (name, settings) as pairs or as a mapping, or one
+    name; without them, all default metrics are evaluated, or what `protocol` names. `bank` is the train set for kNN and
+    the pretext gap, `other` a second encoder on the same rows. A named metric whose needs are not met raises
+    `MetricError` with the missing field; a default's or a protocol's row is null with that reason. `groups` says which
+    rows were drawn together, one value a row (frames of one scene), or "classes" where the classes are a sample of a
+    population of classes: intervals then keep them together. Without `intervals` the values come without the resampling
+    behind their confidence intervals. With `distributed` every process of the group makes this same call: the passes
+    over pairs are shared among them, and each gets the whole table.
     """
     found = evaluate_full(
         embeddings,
         metrics,
+        labels=labels,
         protocol=protocol,
         bank=bank,
         other=other,
@@ -92,6 +100,7 @@ def evaluate_full(
     embeddings: EmbeddingSet | Any,
     metrics: Metrics | None = None,
     *,
+    labels: Any = None,
     protocol: str | None = None,
     bank: EmbeddingSet | Any | None = None,
     other: EmbeddingSet | Any | None = None,
@@ -104,7 +113,7 @@ def evaluate_full(
     pass_progress: Progress | None = None,
 ) -> Evaluation:
     """Return the table of `evaluate` with the per-row and per-class parts of its values."""
-    embeddings = as_embedding_set(embeddings)
+    embeddings = as_embedding_set(embeddings, labels=labels)
     bank, other = (None if second is None else as_embedding_set(second) for second in (bank, other))
     if other is not None:
         _check_same_rows(embeddings, other)
@@ -154,7 +163,8 @@ def _plan(
             missing = ("projections",)
         if missing and strict:
             found = ", ".join(data or embeddings.available())
-            raise MetricError(f"{metric.name} needs {', '.join(missing)}", found=f"there are {found}")
+            hint = _WHERE_FROM.get(metric.second or "") if any(name.startswith("other_") for name in missing) else None
+            raise MetricError(f"{metric.name} needs {', '.join(missing)}", found=f"there are {found}", hint=hint)
         given = {name: data[name] for name in metric.takes if name in data}
         variants = (settings,) if settings is not None else metric.variants_for(_sizes(data))
         calls.extend(_Call(metric, space, dict(variant), given, missing) for variant in variants)
@@ -274,7 +284,7 @@ def _row(embeddings: EmbeddingSet, call: _Call, value: MetricValue, *, seed: int
         ci_high=value.ci_high,
         ci_method=value.ci_method,
         n=value.n,
-        seed=seed if "seed" in call.metric.settings else None,
+        seed=call.settings.get("seed", seed) if "seed" in call.metric.settings else None,
         reason=value.reason,
         extra=dict(value.extra),
     )

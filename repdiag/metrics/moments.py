@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from repdiag.core.errors import MetricError
 from repdiag.core.shapes import Features, Float, Labels
 from repdiag.metrics.blas_threads import blas_threads
+from repdiag.metrics.directions import no_direction
 from repdiag.metrics.pairwise.sharing import memoised, tensor_key
 from repdiag.metrics.single_precision import centred_products, single_precision_suffices, unit_class_sums
 from repdiag.metrics.symmetric_product import SecondMoment
@@ -33,6 +33,7 @@ class ClassMoments:
     counts: Tensor  # [C]
     sums: Float[Tensor, "C D"]
     squares: Tensor  # [C]
+    origin: Tensor | None = None  # [D] what was taken off every row first, None: nothing
 
     @property
     def means(self) -> Tensor:
@@ -52,6 +53,7 @@ class ClassMoments:
             counts=self.counts[chosen],
             sums=self.sums[chosen],
             squares=self.squares[chosen],
+            origin=self.origin,
         )
 
 
@@ -72,24 +74,28 @@ def float64_blocks(features: Tensor, *, rows: int | None = None) -> Iterator[tup
 def unit_rows(rows: Tensor) -> Tensor:
     """Return the rows divided by their Euclidean norm, in float64; a row of zeros is an error."""
     exact = rows.double()
-    return exact / _norms(exact)[..., None]
+    return exact / _norms(exact, of=rows)[:, None]
 
 
-def _norms(rows: Tensor) -> Tensor:
+def unit_blocks(features: Tensor) -> Iterator[tuple[slice, Tensor]]:
+    """Yield (rows, these rows divided by their norm, in float64) over the whole matrix; a row of zeros is an error."""
+    for place, rows in float64_blocks(features):
+        yield place, rows / _norms(rows, of=features)[:, None]
+
+
+def _norms(rows: Tensor, *, of: Tensor) -> Tensor:
+    """Return the norms of some rows; the error for one that is zero speaks of all the rows they are `of`."""
     norms: Tensor = torch.linalg.vector_norm(rows, dim=-1)
     if not bool((norms > 0).all()):
-        raise MetricError(
-            "a row of zeros has no direction on the hypersphere",
-            found=f"{int((norms == 0).sum())} such rows",
-            hint="drop these rows, or look for a dead layer",
-        )
+        raise no_direction(of)
     return norms
 
 
 def class_moments(features: Features, labels: Labels, *, normalize: bool) -> ClassMoments:
     """Return the per-class counts, sums and sums of squared norms, of the unit rows if `normalize`.
 
-    Every row is read once, in the order in which the rows lie.
+    Every row is read once, in the order in which the rows lie. Raw rows are taken from an origin among them: squares
+    about a far one, less those of the mean, would keep no digit of a spread.
     """
     key = ("class_moments", normalize, tensor_key(features), tensor_key(labels))
     return memoised(key, lambda: _class_moments(features, labels, normalize), keep=(features, labels))
@@ -103,13 +109,14 @@ def _class_moments(features: Tensor, labels: Tensor, normalize: bool) -> ClassMo
             return ClassMoments(labels=present, counts=counts.double(), sums=fast, squares=counts.double())
     sums = features.new_zeros((len(present), features.shape[1]), dtype=torch.float64)
     squares = counts.double() if normalize else torch.zeros_like(counts, dtype=torch.float64)
-    for place, rows in _blocks(features, None, rows=block_rows(features)):
+    origin = None if normalize else features[:_PRODUCT_ROWS].double().mean(dim=0)
+    for place, rows in _blocks(features, origin, rows=block_rows(features)):
         if normalize:
-            rows.div_(_norms(rows)[:, None])
+            rows.div_(_norms(rows, of=features)[:, None])
         else:
             squares.index_add_(0, index[place], rows.square().sum(dim=1))
         sums.index_add_(0, index[place], rows)
-    return ClassMoments(labels=present, counts=counts.double(), sums=sums, squares=squares)
+    return ClassMoments(labels=present, counts=counts.double(), sums=sums, squares=squares, origin=origin)
 
 
 def in_one_point(rows: Tensor) -> bool:

@@ -52,15 +52,14 @@ def class_names_of(embeddings: EmbeddingSet) -> list[str] | None:
     """Return the name of every row's class, its number where classes have no names; None without labels."""
     if embeddings.labels is None:
         return None
-    labels = embeddings.labels.tolist()
-    return [embeddings.class_names[label] if embeddings.class_names else str(label) for label in labels]
+    return [embeddings.class_name(label) for label in embeddings.labels.tolist()]
 
 
 def _class_records(evaluation: Evaluation, embeddings: EmbeddingSet) -> Iterator[dict[str, Any]]:
     if embeddings.labels is None:
         return
     labels, places, counts = torch.unique(embeddings.labels.cpu(), return_inverse=True, return_counts=True)
-    names = [embeddings.class_names[int(label)] if embeddings.class_names else str(int(label)) for label in labels]
+    names = [embeddings.class_name(label) for label in labels.tolist()]
     for number, row in enumerate(evaluation.table.rows):
         values = evaluation.per_class.get(number)
         if values is None:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from repdiag.core.errors import MetricError
-from repdiag.metrics.moments import float64_blocks, unit_rows
+from repdiag.metrics.moments import unit_blocks
 from repdiag.metrics.registry import Sizes
 
 Pair = Literal["original-view", "view-view"]
@@ -39,6 +39,6 @@ def ranked_pair_variants(_: Sizes) -> tuple[dict[str, Any], ...]:
 def squared_distances(left: Tensor, right: Tensor) -> Tensor:
     """Return the float64 squared distances [N] between unit rows taken in pairs."""
     result = torch.empty(len(left), dtype=torch.float64, device=left.device)
-    for place, rows in float64_blocks(left):
-        result[place] = (unit_rows(rows) - unit_rows(right[place])).square().sum(dim=1)
+    for (place, rows), (_, others) in zip(unit_blocks(left), unit_blocks(right), strict=True):
+        result[place] = (rows - others).square().sum(dim=1)
     return result

@@ -5,19 +5,22 @@ from __future__ import annotations
 import functools
 import importlib
 import inspect
+import logging
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, cast
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from repdiag.core.arrays import TEXT_KINDS, to_array, to_tensor
+from repdiag.core.arrays import TEXT_KINDS, listed, to_array, to_class_names, to_class_numbers, to_floating
 from repdiag.core.errors import MetricError, unknown_name
 from repdiag.core.metric_value import MetricValue
 from repdiag.metrics.settings import checked_settings
+
+log = logging.getLogger(__name__)
 
 Direction = Literal["higher", "lower", "context"]
 Second = Literal["bank", "other"]
@@ -159,8 +162,7 @@ def metric(
             result = function(*bound.args, **bound.kwargs)
             settings = {k: v for k, v in bound.arguments.items() if k not in DATA_PARAMETERS and v is not None}
             settings.pop("generator", None)
-            if result.value is not None and not math.isfinite(result.value):
-                raise MetricError(f"{name} gave a value that is not finite", found=str(result.value))
+            result = _checked_result(name, result)
             return _with_params(result, {**settings, **result.params})
 
         if name in _REGISTRY and _REGISTRY[name].function.__module__ != function.__module__:
@@ -200,7 +202,13 @@ def _load_entry_points() -> None:
     from importlib.metadata import entry_points
 
     for entry in entry_points(group=ENTRY_POINT_GROUP):
-        entry.load()
+        try:
+            entry.load()
+        except Exception as error:  # whatever another package raises when it is imported
+            said = str(error).partition("\n")[0]
+            log.warning(
+                "metrics of %s cannot be loaded and are left out: %s: %s", entry.value, type(error).__name__, said
+            )
 
 
 def load_all() -> dict[str, Metric]:
@@ -215,7 +223,7 @@ def number_text_labels(data: Mapping[str, Any]) -> dict[str, Any]:
     """Return the data with text labels as numbers, the same number for the same text in the rows and in the bank."""
     names = [name for name in ("labels", "other_labels") if name in data]
     arrays = {name: to_array(name, data[name]) for name in names if not isinstance(data[name], Tensor)}
-    text = {name: array for name, array in arrays.items() if array.dtype.kind in TEXT_KINDS}
+    text = {name: to_class_names(name, array) for name, array in arrays.items() if array.dtype.kind in TEXT_KINDS}
     if not text:
         return dict(data)
     if len(text) < len(names):
@@ -226,16 +234,7 @@ def number_text_labels(data: Mapping[str, Any]) -> dict[str, Any]:
 
 def as_tensor(name: str, value: Any) -> Tensor:
     """Return `value` as a tensor on its own device; labels as int64, everything else floating point."""
-    tensor = to_tensor(name, value)
-    if name.endswith("labels"):
-        if tensor.is_floating_point() or tensor.is_complex():
-            raise MetricError(f"{name} must be integers", found=f"dtype {tensor.dtype}")
-        return tensor.long()
-    if not tensor.is_floating_point():
-        raise MetricError(
-            f"{name} must be floating point", found=f"dtype {tensor.dtype}", hint="convert to float first"
-        )
-    return tensor
+    return to_class_numbers(name, value) if name.endswith("labels") else to_floating(name, value)
 
 
 def check_rows(arguments: Mapping[str, Any]) -> None:
@@ -289,17 +288,26 @@ def _check_finite(name: str, value: Tensor) -> None:
         return
     bad = ~torch.isfinite(value).all(dim=-1)
     rows = bad.any(dim=0).nonzero().flatten() if value.ndim == 3 else bad.nonzero().flatten()
-    shown = ", ".join(str(int(row)) for row in rows[:5]) + (", ..." if len(rows) > 5 else "")
     raise MetricError(
         f"{name} has NaN or infinite values in {len(rows)} rows",
-        found=f"rows {shown}",
+        found=f"rows {listed(rows.tolist())}",
         hint="drop or repair these rows; half precision overflows above 65504",
     )
 
 
-def _with_params(result: MetricValue, params: dict[str, Any]) -> MetricValue:
-    from dataclasses import replace
+def _checked_result(name: str, result: Any) -> MetricValue:
+    """Return what a metric gave, with a plain number for its value: those of other packages may give a tensor."""
+    if not isinstance(result, MetricValue):
+        raise MetricError(f"{name} must return a MetricValue", found=type(result).__name__)
+    if result.value is None:
+        return result
+    value = float(result.value)
+    if not math.isfinite(value):
+        raise MetricError(f"{name} gave a value that is not finite", found=str(value))
+    return result if isinstance(result.value, float) else replace(result, value=value)
 
+
+def _with_params(result: MetricValue, params: dict[str, Any]) -> MetricValue:
     return replace(result, params=params)
 
 

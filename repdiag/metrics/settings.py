@@ -37,6 +37,8 @@ class Range:
         return start if self.high == math.inf else f"{start}, at most {self.high:g}"
 
 
+_NOTHING = object()  # what no annotation allows
+
 Count = Annotated[int, Range(1.0)]
 Seed = Annotated[int, Range(0.0)]
 Positive = Annotated[float, Range(0.0, above=True)]
@@ -63,6 +65,13 @@ def checked_settings(
             raise ConfigError(f"{name} of {function.__name__} must be {reason}", found=repr(plain))
         found[name] = float(plain) if float in _bare(kinds[name]) and isinstance(plain, int) else plain
     return found
+
+
+def allowed_settings(function: Callable[..., Any], names: Iterable[str]) -> dict[str, str]:
+    """Return what each setting must be, in words, for those whose annotation says it."""
+    kinds = _annotations(function)
+    described = {name: _refusal(kinds[name], _NOTHING) for name in names}
+    return {name: words for name, words in described.items() if words is not None}
 
 
 @functools.lru_cache(maxsize=512)

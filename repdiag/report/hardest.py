@@ -59,7 +59,7 @@ def hardest_images(found: EmbeddingSet, *, split: str, tiles: Mapping[str, int])
 
     def shown(row: int, agrees: bool = True) -> Shown:
         label, row_id = int(labels[row]), str(part.row_ids[row])  # type: ignore[index]
-        name = part.class_names[label] if part.class_names else str(label)
+        name = part.class_name(label)
         return Shown(row_id=row_id, class_name=name, tile=tiles.get(thumbnail_key(split, row_id), -1), agrees=agrees)
 
     return tuple(

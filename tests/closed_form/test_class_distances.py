@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import pytest
 import torch
@@ -96,6 +97,15 @@ def test_nc1_does_not_see_scatter_outside_the_span_of_the_means() -> None:
     labels = torch.tensor([0, 0, 1, 1])
     assert float(nc1(rows, labels)) == pytest.approx(0.0, abs=1e-12)
     assert float(nc1(rows, labels, method="quotient")) == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("shift", [1e6, 1e8])
+@pytest.mark.parametrize("metric", [cdnv, nc1, partial(nc1, method="quotient"), partial(nc1, center="rows"), nc2])
+def test_rows_far_from_the_origin_keep_the_digits_of_their_spread(metric, shift: float) -> None:
+    rows = torch.randn(60, 5, generator=torch.Generator().manual_seed(0), dtype=torch.float64) + shift
+    labels = torch.arange(60) % 4
+    # What is left of the rows when they are stored so far away, brought back without rounding.
+    assert float(metric(rows, labels)) == pytest.approx(float(metric(rows - shift, labels)), rel=1e-9)
 
 
 @pytest.mark.parametrize("classes", [2, 3, 10])

@@ -19,6 +19,7 @@ from repdiag.metrics.neighbors import (
     r_precision,
     two_nn_dimension,
 )
+from repdiag.metrics.probes import linear_probe_accuracy
 
 
 def on_a_circle(*degrees: float) -> Tensor:
@@ -70,6 +71,17 @@ def test_knn_votes_are_weighted() -> None:
     assert float(knn_accuracy(query, torch.tensor([7]), k=3, temperature=0.7, **given)) == 1.0
     assert float(knn_accuracy(query, torch.tensor([7]), k=3, temperature=0.74, **given)) == 0.0
     assert float(knn_accuracy(query, torch.tensor([7]), k=3, temperature=0.74, top=2, **given)) == 1.0
+
+
+@pytest.mark.parametrize("metric", [knn_accuracy, best_nn, linear_probe_accuracy])
+def test_a_bank_of_other_classes_is_said_and_not_scored_as_0(metric) -> None:
+    rows, labels = torch.eye(4, dtype=torch.float64).repeat(6, 1), torch.arange(4).repeat(6)
+    found = metric(rows, labels, other_features=rows, other_labels=labels + 10)
+    assert found.value is None
+    assert "no class in common" in found.reason
+    assert (
+        metric(rows, labels, other_features=rows, other_labels=labels + 1).value is not None
+    )  # three of four are there
 
 
 def test_knn_says_why_a_k_is_out_of_reach() -> None:

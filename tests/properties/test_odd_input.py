@@ -68,8 +68,8 @@ def test_values_far_from_one_still_count(factor: float) -> None:
 
 REFUSED_ROWS = {
     "text": (lambda rows: rows.numpy().astype(str), "must be numbers"),
-    "whole numbers": (lambda rows: rows.long(), "must be floating point"),
-    "complex": (lambda rows: rows.to(torch.complex128), "must be floating point"),
+    "complex": (lambda rows: rows.to(torch.complex128), "must be real numbers"),
+    "no numbers at all": (lambda rows: rows.to("meta"), "must hold numbers"),
     "overflow in half precision": (lambda rows: (rows * 1e6).half(), "NaN or infinite values in"),
     "masked": (lambda rows: np.ma.masked_greater(rows.numpy(), 1.0), "masked values"),
     "no dimension": (lambda rows: rows[..., :0], "is empty"),
@@ -82,6 +82,16 @@ REFUSED_LABELS = {
     "a column": (lambda labels: labels[:, None], "axes"),
     "missing": (lambda labels: None, "missing"),
     "with holes": (lambda labels: [None, *labels.tolist()[1:]], "one kind"),
+    "not a number": (
+        lambda labels: [*labels.tolist()[1:], float("nan")],
+        r"labels are missing[\s\S]*NaN in 1 rows: \d+",
+    ),
+    "infinite": (lambda labels: [*labels.tolist()[1:], float("inf")], "must be integers"),
+    "complex": (lambda labels: labels.to(torch.complex64), "must be integers"),
+    "empty text": (
+        lambda labels: ["", *map(str, labels.tolist()[1:])],
+        r"labels are missing[\s\S]*empty text in 1 rows: 0",
+    ),
 }
 
 
@@ -119,3 +129,34 @@ def test_classes_of_one_row_are_left_out_of_what_needs_pairs() -> None:
         parts = METRICS[name].function(rows, labels).per_class
         assert bool(parts[:-1].isfinite().all()), name
         assert bool(parts[-1].isnan()), name
+
+
+def test_whole_numbers_are_the_numbers_they_are() -> None:
+    for name in (name for name in NAMES if METRICS[name].family != "clusters"):
+        given, real = (
+            changed(name, rows=lambda rows, as_real=as_real: (rows * 9.0).to(torch.int8).to(as_real))
+            for as_real in (torch.int8, torch.float32)
+        )
+        assert (given.value, given.reason) == (real.value, real.reason), name
+
+
+NEED_DIRECTIONS = (
+    "alignment",
+    "class_distance_ratio",
+    "davies_bouldin",
+    "hubness",
+    "mean_cosine",
+    "self_clustering",
+    "silhouette",
+    "uniformity",
+)
+
+
+@pytest.mark.parametrize("name", NEED_DIRECTIONS)
+def test_all_rows_of_zeros_are_counted_wherever_the_first_is_met(name: str) -> None:
+    """Rows are read in blocks: the error must speak of all of them, and by their numbers in the whole."""
+    rows = torch.randn(6000, 64, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    rows[[10, 3000, 5999]] = 0.0
+    given = {"features": rows, "labels": torch.arange(6000) % 3, "views": rows[None]}
+    with pytest.raises(MetricError, match="3 such rows: 10, 3000, 5999"):
+        METRICS[name].function(**{key: given[key] for key in METRICS[name].takes})

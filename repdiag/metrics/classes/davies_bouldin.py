@@ -7,7 +7,7 @@ import torch
 from repdiag.core.metric_value import MetricValue, undefined
 from repdiag.core.shapes import Features, Labels
 from repdiag.metrics.classes.pair_means import squared_mean_distances
-from repdiag.metrics.moments import class_moments, float64_blocks, unit_rows
+from repdiag.metrics.moments import class_moments, unit_blocks
 from repdiag.metrics.registry import metric
 
 
@@ -47,8 +47,8 @@ def davies_bouldin(features: Features, labels: Labels) -> MetricValue:
         return undefined("no class has two rows", n=len(features))
     means, index = moments.means, torch.searchsorted(moments.labels, labels)
     spread = torch.zeros_like(moments.counts)
-    for place, rows in float64_blocks(features):
-        away = torch.linalg.vector_norm(unit_rows(rows) - means[index[place]], dim=1)
+    for place, rows in unit_blocks(features):
+        away = torch.linalg.vector_norm(rows - means[index[place]], dim=1)
         spread.index_add_(0, index[place], away)
     spread /= moments.counts
     distances = squared_mean_distances(moments).sqrt()

@@ -10,7 +10,7 @@ from torch import Tensor
 from repdiag.core.metric_value import MetricValue, undefined
 from repdiag.core.shapes import Features, Labels
 from repdiag.metrics.classes.class_means import Center, centred_means
-from repdiag.metrics.moments import ClassMoments, class_moments, float64_blocks, unit_rows
+from repdiag.metrics.moments import ClassMoments, class_moments, float64_blocks, unit_blocks
 from repdiag.metrics.registry import metric
 
 
@@ -18,7 +18,7 @@ from repdiag.metrics.registry import metric
     direction="lower",
     bounds=(0.0, float("inf")),
     invariances={"rotation", "scale", "translation", "row_order"},
-    version=1,
+    version=2,
     reference="papyan2020",
     interval="u_statistic",
 )
@@ -40,7 +40,8 @@ def nc1(
     Conventions:  S_W is weighted by rows, S_B by classes; mu_G is the mean of the class means (center="classes") or
                   of all rows (center="rows"; the same for equal classes); pinv drops eigenvalues of S_B below D *
                   2.2e-16 times the largest. Raw rows unless normalize=True. The truncated-SVD form of some
-                  implementations is the pinv form in exact arithmetic.
+                  implementations is the pinv form in exact arithmetic. Rows far from the origin keep their digits in
+                  the quotient too (since version 2).
     Read it as:   the first sign of neural collapse; falls towards 0 late in supervised training.
     Limits:       S_B has rank at most C - 1, so scatter outside the span of the class means is not seen by pinv.
     Cost:         O(N D C) time, O(C D) memory; no D x D matrix.
@@ -79,7 +80,7 @@ def _whitened_scatter(
     centres = moments.means @ whitening
     index = torch.searchsorted(moments.labels, labels)
     total = 0.0
-    for place, rows in float64_blocks(features):
-        projected = (unit_rows(rows) if normalize else rows) @ whitening
-        total += float((projected - centres[index[place]]).square().sum())
+    for place, rows in (unit_blocks if normalize else float64_blocks)(features):
+        away = rows if moments.origin is None else rows - moments.origin
+        total += float((away @ whitening - centres[index[place]]).square().sum())
     return total / len(features)

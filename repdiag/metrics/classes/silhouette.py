@@ -9,7 +9,7 @@ from torch import Tensor
 
 from repdiag.core.metric_value import MetricValue, undefined
 from repdiag.core.shapes import Features, Labels
-from repdiag.metrics.moments import ClassMoments, class_moments, float64_blocks, unit_rows
+from repdiag.metrics.moments import ClassMoments, class_moments, unit_blocks, unit_rows
 from repdiag.metrics.registry import metric
 
 Distance = Literal["cosine", "euclidean"]
@@ -56,8 +56,7 @@ def silhouette(features: Features, labels: Labels, *, distance: Distance = "cosi
     index = torch.searchsorted(moments.labels, labels)
     everything = unit_rows(features) if distance == "euclidean" else None
     totals = torch.zeros_like(moments.counts)
-    for place, rows in float64_blocks(features):
-        unit = unit_rows(rows)
+    for place, unit in unit_blocks(features):
         if everything is None:
             summed = moments.counts - unit @ moments.sums.T
             own = 1.0 - unit.square().sum(dim=1)

@@ -6,7 +6,7 @@ import torch
 
 from repdiag.core.metric_value import MetricValue, undefined
 from repdiag.core.shapes import Features
-from repdiag.metrics.moments import float64_blocks, unit_rows
+from repdiag.metrics.moments import unit_blocks
 from repdiag.metrics.registry import metric
 
 
@@ -44,9 +44,9 @@ def mean_cosine(features: Features) -> MetricValue:
 def partner_means(features: Features) -> torch.Tensor:
     """Return each row's mean cosine with all other rows [N], in float64."""
     total = features.new_zeros(features.shape[1], dtype=torch.float64)
-    for _, rows in float64_blocks(features):
-        total += unit_rows(rows).sum(dim=0)
+    for _, rows in unit_blocks(features):
+        total += rows.sum(dim=0)
     result = torch.empty(len(features), dtype=torch.float64, device=features.device)
-    for place, rows in float64_blocks(features):
-        result[place] = unit_rows(rows) @ total
+    for place, rows in unit_blocks(features):
+        result[place] = rows @ total
     return (result - 1.0) / (len(features) - 1)

@@ -7,9 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from repdiag.core.metric_value import MetricValue
+from repdiag.core.metric_value import MetricValue, undefined
 from repdiag.core.shapes import Features, Float, Integer, Labels
-from repdiag.metrics.neighbors.votes import align_classes, winners
+from repdiag.metrics.neighbors.votes import STRANGERS, align_classes, are_strangers, winners
 from repdiag.metrics.pairwise import Pairing, PairRequest, TopK, over_cross, raw_rows, unit_rows
 from repdiag.metrics.pairwise.sharing import memoised, tensor_key
 from repdiag.metrics.registry import metric
@@ -85,6 +85,8 @@ def best_nn(
                   >>> float(best_nn(rows, labels, other_features=rows, other_labels=labels))
                   1.0
     """
+    if are_strangers(labels, other_labels):
+        return undefined(STRANGERS, n=len(features))
     most = min(max_k, len(other_features))
     pairing = _pairing(features, other_features, normalize=normalize, center_batch=center_batch)
     nearest = over_cross(pairing.left, pairing.right, TopK(most))

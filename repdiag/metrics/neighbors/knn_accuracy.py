@@ -9,7 +9,7 @@ from torch import Tensor
 
 from repdiag.core.metric_value import MetricValue, undefined
 from repdiag.core.shapes import Features, Float, Integer, Labels
-from repdiag.metrics.neighbors.votes import align_classes, tallies
+from repdiag.metrics.neighbors.votes import STRANGERS, align_classes, are_strangers, tallies
 from repdiag.metrics.pairwise import Pairing, PairRequest, TopK, over_cross, unit_rows
 from repdiag.metrics.registry import metric
 from repdiag.metrics.settings import Count, Positive
@@ -65,6 +65,8 @@ def knn_accuracy(
     """
     if k > len(other_features):
         return undefined(f"k={k} is more than the {len(other_features)} rows of the bank", n=len(features))
+    if are_strangers(labels, other_labels):
+        return undefined(STRANGERS, n=len(features))
     nearest = over_cross(unit_rows(features), unit_rows(other_features), TopK(k))
     truth, bank, classes = align_classes(labels, other_labels)
     # exp(s / T) over exp(1 / T): the same votes, without overflow at small T.

@@ -12,6 +12,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from repdiag.core.errors import MetricError
+from repdiag.metrics.directions import no_direction
 from repdiag.metrics.pairwise.sharing import memoised, tensor_key
 from repdiag.metrics.pairwise.working_copy import working_copy
 
@@ -148,7 +149,7 @@ class UnitRows(Rows):
 
     @override
     def exact(self, index: Tensor) -> Tensor:
-        return _unit(self.source[index].double())
+        return _unit(self.source[index].double(), self.source)
 
     @override
     def tile(self, rows: slice | Tensor, other: Rows, columns: slice, *, out: Tensor) -> None:
@@ -234,7 +235,7 @@ def unit_rows(features: Tensor) -> Rows:
     def build() -> Rows:
         fast = working_copy(features, _working_dtype(features))
         for chunk in _chunks(len(features), like=features):
-            fast[chunk] = _unit(features[chunk].double(), chunk.start)
+            fast[chunk] = _unit(features[chunk].double(), features)
         return UnitRows(source=features, fast=fast)
 
     return memoised(("unit", tensor_key(features)), build, keep=features)
@@ -289,29 +290,18 @@ def _working_dtype(features: Tensor) -> torch.dtype:
     return torch.float64 if features.dtype == torch.float64 else torch.float32
 
 
-def _unit(rows: Tensor, first: int = 0) -> Tensor:
-    """Normalise float64 rows; `first` is the number of the first one, for the error."""
+def _unit(rows: Tensor, source: Tensor) -> Tensor:
+    """Normalise float64 rows; an error speaks of all the rows of their `source`."""
     lengths = _lengths(rows)
     extreme = ~((lengths > 1e-140) & (lengths < 1e140))
     if bool(extreme.any()):  # their squares over- or underflow; a power of two scales them without rounding
         _, exponent = torch.frexp(rows.abs().amax(dim=1, keepdim=True))
         rows = torch.where(extreme, torch.ldexp(rows, -exponent), rows)
         lengths = _lengths(rows)
-        _check_directions(lengths[:, 0] == 0, first)
+        if bool((lengths == 0).any()):
+            raise no_direction(source)
     return rows / lengths
 
 
 def _lengths(rows: Tensor) -> Tensor:
     return rows.square().sum(dim=1, keepdim=True).sqrt_()
-
-
-def _check_directions(zero: Tensor, first: int) -> None:
-    if not bool(zero.any()):
-        return
-    index = zero.nonzero().flatten() + first
-    shown = ", ".join(str(int(row)) for row in index[:5]) + (", ..." if len(index) > 5 else "")
-    raise MetricError(
-        "a row of zeros has no direction on the hypersphere",
-        found=f"{len(index)} such rows: {shown}",
-        hint="drop these rows, or look for a dead layer",
-    )

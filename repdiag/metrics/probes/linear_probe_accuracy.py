@@ -79,6 +79,8 @@ def linear_probe_accuracy(
     classes = torch.unique(other_labels)
     if len(classes) < 2:
         return undefined("the bank holds one class only", n=len(features))
+    if not bool(torch.isin(labels, classes).any()):
+        return undefined("the rows and the bank have no class in common", n=len(features))
     bank, queries = _prepared(other_features, features, rows)
     if bank.shape[1] == 0:
         return undefined("no dimension of the bank varies", n=len(features))

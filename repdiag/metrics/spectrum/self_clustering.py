@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from repdiag.core.metric_value import MetricValue, undefined
 from repdiag.core.shapes import Features
-from repdiag.metrics.moments import float64_blocks, unit_rows
+from repdiag.metrics.moments import unit_blocks
 from repdiag.metrics.registry import metric
 
 
@@ -40,8 +40,7 @@ def self_clustering(features: Features) -> MetricValue:
     if rows < 2 or dims < 2:
         return undefined("needs two rows and two dimensions", n=rows)
     gram = features.new_zeros((dims, dims)).double()
-    for _, block in float64_blocks(features):
-        unit = unit_rows(block)
+    for _, unit in unit_blocks(features):
         gram.addmm_(unit.T, unit)
     expected = rows + rows * (rows - 1) / dims
     return MetricValue(value=(float(gram.square().sum()) - expected) / (rows * rows - expected), n=rows)

@@ -26,6 +26,12 @@ def test_a_metrics_card_has_its_settings_and_bounds_as_values(capsys: pytest.Cap
     card = json.loads(capsys.readouterr().out)
     assert card["bounds"] == [1.0, None]
     assert card["settings"] == {"members": "views", "form": "paper", "delta": 1e-4, "eps": 1e-8}
+    assert card["allowed"] == {
+        "members": "one of views, original_and_views",
+        "form": "one of paper, reptrix",
+        "delta": "a number",
+        "eps": "a number at least 0",
+    }
     list_metrics(as_json=True)
     (listed,) = [item for item in json.loads(capsys.readouterr().out) if item["name"] == "lidar"]
     assert {name: card[name] for name in ("name", "family", "version", "better")} | {

@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from repdiag.cli.evaluate import evaluate
 from repdiag.cli.vectors import analyze_vectors
-from repdiag.core.errors import MetricError
+from repdiag.core.errors import MetricError, UsageError
 
 ROWS = np.random.default_rng(0).normal(size=(12, 4)).astype(np.float32)
 
@@ -28,6 +29,13 @@ def test_nothing_is_evaluated_of_vectors_that_are_none(tmp_path: Path, rows: np.
     with pytest.raises(MetricError, match=message):
         analyze_vectors(tmp_path / "a.npy", None, out=tmp_path / "out", seed=0, overwrite=False)
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("names", ["", " , "])
+def test_a_list_of_no_metrics_is_no_empty_table(tmp_path: Path, names: str) -> None:
+    np.save(tmp_path / "a.npy", ROWS)
+    with pytest.raises(UsageError, match="names no metric"):
+        evaluate(tmp_path / "a.npy", metrics=names)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import torch
 
-from repdiag.core.arrays import to_tensor
+from repdiag.core.arrays import to_class_names, to_class_numbers, to_floating, to_tensor
 from repdiag.core.errors import MetricError
 
 ROWS = np.arange(12, dtype=np.float64).reshape(4, 3) - 5.0
@@ -53,3 +53,26 @@ def test_arrays_that_may_not_be_written_are_shared_without_a_warning() -> None:
     rows = ROWS.copy()
     rows.setflags(write=False)
     assert to_tensor("features", rows).data_ptr() == rows.ctypes.data
+
+
+def test_vectors_of_whole_numbers_keep_them() -> None:
+    large = np.array([[2**40 + 1, -3]])
+    for values, dtype in (
+        (large, torch.float64),
+        (ROWS.astype(np.int8), torch.float32),
+        (ROWS > 0, torch.float32),
+        (torch.tensor(ROWS).to(torch.float8_e4m3fn), torch.float32),
+        (torch.tensor(ROWS).bfloat16(), torch.bfloat16),
+    ):
+        found = to_floating("features", values)
+        assert found.dtype == dtype
+        assert found.tolist() == (values if isinstance(values, torch.Tensor) else np.asarray(values, float)).tolist()
+    with pytest.raises(MetricError, match="real numbers"):
+        to_floating("features", ROWS.astype(complex))
+
+
+def test_labels_of_any_number_type_are_whole_numbers() -> None:
+    for values in ([0.0, 3.0], np.array([0, 3], dtype=np.uint16), torch.tensor([0, 3], dtype=torch.int8)):
+        found = to_class_numbers("labels", values)
+        assert (found.tolist(), found.dtype) == ([0, 3], torch.int64)
+    assert to_class_names("labels", np.array([b"caf\xc3\xa9", b"a"])).tolist() == ["caf\u00e9", "a"]

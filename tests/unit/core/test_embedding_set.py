@@ -51,7 +51,7 @@ def test_missing_projections_are_named():
     ("field", "value"),
     [
         ("labels", torch.zeros(5, dtype=torch.long)),
-        ("labels", torch.zeros(4)),
+        ("labels", torch.full((4,), 0.5)),
         ("projections", torch.zeros(5, 2)),
         ("views", torch.zeros(4, 3)),
         ("row_ids", np.arange(5)),
@@ -65,3 +65,32 @@ def test_misaligned_fields_are_refused(field, value):
 def test_it_is_frozen():
     with pytest.raises(AttributeError):
         make().features = torch.zeros(1, 1)
+
+
+def test_arrays_lists_and_text_labels_become_tensors_and_names():
+    rows = np.arange(6, dtype=np.int8).reshape(3, 2)
+    found = EmbeddingSet(features=rows, views=rows[None], labels=["dog", "cat", "dog"])
+    assert found.features.dtype == found.views.dtype == torch.float32
+    assert found.features.tolist() == rows.tolist()
+    assert (found.labels.tolist(), found.class_names) == ([1, 0, 1], ("cat", "dog"))
+
+
+def test_tensors_stay_the_ones_they_are():
+    """Results are shared by where the rows lie, and a GPU's rows must not come back."""
+    rows, labels = torch.zeros(3, 2, dtype=torch.float16), torch.arange(3)
+    found = EmbeddingSet(features=rows, labels=labels)
+    assert found.features is rows
+    assert found.labels is labels
+
+
+def test_names_must_be_enough_for_the_labels():
+    rows = torch.zeros(3, 2)
+    with pytest.raises(MetricError, match=r"name every label[\s\S]*label 2, 2 names"):
+        EmbeddingSet(features=rows, labels=torch.arange(3), class_names=("a", "b"))
+    with pytest.raises(MetricError, match="leave out class_names"):
+        EmbeddingSet(features=rows, labels=["a", "b", "c"], class_names=("a", "b", "c"))
+
+
+def test_a_negative_label_is_no_class_and_has_no_name():
+    found = EmbeddingSet(features=torch.zeros(3, 2), labels=torch.tensor([-1, 0, 1]), class_names=("a", "b"))
+    assert [found.class_name(label) for label in found.labels.tolist()] == ["-1", "a", "b"]

@@ -73,6 +73,10 @@ def test_a_file_without_vectors_says_what_it_holds(tmp_path):
 def test_an_array_that_savez_named_itself_is_taken(tmp_path):
     np.savez(tmp_path / "x.npz", ROWS)
     assert as_embedding_set(tmp_path / "x.npz").features.tolist() == ROWS.tolist()
+    np.savez(tmp_path / "y.npz", ROWS, LABELS)
+    assert as_embedding_set(tmp_path / "y.npz").labels.tolist() == LABELS.tolist()
+    np.savez(tmp_path / "z.npz", ROWS, ROWS)
+    assert as_embedding_set(tmp_path / "z.npz").labels is None
 
 
 def test_tensors_that_torch_saved_are_taken_without_running_them(tmp_path):
@@ -158,3 +162,59 @@ def test_a_file_that_is_cut_off_says_so(tmp_path, kind):
         whole.write_bytes(content[:size])
         with pytest.raises(DataError, match="cut off"):
             as_embedding_set(whole)
+
+
+def test_text_that_was_kept_as_bytes_is_text(tmp_path):
+    np.savez(tmp_path / "a.npz", features=ROWS, labels=np.array([b"dog", b"cat", b"dog", b"cat"]))
+    assert as_embedding_set(tmp_path / "a.npz").class_names == ("cat", "dog")
+
+
+def test_endings_in_capitals_are_the_same_kinds(tmp_path):
+    np.savez(tmp_path / "a.npz", features=ROWS, labels=LABELS)
+    (tmp_path / "a.npz").rename(tmp_path / "A.NPZ")
+    (tmp_path / "L.TXT").write_text("3\n2\n1\n0\n")
+    found = as_embedding_set(tmp_path / "A.NPZ", labels=tmp_path / "L.TXT")
+    assert found.features.tolist() == ROWS.tolist()
+    assert found.labels.tolist() == [3, 2, 1, 0]
+
+
+def test_the_index_of_a_frame_is_no_dimension(tmp_path):
+    frame = pd.DataFrame(ROWS, columns=["a", "b", "c"])
+    frame.set_index(pd.Index([0.1, 0.2, 0.3, 0.4])).to_parquet(tmp_path / "unnamed.parquet")
+    frame.set_index(pd.Index([0.1, 0.2, 0.3, 0.4], name="seconds")).to_parquet(tmp_path / "named.parquet")
+    for name in ("unnamed", "named"):
+        assert as_embedding_set(tmp_path / f"{name}.parquet").features.tolist() == ROWS.tolist()
+
+
+def test_the_only_column_of_a_file_of_labels_is_them_whatever_its_name(tmp_path):
+    pd.DataFrame({"species": ["dog", "cat", "dog", "cat"]}).to_parquet(tmp_path / "l.parquet")
+    assert as_embedding_set(ROWS, labels=tmp_path / "l.parquet").class_names == ("cat", "dog")
+
+
+def test_columns_of_whole_numbers_are_named_with_what_vectors_are(tmp_path):
+    pd.DataFrame({"f0": [1, 2], "f1": [3, 4], "label": [0, 1]}).to_parquet(tmp_path / "t.parquet")
+    with pytest.raises(DataError, match=r"f0 int64, f1 int64, label int64[\s\S]*list column"):
+        as_embedding_set(tmp_path / "t.parquet")
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [("semicolons.csv", "id;label\n1;dog\n2;cat\n3;dog\n4;cat\n"), ("one_line.txt", "dog, cat, dog, cat")],
+)
+def test_other_separators_of_labels(tmp_path, name, text):
+    (tmp_path / name).write_text(text)
+    assert as_embedding_set(ROWS, labels=tmp_path / name).labels.tolist() == [1, 0, 1, 0]
+
+
+def test_a_heading_that_is_no_known_one_is_shown(tmp_path):
+    (tmp_path / "labels.csv").write_text("species\ndog\ncat\ndog\ncat\n")
+    with pytest.raises(DataError, match=r"one line more[\s\S]*'species'[\s\S]*name it label"):
+        as_embedding_set(ROWS, labels=tmp_path / "labels.csv")
+
+
+def test_a_row_without_a_label_is_named(tmp_path):
+    (tmp_path / "labels.csv").write_text("id,label\n1,dog\n2,\n3,dog\n4,cat\n")
+    with pytest.raises(RepdiagError, match=r"labels are missing[\s\S]*empty text in 1 rows: 1"):
+        as_embedding_set(ROWS, labels=tmp_path / "labels.csv")
+    with pytest.raises(RepdiagError, match=r"labels are missing[\s\S]*NaN in 2 rows: 0, 3"):
+        as_embedding_set(ROWS, labels=[np.nan, 1.0, 2.0, np.nan])

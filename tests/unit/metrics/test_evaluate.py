@@ -54,6 +54,19 @@ def test_metrics_may_be_one_name_pairs_or_a_mapping() -> None:
             evaluate(rows, wrong)
 
 
+def test_a_seed_of_its_own_is_the_one_in_the_table() -> None:
+    wanted = [("minibatch_cka", {"batch_size": 16, "seed": 5}), ("minibatch_cka", {"batch_size": 16})]
+    table = evaluate(draw(0, ROWS, 6), wanted, other=draw(1, ROWS, 4), seed=3, intervals=False)
+    assert [(row.seed, row.params["seed"]) for row in table] == [(5, 5), (3, 3)]
+
+
+def test_labels_may_come_beside_the_vectors() -> None:
+    rows, names = draw(0, ROWS, 6).numpy(), [f"class {row % 4}" for row in range(ROWS)]
+    table = evaluate(rows, "silhouette", labels=names, intervals=False)
+    assert table == evaluate(as_embedding_set(rows, labels=names), "silhouette", intervals=False)
+    assert table.one().value is not None
+
+
 def test_both_spaces_are_read_where_there_are_projections() -> None:
     table = evaluate(embeddings(), ["alignment", "info_nce"], intervals=False)
     assert [(row.space, row.metric) for row in table] == [
@@ -72,7 +85,8 @@ def test_both_spaces_are_read_where_there_are_projections() -> None:
     [
         ("alignment", {"views": None}, "views"),
         ("tolerance", {"labels": None}, "labels"),
-        ("knn_accuracy", {}, "other_features, other_labels"),
+        ("knn_accuracy", {}, r"other_features, other_labels[\s\S]*--bank"),
+        ("linear_cka", {}, r"other_features[\s\S]*--other"),
         ("info_nce", {"projections": None, "view_projections": None}, "projections"),
     ],
 )

@@ -107,3 +107,7 @@ def test_nothing_yet_is_a_reason_and_bad_rows_are_named() -> None:
     bad[3, 0] = torch.nan
     with pytest.raises(MetricError, match="NaN or infinite"):
         Spectrum().update(bad)
+
+
+def test_streams_are_there_without_an_import_of_their_own() -> None:
+    assert metrics.__getattr__("streaming").Uniformity is Uniformity

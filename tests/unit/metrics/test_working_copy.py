@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from repdiag.core import large_tensor
 from repdiag.core.errors import MetricError
 from repdiag.metrics.pairwise import (
     PositiveRank,
@@ -47,10 +48,11 @@ def test_rows_in_a_file_give_the_values_of_rows_in_memory(monkeypatch: pytest.Mo
     places = passes._places
     monkeypatch.setattr(passes, "_places", lambda *a: (visited.append(place) or place for place in places(*a)))
     in_files: list[int] = []
-    in_a_file = working_copy._in_a_file
-    monkeypatch.setattr(working_copy, "_in_a_file", lambda *a: in_files.append(a[2]) or in_a_file(*a))
+    in_a_file = large_tensor._in_a_file
+    monkeypatch.setattr(large_tensor, "_in_a_file", lambda *a: in_files.append(a[2]) or in_a_file(*a))
     # Memory for 128 rows of each side: 700 rows are read in six parts.
-    monkeypatch.setattr(working_copy, "available_memory", lambda: 4 * 128 * DIMS * 4)
+    for module in (large_tensor, working_copy):
+        monkeypatch.setattr(module, "available_memory", lambda: 4 * 128 * DIMS * 4)
     found = values(*drawn())
     assert len(in_files) == 3
     starts = [(place[0].start, place[1].start) for place in visited[: 11 * 12 // 2]]
@@ -64,7 +66,7 @@ def test_a_full_disk_is_an_error_that_names_the_folder(monkeypatch: pytest.Monke
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(working_copy, "available_memory", lambda: 0)
+    monkeypatch.setattr(large_tensor, "available_memory", lambda: 0)
     monkeypatch.setattr(os, "posix_fallocate", full)
     with pytest.raises(MetricError, match="temporary files") as caught:
         rows.unit_rows(drawn()[0])
@@ -73,7 +75,7 @@ def test_a_full_disk_is_an_error_that_names_the_folder(monkeypatch: pytest.Monke
 
 def test_no_file_is_left_behind(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    monkeypatch.setattr(working_copy, "available_memory", lambda: 0)
+    monkeypatch.setattr(large_tensor, "available_memory", lambda: 0)
     made = unit_rows(drawn()[0])
     assert list(tmp_path.iterdir()) == []
     assert torch.isfinite(made.fast).all()
