@@ -62,7 +62,7 @@ def run_training(request: TrainRequest, console: Console) -> Path:
     if resume == "auto" and request.out is None and not _has_run(out):
         console.say("nothing unfinished to go on with: a new run")
     console.say(f"{settings.recipe}: {settings.backbone.name} on {settings.data.dataset}, run {out}")
-    progress = make_progress(enabled=console.progress and not console.quiet)
+    progress = make_progress(enabled=console.progress, quiet=console.quiet)
     from repdiag.cli.trajectory import measure
 
     watched = measure if request.monitor is not None else None

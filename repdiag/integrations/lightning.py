@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from repdiag.integrations.monitor import RepresentationMonitor, as_scalars
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
 
 def lightning_callback(monitor: RepresentationMonitor, *, backbone: str = "backbone", every_epochs: int = 1) -> Any:
     """Return a callback that logs `repdiag/METRIC` of the module's attribute `backbone` every so many epochs.
+
+    The attribute may lie deeper: "student.encoder".
 
     Works with `lightning` and with `pytorch_lightning`, whichever is installed.
     """
@@ -24,7 +27,7 @@ def lightning_callback(monitor: RepresentationMonitor, *, backbone: str = "backb
         def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
             done = trainer.current_epoch + 1
             if done % every_epochs == 0 and trainer.is_global_zero:
-                model: nn.Module = getattr(pl_module, backbone)
+                model: nn.Module = attrgetter(backbone)(pl_module)
                 scalars = as_scalars(monitor(model, epoch=done))
                 pl_module.log_dict(
                     {f"repdiag/{name}": value for name, value in scalars.items()}, rank_zero_only=True, sync_dist=False

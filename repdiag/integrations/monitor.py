@@ -6,9 +6,10 @@ import copy
 from collections.abc import Sequence
 from pathlib import Path
 
-from torch import nn
+from torch import Tensor, nn
 
 from repdiag.checkpoints.encoder import IMAGENET_MEAN, IMAGENET_STD, Encoder, EncoderInfo
+from repdiag.core.errors import ConfigError
 from repdiag.core.metric_table import MetricTable
 from repdiag.data.datasets import open_dataset
 from repdiag.data.image_split import equal_galleries
@@ -73,11 +74,30 @@ class RepresentationMonitor:
             mean=self._mean,
             std=self._std,
         )
-        encoder = Encoder(copy.deepcopy(model), info)
+        encoder = Encoder(_Features(copy.deepcopy(model).float()), info)  # also of a model kept in half precision
         val, train = (
             extract(encoder, split, device=device, batch_size=self._batch_size) for split in (self._val, self._train)
         )
         return evaluate(val, self._metrics, bank=train, seed=self._seed)
+
+
+class _Features(nn.Module):
+    """A model whose output is made sure of: other outputs would fail far from their cause."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return the features [B, D] of images [B, 3, S, S]."""
+        found = self.model(images)
+        if isinstance(found, Tensor) and found.ndim == 2:
+            return found
+        raise ConfigError(
+            "the monitor needs a model that returns features [B, D]",
+            found=f"shape {tuple(found.shape)}" if isinstance(found, Tensor) else type(found).__name__,
+            hint="hand it a module that pools: forward(images) -> model(images).last_hidden_state[:, 0], for one",
+        )
 
 
 def as_scalars(table: MetricTable) -> dict[str, float]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import json
+import logging
 import os
 import shutil
 from collections.abc import Mapping
@@ -14,6 +15,8 @@ from typing import Any
 
 from repdiag.checkpoints.native import read_native, write_native
 from repdiag.core.errors import CheckpointError, StoreError
+
+_LOG = logging.getLogger(__name__)
 
 # What disks answer that cannot give a file a second name: FAT, network disks, object stores mounted as folders.
 _NO_LINKS = (errno.EPERM, errno.EACCES, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EMLINK, errno.EXDEV)
@@ -52,11 +55,15 @@ class CheckpointFiles:
             _replace_by_link(self.last, self.folder / f"epoch_{keep_epoch:04d}.pt")
         return digest
 
-    def save_initial(self, payload: Mapping[str, Any]) -> None:
-        """Write the starting point, after making sure that the run's checkpoints will fit on the disk."""
+    def save_initial(self, payload: Mapping[str, Any], *, growth: int = 0, kept: int = 0) -> None:
+        """Write the starting point, after making sure that the run's checkpoints will fit on the disk.
+
+        They will be larger than it by `growth` bytes, what the optimizer remembers. Says so where there is no room for
+        the `kept` ones that stay for good.
+        """
         write_native(self.initial, payload)
-        needed = _COPIES * self.initial.stat().st_size
-        free = shutil.disk_usage(self.folder).free
+        size = self.initial.stat().st_size + growth
+        needed, free = _COPIES * size, shutil.disk_usage(self.folder).free
         if free < needed:
             self.initial.unlink()
             raise StoreError(
@@ -64,6 +71,9 @@ class CheckpointFiles:
                 found=f"{free / 2**20:.0f} MiB free, {needed / 2**20:.0f} MiB needed",
                 hint="free some space or choose another place with --out",
             )
+        if free < needed + kept * size:
+            room, wanted = free / 2**20, (needed + kept * size) / 2**20
+            _LOG.warning("%d kept checkpoints need %.0f MiB in the end, and %.0f MiB are free", kept, wanted, room)
 
     def newest(self) -> Found | None:
         """Return the newest checkpoint that is whole, None where the run has none.

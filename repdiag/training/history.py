@@ -47,10 +47,15 @@ def read_history(path: Path) -> list[dict[str, float]]:
 def _truncate(path: Path, step: int) -> tuple[str, ...]:
     if not path.exists():
         return ()
-    whole_lines = path.read_text(encoding="utf-8").rpartition("\n")[0].splitlines()
+    whole_lines = path.read_text(encoding="utf-8", errors="replace").rpartition("\n")[0].splitlines()
     if not whole_lines or step == 0:
         path.unlink()
         return ()
-    kept = [line for line in whole_lines[1:] if int(line.partition(",")[0]) <= step]
+    try:
+        kept = [line for line in whole_lines[1:] if int(line.partition(",")[0]) <= step]
+    except ValueError as error:
+        raise StoreError(
+            f"{path} is not as it was written", found=str(error), hint="move it away: the run goes on without it"
+        ) from error
     write_text(path, "\n".join([whole_lines[0], *kept]) + "\n")
     return tuple(whole_lines[0].split(","))

@@ -19,6 +19,7 @@ from repdiag.training.distributed import World, join_world
 from repdiag.training.event_log import EventLog
 from repdiag.training.history import History
 from repdiag.training.monitor import Measure, Monitor, make_monitor
+from repdiag.training.optimizers import memory_of
 from repdiag.training.progress import Progress, SilentProgress
 from repdiag.training.run_directory import RunDirectory, Status
 from repdiag.training.run_state import seed_everything
@@ -130,7 +131,9 @@ class _Run:
             self.progress.message(f"starting from {initialize_from(self.state.method, Path(start))} of {start}")
         if self.world.is_first:
             if found is None:
-                files.save_initial(self.state.payload())
+                loop, epochs = self.parts.settings.loop, self.parts.settings.schedule.epochs
+                kept = epochs // loop.keep_every_epochs if loop.keep_every_epochs is not None else 0
+                files.save_initial(self.state.payload(), growth=memory_of(self.state.optimizer), kept=kept)
             elif found.damaged:
                 went_on = f"going on from {found.path.name}, step {self.state.step}"
                 self.progress.message("\n".join([*found.damaged, went_on]))

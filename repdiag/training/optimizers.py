@@ -51,6 +51,13 @@ def set_rates(optimizer: Optimizer, *, lr: float, weight_decay: float) -> None:
             group["weight_decay"] = weight_decay
 
 
+def memory_of(optimizer: Optimizer) -> int:
+    """Return the bytes that the optimizer's state will take: one copy of the weights, two for AdamW."""
+    copies = 2 if isinstance(optimizer, AdamW) else 1
+    weights = (weight for group in optimizer.param_groups for weight in group["params"])
+    return copies * sum(weight.numel() * weight.element_size() for weight in weights)
+
+
 def clip_gradients(network: nn.Module, max_norm: float) -> None:
     """Scale the gradients down to a joint norm of at most `max_norm`."""
     torch.nn.utils.clip_grad_norm_([weight for weight in network.parameters() if weight.grad is not None], max_norm)

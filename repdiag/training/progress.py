@@ -43,6 +43,14 @@ class SilentProgress:
         """Do nothing."""
 
 
+class Messages(SilentProgress):
+    """Prints the lines that stay, and no progress."""
+
+    def message(self, text: str) -> None:
+        """Print the line."""
+        print(text, file=sys.stderr, flush=True)
+
+
 class PlainProgress:
     """Prints a line every `seconds`, and at the end: for logs and pipes."""
 
@@ -106,10 +114,12 @@ class RichProgress:
         self._bar.stop()
 
 
-def make_progress(*, enabled: bool = True) -> Progress:
-    """Return the bar on a terminal, plain lines elsewhere, silence when not `enabled`."""
-    if not enabled:
+def make_progress(*, enabled: bool = True, quiet: bool = False) -> Progress:
+    """Return the bar on a terminal, plain lines elsewhere; only what must be said when not `enabled`, or nothing."""
+    if quiet:
         return SilentProgress()
+    if not enabled:
+        return Messages()
     return RichProgress() if sys.stderr.isatty() else PlainProgress()
 
 

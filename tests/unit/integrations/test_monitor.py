@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import nn
 
+from repdiag.core.errors import ConfigError
 from repdiag.integrations.hugging_face import trainer_callback
 from repdiag.integrations.lightning import lightning_callback
 from repdiag.integrations.monitor import RepresentationMonitor, as_scalars
@@ -41,6 +42,29 @@ def test_the_model_and_the_random_numbers_stay_as_they_are(monitor, model):
     assert {row.n for row in first} == {50}
 
 
+def test_a_model_in_half_precision_is_looked_at_in_single(monitor, model):
+    values = [as_scalars(monitor(one))["uniformity"] for one in (model, model.bfloat16())]
+    assert values[1] == pytest.approx(values[0], rel=0.05)
+    assert model[0].weight.dtype is torch.bfloat16
+
+
+@pytest.mark.parametrize(
+    ("output", "found"), [(lambda rows: {"rows": rows}, "dict"), (lambda rows: rows[:, :, None], "shape")]
+)
+def test_a_model_of_other_outputs_is_told_what_is_needed(monitor, model, output, found):
+    class Other(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.model = model
+
+        def forward(self, images):
+            return output(self.model(images))
+
+    with pytest.raises(ConfigError, match=r"returns features \[B, D\]") as caught:
+        monitor(Other())
+    assert found in str(caught.value)
+
+
 def test_scalars_have_a_name_for_each_setting(monitor, model):
     scalars = as_scalars(monitor(model))
     assert scalars["uniformity"] < 0
@@ -65,6 +89,10 @@ def test_lightning_logs_every_second_epoch_of_the_first_process(monitor, model, 
     callback.on_train_epoch_end(SimpleNamespace(current_epoch=1, is_global_zero=False), module)
     assert len(logged) == 2
     assert "repdiag/uniformity" in logged[0]
+    deeper = SimpleNamespace(student=SimpleNamespace(encoder=model), log_dict=module.log_dict)
+    callback = lightning_callback(monitor, backbone="student.encoder")
+    callback.on_train_epoch_end(SimpleNamespace(current_epoch=0, is_global_zero=True), deeper)
+    assert logged[2] == logged[0]
 
 
 def test_the_trainer_reports_after_an_epoch(monitor, model, monkeypatch):

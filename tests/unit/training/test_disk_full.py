@@ -162,6 +162,12 @@ def test_the_history_drops_rows_after_the_resumed_step_and_a_torn_line(tmp_path)
     assert path.read_text() == "step,loss\n1,0.1\n2,0.2\n3,0.5\n"
 
 
+def test_a_history_that_somebody_edited_is_named(tmp_path):
+    (tmp_path / "history.csv").write_bytes(b"step;loss\r\n1;0\xe9\r\n")
+    with pytest.raises(StoreError, match="move it away"):
+        History(tmp_path / "history.csv", resume_step=1)
+
+
 @pytest.mark.parametrize("code", [errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP])
 def test_without_links_the_previous_checkpoint_is_a_copy(tmp_path, monkeypatch, code):
     def refused(*_):

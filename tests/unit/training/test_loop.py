@@ -11,7 +11,7 @@ from repdiag.checkpoints.native import read_native
 from repdiag.core.errors import CheckpointError, ConfigError, StoppedError, StoreError, TrainingError
 from repdiag.training.history import read_history
 from repdiag.training.loop import train
-from repdiag.training.progress import PlainProgress, SilentProgress
+from repdiag.training.progress import PlainProgress, SilentProgress, make_progress
 from repdiag.training.step import Stepper
 
 
@@ -159,11 +159,35 @@ def test_too_little_space_is_said_before_the_first_step(tiny, tmp_path, monkeypa
     assert not (tmp_path / "run" / "history.csv").exists()
 
 
+def test_the_room_for_checkpoints_counts_what_the_optimizer_will_remember(tiny, tmp_path, monkeypatch, caplog):
+    from shutil import disk_usage
+
+    settings = tiny("loop.keep_every_epochs=1")
+    files = train(settings, tmp_path / "first", device="cpu").parent
+    first, last = ((files / name).stat().st_size for name in ("initial.pt", "last.pt"))
+    assert last > first
+    assert not caplog.messages
+    free = 3 * first
+    monkeypatch.setattr("shutil.disk_usage", lambda path: disk_usage(path)._replace(free=free))
+    with pytest.raises(StoreError, match="too little space"):
+        train(settings, tmp_path / "second", device="cpu")
+    free = 4 * last
+    train(settings, tmp_path / "third", device="cpu")
+    assert "3 kept checkpoints need" in caplog.text
+
+
 def test_keeping_epochs(tiny, tmp_path):
     train(tiny("loop.keep_every_epochs=2"), tmp_path / "run", device="cpu")
     kept = sorted(path.name for path in (tmp_path / "run" / "checkpoints").glob("epoch_*"))
     assert kept == ["epoch_0002.pt"]
     assert json.loads(read_native(tmp_path / "run" / "checkpoints" / kept[0])["progress"])["epoch"] == 2
+
+
+def test_without_progress_what_must_be_said_is_said(capsys):
+    make_progress(enabled=False).message("going on from previous.pt")
+    make_progress(enabled=False).update(step=1, epoch=0, values={"loss": 1.0})
+    make_progress(quiet=True).message("nothing")
+    assert capsys.readouterr().err == "going on from previous.pt\n"
 
 
 def test_plain_progress_shows_rate_and_values(tiny, tmp_path, capsys):
