@@ -6,9 +6,10 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
 from repdiag.checkpoints.branches import choose
+from repdiag.checkpoints.contents import under
 from repdiag.checkpoints.encoder import Encoder, EncoderInfo
 from repdiag.checkpoints.match import load_strictly
 from repdiag.checkpoints.native import FORMAT
@@ -45,7 +46,7 @@ def native_encoder(
         image_size=size,
     )
     _fill(backbone, weights, payload)
-    projector = build_head(head, in_dim=backbone.feature_dim) if head else None
+    projector = _projector(head, in_dim=backbone.feature_dim) if head else None
     normalization = json.loads(tree["normalization"])
     progress = json.loads(tree["progress"])
     info = EncoderInfo(
@@ -74,6 +75,13 @@ def _fill(backbone: nn.Module, weights: Mapping[str, Any], payload: Payload) -> 
     except RuntimeError as error:
         found = str(error).partition("\n")[2].strip()[:400]
         raise CheckpointError(f"{payload.path} does not fit the backbone that it names", found=found) from error
+
+
+def _projector(head: Mapping[str, Tensor], *, in_dim: int) -> nn.Sequential | None:
+    """Return the layers before the loss; of DINO's head those up to the bottleneck, as of DINO's own files."""
+    if bottleneck := under(head, "mlp."):
+        return build_head(bottleneck, in_dim=in_dim, activation="gelu")
+    return build_head(head, in_dim=in_dim)
 
 
 def _width(projector: nn.Module | None) -> int | None:

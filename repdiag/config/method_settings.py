@@ -91,6 +91,8 @@ class DINOSettings(_Method):
     momentum: Fraction = 0.996
     """EMA momentum at the start; a cosine takes it to 1."""
     freeze_last_layer_epochs: Natural = 1
+    learn_scales: bool = False
+    """Let each output learn the length of its row of the last layer, as for small transformers; else it stays 1."""
     balance: tuple[float, float] | None = None
     """Weights (a, b) of the mean global-global and the mean global-local term; None averages all terms."""
 

@@ -72,4 +72,5 @@ def _build_dino_head(method: DINOSettings, backbone: Backbone) -> DINOHead:
         hidden_dim=method.hidden_dim,
         bottleneck_dim=method.bottleneck_dim,
         batch_norm=method.head_batch_norm,
+        learn_scales=method.learn_scales,
     )

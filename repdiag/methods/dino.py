@@ -56,6 +56,8 @@ class DINO(Method):
         """Hold the last layer still during the first epochs."""
         if self.clock.epoch < self.settings.freeze_last_layer_epochs:
             self.projector.last_layer.grad = None
+            if self.projector.scales is not None:
+                self.projector.scales.grad = None
 
     @torch.no_grad()
     def after_step(self) -> None:

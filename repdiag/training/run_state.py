@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from pydantic import ValidationError
 from torch import nn
 from torch.optim import Optimizer
 
@@ -80,7 +81,7 @@ class RunState:
         self.step, self.threads = progress["step"], progress["threads"]
 
     def _check_same_run(self, payload: Mapping[str, Any], progress: Mapping[str, Any]) -> None:
-        before, now = json.loads(payload["config"]), self.settings.model_dump(mode="json")
+        before, now = _completed(payload["config"]), self.settings.model_dump(mode="json")
         teacher = progress.get("teacher_sha256")
         if teacher is not None and teacher != self.teacher_sha256:
             raise CheckpointError(
@@ -121,6 +122,15 @@ def changed_settings(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str
         elif before != after:
             changes.append(f"{prefix}{key}: {before} -> {after}")
     return changes
+
+
+def _completed(config: str) -> dict[str, Any]:
+    """Return stored settings with the defaults of those that did not exist yet when they were stored."""
+    try:
+        return TrainSettings.model_validate_json(config).model_dump(mode="json")
+    except ValidationError:
+        stored: dict[str, Any] = json.loads(config)
+        return stored
 
 
 def _is_folder(config: Mapping[str, Any]) -> bool:

@@ -17,6 +17,7 @@ from repdiag.core.errors import CheckpointError, ConfigError
 from repdiag.methods.base import Method
 from repdiag.methods.seed import Teacher
 from repdiag.models.backbones import Backbone, check_takes
+from repdiag.models.dino_head import DINOHead
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,9 @@ def initialize_from(method: Method, path: Path) -> str:
     taken = {"backbone": _copy(encoder.backbone.state_dict(), method.backbone)}
     branches = method.branches()
     if encoder.projector is not None and "projector" in branches:
-        taken["projector"] = _copy(encoder.projector.state_dict(), branches["projector"])
+        # Of DINO's head the layers up to the bottleneck are what others call a projector.
+        layers = branches["projector"].mlp if isinstance(branches["projector"], DINOHead) else branches["projector"]
+        taken["projector"] = _copy(encoder.projector.state_dict(), layers)
     if not taken["backbone"]:
         found = f"{encoder.info.backbone} for a {method.backbone.name}"
         raise CheckpointError(f"no weights of {path} fit the backbone", found=found)

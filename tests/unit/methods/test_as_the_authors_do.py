@@ -7,7 +7,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from repdiag.methods.base import TrainBatch
+from repdiag.methods.base import Clock, TrainBatch
 
 TRANSFORMER = Path(__file__).parents[2] / "end_to_end" / "tiny_transformer.py"
 DINO = {"name": "dino", "outputs": 7, "hidden_dim": 6, "bottleneck_dim": 4}
@@ -80,6 +80,23 @@ def test_dinos_head_starts_with_small_weights_and_no_biases(make):
     assert all(float(layer.bias.detach().abs().max()) == 0.0 for layer in linear)
     assert float(linear[1].weight.detach().std()) == pytest.approx(0.02, rel=0.1)
     assert float(head.last_layer.detach().abs().max()) == pytest.approx(16**-0.5, rel=0.01)
+
+
+def test_dinos_outputs_learn_their_lengths_where_they_are_meant_to(make, batch):
+    """As with SSLight's ViT: a length of two doubles the logits of unit rows; like the layer, it waits for an epoch."""
+    head = make(**DINO, learn_scales=True).projector
+    features = torch.randn(5, head.mlp[0].in_features)
+    before = head(features)
+    with torch.no_grad():
+        head.scales.mul_(2.0)
+    torch.testing.assert_close(head(features), 2.0 * before)
+    assert make(**DINO).projector.scales is None
+    method = make(**DINO, learn_scales=True, freeze_last_layer_epochs=1)
+    for step, waits in ((0, True), (5, False)):
+        method.zero_grad()
+        method(batch, Clock(step, 20, 5))[0].backward()
+        method.after_backward()
+        assert (method.projector.scales.grad is None) is waits
 
 
 def test_seed_adds_the_mean_over_patches_to_the_mean_over_whole_views(make, batch, clock):

@@ -1,23 +1,29 @@
 """Runs that are unusual but meant: moved folders, other people's teachers, disks without locks or links, few images."""
 
+import copy
 import errno
+import json
 
 import pytest
 import torch
 from PIL import Image
-from small_recipes import TINY
+from small_recipes import DINO, RUN, TINY
 from torch import nn
 
+from repdiag.checkpoints.load import load_encoder
 from repdiag.checkpoints.native import read_native
 from repdiag.core.errors import CheckpointError, ConfigError, DataError, StoppedError, TrainingError
 from repdiag.core.metric_table import MetricTable
 from repdiag.data import packed
 from repdiag.data.datasets import open_dataset
 from repdiag.data.image_split import equal_galleries
+from repdiag.methods.build import build_method
 from repdiag.methods.moco_v2 import MoCoV2
-from repdiag.training import starting_point
+from repdiag.models.dino_head import DINOHead
+from repdiag.training import run_state, starting_point
 from repdiag.training.assembly import open_train_split, pack_images, resolve_settings
 from repdiag.training.loop import train
+from repdiag.training.run_state import changed_settings
 from repdiag.training.starting_point import load_teacher
 
 CPU = torch.device("cpu")
@@ -58,6 +64,31 @@ def test_a_run_goes_on_where_its_folder_of_images_was_moved_to(tmp_path, cache):
     Image.new("RGB", (12, 12), "white").save(tmp_path / "there" / "ü" / "0.png")
     with pytest.raises(CheckpointError, match="images differ"):
         train(settings_of(FOLDER, tmp_path / "there"), tmp_path / "run", device="cpu")
+
+
+def test_a_setting_that_is_newer_than_a_run_has_its_default_there(tiny):
+    now = tiny().model_dump(mode="json")
+    stored = copy.deepcopy(now)
+    del stored["views"]["global_views"], stored["method"]["shuffle_groups"]
+    assert changed_settings(run_state._completed(json.dumps(stored)), now) == []
+    stored["method"]["temperature"] = 0.3
+    assert changed_settings(run_state._completed(json.dumps(stored)), now) == ["method.temperature: 0.3 -> 0.2"]
+
+
+def test_dinos_layers_up_to_the_bottleneck_are_its_projector_and_a_start(tmp_path):
+    overrides = [f"backbone.name={TINY}:build", *RUN, *DINO, "schedule.epochs=1"]
+    settings = resolve_settings("dino", data="digits", overrides=overrides)
+    last = train(settings, tmp_path / "first", device="cpu")
+    encoder = load_encoder(last, backbone=f"{TINY}:build", branch="online")
+    head = DINOHead(8, outputs=9, hidden_dim=8, bottleneck_dim=4, batch_norm=True).eval()
+    head.load_state_dict(read_native(last)["projector"])
+    rows = torch.randn(5, 8)
+    torch.testing.assert_close(encoder.project(rows), head.mlp(rows))
+    assert encoder.info.projection_dim == 4
+    method = build_method(settings, classes=10)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(starting_point, "load_encoder", lambda _: encoder)
+        assert "16 of 17 tensors of the projector" in starting_point.initialize_from(method, last)
 
 
 @pytest.fixture
