@@ -54,7 +54,7 @@ def set_rates(optimizer: Optimizer, *, lr: float, weight_decay: float) -> None:
 def memory_of(optimizer: Optimizer) -> int:
     """Return the bytes that the optimizer's state will take: one copy of the weights, two for AdamW."""
     copies = 2 if isinstance(optimizer, AdamW) else 1
-    weights = (weight for group in optimizer.param_groups for weight in group["params"])
+    weights: list[nn.Parameter] = [weight for group in optimizer.param_groups for weight in group["params"]]
     return copies * sum(weight.numel() * weight.element_size() for weight in weights)
 
 

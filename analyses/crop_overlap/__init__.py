@@ -1,0 +1,1 @@
+"""Crop overlap: question, command and finding are in README.md."""

@@ -1,0 +1,9 @@
+"""Crop overlap: How much of an image should its two crops share?
+
+Embedded digits on a CPU by default; --data cifar10 --budget gpu, or --data imagefolder:/path --budget full.
+"""
+
+from analyses.study import main
+
+if __name__ == "__main__":
+    main(__file__, doc=__doc__)

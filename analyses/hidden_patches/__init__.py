@@ -1,0 +1,1 @@
+"""Hidden patches: question, command and finding are in README.md."""
