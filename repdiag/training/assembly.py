@@ -163,13 +163,22 @@ def assemble(
     """
     split = open_train_split(settings)
     settings = fit_to_data(settings, split)
+    if settings.loop.batch_size % world.size:
+        found = f"{settings.loop.batch_size} images over {world.size} processes"
+        hint = f"loop.batch_size={max(1, settings.loop.batch_size // world.size) * world.size}"
+        raise ConfigError("loop.batch_size must be a multiple of the number of processes", found=found, hint=hint)
+    loaded = None if teacher is not None else load_teacher(settings, device=compute.device)
+    if isinstance(teacher, nn.Module):
+        teacher.to(compute.device)
+    seed_everything(settings.loop.seed, "weights")  # after the teacher, so that students start as other encoders do
+    method = _build(
+        settings, classes=len(split.class_names), teacher=loaded.embed if loaded else teacher, device=compute.device
+    )
+    # Everything that may be refused has been by now: packing may take hours.
     if world.is_first:
         pack_images(settings, split, tell=tell, stop=stop)
     world.wait_for_long_work()  # the others find the pack
     split = pack_images(settings, split, tell=tell)
-    if settings.loop.batch_size % world.size:
-        found = f"{settings.loop.batch_size} images over {world.size} processes"
-        raise ConfigError("loop.batch_size must be a multiple of the number of processes", found=found)
     size = settings.data.image_size
     assert size is not None
     loader = TrainLoader(
@@ -183,13 +192,6 @@ def assemble(
         rank=world.rank,
         world=world.size,
         iou=settings.views.iou_bounds,
-    )
-    loaded = None if teacher is not None else load_teacher(settings, device=compute.device)
-    if isinstance(teacher, nn.Module):
-        teacher.to(compute.device)
-    seed_everything(settings.loop.seed, "weights")  # after the teacher, so that students start as other encoders do
-    method = _build(
-        settings, classes=len(split.class_names), teacher=loaded.embed if loaded else teacher, device=compute.device
     )
     if world.size > 1 and settings.loop.batch_norm == "synchronized":
         synchronize_batch_norm(method, device=compute.device)

@@ -12,7 +12,7 @@ from torch import nn
 
 from repdiag.checkpoints.load import load_encoder
 from repdiag.checkpoints.native import read_native
-from repdiag.core.errors import CheckpointError, ConfigError, DataError, StoppedError, TrainingError
+from repdiag.core.errors import CheckpointError, ConfigError, DataError, StoppedError, TrainingError, UsageError
 from repdiag.core.metric_table import MetricTable
 from repdiag.data import packed
 from repdiag.data.datasets import open_dataset
@@ -21,7 +21,9 @@ from repdiag.methods.build import build_method
 from repdiag.methods.moco_v2 import MoCoV2
 from repdiag.models.dino_head import DINOHead
 from repdiag.training import run_state, starting_point
-from repdiag.training.assembly import open_train_split, pack_images, resolve_settings
+from repdiag.training.assembly import assemble, open_train_split, pack_images, resolve_settings
+from repdiag.training.compute import choose_compute
+from repdiag.training.distributed import World
 from repdiag.training.loop import train
 from repdiag.training.run_state import changed_settings
 from repdiag.training.starting_point import load_teacher
@@ -171,6 +173,19 @@ def test_a_disk_without_locks_is_trained_on_and_said(tiny, tmp_path, monkeypatch
 def test_a_batch_that_the_images_do_not_fill_is_said(tiny, caplog):
     assert tiny("loop.batch_size=4096").loop.batch_size == 80
     assert "a batch of 4096 is more than the 80 images" in caplog.text
+
+
+def test_a_batch_that_cannot_be_shared_is_refused_before_anything_is_waited_for(tiny):
+    settings = tiny("loop.batch_size=80")
+    with pytest.raises(ConfigError, match=r"try:   loop\.batch_size=78"):
+        assemble(settings, compute=choose_compute(settings.loop, device="cpu"), world=World(rank=1, size=3))
+
+
+def test_a_backbone_of_a_wrong_name_is_refused_before_images_are_packed(tmp_path, cache):
+    overrides = ["backbone.name=resnet180", "data.limit=20", "data.pack=12"]
+    with pytest.raises(UsageError, match="resnet18"):
+        train(resolve_settings("moco_v2", data="digits", overrides=overrides), tmp_path / "run", device="cpu")
+    assert not (tmp_path / "cache" / "packed").exists()
 
 
 def test_the_monitor_looks_at_the_classes_that_both_parts_have(tmp_path, cache):
