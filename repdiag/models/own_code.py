@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import traceback
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from repdiag.core.errors import ConfigError, unknown_name
+from repdiag.core.errors import ConfigError, RepdiagError, unknown_name
 
 
 def is_own_code(name: str) -> bool:
@@ -21,6 +22,20 @@ def call_named(name: str, *, kind: str) -> Any:
 
     This runs the user's code; only names typed by the user get here, never names read from a checkpoint.
     """
+    try:
+        return _call(name, kind)
+    except RepdiagError:
+        raise
+    except Exception as error:  # whatever the user's code raises
+        at = traceback.extract_tb(error.__traceback__)[-1]
+        raise ConfigError(
+            f"the code of the {kind} failed: {name}",
+            found=f"{type(error).__name__}: {error}, at line {at.lineno} of {at.filename}"[:300],
+            hint="mend it; --debug shows how it got there",
+        ) from error
+
+
+def _call(name: str, kind: str) -> Any:
     where, _, function = name.rpartition(":")
     module = _import_file(Path(where), kind) if where.endswith(".py") else _import_package(where, kind)
     found = getattr(module, function, None)

@@ -143,6 +143,12 @@ def test_own_file_and_its_errors(tmp_path):
         build_backbone(f"{tmp_path}/mine.py:wrong")
     with pytest.raises(ConfigError, match="does not exist"):
         build_backbone(f"{tmp_path}/nothing.py:tiny")
+    (tmp_path / "broken.py").write_text("def sized(size):\n    pass\ndef late():\n    return 1 / 0\n")
+    (tmp_path / "syntax.py").write_text("def build(:\n")
+    cases = {"broken.py:sized": "missing 1 required", "broken.py:late": "line 4", "syntax.py:build": "SyntaxError"}
+    for function, said in cases.items():
+        with pytest.raises(ConfigError, match=said):
+            build_backbone(f"{tmp_path}/{function}")
 
 
 def test_a_typo_gets_the_nearest_names():
