@@ -102,7 +102,8 @@ def _class_names(walk: Walk, part: str, reference: str) -> list[str]:
     listed = {folder: Walk(walk.root).folders(folder) for folder in {part, reference}}
     if not listed[reference]:
         raise DataError(
-            f"{walk.root / reference} has no class folders", hint="put the images of each class into a folder"
+            f"{walk.root / reference} has no class folders",
+            hint="put the images of each class into a folder, or unlabelled ones into one of any name",
         )
     strange = sorted(set(listed[part]) - set(listed[reference]))
     if strange:
