@@ -122,7 +122,7 @@ def main() -> None:
     if args.bf16:
         loops["repdiag bf16"] = ours(args, views, bf16=True)
     if args.compile:
-        loops["the same, compiled"] = ours(args, views, bf16=True, compiled=True)
+        loops["the same, compiled"] = ours(args, views, bf16=args.bf16, compiled=True)
     times: dict[str, list[float]] = {name: [] for name in loops}
     for round_number in range(args.steps + 2):
         turn = round_number % len(loops)  # none is always the one that follows another
