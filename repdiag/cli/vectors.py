@@ -55,6 +55,7 @@ def analyze_vectors(
     from repdiag.diagnosis.comparisons import check_same_rows, hold_against
     from repdiag.diagnosis.diagnose import judge
     from repdiag.embeddings.as_embedding_set import as_embedding_set
+    from repdiag.embeddings.shards import name_of
     from repdiag.metrics.evaluate import evaluate_full
     from repdiag.metrics.near_copies import near_copy_note
     from repdiag.metrics.parts import class_frame, row_frame
@@ -62,15 +63,16 @@ def analyze_vectors(
     from repdiag.training.distributed import join_world
 
     embeddings = as_embedding_set(source, labels=labels)
-    named = replace(embeddings.provenance, checkpoint=source.stem, dataset=source.name)
+    name = name_of(source)
+    named = replace(embeddings.provenance, checkpoint=name, dataset=source.name)
     embeddings = replace(embeddings, provenance=named)
     given = {name: getattr(embeddings, name) for name in ("features", "labels", "views")}
     check_rows(given)  # nothing could be said of an empty set, or of rows that are not finite
-    others = {} if reference is None else {reference_name(reference.stem): as_embedding_set(reference)}
+    others = {} if reference is None else {reference_name(name_of(reference)): as_embedding_set(reference)}
     for called, other in others.items():
         check_same_rows(embeddings, other, called)  # a mistake is said before anything is evaluated
     together = _read_groups(groups, embeddings)
-    folder = out or Path("runs") / "analysis" / source.stem
+    folder = out or Path("runs") / "analysis" / name
     if is_first_process():
         prepare(folder, overwrite=overwrite or out is None)
     with join_world(on_gpu=False) as world, counting("tiles of pairs") if counting else nullcontext() as tiles:
@@ -82,7 +84,7 @@ def analyze_vectors(
     diagnosis = hold_against(judge(table), embeddings, others, seed=seed)
     rows, dims = embeddings.features.shape
     result = VectorAnalysis(
-        name=source.stem,
+        name=name,
         rows=rows,
         dims=dims,
         table=table,

@@ -22,6 +22,13 @@ def is_pattern(path: Path) -> bool:
     return any(sign in path.name for sign in "*?[") and not path.exists()
 
 
+def name_of(source: Path) -> str:
+    """Return what to call the vectors of a path: the folder's name for its parts, the file's without its ending."""
+    if is_pattern(source):
+        return source.parent.resolve().name
+    return source.resolve().name if source.is_dir() else source.stem
+
+
 def shard_paths(source: Path) -> list[Path]:
     """Return the files of vectors of a folder or a pattern, by name, numbers in them in the order of counting.
 

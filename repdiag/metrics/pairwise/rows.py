@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from repdiag.metrics.pairwise.working_copy import working_copy
 
 # Float64 numbers in work at a time: on a CPU they stay in the nearest caches; a GPU wants few, large kernels.
 _CPU_BATCH, _GPU_BATCH = 1 << 17, 1 << 25
+_SOME = 1024  # rows that tell the spread of all to a factor of two or so
 
 # What torch.get_float32_matmul_precision() may do to float32 rows before it multiplies them: nothing, cut them to TF32,
 # cut them to bfloat16. Products of cut numbers are exact in float32: the length of rows does not multiply the error.
@@ -183,7 +185,8 @@ class UnitRows(Rows):
 class RawRows(Rows):
     """Rows as they are; the score is minus the squared Euclidean distance.
 
-    They are shifted by `center`, which changes no distance and keeps 2xy - x^2 - y^2 from losing digits.
+    They are shifted by `center`, about their mean, which changes no distance and keeps 2xy - x^2 - y^2 from losing
+    digits.
     """
 
     center: Tensor
@@ -242,14 +245,18 @@ def unit_rows(features: Tensor) -> Rows:
 
 
 def raw_rows(features: Tensor, *, like: Rows | None = None) -> Rows:
-    """Return the rows for Euclidean distances: shifted by their mean, or as the rows `like` that they will meet."""
+    """Return the rows for Euclidean distances: shifted by about their mean, or as the rows `like` that they will meet.
+
+    The shift is rounded to a power of two well below the spread of the rows: differences of quantised rows then stay
+    exact, and equal distances equal, where the digits of a mean would break the tie.
+    """
     if like is not None and not isinstance(like, RawRows):
         raise MetricError("Euclidean rows meet Euclidean rows only", found=type(like).__name__)
     if like is not None and like.dims != features.shape[1]:
         raise MetricError("two sets of rows differ in dimension", found=f"{features.shape[1]} and {like.dims}")
     key = ("raw", tensor_key(features), None if like is None else like.key)
     return memoised(
-        key, lambda: _raw(features, _mean(features) if like is None else like.center), keep=(features, like)
+        key, lambda: _raw(features, _center(features) if like is None else like.center), keep=(features, like)
     )
 
 
@@ -277,6 +284,16 @@ def _chunks(rows: int, *, like: Tensor) -> Iterator[slice]:
 
 def _unit_roundoff(rows: Rows) -> float:
     return float(torch.finfo(rows.fast.dtype).eps) / 2
+
+
+def _center(features: Tensor) -> Tensor:
+    mean = _mean(features)
+    some = features[:: max(1, len(features) // _SOME)].double() - mean
+    spread = float(some.square().mean().sqrt())
+    if not spread > 0.0:
+        return mean
+    step = 2.0 ** (math.floor(math.log2(spread)) - 4)
+    return torch.round(mean / step) * step
 
 
 def _mean(features: Tensor) -> Tensor:

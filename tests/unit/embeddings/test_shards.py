@@ -9,6 +9,7 @@ import repdiag
 from repdiag.core import large_tensor
 from repdiag.core.errors import DataError
 from repdiag.embeddings.as_embedding_set import as_embedding_set
+from repdiag.embeddings.shards import name_of
 
 ROWS = np.random.default_rng(0).normal(size=(60, 5)).astype(np.float32)
 LABELS = np.array(["dog", "cat", "fox"])[np.arange(60) % 3]
@@ -95,3 +96,11 @@ def test_what_is_no_set_of_parts_is_named(tmp_path, make, message):
 def test_a_pattern_that_matches_nothing_is_named(tmp_path):
     with pytest.raises(DataError, match=r"no files of vectors by the name .*part-\*\.npy"):
         as_embedding_set(tmp_path / "part-*.npy")
+
+
+def test_a_set_is_called_after_its_folder(tmp_path):
+    """Results go into a folder of this name: a pattern, or half of a dotted name, would be none."""
+    folder = tmp_path / "run-1.5"
+    folder.mkdir()
+    assert name_of(folder) == name_of(folder / "part-*.npy") == "run-1.5"
+    assert name_of(folder / "a.npz") == "a"

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from repdiag.core.errors import MetricError
 from repdiag.metrics import pairwise
+from repdiag.metrics.neighbors import mean_average_precision
 from repdiag.metrics.pairwise import (
     Pairing,
     PairRequest,
@@ -181,6 +182,29 @@ def test_euclidean_rows_far_from_the_origin_keep_their_neighbours() -> None:
     near = over_pairs(raw_rows(rows.double()), TopK(5)).index
     far = over_pairs(raw_rows((rows.double() + 1e4).float()), TopK(5)).index
     assert (near == far).double().mean() > 0.9  # the rows themselves were rounded to 10^-3 there
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+@pytest.mark.parametrize("quantum", [1.0, 0.25, 1.0 / 128.0])
+@pytest.mark.parametrize("shift", [0.0, 1000.0])
+def test_equal_distances_of_quantised_rows_are_ties(dtype: torch.dtype, quantum: float, shift: float) -> None:
+    """Their order is that of the rows; the digits of a mean that is taken off must not decide it."""
+    whole = torch.randint(-6, 7, (200, 3), generator=torch.Generator().manual_seed(11))
+    rows = ((whole + shift) * quantum).to(dtype)
+    distances = (whole[:, None] - whole[None]).square().sum(dim=2)
+    distances.fill_diagonal_(10**6)
+    expected = distances.sort(dim=1, stable=True).indices
+    (found,) = reduce_pairs(raw_rows(rows), TopK(20), tile=64)
+    assert torch.equal(found.index, expected[:, :20])
+    bank = over_cross(raw_rows(rows[:50], like=raw_rows(rows)), raw_rows(rows), TopK(20), own=torch.arange(50))
+    assert torch.equal(bank.index, expected[:50, :20])
+    labels = whole[:, 0]
+    relevant = (labels[expected[:, :-1]] == labels[:, None]).double()
+    precision = relevant.cumsum(dim=1) / torch.arange(1, 200)
+    average = (precision * relevant).sum(dim=1) / relevant.sum(dim=1)
+    assert float(mean_average_precision(rows, labels, normalize=False)) == pytest.approx(
+        float(average.mean()), abs=1e-12
+    )
 
 
 @pytest.mark.parametrize("precision", ["highest", "high", "medium"])
