@@ -12,11 +12,12 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(name)
     if name == "streaming":
         return importlib.import_module("repdiag.metrics.streaming")
+    from repdiag.core.errors import unknown_name
     from repdiag.metrics.registry import load_all
 
     known = load_all()
     if name not in known:
-        raise AttributeError(f"no metric is named {name!r}")
+        raise AttributeError(str(unknown_name("metric", name, known)))
     return known[name].function
 
 

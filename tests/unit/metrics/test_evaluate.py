@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+import repdiag
 from repdiag import EmbeddingSet, Provenance
 from repdiag.core.errors import MetricError, UsageError
 from repdiag.embeddings.as_embedding_set import as_embedding_set
@@ -98,6 +99,8 @@ def test_a_named_metric_says_what_it_misses(metric: str, fields: dict[str, None]
 def test_a_misspelt_metric_gets_the_nearest_name() -> None:
     with pytest.raises(UsageError, match="did you mean: uniformity"):
         evaluate(embeddings(), ["uniformty"])
+    with pytest.raises(AttributeError, match="did you mean: uniformity"):
+        _ = repdiag.metrics.uniformty
 
 
 def test_of_the_default_metrics_none_is_dropped() -> None:
