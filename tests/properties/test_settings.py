@@ -13,7 +13,7 @@ from registered import METRICS, call, sample
 import repdiag
 from repdiag.core.errors import ConfigError, MetricError, UsageError
 from repdiag.core.metric_value import MetricValue
-from repdiag.metrics.settings import Range, Share, checked_settings
+from repdiag.metrics.settings import Count, Positive, Share, allowed_settings, checked_settings
 
 WRONG: dict[type, tuple[object, ...]] = {
     str: ("typo", "", 3, None, True),
@@ -71,7 +71,16 @@ def test_a_value_that_is_not_finite_is_an_error() -> None:
         repdiag.metrics.alignment(rows, -rows[None], alpha=1e4)
 
 
-def free(rows: typing.Any, *, any_way=3, text: str = "a", share: Share | None = None) -> MetricValue:
+def free(
+    rows: typing.Any,
+    *,
+    any_way=3,
+    way: typing.Literal["here", "there"] = "here",
+    share: Share | None = None,
+    count: Count = 1,
+    rate: Positive = 1.0,
+    flag: bool = True,
+) -> MetricValue:
     raise NotImplementedError
 
 
@@ -80,11 +89,18 @@ def unresolved(rows: "Nowhere", *, k: "Nowhere" = 3) -> MetricValue:  # type: ig
 
 
 def test_other_annotations_say_nothing() -> None:
-    checked_settings(free, {"any_way": object(), "text": "b", "share": None}, known=("any_way", "text", "share"))
+    checked_settings(free, {"any_way": object(), "share": None}, known=("any_way", "share"))
     checked_settings(unresolved, {"k": "x"}, known=("k",))
-    with pytest.raises(ConfigError, match="a number above 0, at most 1 or None"):
+
+
+def test_what_is_allowed_reads_as_text() -> None:
+    names = ("any_way", "way", "share", "count", "rate", "flag")
+    assert allowed_settings(free, names) == {
+        "way": "one of here, there",
+        "share": "a number above 0, at most 1 or None",
+        "count": "a whole number at least 1",
+        "rate": "a number above 0",
+        "flag": "True or False",
+    }
+    with pytest.raises(ConfigError, match="share of free must be a number above 0, at most 1 or None"):
         checked_settings(free, {"share": 2.0}, known=("share",))
-
-
-def test_ranges_read_as_text() -> None:
-    assert [str(item) for item in (Range(1.0), Range(0.0, above=True))] == ["at least 1", "above 0"]
