@@ -101,19 +101,18 @@ class ClassDistances:
         if moments is None:
             return dict.fromkeys(names, undefined("no rows so far", n=0))
         rows, paired = int(moments.counts.sum()), moments.keep(moments.counts >= 2)
-        found = dict.fromkeys(names, undefined("no class has two rows", n=rows))
+        inside = undefined("no class has two rows", n=rows)
         if len(paired.counts) > 0:
-            found[names[0]] = MetricValue(value=mean_within(paired, "classes"), n=rows)
+            inside = MetricValue(value=mean_within(paired, "classes"), n=rows)
         if len(moments.counts) < 2:
-            return {**found, **dict.fromkeys(names[1:], undefined("needs rows of two classes", n=rows))}
+            return {names[0]: inside, **dict.fromkeys(names[1:], undefined("needs rows of two classes", n=rows))}
         between = mean_between(moments, "classes")
-        found[names[1]] = MetricValue(value=between, n=rows)
-        if len(paired.counts) > 0 and between > 1e-12:
-            found[names[2]] = MetricValue(value=mean_within(paired, "classes") / between, n=rows)
-        elif len(paired.counts) > 0:
-            reason = "all rows lie in one point: there is no distance between classes"
-            found[names[2]] = undefined(reason, n=rows)
-        return found
+        ratio = inside  # undefined for the same reason, where there is no distance inside a class
+        if inside.value is not None and between > 1e-12:
+            ratio = MetricValue(value=inside.value / between, n=rows)
+        elif inside.value is not None:
+            ratio = undefined("all rows lie in one point: there is no distance between classes", n=rows)
+        return dict(zip(names, (inside, MetricValue(value=between, n=rows), ratio), strict=True))
 
 
 class Spectrum:

@@ -75,11 +75,6 @@ class Compute:
         return contextlib.nullcontext()
 
 
-def is_out_of_memory(error: RuntimeError) -> bool:
-    """Say whether torch found no memory: on a CPU it has no kind of error of its own for that."""
-    return isinstance(error, torch.OutOfMemoryError) or "DefaultCPUAllocator" in str(error)
-
-
 def choose_compute(settings: LoopSettings, *, device: str = "auto") -> Compute:
     """Decide everything that the settings leave to the machine."""
     chosen = torch.device(("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device)

@@ -11,10 +11,11 @@ from torch import Tensor, nn
 
 from repdiag.config.training import TrainSettings
 from repdiag.core.errors import TrainingError
+from repdiag.core.memory import is_out_of_memory
 from repdiag.core.transfer import to_device
 from repdiag.data.loaders import Batch
 from repdiag.methods.base import Clock, Method, StepOutput, TrainBatch
-from repdiag.training.compute import Compute, is_out_of_memory
+from repdiag.training.compute import Compute
 from repdiag.training.optimizers import clip_gradients, set_rates
 from repdiag.training.schedules import cosine, warmup_cosine
 

@@ -9,11 +9,12 @@ from torch import Tensor
 
 from repdiag.core.metric_value import MetricValue, undefined
 from repdiag.core.shapes import Features, Float, Integer, Labels
-from repdiag.metrics.neighbors.votes import STRANGERS, align_classes, are_strangers, winners
+from repdiag.metrics.neighbors.votes import align_classes, winners
 from repdiag.metrics.pairwise import Pairing, PairRequest, TopK, over_cross, raw_rows, unit_rows
 from repdiag.metrics.pairwise.sharing import memoised, tensor_key
 from repdiag.metrics.registry import metric
 from repdiag.metrics.settings import Count
+from repdiag.metrics.strangers import STRANGERS, are_strangers
 
 
 def _pairing(features: Tensor, other_features: Tensor, *, normalize: bool, center_batch: int | None) -> Pairing:

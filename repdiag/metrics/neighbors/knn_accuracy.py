@@ -9,10 +9,11 @@ from torch import Tensor
 
 from repdiag.core.metric_value import MetricValue, undefined
 from repdiag.core.shapes import Features, Float, Integer, Labels
-from repdiag.metrics.neighbors.votes import STRANGERS, align_classes, are_strangers, tallies
+from repdiag.metrics.neighbors.votes import align_classes, tallies
 from repdiag.metrics.pairwise import Pairing, PairRequest, TopK, over_cross, unit_rows
 from repdiag.metrics.registry import metric
 from repdiag.metrics.settings import Count, Positive
+from repdiag.metrics.strangers import STRANGERS, are_strangers
 
 
 def _requests(features: Tensor, *, other_features: Tensor, k: int, **_: Any) -> list[PairRequest]:

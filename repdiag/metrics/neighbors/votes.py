@@ -10,14 +10,6 @@ from torch import Tensor
 _CHUNK = 1 << 22  # votes held at a time
 
 
-STRANGERS = "the rows and the bank have no class in common: are their labels numbered alike?"
-
-
-def are_strangers(labels: Tensor, bank_labels: Tensor) -> bool:
-    """Say whether no row's class is in the bank, so that no vote can be right whatever the features."""
-    return not bool(torch.isin(labels, bank_labels).any())
-
-
 def align_classes(labels: Tensor, bank_labels: Tensor) -> tuple[Tensor, Tensor, int]:
     """Number the classes of both sets 0..C-1 in the order of their labels."""
     present, index = torch.unique(torch.cat([labels, bank_labels]), return_inverse=True)

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from repdiag.core.errors import MetricError
+from repdiag.core.memory import is_out_of_memory
 from repdiag.metrics.pairwise.candidates import search, served_by_faiss
 from repdiag.metrics.pairwise.pairing import Pairing
 from repdiag.metrics.pairwise.processes import everywhere, is_mine, shared
@@ -143,8 +144,8 @@ def _states(pairing: Pairing, chosen: Sequence[Reduction[Any]], side: int) -> li
     fine = True
     try:
         _pass(pairing, states, side)
-    except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
-        if not _is_out_of_memory(error) or side <= _SMALLEST_TILE:
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error) or side <= _SMALLEST_TILE:
             raise
         fine = False
     return states if everywhere(fine) else None
@@ -263,7 +264,3 @@ def _default_tile(rows: Rows, memory_budget: int | None) -> int:
         return side
     affordable = int((memory_budget / (_BUFFERS * rows.fast.element_size())) ** 0.5)
     return max(_SMALLEST_TILE, min(side, affordable))
-
-
-def _is_out_of_memory(error: BaseException) -> bool:
-    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "allocate memory" in str(error)

@@ -17,6 +17,7 @@ from repdiag.metrics.moments import unit_rows
 from repdiag.metrics.pairwise.sharing import memoised, tensor_key
 from repdiag.metrics.registry import metric
 from repdiag.metrics.settings import Count, Seed
+from repdiag.metrics.strangers import STRANGERS, are_strangers
 
 if TYPE_CHECKING:
     from sklearn.linear_model import LogisticRegression
@@ -79,8 +80,8 @@ def linear_probe_accuracy(
     classes = torch.unique(other_labels)
     if len(classes) < 2:
         return undefined("the bank holds one class only", n=len(features))
-    if not bool(torch.isin(labels, classes).any()):
-        return undefined("the rows and the bank have no class in common", n=len(features))
+    if are_strangers(labels, other_labels):
+        return undefined(STRANGERS, n=len(features))
     bank, queries = _prepared(other_features, features, rows)
     if bank.shape[1] == 0:
         return undefined("no dimension of the bank varies", n=len(features))
