@@ -15,7 +15,7 @@ from pathlib import Path
 
 import torch
 
-from repdiag.cli.trajectory import measure
+from repdiag.results.frames.trajectory import measure
 from repdiag.training.assembly import resolve_settings
 from repdiag.training.loop import train
 from repdiag.training.monitor import Measure

@@ -21,8 +21,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from repdiag.cli.figures import draw_comparison
-from repdiag.cli.run_directory import write_parts, write_run, write_tables
 from repdiag.core.embedding_set import EmbeddingSet
 from repdiag.core.files import write_json
 from repdiag.core.metric_table import MetricTable
@@ -31,10 +29,12 @@ from repdiag.data.datasets import open_dataset
 from repdiag.data.image_split import ImageSplit
 from repdiag.diagnosis.diagnose import judge
 from repdiag.embeddings.store import save_embedding_set
+from repdiag.metrics.breakdown import class_frame
 from repdiag.metrics.evaluate import evaluate_full
-from repdiag.metrics.parts import class_frame
 from repdiag.report.build import build_report
-from repdiag.report.thumbnails import save_thumbnails, thumbnail_key
+from repdiag.results.thumbnails import save_thumbnails, thumbnail_key
+from repdiag.results.writing import write_parts, write_run, write_tables
+from repdiag.workflows.figures import draw_comparison
 
 ROWS = 20_000
 LIMIT_MB, LIMIT_SECONDS = 15.0, 3.0

@@ -24,7 +24,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from repdiag.checkpoints.native import read_native
+from repdiag.checkpoints.own.native import read_native
 
 SCRIPT = Path(__file__).parents[1] / "tests" / "end_to_end" / "killed_runs.py"
 KILLED = -signal.SIGKILL

@@ -39,7 +39,7 @@ def against_accuracy(points: pd.DataFrame) -> pd.DataFrame:
     """Return the frame of `scatter_against_accuracy`, a panel for each metric and accuracy, with rank correlations."""
     import pandas as pd
 
-    from repdiag.report.rank_correlation import rank_correlation
+    from repdiag.metrics.inference.rank_correlation import rank_correlation
 
     wide = points.pivot_table(index="checkpoint", columns="metric", values=["value", "ci_low", "ci_high"], sort=False)
     common = points.groupby("checkpoint", sort=False)[["dataset", "n"]].first()

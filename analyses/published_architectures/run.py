@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pandas as pd
 
+from repdiag.metrics.inference.rank_correlation import rank_correlation
 from repdiag.plots.save import save_figure
 from repdiag.plots.scatter_against_accuracy import COLUMNS, scatter_against_accuracy
-from repdiag.report.rank_correlation import rank_correlation
 
 PUBLISHED = Path(__file__).with_name("published.csv")
 SOURCE = "Published by Shi et al. 2022: MoCo v2 on ImageNet, linear accuracy"

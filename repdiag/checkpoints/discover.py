@@ -9,10 +9,10 @@ from weakref import WeakKeyDictionary
 from torch import Tensor
 
 from repdiag.checkpoints.architectures.named import is_indexed
-from repdiag.checkpoints.branches import BRANCH_NAMES
-from repdiag.checkpoints.contents import Contents, under
 from repdiag.checkpoints.formats.format import Branch
 from repdiag.checkpoints.keymaps import KEYMAPS
+from repdiag.checkpoints.reading.branches import BRANCH_NAMES
+from repdiag.checkpoints.reading.contents import Contents, under
 
 _SEGMENTS = 5  # how deep in a name a network may begin
 _SMALLEST = 20  # tensors that a network has at least

@@ -11,10 +11,10 @@ from typing import Any
 from torch import Tensor, nn
 
 from repdiag.checkpoints.load import encoder_of
-from repdiag.checkpoints.native import is_native
-from repdiag.checkpoints.safe_load import Payload, read
-from repdiag.checkpoints.shards import size_of_weights
-from repdiag.checkpoints.wishes import Wishes
+from repdiag.checkpoints.own.native import is_native
+from repdiag.checkpoints.read_options import ReadOptions
+from repdiag.checkpoints.reading.safe_load import Payload, read
+from repdiag.checkpoints.reading.shards import size_of_weights
 from repdiag.core.errors import CheckpointError
 
 
@@ -45,7 +45,7 @@ class Inspection:
         return asdict(self)
 
 
-def inspect_checkpoint(path: Path | str, wishes: Wishes | None = None) -> Inspection:
+def inspect_checkpoint(path: Path | str, read_options: ReadOptions | None = None) -> Inspection:
     """Return what is in a file. A file that is unsafe or damaged is a `CheckpointError`; one that is safe to read but
     not understood gives an inspection with its `problem`.
     """
@@ -61,14 +61,14 @@ def inspect_checkpoint(path: Path | str, wishes: Wishes | None = None) -> Inspec
         "top_level": _top_level(payload),
     }
     try:
-        found |= _understood(payload, wishes or Wishes())
+        found |= _understood(payload, read_options or ReadOptions())
     except CheckpointError as error:
         found["problem"] = {"problem": error.problem, "found": error.found, "hint": error.hint}
     return Inspection(**found)
 
 
-def _understood(payload: Payload, wishes: Wishes) -> dict[str, Any]:
-    encoder, resolved = encoder_of(payload, wishes, name=payload.path.name)
+def _understood(payload: Payload, read_options: ReadOptions) -> dict[str, Any]:
+    encoder, resolved = encoder_of(payload, read_options, name=payload.path.name)
     found: dict[str, Any] = {
         "family": encoder.info.family,
         "encoder": encoder.info.to_dict(),

@@ -10,17 +10,17 @@ from typing import Any
 import torch
 from torch import nn
 
-from repdiag.checkpoints.contents import Contents
-from repdiag.checkpoints.convert import format_of, is_converted, own_tree, read_header, write_foreign, write_own
 from repdiag.checkpoints.encoder import Encoder, EncoderInfo
+from repdiag.checkpoints.fitting.projection_heads import build_head, head_activation, head_tensors
+from repdiag.checkpoints.fitting.resolve import Resolved, resolve
 from repdiag.checkpoints.formats.format import Branch, Format
-from repdiag.checkpoints.native import FORMAT, is_native, verify_native
-from repdiag.checkpoints.native_encoder import native_encoder
-from repdiag.checkpoints.projection_heads import build_head, head_activation, head_tensors
+from repdiag.checkpoints.own.convert import format_of, is_converted, own_tree, read_header, write_foreign, write_own
+from repdiag.checkpoints.own.native import FORMAT, is_native, verify_native
+from repdiag.checkpoints.own.native_encoder import native_encoder
+from repdiag.checkpoints.read_options import ReadOptions
+from repdiag.checkpoints.reading.contents import Contents
+from repdiag.checkpoints.reading.safe_load import Payload, read
 from repdiag.checkpoints.recognise import recognise
-from repdiag.checkpoints.resolve import Resolved, resolve
-from repdiag.checkpoints.safe_load import Payload, read
-from repdiag.checkpoints.wishes import Wishes
 from repdiag.core.errors import CheckpointError
 from repdiag.models.backbones import Backbone
 
@@ -48,7 +48,7 @@ def load_encoder(
     start, `heads` and `stem_padding` what no file records; `image_size`, `mean` and `std` take the place of the
     family's own input. Raises `CheckpointError` unless all of the backbone is filled.
     """
-    wishes = Wishes(
+    read_options = ReadOptions(
         branch=branch,
         backbone=backbone,
         prefix=prefix,
@@ -58,18 +58,18 @@ def load_encoder(
         mean=mean,
         std=std,
     )
-    return load_as_wished(path, wishes, name=name).to(torch.device(device))
+    return load_with_options(path, read_options, name=name).to(torch.device(device))
 
 
-def load_as_wished(path: Path | str, wishes: Wishes, *, name: str | None = None) -> Encoder:
-    """Return the encoder of a checkpoint file, read as somebody wishes; see `load_encoder`."""
-    return encoder_of(read(path), wishes, name=name or _short_name(Path(path)))[0]
+def load_with_options(path: Path | str, read_options: ReadOptions, *, name: str | None = None) -> Encoder:
+    """Return the encoder of a checkpoint file, read as the options say; see `load_encoder`."""
+    return encoder_of(read(path), read_options, name=name or _short_name(Path(path)))[0]
 
 
-def convert_checkpoint(path: Path | str, out: Path, wishes: Wishes | None = None) -> EncoderInfo:
+def convert_checkpoint(path: Path | str, out: Path, read_options: ReadOptions | None = None) -> EncoderInfo:
     """Write the encoder of a checkpoint in our own safe form and return what was recognised."""
     payload = read(path)
-    encoder, resolved = encoder_of(payload, wishes or Wishes(), name=_short_name(Path(path)))
+    encoder, resolved = encoder_of(payload, read_options or ReadOptions(), name=_short_name(Path(path)))
     if resolved is not None:
         write_foreign(out, Contents(payload), resolved)
     elif is_native(payload.tree):
@@ -79,7 +79,7 @@ def convert_checkpoint(path: Path | str, out: Path, wishes: Wishes | None = None
     return encoder.info
 
 
-def encoder_of(payload: Payload, wishes: Wishes, *, name: str) -> tuple[Encoder, Resolved | None]:
+def encoder_of(payload: Payload, read_options: ReadOptions, *, name: str) -> tuple[Encoder, Resolved | None]:
     """Return the encoder of a file that has been read, and how it was resolved (None for our own format)."""
     contents = Contents(payload)
     header = read_header(payload) if is_converted(payload) else {}
@@ -88,25 +88,27 @@ def encoder_of(payload: Payload, wishes: Wishes, *, name: str) -> tuple[Encoder,
         verify_native(payload.tree, path=payload.path)
         own = payload.tree
     if own is not None:
-        _expect_family(FORMAT, wishes, payload)
-        encoder = native_encoder(payload, own, name=name, branch=wishes.branch, backbone_name=wishes.backbone)
-        encoder.info = replace(encoder.info, **wishes.input_changes())
+        _expect_family(FORMAT, read_options, payload)
+        encoder = native_encoder(
+            payload, own, name=name, branch=read_options.branch, backbone_name=read_options.backbone
+        )
+        encoder.info = replace(encoder.info, **read_options.input_changes())
         return encoder, None
     form = format_of(header) if header else recognise(contents)
-    _expect_family(form.name, wishes, payload)
-    if changes := wishes.input_changes():
+    _expect_family(form.name, read_options, payload)
+    if changes := read_options.input_changes():
         # The resize that goes before the crop belongs to the family's own size.
-        kept = replace(form.preprocessing_of(contents), resize=None) if wishes.image_size else None
+        kept = replace(form.preprocessing_of(contents), resize=None) if read_options.image_size else None
         form = replace(form, preprocessing=replace(kept or form.preprocessing_of(contents), **changes))
-    resolved = resolve(contents, form, wishes)
+    resolved = resolve(contents, form, read_options)
     return _assemble(contents, resolved, name=name), resolved
 
 
-def _expect_family(found: str, wishes: Wishes, payload: Payload) -> None:
-    if wishes.family not in (None, found):
+def _expect_family(found: str, read_options: ReadOptions, payload: Payload) -> None:
+    if read_options.family not in (None, found):
         raise CheckpointError(
             f"{payload.path} is not a file of the family that it is said to be",
-            found=f"recognised as {found}, said to be {wishes.family}",
+            found=f"recognised as {found}, said to be {read_options.family}",
             hint="correct the family where it is said, or leave it open",
         )
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from repdiag.checkpoints.contents import Contents
 from repdiag.checkpoints.formats.format import Format
 from repdiag.checkpoints.formats.registry import FORMATS
+from repdiag.checkpoints.reading.contents import Contents
 from repdiag.core.errors import CheckpointError
 
 

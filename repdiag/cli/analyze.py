@@ -11,8 +11,8 @@ from repdiag.cli import options
 from repdiag.cli.console import Console, is_first_process, resolve_device
 
 if TYPE_CHECKING:
-    from repdiag.cli.analysis import Analysis, AnalysisOptions
-    from repdiag.cli.targets import Target
+    from repdiag.workflows.analyze import Analysis, AnalysisOptions
+    from repdiag.workflows.targets import Target
 
 Embeddings = Annotated[
     Path | None,
@@ -94,7 +94,7 @@ def analyze(
     console = Console(as_json=as_json and first, quiet=quiet or not first, verbose=verbose, progress=not no_progress)
     gates = parse_gates(fail_on)
     if embeddings is not None:
-        from repdiag.cli.vectors import analyze_vectors
+        from repdiag.workflows.vectors import analyze_vectors
 
         _refuse_both(checkpoint)
         result = analyze_vectors(
@@ -117,17 +117,17 @@ def analyze(
     target = _needed(checkpoint, download=download)
     beside = None if reference is None else _needed(reference, download=download)
     folder = out or _default_out(target)
-    from repdiag.cli.analysis import AnalysisOptions, analyze_checkpoint
-    from repdiag.cli.reading import wishes_of
-    from repdiag.cli.run_directory import prepare
+    from repdiag.cli.reading import read_options_of
+    from repdiag.results.writing import prepare
+    from repdiag.workflows.analyze import AnalysisOptions, analyze_checkpoint
 
     if first:
         prepare(folder, overwrite=overwrite or out is None)
     told: dict[str, Any] = {"branch": branch, "backbone": backbone, "prefix": prefix, "heads": heads}
-    wishes = wishes_of(**told, stem_padding=stem_padding, image_size=image_size, mean=mean, std=std)
+    read_options = read_options_of(**told, stem_padding=stem_padding, image_size=image_size, mean=mean, std=std)
     chosen = AnalysisOptions(
         data=data,
-        wishes=wishes.over(target.wishes),
+        read_options=read_options.over(target.read_options),
         per_class=per_class,
         seed=seed,
         limit=limit,
@@ -153,16 +153,16 @@ def _written(
     analysis: Analysis, options: AnalysisOptions, folder: Path, *, training: Path, figures: bool
 ) -> list[Path]:
     """Write the tables and, if wanted, the figures; return the figures."""
-    from repdiag.cli.figures import draw_analysis
-    from repdiag.cli.run_directory import write_analysis
+    from repdiag.results.writing import write_analysis
+    from repdiag.workflows.figures import draw_analysis
 
     write_analysis(analysis, options, folder)
     return draw_analysis(analysis, folder, training=training) if figures else []
 
 
 def _needed(checkpoint: str | None, *, download: bool) -> Target:
-    from repdiag.cli.targets import find_checkpoint
     from repdiag.core.errors import UsageError
+    from repdiag.workflows.targets import find_checkpoint
 
     if checkpoint is None:
         raise UsageError("nothing to analyze", hint="give a checkpoint, or vectors with --embeddings FILE")
@@ -186,7 +186,7 @@ def _refuse_for_images(**given: object) -> None:
 
 def _default_out(target: Target) -> Path:
     """Return RUN/analysis/STEM for a checkpoint of a run directory, else runs/analysis/NAME."""
-    from repdiag.cli.targets import run_of
+    from repdiag.workflows.targets import run_of
 
     run = run_of(target.path)
     return Path("runs") / "analysis" / target.name if run is None else run / "analysis" / target.path.stem

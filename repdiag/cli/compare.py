@@ -49,10 +49,10 @@ def compare(
     the encoders differ in width, also common_dimension.csv, read at the smallest one.
     """
     from repdiag.cli import summary
-    from repdiag.cli.analysis import AnalysisOptions
-    from repdiag.cli.comparison import compare_checkpoints, write_comparison
-    from repdiag.cli.figures import draw_comparison
-    from repdiag.cli.targets import find_checkpoints, with_reference
+    from repdiag.workflows.analyze import AnalysisOptions
+    from repdiag.workflows.compare import compare_checkpoints, write_comparison
+    from repdiag.workflows.figures import draw_comparison
+    from repdiag.workflows.targets import find_checkpoints, with_reference
 
     console = Console(as_json=as_json, quiet=quiet, verbose=verbose, progress=not no_progress)
     folder = out or Path("runs") / "compare"

@@ -27,16 +27,16 @@ def convert(
 ) -> None:
     """Write a checkpoint's encoder and heads as one safetensors file that proves itself and records what is known."""
     from repdiag.checkpoints.load import convert_checkpoint
-    from repdiag.cli.reading import wishes_of
-    from repdiag.cli.targets import find_checkpoint
+    from repdiag.cli.reading import read_options_of
     from repdiag.core.errors import UsageError
+    from repdiag.workflows.targets import find_checkpoint
 
     if out.suffix != ".safetensors":
         raise UsageError(f"{out} must end in .safetensors")
     if out.exists() and not overwrite:
         raise UsageError(f"{out} exists", hint="--overwrite replaces it")
     console = Console(as_json=as_json)
-    wishes = wishes_of(
+    read_options = read_options_of(
         branch=branch,
         backbone=backbone,
         prefix=prefix,
@@ -47,6 +47,6 @@ def convert(
         std=std,
     )
     target = find_checkpoint(checkpoint)
-    info = convert_checkpoint(target.path, out, wishes.over(target.wishes))
+    info = convert_checkpoint(target.path, out, read_options.over(target.read_options))
     console.say(f"wrote {out}: {info.backbone}, {info.branch} branch of a {info.family} file")
     console.json({"out": str(out), "encoder": info.to_dict()})

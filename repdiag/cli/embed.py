@@ -44,18 +44,18 @@ def embed(
     """
     import shutil
 
-    from repdiag.checkpoints.load import load_as_wished
-    from repdiag.cli.reading import wishes_of
-    from repdiag.cli.targets import find_checkpoint
+    from repdiag.checkpoints.load import load_with_options
+    from repdiag.cli.reading import read_options_of
     from repdiag.config.views import EvaluationSettings
     from repdiag.core.errors import UsageError
     from repdiag.data.datasets import open_dataset
     from repdiag.embeddings.extract import extract
     from repdiag.embeddings.store import save_embedding_set
+    from repdiag.workflows.targets import find_checkpoint
 
     console = Console(as_json=as_json, quiet=quiet, progress=not no_progress)
     target = find_checkpoint(checkpoint, download=download)
-    wishes = wishes_of(
+    read_options = read_options_of(
         branch=branch,
         backbone=backbone,
         prefix=prefix,
@@ -65,7 +65,7 @@ def embed(
         mean=mean,
         std=std,
     )
-    encoder = load_as_wished(target.path, wishes.over(target.wishes), name=target.name)
+    encoder = load_with_options(target.path, read_options.over(target.read_options), name=target.name)
     spec = data or encoder.info.training.get("data")
     if spec is None:
         raise UsageError(f"{target.path.name} does not say which images to embed", hint="name some with --data")

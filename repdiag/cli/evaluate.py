@@ -30,9 +30,9 @@ def evaluate(
 ) -> None:
     """Compute metrics of vectors: text, audio, tabular or image embeddings, from any model."""
     from repdiag.cli import summary
-    from repdiag.cli.run_directory import write_tables
     from repdiag.embeddings.as_embedding_set import as_embedding_set
     from repdiag.metrics.evaluate import evaluate as run
+    from repdiag.results.writing import write_tables
 
     console = Console(as_json=as_json)
     names = None if metrics is None else [name.strip() for name in metrics.split(",") if name.strip()]

@@ -32,9 +32,9 @@ def export(
     parquet: vectors, 2-D coordinates, image path, label, cluster and, after `analyze --per-row` or `compare`, the parts
     of the metrics by image. --out names a folder (default: export/ in the run).
     """
-    from repdiag.cli.run_directory import results_in
     from repdiag.core.errors import StoreError
-    from repdiag.report.runs import read_run
+    from repdiag.results.reading import read_run
+    from repdiag.results.writing import results_in
 
     console = Console(as_json=as_json)
     run = results_in(run)
@@ -53,7 +53,7 @@ def export(
 
 
 def _write(found: EmbeddingSet, part: Path, folder: Path, *, name: str, to: Format, seed: int) -> Path:
-    from repdiag.report import exports
+    from repdiag.workflows import exports
 
     if to == "knn-graph":
         return exports.export_graph(found, folder / f"{name}.npz")

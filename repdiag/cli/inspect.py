@@ -30,11 +30,11 @@ def inspect(
     Exits with 1 where the file is unsafe, damaged, or does not fill a backbone.
     """
     from repdiag.checkpoints.inspect import inspect_checkpoint
-    from repdiag.cli.reading import wishes_of
-    from repdiag.cli.targets import find_checkpoint
+    from repdiag.cli.reading import read_options_of
+    from repdiag.workflows.targets import find_checkpoint
 
     console = Console(as_json=as_json)
-    wishes = wishes_of(
+    read_options = read_options_of(
         branch=branch,
         backbone=backbone,
         prefix=prefix,
@@ -45,7 +45,7 @@ def inspect(
         std=std,
     )
     target = find_checkpoint(checkpoint)
-    found = inspect_checkpoint(target.path, wishes.over(target.wishes))
+    found = inspect_checkpoint(target.path, read_options.over(target.read_options))
     _print(console, found)
     console.json(found.to_dict())
     if found.problem:

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 from repdiag.core.errors import UsageError
 
 if TYPE_CHECKING:
-    from repdiag.checkpoints.wishes import Wishes
+    from repdiag.checkpoints.read_options import ReadOptions
 
 
-def wishes_of(
+def read_options_of(
     *,
     branch: str | None,
     backbone: str | None,
@@ -20,11 +20,11 @@ def wishes_of(
     image_size: int | None,
     mean: str | None,
     std: str | None,
-) -> Wishes:
+) -> ReadOptions:
     """Return what the command line says about reading a file."""
-    from repdiag.checkpoints.wishes import Wishes
+    from repdiag.checkpoints.read_options import ReadOptions
 
-    return Wishes(
+    return ReadOptions(
         branch=branch,
         backbone=backbone,
         prefix=prefix,

@@ -41,10 +41,10 @@ def figures(
     course of its metrics. From five trained checkpoints on, metrics are also drawn against accuracy, with
     rank correlations. Writes PNG, PDF, SVG and the CSV behind each to --out (default: figures/ in the first run).
     """
-    from repdiag.cli.figures import FOLDER, draw_frames, in_order
-    from repdiag.cli.run_directory import results_in
     from repdiag.plots.style import ONE_COLUMN, TWO_COLUMNS
-    from repdiag.report.runs import UNTRAINED
+    from repdiag.results.reading import UNTRAINED
+    from repdiag.results.writing import results_in
+    from repdiag.workflows.figures import FOLDER, draw_frames, in_order
 
     console = Console(as_json=as_json)
     runs = [results_in(run) for run in runs]
@@ -63,10 +63,10 @@ def stored_frames(runs: Sequence[Path]) -> tuple[dict[str, pd.DataFrame], list[s
     """Return the frames of all figures that the runs' tables allow, and the names of the checkpoints."""
     import pandas as pd
 
-    from repdiag.cli.figures import FOLDER, STORED_FIGURES, read_frame, table_frames
-    from repdiag.cli.trajectory import training_frames
     from repdiag.core.metric_table import MetricTable
-    from repdiag.report.runs import read_run
+    from repdiag.results.frames.trajectory import training_frames
+    from repdiag.results.reading import read_run
+    from repdiag.workflows.figures import FOLDER, STORED_FIGURES, read_frame, table_frames
 
     trainings = {run: record for run in runs if (record := _training_record(run)) is not None}
     table = MetricTable.concat(read_run(run).table for run in runs if run not in trainings)
@@ -87,7 +87,7 @@ def stored_frames(runs: Sequence[Path]) -> tuple[dict[str, pd.DataFrame], list[s
 
 def _training_record(run: Path) -> dict[str, Any] | None:
     """Return run.json of a training that has not been analyzed; None for anything else."""
-    from repdiag.cli.run_directory import TABLE, read_run
+    from repdiag.results.writing import TABLE, read_run
 
     if (run / TABLE).is_file() or not (run / "run.json").is_file():
         return None
@@ -99,9 +99,9 @@ def maps_anew(runs: Sequence[Path], method: Projection) -> pd.DataFrame:
     """Return the map of every checkpoint of the runs by another method."""
     import pandas as pd
 
-    from repdiag.cli.vector_frames import embedding_map
     from repdiag.core.errors import StoreError
-    from repdiag.report.runs import read_run
+    from repdiag.results.reading import read_run
+    from repdiag.workflows.vector_frames import embedding_map
 
     found = []
     for stored in map(read_run, runs):
@@ -115,9 +115,9 @@ def maps_anew(runs: Sequence[Path], method: Projection) -> pd.DataFrame:
 
 def _against_accuracy(table: MetricTable) -> pd.DataFrame:
     """Return metrics against kNN accuracy over the trained checkpoints; empty where they are too few for a rank."""
-    from repdiag.report.frames import scatter_against_accuracy
-    from repdiag.report.rank_correlation import FEWEST, rank_correlation
-    from repdiag.report.runs import trained
+    from repdiag.metrics.inference.rank_correlation import FEWEST, rank_correlation
+    from repdiag.results.frames.table_frames import scatter_against_accuracy
+    from repdiag.results.reading import trained
 
     names = trained(table.names("checkpoint"))
     kept = type(table)(tuple(row for row in table if row.checkpoint in set(names)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from repdiag.report.headlines import HEADLINES, Headline
+from repdiag.results.headlines import HEADLINES, Headline
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from repdiag.cli.analysis import Analysis
-    from repdiag.cli.comparison import Comparison
     from repdiag.cli.console import Console
-    from repdiag.cli.vectors import VectorAnalysis
     from repdiag.core.metric_table import MetricRow, MetricTable
+    from repdiag.workflows.analyze import Analysis
+    from repdiag.workflows.compare import Comparison
+    from repdiag.workflows.vectors import VectorAnalysis
 
 # Beside the headlines of the report, which are read on val.
 _ON_TRAIN = "instance_discrimination_accuracy"
@@ -30,7 +30,7 @@ _PERCENT = {headline.metric for headline in (*HEADLINES, *_MORE) if headline.per
 
 def show_analysis(console: Console, analysis: Analysis, folder: Path, drawn: Sequence[Path]) -> None:
     """Print one checkpoint: trained features, projections, and the untrained copy's features beside them."""
-    from repdiag.cli.analysis import UNTRAINED
+    from repdiag.workflows.analyze import UNTRAINED
 
     info = analysis.info
     val = analysis.embeddings["val"]

@@ -53,7 +53,7 @@ def train(
     if list_recipes or show is not None:
         recipes.print_recipes(console, show)
         return
-    from repdiag.cli.training import TrainRequest, run_training
+    from repdiag.workflows.train import TrainRequest, run_training
 
     request = TrainRequest(
         recipe=recipe,

@@ -38,7 +38,7 @@ def reframe(images: Tensor, parameters: ViewParameters) -> Tensor:
     view, size = parameters.settings, parameters.size
     unframed = view.crop_scale is None and view.flip_p == 0.0 and images.shape[-2:] == (size, size)
     if runs_kernels(images) and parameters.affine is None and not unframed:
-        from repdiag.data.gpu_resample import resize_crops as resize_on_gpu
+        from repdiag.data.kernels.resample import resize_crops as resize_on_gpu
 
         return resize_on_gpu(
             images, parameters.boxes, size=size, flip=parameters.flip, interpolation=view.interpolation
@@ -70,7 +70,7 @@ def reframe_one(image: Tensor, parameters: ViewParameters, row: int) -> Tensor:
 def recolour(images: Tensor, parameters: ViewParameters) -> Tensor:
     """Apply jitter, grayscale, blur, solarization and hiding to float [B, 3, S, S] in [0, 1]; may work in place."""
     if runs_kernels(images):
-        from repdiag.data.gpu_views import recolour_on_gpu
+        from repdiag.data.kernels.views import recolour_on_gpu
 
         return recolour_on_gpu(images.contiguous(), parameters)
     if images.device.type != "cpu":

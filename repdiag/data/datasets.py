@@ -18,10 +18,10 @@ from repdiag.data.fixed_size_datasets import (
     open_stl10,
 )
 from repdiag.data.folder_datasets import CALTECH101, IMAGENET, open_caltech101, open_imagenet
+from repdiag.data.folders import data_root
 from repdiag.data.image_folder import open_image_folder
 from repdiag.data.image_split import ImageSplit
 from repdiag.data.open_request import Opener, OpenRequest
-from repdiag.data.places import data_root
 
 SPLITS = ("train", "val")
 FOLDER = "imagefolder:"

@@ -18,8 +18,8 @@ from torch.utils.data import Dataset
 
 from repdiag.core.errors import StoreError
 from repdiag.core.files import write_atomic
+from repdiag.data.folders import cache_folder
 from repdiag.data.image_split import ImageSplit
-from repdiag.data.places import cache_folder
 from repdiag.data.resample import resize_and_centre
 from repdiag.data.workers import over_workers
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from repdiag.core.errors import StoreError
 from repdiag.core.files import write_text
 from repdiag.data.decode import UnreadableImage, decode
-from repdiag.data.places import cache_folder
+from repdiag.data.folders import cache_folder
 from repdiag.data.walk import FoundFile
 
 _LOG = logging.getLogger(__name__)

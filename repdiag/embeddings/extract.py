@@ -14,15 +14,15 @@ from torch import Tensor, nn
 
 from repdiag.checkpoints.encoder import Encoder
 from repdiag.config.views import EvaluationSettings
+from repdiag.core.distributed import rows as processes
+from repdiag.core.distributed.agreement import all_agree
 from repdiag.core.embedding_set import EmbeddingSet
 from repdiag.core.errors import CheckpointError, UsageError
-from repdiag.core.processes import all_agree
 from repdiag.core.provenance import Provenance
 from repdiag.core.shapes import Float
 from repdiag.data.image_split import ImageSplit
 from repdiag.data.views import EvaluationViews
 from repdiag.data.workers import over_workers
-from repdiag.embeddings import processes
 from repdiag.embeddings.cache import EmbeddingCache
 from repdiag.embeddings.fast import FastEncoder, fast_type
 

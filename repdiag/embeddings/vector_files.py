@@ -152,7 +152,7 @@ def _numbers_where_all_are(labels: list[str]) -> Any:
 def _read_torch(path: Path) -> Arrays:
     from torch import Tensor
 
-    from repdiag.checkpoints.safe_load import read
+    from repdiag.checkpoints.reading.safe_load import read
 
     payload = read(path).tree
     if isinstance(payload, Tensor):

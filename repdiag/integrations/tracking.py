@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from repdiag.core.metric_table import MetricRow, MetricTable
-from repdiag.report.runs import UNTRAINED, StoredRun, read_run, trained
+from repdiag.results.reading import UNTRAINED, StoredRun, read_run, trained
 
 # What a tracker keeps of a run: small, and readable without repdiag. Embeddings and pictures stay where they are.
 FILES = ("metrics.csv", "verdict.json", "run.json", "paired_tests.csv", "class_changes.csv", "report.html", "figures")

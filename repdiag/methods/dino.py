@@ -9,10 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from repdiag.config.method_settings import DINOSettings
+from repdiag.core.distributed.gather import gather_rows
 from repdiag.losses.multi_crop import balanced_mean
 from repdiag.losses.soft_cross_entropy import soft_cross_entropy
 from repdiag.methods.base import Method, StepOutput, TrainBatch, forward_by_size, project_together
-from repdiag.methods.gather import gather_rows
 from repdiag.models.backbones import Backbone
 from repdiag.models.dino_head import DINOHead
 from repdiag.models.momentum import keep_all_paths, momentum_copy, update_momentum

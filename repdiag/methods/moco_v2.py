@@ -7,10 +7,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from repdiag.config.method_settings import MoCoV2Settings
+from repdiag.core.distributed.gather import from_first, gather_rows, own_rows, world_size
 from repdiag.losses.info_nce import contrast_accuracy, contrast_logits, info_nce
 from repdiag.losses.multi_crop import balanced_mean
 from repdiag.methods.base import Method, StepOutput, TrainBatch, forward_by_size
-from repdiag.methods.gather import from_first, gather_rows, own_rows, world_size
 from repdiag.methods.key_queue import KeyQueue
 from repdiag.models.backbones import Backbone
 from repdiag.models.momentum import momentum_copy, update_momentum

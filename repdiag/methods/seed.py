@@ -10,10 +10,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from repdiag.config.method_settings import SeedSettings
+from repdiag.core.distributed.gather import gather_rows
 from repdiag.losses.multi_crop import balanced_mean
 from repdiag.losses.soft_cross_entropy import soft_cross_entropy
 from repdiag.methods.base import Method, StepOutput, TrainBatch, forward_by_size
-from repdiag.methods.gather import gather_rows
 from repdiag.methods.key_queue import KeyQueue
 from repdiag.models.backbones import Backbone
 

@@ -7,10 +7,10 @@ import torch.nn.functional as F
 from torch import nn
 
 from repdiag.config.method_settings import SimCLRSettings
+from repdiag.core.distributed.gather import gather_with_gradient
 from repdiag.losses.info_nce import contrast_accuracy, info_nce
 from repdiag.losses.nt_xent import nt_xent_logits
 from repdiag.methods.base import Method, StepOutput, TrainBatch, forward_by_size, project_together
-from repdiag.methods.gather import gather_with_gradient
 from repdiag.models.backbones import Backbone
 
 

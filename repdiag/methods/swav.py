@@ -9,11 +9,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from repdiag.config.method_settings import SwAVSettings
+from repdiag.core.distributed.gather import gather_rows, own_rows, world_size
 from repdiag.losses.multi_crop import balanced_mean
 from repdiag.losses.sinkhorn import sinkhorn
 from repdiag.losses.soft_cross_entropy import soft_cross_entropy
 from repdiag.methods.base import Method, StepOutput, TrainBatch, forward_by_size, project_together
-from repdiag.methods.gather import gather_rows, own_rows, world_size
 from repdiag.methods.key_queue import KeyQueue
 from repdiag.models.backbones import Backbone
 from repdiag.models.prototypes import Prototypes

@@ -8,7 +8,7 @@ from torch import Tensor
 from repdiag.core.embedding_set import EmbeddingSet
 from repdiag.core.errors import MetricError
 from repdiag.metrics import pairwise
-from repdiag.metrics.moments import unit_rows
+from repdiag.metrics.algebra.moments import unit_rows
 from repdiag.metrics.pairwise import TopK, over_cross
 
 SAMPLE = 500  # rows asked; their share is known to two points then

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from repdiag.core.errors import unknown_name
-from repdiag.metrics.positive_pairs import PAIRS
+from repdiag.metrics.algebra.positive_pairs import PAIRS
 
 Request = tuple[str, Mapping[str, Any]]
 

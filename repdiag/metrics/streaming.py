@@ -15,11 +15,11 @@ from torch import Tensor
 
 from repdiag.core.errors import MetricError
 from repdiag.core.metric_value import MetricValue, undefined
+from repdiag.metrics.algebra.moments import ClassMoments, class_moments, column_means, second_moment
+from repdiag.metrics.algebra.positive_pairs import squared_distances
 from repdiag.metrics.classes.pair_means import mean_between, mean_within
-from repdiag.metrics.moments import ClassMoments, class_moments, column_means, second_moment
 from repdiag.metrics.pairwise import PotentialSum, Rows, over_cross, over_pairs
 from repdiag.metrics.pairwise import unit_rows as prepared_rows
-from repdiag.metrics.positive_pairs import squared_distances
 from repdiag.metrics.registry import as_tensor, check_rows, get
 from repdiag.metrics.spectrum.entropy_rank import entropy_rank
 

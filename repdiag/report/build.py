@@ -12,14 +12,14 @@ from repdiag.embeddings.projection_2d import READINGS, TITLES, method_for
 from repdiag.report.classes import class_table
 from repdiag.report.comparison import best_sentence, comparison_table
 from repdiag.report.drawings import data_uri, drawings_in
-from repdiag.report.hardest import hardest_images
 from repdiag.report.html import render_page
 from repdiag.report.methods import bibliography, methods_of
-from repdiag.report.pairs import change_lines, test_lines
-from repdiag.report.point_map import PointMap, packed, point_map
-from repdiag.report.runs import StoredRun, read_run
-from repdiag.report.thumbnails import SHEET, Thumbnails, load_thumbnails, thumbnail_key
 from repdiag.report.verdicts import cited_keys, headline, judgements
+from repdiag.results.pairs import change_lines, test_lines
+from repdiag.results.reading import StoredRun, read_run
+from repdiag.results.thumbnails import SHEET, Thumbnails, load_thumbnails, thumbnail_key
+from repdiag.workflows.hardest import hardest_images
+from repdiag.workflows.point_map import PointMap, packed, point_map
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from repdiag.core.metric_table import MetricRow, MetricTable
-from repdiag.report.frames import headline_row
-from repdiag.report.headlines import HEADLINES, Headline
-from repdiag.report.pairs import StoredPairs
-from repdiag.report.runs import UNTRAINED
 from repdiag.report.show import show_value
+from repdiag.results.frames.table_frames import headline_row
+from repdiag.results.headlines import HEADLINES, Headline
+from repdiag.results.pairs import StoredPairs
+from repdiag.results.reading import UNTRAINED
 
 
 @dataclass(frozen=True, kw_only=True)

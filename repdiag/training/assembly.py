@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from repdiag.config.overrides import apply_overrides, parse_settings
 from repdiag.config.recipe_files import DEFAULT_RECIPE, load_recipe
 from repdiag.config.training import TrainSettings
+from repdiag.core.distributed.world import World
 from repdiag.core.errors import ConfigError, StoppedError, TrainingError
 from repdiag.core.memory import is_out_of_memory
 from repdiag.data.datasets import open_dataset
@@ -26,7 +27,6 @@ from repdiag.methods.build import build_method
 from repdiag.methods.seed import Teacher
 from repdiag.training.batch_norm import synchronize_batch_norm
 from repdiag.training.compute import Compute
-from repdiag.training.distributed import World
 from repdiag.training.meters import Meters
 from repdiag.training.optimizers import build_optimizer
 from repdiag.training.run_state import RunState, seed_everything

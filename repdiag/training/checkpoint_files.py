@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from repdiag.checkpoints.native import read_native, write_native
+from repdiag.checkpoints.own.native import read_native, write_native
 from repdiag.core.errors import CheckpointError, StoreError
 
 _LOG = logging.getLogger(__name__)

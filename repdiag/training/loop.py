@@ -10,12 +10,12 @@ from typing import Literal
 import torch
 
 from repdiag.config.training import TrainSettings
+from repdiag.core.distributed.world import World, join_world
 from repdiag.core.errors import RepdiagError, StoppedError, TrainingError
 from repdiag.methods.base import Clock, Method
 from repdiag.methods.seed import Teacher
 from repdiag.training.assembly import assemble
 from repdiag.training.compute import Compute, choose_compute
-from repdiag.training.distributed import World, join_world
 from repdiag.training.event_log import EventLog
 from repdiag.training.history import History
 from repdiag.training.monitor import Measure, Monitor, make_monitor

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import torch
 
+from repdiag.core.distributed.world import join_world
 from repdiag.training.assembly import resolve_settings
-from repdiag.training.distributed import join_world
 from repdiag.training.loop import train
 
 

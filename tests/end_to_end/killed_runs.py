@@ -17,11 +17,11 @@ from pathlib import Path
 
 import torch
 
-from repdiag.checkpoints import native
+from repdiag.checkpoints.own import native
+from repdiag.core.distributed.world import World
 from repdiag.core.provenance import environment
 from repdiag.training.assembly import assemble, resolve_settings
 from repdiag.training.compute import choose_compute
-from repdiag.training.distributed import World
 from repdiag.training.loop import train
 from repdiag.training.step import Stepper
 

@@ -17,7 +17,7 @@ import torch
 import typer
 from torch import nn
 
-from repdiag.checkpoints import manifest as manifests
+from repdiag.checkpoints.sources import manifest as manifests
 from repdiag.cli import compare as command
 from repdiag.models.cifar_resnet import CifarResNet
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from repdiag.checkpoints.native import read_native
+from repdiag.checkpoints.own.native import read_native
 from repdiag.training.history import read_history
 
 pytestmark = pytest.mark.timeout(900)  # whole trainings, on machines that may be busy

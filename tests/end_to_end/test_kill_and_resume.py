@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from repdiag.checkpoints.native import read_native
+from repdiag.checkpoints.own.native import read_native
 
 SCRIPT = Path(__file__).with_name("killed_runs.py")
 KILLED = -signal.SIGKILL

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from repdiag.checkpoints.contents import Contents
 from repdiag.checkpoints.formats import moco
 from repdiag.checkpoints.formats.format import Branch
+from repdiag.checkpoints.reading.contents import Contents
 
 _DAMAGE = 0.05  # less of a difference than that is a damaged twin, not another network
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from repdiag.checkpoints.contents import Contents
 from repdiag.checkpoints.formats.format import Branch, Facts, Format, Preprocessing
+from repdiag.checkpoints.reading.contents import Contents
 
 VIT_FACTS = Facts(heads={192: 3, 384: 6, 768: 12, 1024: 16}, resample="dino")
 _SETTINGS = {

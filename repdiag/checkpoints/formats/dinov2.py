@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from repdiag.checkpoints.contents import Contents
 from repdiag.checkpoints.formats.format import Branch, Facts, Format, Preprocessing
+from repdiag.checkpoints.reading.contents import Contents
 
 
 def _facts(file: Contents) -> Facts:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from repdiag.checkpoints.contents import Contents
 from repdiag.checkpoints.formats.format import Branch, Format, Preprocessing
+from repdiag.checkpoints.reading.contents import Contents
 
 # The Lite networks were trained on (pixel - 127) / 128.
 _LITE = Preprocessing(mean=(127 / 255,) * 3, std=(128 / 255,) * 3, interpolation="bicubic")

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from repdiag.checkpoints.contents import Contents
 from repdiag.checkpoints.encoder import IMAGENET_MEAN, IMAGENET_STD
+from repdiag.checkpoints.reading.contents import Contents
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from repdiag.checkpoints.contents import Contents
 from repdiag.checkpoints.encoder import IMAGENET_MEAN, IMAGENET_STD
 from repdiag.checkpoints.formats.format import Branch, Facts, Format, Preprocessing
 from repdiag.checkpoints.formats.timm_hub import triple
+from repdiag.checkpoints.reading.contents import Contents
 
 _CONFIG, _PREPROCESSOR = "config.json", "preprocessor_config.json"
 _INTERPOLATIONS = {0: "nearest", 2: "bilinear", 3: "bicubic"}

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from repdiag.checkpoints.contents import Contents
 from repdiag.checkpoints.formats.format import Branch, Format
+from repdiag.checkpoints.reading.contents import Contents
 
 _PLACES = ("state_dict", "model_state_dict", "model", "")
 _OWNERS = ("", "model.")

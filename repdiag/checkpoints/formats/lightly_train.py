@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from repdiag.checkpoints.contents import Contents
 from repdiag.checkpoints.formats.format import Branch, Format, Preprocessing
+from repdiag.checkpoints.reading.contents import Contents
 
 _OWNERS = {"online": "", "teacher": "teacher_", "student": "student_"}
 _INNER = ("wrapped_model._features.", "wrapped_model._model.", "wrapped_model.")

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from repdiag.checkpoints.contents import Contents
 from repdiag.checkpoints.formats.format import Branch, Facts, Format
+from repdiag.checkpoints.reading.contents import Contents
 
 _TWINS = {"key": "encoder_k.", "target": "target_net.", "momentum": "momentum_encoder.", "teacher": "teacher."}
 _INNER = ("mlp.", "projection_neck.", "fc.", "")  # of a neck: numbered layers, or fc0, bn0, fc1, ...

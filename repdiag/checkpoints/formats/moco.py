@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from repdiag.checkpoints.contents import Contents
 from repdiag.checkpoints.formats.format import Branch, Format, Preprocessing
 from repdiag.checkpoints.formats.normalizations import CIFAR10
+from repdiag.checkpoints.reading.contents import Contents
 
 PLACES = ("state_dict", "model", "")  # the second and third: of files that somebody saved again
 _PREFIXES = {"query": "encoder_q.", "key": "encoder_k."}

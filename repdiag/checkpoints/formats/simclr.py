@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import re
 
-from repdiag.checkpoints.contents import Contents
 from repdiag.checkpoints.formats.format import Branch, Format
 from repdiag.checkpoints.formats.normalizations import PIXELS_AS_THEY_ARE
+from repdiag.checkpoints.reading.contents import Contents
 
 
 def _is_converted(file: Contents) -> bool:

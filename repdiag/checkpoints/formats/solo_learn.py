@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from repdiag.checkpoints.contents import Contents
 from repdiag.checkpoints.formats.format import Branch, Facts, Format, Preprocessing
 from repdiag.checkpoints.formats.normalizations import CIFAR10_SOLO, CIFAR100
+from repdiag.checkpoints.reading.contents import Contents
 
 _HEADS, _MOMENTUM_HEADS = ("projector.", "head.mlp."), ("momentum_projector.", "momentum_head.mlp.")
 

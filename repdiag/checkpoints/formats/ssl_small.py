@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from repdiag.checkpoints.contents import Contents
 from repdiag.checkpoints.formats import moco
+from repdiag.checkpoints.reading.contents import Contents
 
 
 def _recognise(file: Contents) -> bool:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from repdiag.checkpoints.contents import Contents
 from repdiag.checkpoints.formats.format import Branch, Format
+from repdiag.checkpoints.reading.contents import Contents
 
 _ENCODER = "backbone.encoder."
 

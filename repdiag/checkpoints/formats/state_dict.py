@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from repdiag.checkpoints.contents import Contents
 from repdiag.checkpoints.discover import discovered
 from repdiag.checkpoints.formats.format import Branch, Format
+from repdiag.checkpoints.reading.contents import Contents
 
 # Where networks of the user's own code are looked for, whose names nothing here knows.
 _PLACES = ("state_dict", "model_state_dict", "model", "net", "network", "backbone", "encoder", "weights", "")

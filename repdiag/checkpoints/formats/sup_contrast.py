@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from repdiag.checkpoints.contents import Contents
 from repdiag.checkpoints.formats.format import Branch, Facts, Format, Preprocessing
 from repdiag.checkpoints.formats.normalizations import CIFAR10, CIFAR100
+from repdiag.checkpoints.reading.contents import Contents
 
 
 def _preprocessing(file: Contents) -> Preprocessing:

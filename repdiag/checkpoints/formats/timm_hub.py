@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from repdiag.checkpoints.contents import Contents
 from repdiag.checkpoints.encoder import IMAGENET_MEAN, IMAGENET_STD
 from repdiag.checkpoints.formats.format import Branch, Facts, Format, Preprocessing
+from repdiag.checkpoints.reading.contents import Contents
 
 _CONFIG = "config.json"
 _PLACES = ("", "state_dict", "model")

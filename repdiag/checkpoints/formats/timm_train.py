@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from repdiag.checkpoints.contents import Contents
 from repdiag.checkpoints.formats.format import Branch, Facts, Format, Preprocessing
 from repdiag.checkpoints.formats.timm_hub import preprocessing_of
+from repdiag.checkpoints.reading.contents import Contents
 
 
 def _arch(file: Contents) -> Any:

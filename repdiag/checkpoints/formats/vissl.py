@@ -5,8 +5,8 @@ The momentum encoder of MoCo and the teacher of DINO and iBOT are whole models i
 
 from __future__ import annotations
 
-from repdiag.checkpoints.contents import Contents
 from repdiag.checkpoints.formats.format import Branch, Format
+from repdiag.checkpoints.reading.contents import Contents
 from repdiag.core.errors import CheckpointError
 
 _MODEL, _LOSS = "classy_state_dict/base_model/model", "classy_state_dict/loss"

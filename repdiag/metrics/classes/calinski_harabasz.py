@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from repdiag.core.metric_value import MetricValue, undefined
 from repdiag.core.shapes import Features, Labels
-from repdiag.metrics.moments import class_moments
+from repdiag.metrics.algebra.moments import class_moments
 from repdiag.metrics.registry import metric
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from repdiag.core.metric_value import MetricValue, undefined
 from repdiag.core.shapes import Features, Labels
+from repdiag.metrics.algebra.moments import class_moments
 from repdiag.metrics.classes.pair_means import Average, mean_between, mean_within, within_each_class
-from repdiag.metrics.moments import class_moments
 from repdiag.metrics.registry import metric
 
 

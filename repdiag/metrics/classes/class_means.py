@@ -6,7 +6,7 @@ from typing import Literal
 
 from torch import Tensor
 
-from repdiag.metrics.moments import ClassMoments
+from repdiag.metrics.algebra.moments import ClassMoments
 
 Center = Literal["classes", "rows"]
 

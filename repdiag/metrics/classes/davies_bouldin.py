@@ -6,8 +6,8 @@ import torch
 
 from repdiag.core.metric_value import MetricValue, undefined
 from repdiag.core.shapes import Features, Labels
+from repdiag.metrics.algebra.moments import class_moments, unit_blocks
 from repdiag.metrics.classes.pair_means import squared_mean_distances
-from repdiag.metrics.moments import class_moments, unit_blocks
 from repdiag.metrics.registry import metric
 
 

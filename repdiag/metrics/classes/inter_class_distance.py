@@ -6,8 +6,8 @@ from typing import Literal
 
 from repdiag.core.metric_value import MetricValue, undefined
 from repdiag.core.shapes import Features, Labels
+from repdiag.metrics.algebra.moments import class_moments
 from repdiag.metrics.classes.pair_means import Average, mean_between, squared_mean_distances
-from repdiag.metrics.moments import class_moments
 from repdiag.metrics.registry import metric
 
 

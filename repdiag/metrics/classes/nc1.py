@@ -9,8 +9,8 @@ from torch import Tensor
 
 from repdiag.core.metric_value import MetricValue, undefined
 from repdiag.core.shapes import Features, Labels
+from repdiag.metrics.algebra.moments import ClassMoments, class_moments, float64_blocks, unit_blocks
 from repdiag.metrics.classes.class_means import Center, centred_means
-from repdiag.metrics.moments import ClassMoments, class_moments, float64_blocks, unit_blocks
 from repdiag.metrics.registry import metric
 
 

@@ -15,7 +15,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from repdiag.metrics.moments import ClassMoments
+from repdiag.metrics.algebra.moments import ClassMoments
 
 Average = Literal["classes", "pairs"]
 

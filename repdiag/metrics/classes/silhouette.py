@@ -9,7 +9,7 @@ from torch import Tensor
 
 from repdiag.core.metric_value import MetricValue, undefined
 from repdiag.core.shapes import Features, Labels
-from repdiag.metrics.moments import ClassMoments, class_moments, unit_blocks, unit_rows
+from repdiag.metrics.algebra.moments import ClassMoments, class_moments, unit_blocks, unit_rows
 from repdiag.metrics.registry import metric
 
 Distance = Literal["cosine", "euclidean"]

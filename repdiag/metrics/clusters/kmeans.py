@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from repdiag.core.shapes import Features
-from repdiag.metrics.blas_threads import blas_threads
+from repdiag.metrics.algebra.blas_threads import blas_threads
 from repdiag.metrics.clusters.faiss_kmeans import trained
 from repdiag.metrics.clusters.lloyd import best_of
 from repdiag.metrics.clusters.spread_starts import Rows, spread_starts

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from repdiag.core.metric_value import MetricValue, undefined
 from repdiag.core.shapes import Bool, Features, Labels, Tensor
 from repdiag.metrics import pairwise
-from repdiag.metrics.clusters.pieces import squared_distances
+from repdiag.metrics.algebra.moments import unit_rows
+from repdiag.metrics.clusters.class_centres import squared_distances
 from repdiag.metrics.clusters.spread_starts import Rows
 from repdiag.metrics.clusters.valleys import Counts, border_counts, valleys
-from repdiag.metrics.moments import unit_rows
 from repdiag.metrics.pairwise import TopK, over_pairs
 from repdiag.metrics.registry import metric
 from repdiag.metrics.settings import Seed

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from repdiag.metrics.clusters.pieces import centres
+from repdiag.metrics.clusters.class_centres import centres
 from repdiag.metrics.clusters.spread_starts import Rows
 
 Counts = NDArray[np.float64]

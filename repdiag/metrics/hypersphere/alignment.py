@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from repdiag.core.metric_value import MetricValue
 from repdiag.core.shapes import Features, Views
-from repdiag.metrics.positive_pairs import Pair, pair_variants, positive_pairs, squared_distances
+from repdiag.metrics.algebra.positive_pairs import Pair, pair_variants, positive_pairs, squared_distances
 from repdiag.metrics.registry import metric
 from repdiag.metrics.settings import Positive
 

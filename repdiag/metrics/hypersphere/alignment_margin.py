@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from repdiag.core.metric_value import MetricValue, undefined
 from repdiag.core.shapes import Features, Views
+from repdiag.metrics.algebra.positive_pairs import Pair, pair_variants, positive_pairs, squared_distances
 from repdiag.metrics.hypersphere.mean_cosine import partner_means
-from repdiag.metrics.positive_pairs import Pair, pair_variants, positive_pairs, squared_distances
 from repdiag.metrics.registry import metric
 
 

@@ -6,7 +6,7 @@ import torch
 
 from repdiag.core.metric_value import MetricValue, undefined
 from repdiag.core.shapes import Features
-from repdiag.metrics.moments import unit_blocks
+from repdiag.metrics.algebra.moments import unit_blocks
 from repdiag.metrics.registry import metric
 
 

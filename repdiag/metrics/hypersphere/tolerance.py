@@ -10,7 +10,7 @@ from torch import Tensor
 from repdiag.core.errors import MetricError
 from repdiag.core.metric_value import MetricValue, undefined
 from repdiag.core.shapes import Features, Labels
-from repdiag.metrics.moments import class_moments
+from repdiag.metrics.algebra.moments import class_moments
 from repdiag.metrics.registry import metric
 
 Average = Literal["pairs", "classes", "classes_with_self", "all_pairs", "all_pairs_with_self"]

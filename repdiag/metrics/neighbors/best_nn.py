@@ -9,12 +9,12 @@ from torch import Tensor
 
 from repdiag.core.metric_value import MetricValue, undefined
 from repdiag.core.shapes import Features, Float, Integer, Labels
+from repdiag.metrics.algebra.classes_not_in_bank import NO_CLASS_IN_COMMON, share_no_class
 from repdiag.metrics.neighbors.votes import align_classes, winners
 from repdiag.metrics.pairwise import Pairing, PairRequest, TopK, over_cross, raw_rows, unit_rows
 from repdiag.metrics.pairwise.sharing import memoised, tensor_key
 from repdiag.metrics.registry import metric
 from repdiag.metrics.settings import Count
-from repdiag.metrics.strangers import STRANGERS, are_strangers
 
 
 def _pairing(features: Tensor, other_features: Tensor, *, normalize: bool, center_batch: int | None) -> Pairing:
@@ -87,8 +87,8 @@ def best_nn(
                   >>> float(best_nn(rows, labels, other_features=rows, other_labels=labels))
                   1.0
     """
-    if are_strangers(labels, other_labels):
-        return undefined(STRANGERS, n=len(features))
+    if share_no_class(labels, other_labels):
+        return undefined(NO_CLASS_IN_COMMON, n=len(features))
     most = min(max_k, len(other_features))
     pairing = _pairing(features, other_features, normalize=normalize, center_batch=center_batch)
     nearest = over_cross(pairing.left, pairing.right, TopK(most))

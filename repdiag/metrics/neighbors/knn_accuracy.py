@@ -9,11 +9,11 @@ from torch import Tensor
 
 from repdiag.core.metric_value import MetricValue, undefined
 from repdiag.core.shapes import Features, Float, Integer, Labels
+from repdiag.metrics.algebra.classes_not_in_bank import NO_CLASS_IN_COMMON, share_no_class
 from repdiag.metrics.neighbors.votes import align_classes, tallies
 from repdiag.metrics.pairwise import Pairing, PairRequest, TopK, over_cross, unit_rows
 from repdiag.metrics.registry import metric
 from repdiag.metrics.settings import Count, Positive
-from repdiag.metrics.strangers import STRANGERS, are_strangers
 
 
 def _requests(features: Tensor, *, other_features: Tensor, k: int, **_: Any) -> list[PairRequest]:
@@ -66,8 +66,8 @@ def knn_accuracy(
     """
     if k > len(other_features):
         return undefined(f"k={k} is more than the {len(other_features)} rows of the bank", n=len(features))
-    if are_strangers(labels, other_labels):
-        return undefined(STRANGERS, n=len(features))
+    if share_no_class(labels, other_labels):
+        return undefined(NO_CLASS_IN_COMMON, n=len(features))
     nearest = over_cross(unit_rows(features), unit_rows(other_features), TopK(k))
     truth, bank, classes = align_classes(labels, other_labels)
     # exp(s / T) over exp(1 / T): the same votes, without overflow at small T.

@@ -1,11 +1,12 @@
 """One pass over all pairs of rows, in tiles, for every metric that looks at pairs.
 
 A metric names what it wants of the pairs (`PotentialSum`, `PositiveRank`, `TopK`) and calls `over_pairs` or
-`over_cross`; inside `sharing()` all wishes on the same rows are served by one pass. Memory stays O(N D + tile^2).
+`over_cross`; inside `sharing()` all read_options on the same rows are served by one pass. Memory stays O(N D + tile^2).
 """
 
 from repdiag.metrics.pairwise.euclidean_top_k import EuclideanTopK, euclidean_neighbors
 from repdiag.metrics.pairwise.exact import exact_panels
+from repdiag.metrics.pairwise.near_ties import Neighbors
 from repdiag.metrics.pairwise.pairing import Pairing
 from repdiag.metrics.pairwise.passes import (
     PairRequest,
@@ -20,7 +21,6 @@ from repdiag.metrics.pairwise.processes import over_processes
 from repdiag.metrics.pairwise.ranks import PositiveRank, Ranks
 from repdiag.metrics.pairwise.reduction import Reduction
 from repdiag.metrics.pairwise.rows import Rows, raw_rows, unit_rows
-from repdiag.metrics.pairwise.settling import Neighbors
 from repdiag.metrics.pairwise.sharing import sharing
 from repdiag.metrics.pairwise.top_k import TopK
 

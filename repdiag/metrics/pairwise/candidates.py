@@ -11,9 +11,9 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor
 
+from repdiag.metrics.pairwise.near_ties import SPARE, Neighbors, settled
 from repdiag.metrics.pairwise.pairing import Pairing
 from repdiag.metrics.pairwise.rows import RawRows
-from repdiag.metrics.pairwise.settling import SPARE, Neighbors, settled
 from repdiag.metrics.pairwise.top_k import TopK
 
 _MOST = 1000  # beyond this many neighbours the candidates of a block of queries outgrow the caches

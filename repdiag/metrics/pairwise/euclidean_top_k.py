@@ -12,10 +12,10 @@ from torch import Tensor
 from typing_extensions import override
 
 from repdiag.core.errors import MetricError
+from repdiag.metrics.pairwise.near_ties import Neighbors, settled
 from repdiag.metrics.pairwise.pairing import Pairing
 from repdiag.metrics.pairwise.reduction import Reduction
 from repdiag.metrics.pairwise.rows import RawRows, Rows, raw_rows, unit_rows
-from repdiag.metrics.pairwise.settling import Neighbors, settled
 from repdiag.metrics.pairwise.sharing import memoised, tensor_key
 from repdiag.metrics.pairwise.tiles import NOTHING, Pairs, Tile
 from repdiag.metrics.pairwise.top_k import TopKState

@@ -14,8 +14,8 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from repdiag.core.distributed.agreement import all_agree
 from repdiag.core.errors import MetricError
-from repdiag.core.processes import all_agree
 
 _DEALT: ContextVar[bool] = ContextVar("repdiag_pairwise_processes", default=False)
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from repdiag.core.errors import MetricError
-from repdiag.metrics.directions import no_direction
+from repdiag.metrics.algebra.directions import no_direction
 from repdiag.metrics.pairwise.sharing import memoised, tensor_key
 from repdiag.metrics.pairwise.working_copy import working_copy
 

@@ -17,7 +17,7 @@ from repdiag.core.kernels import runs_kernels
 from repdiag.metrics.pairwise.rows import Rows
 
 if TYPE_CHECKING:
-    from repdiag.metrics.pairwise.gpu_search import Search
+    from repdiag.metrics.pairwise.kernels.search import Search
 
 GROUP = 16  # columns that share one maximum: fewer cost more maxima, more cost more look-ups
 NOTHING = -torch.inf  # the score of a pair that does not count
@@ -79,7 +79,7 @@ class Tile:
 
     def begin_search(self, above_rows: Tensor | None, above_columns: Tensor | None) -> None:
         """Start to look for what `above` will be asked for, of this tile and of the transposed one; a GPU's only."""
-        from repdiag.metrics.pairwise.gpu_search import Search
+        from repdiag.metrics.pairwise.kernels.search import Search
 
         self._search = Search(self.scores, above_rows, above_columns)
 
@@ -89,7 +89,7 @@ class Tile:
             return _row_sums(self._potential(t))
         if t in self._other_sums:
             return self._other_sums[t]
-        from repdiag.metrics.pairwise.gpu_potential import potential_sums
+        from repdiag.metrics.pairwise.kernels.potential import potential_sums
 
         of_rows, self._other_sums[t] = potential_sums(self.scores, _rate(t))  # for when the tile is read transposed
         return of_rows

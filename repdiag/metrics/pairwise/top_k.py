@@ -11,10 +11,10 @@ from torch import Tensor
 from typing_extensions import override
 
 from repdiag.core.errors import MetricError
+from repdiag.metrics.pairwise.near_ties import SPARE, Neighbors, settled
 from repdiag.metrics.pairwise.pairing import Pairing
 from repdiag.metrics.pairwise.processes import gathered
 from repdiag.metrics.pairwise.reduction import Reduction
-from repdiag.metrics.pairwise.settling import SPARE, Neighbors, settled
 from repdiag.metrics.pairwise.tiles import NOTHING, Pairs, Tile
 
 

@@ -6,8 +6,8 @@ from torch import Tensor
 
 from repdiag.core.metric_value import MetricValue, undefined
 from repdiag.core.shapes import Features, Views
+from repdiag.metrics.algebra.positive_pairs import Pair, positive_pairs, ranked_pair_variants
 from repdiag.metrics.pairwise import Pairing, PairRequest, PositiveRank, over_pairs, unit_rows
-from repdiag.metrics.positive_pairs import Pair, positive_pairs, ranked_pair_variants
 from repdiag.metrics.registry import metric
 from repdiag.metrics.settings import Count
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from repdiag.core.metric_value import MetricValue, undefined
 from repdiag.core.shapes import Features, Float, Tensor, Views
+from repdiag.metrics.algebra.positive_pairs import Pair, pair_variants
 from repdiag.metrics.inference.means import difference_interval
 from repdiag.metrics.pairwise import PairRequest
-from repdiag.metrics.positive_pairs import Pair, pair_variants
 from repdiag.metrics.pretext.instance_discrimination_accuracy import (
     gallery_requests,
     instance_discrimination_accuracy,

@@ -13,11 +13,11 @@ from torch import Tensor
 from repdiag.core.errors import MetricError
 from repdiag.core.metric_value import MetricValue, undefined
 from repdiag.core.shapes import Features, Float, Integer, Labels
-from repdiag.metrics.moments import unit_rows
+from repdiag.metrics.algebra.classes_not_in_bank import NO_CLASS_IN_COMMON, share_no_class
+from repdiag.metrics.algebra.moments import unit_rows
 from repdiag.metrics.pairwise.sharing import memoised, tensor_key
 from repdiag.metrics.registry import metric
 from repdiag.metrics.settings import Count, Seed
-from repdiag.metrics.strangers import STRANGERS, are_strangers
 
 if TYPE_CHECKING:
     from sklearn.linear_model import LogisticRegression
@@ -80,8 +80,8 @@ def linear_probe_accuracy(
     classes = torch.unique(other_labels)
     if len(classes) < 2:
         return undefined("the bank holds one class only", n=len(features))
-    if are_strangers(labels, other_labels):
-        return undefined(STRANGERS, n=len(features))
+    if share_no_class(labels, other_labels):
+        return undefined(NO_CLASS_IN_COMMON, n=len(features))
     bank, queries = _prepared(other_features, features, rows)
     if bank.shape[1] == 0:
         return undefined("no dimension of the bank varies", n=len(features))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from repdiag.metrics.moments import column_means, float64_blocks, joint_moments
+from repdiag.metrics.algebra.moments import column_means, float64_blocks, joint_moments
 
 
 @dataclass(frozen=True, kw_only=True)

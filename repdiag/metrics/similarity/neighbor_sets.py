@@ -7,7 +7,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from repdiag.metrics.moments import in_one_point, unit_rows
+from repdiag.metrics.algebra.moments import in_one_point, unit_rows
 from repdiag.metrics.pairwise.sharing import memoised, tensor_key
 
 Similarity = Literal["cosine", "inner_product"]

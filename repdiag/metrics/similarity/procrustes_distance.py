@@ -8,7 +8,7 @@ import torch
 
 from repdiag.core.metric_value import MetricValue, undefined
 from repdiag.core.shapes import Features, Float, Tensor
-from repdiag.metrics.moments import cross_moment
+from repdiag.metrics.algebra.moments import cross_moment
 from repdiag.metrics.registry import metric
 from repdiag.metrics.similarity.hsic import squared_norms
 from repdiag.metrics.similarity.same_rows import CONSTANT, check_same_rows, is_constant

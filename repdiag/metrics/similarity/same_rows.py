@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from repdiag.core.errors import MetricError
-from repdiag.metrics.moments import in_one_point
+from repdiag.metrics.algebra.moments import in_one_point
 
 CONSTANT = "an encoder gives all rows the same features"
 

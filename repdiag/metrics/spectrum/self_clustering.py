@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from repdiag.core.metric_value import MetricValue, undefined
 from repdiag.core.shapes import Features
-from repdiag.metrics.moments import unit_blocks
+from repdiag.metrics.algebra.moments import unit_blocks
 from repdiag.metrics.registry import metric
 
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from repdiag.core.shapes import Features
-from repdiag.metrics.moments import column_means, float64_blocks, in_one_point, second_moment
+from repdiag.metrics.algebra.moments import column_means, float64_blocks, in_one_point, second_moment
 from repdiag.metrics.pairwise.sharing import memoised, tensor_key
 
 # Smallest eigenvalue over the largest down to which the Gram matrix is trusted: rounding (about 1e-15 of the largest)

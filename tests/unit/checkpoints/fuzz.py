@@ -30,7 +30,7 @@ from typing import Any
 
 import torch
 
-from repdiag.checkpoints.safe_load import read
+from repdiag.checkpoints.reading.safe_load import read
 from repdiag.core.errors import CheckpointError
 from tests.unit.checkpoints import hostile
 

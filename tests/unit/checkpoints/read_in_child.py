@@ -18,7 +18,7 @@ from pathlib import Path
 import torch
 
 from repdiag.checkpoints.load import load_encoder
-from repdiag.checkpoints.safe_load import read
+from repdiag.checkpoints.reading.safe_load import read
 from repdiag.core.errors import RepdiagError
 
 WATCHED = ("os.system", "subprocess.", "os.exec", "os.spawn", "os.posix_spawn", "os.fork", "os.remove", "os.rename",

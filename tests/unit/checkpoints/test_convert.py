@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from repdiag.checkpoints.fitting.resolve import ReadOptions
 from repdiag.checkpoints.inspect import inspect_checkpoint
 from repdiag.checkpoints.load import convert_checkpoint, load_encoder
-from repdiag.checkpoints.resolve import Wishes
 from repdiag.core.errors import CheckpointError
 from tests.unit.checkpoints.families import FAMILIES
 from tests.unit.checkpoints.families_with_heads import FAMILIES_WITH_HEADS
@@ -22,7 +22,7 @@ from tests.unit.checkpoints.families_with_heads import FAMILIES_WITH_HEADS
 def test_a_converted_file_is_the_same_encoder(name: str, branch: str | None, tmp_path: Path) -> None:
     family = FAMILIES[name]()
     torch.save(family.tree, tmp_path / "source.pth")
-    convert_checkpoint(tmp_path / "source.pth", tmp_path / "out.safetensors", Wishes(branch=branch))
+    convert_checkpoint(tmp_path / "source.pth", tmp_path / "out.safetensors", ReadOptions(branch=branch))
     source = load_encoder(tmp_path / "source.pth", branch=branch)
     back = load_encoder(tmp_path / "out.safetensors")
     images = torch.randn(2, 3, family.image_size, family.image_size)

@@ -10,8 +10,8 @@ import timm
 import torch
 from torch import Tensor
 
+from repdiag.checkpoints.fitting.infer_arch import candidates
 from repdiag.checkpoints.formats.format import Facts
-from repdiag.checkpoints.infer_arch import candidates
 from repdiag.checkpoints.load import load_encoder
 from tests.unit.checkpoints.families import perturbed
 

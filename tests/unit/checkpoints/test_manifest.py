@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from repdiag.checkpoints.download import download, url_of
-from repdiag.checkpoints.manifest import read_manifest
+from repdiag.checkpoints.sources.download import download, url_of
+from repdiag.checkpoints.sources.manifest import read_manifest
 from repdiag.core.errors import CheckpointError, ConfigError
 
 ROOT = Path(__file__).parents[3]
@@ -81,8 +81,8 @@ def test_paths_are_relative_to_the_manifest_and_verified(tmp_path: Path) -> None
 
 def test_a_model_of_timm_brings_its_input_along(tmp_path: Path) -> None:
     text = 'checkpoints:\n  - {id: a, source: "timm:vit_tiny_patch16_224.augreg_in21k_ft_in1k", image_size: 96}\n'
-    wishes = read_manifest(manifest(tmp_path, text)).get("a").wishes()
-    assert (wishes.mean, wishes.std, wishes.image_size) == ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5), 96)
+    read_options = read_manifest(manifest(tmp_path, text)).get("a").read_options()
+    assert (read_options.mean, read_options.std, read_options.image_size) == ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5), 96)
 
 
 def test_addresses() -> None:

@@ -5,7 +5,7 @@ import random
 import pytest
 import torch
 
-from repdiag.checkpoints.native import payload_digest, read_native, write_native
+from repdiag.checkpoints.own.native import payload_digest, read_native, write_native
 from repdiag.core.errors import CheckpointError
 
 

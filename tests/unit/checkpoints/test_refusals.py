@@ -17,10 +17,10 @@ from tests.unit.checkpoints.families import State, resnet18, under, vit
 Change = Callable[[State], object]
 
 
-def _refusal(folder: Path, tree: Any, **wishes: Any) -> RepdiagError:
+def _refusal(folder: Path, tree: Any, **read_options: Any) -> RepdiagError:
     torch.save(tree, folder / "file.pth")
     with pytest.raises(RepdiagError) as caught:
-        load_encoder(folder / "file.pth", **wishes)
+        load_encoder(folder / "file.pth", **read_options)
     assert len(str(caught.value).splitlines()) < 40
     return caught.value
 
@@ -70,12 +70,12 @@ def test_transformers_with_pieces_missing(change: Change, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(
-    ("wishes", "hint"),
+    ("read_options", "hint"),
     [({"heads": 5}, "divides"), ({"backbone": "resnet5o"}, "resnet50"), ({"prefix": "cnn."}, "--prefix"),
      ({"branch": "left"}, "known"), ({"backbone": "vgg11"}, "--backbone")],
 )  # fmt: skip
-def test_wishes_that_cannot_be(wishes: dict[str, Any], hint: str, tmp_path: Path) -> None:
-    assert hint in str(_refusal(tmp_path, dict(vit().state_dict()), **wishes).hint)
+def test_wishes_that_cannot_be(read_options: dict[str, Any], hint: str, tmp_path: Path) -> None:
+    assert hint in str(_refusal(tmp_path, dict(vit().state_dict()), **read_options).hint)
 
 
 @pytest.mark.parametrize("name", ["resnet20", "resnet56", "vit_tiny"])

@@ -17,10 +17,10 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from repdiag.checkpoints import safe_load
-from repdiag.checkpoints.inert import Placeholder, setting
-from repdiag.checkpoints.restricted_unpickler import RestrictedUnpickler
-from repdiag.checkpoints.safe_load import read
+from repdiag.checkpoints.reading import safe_load
+from repdiag.checkpoints.reading.restricted_unpickler import RestrictedUnpickler
+from repdiag.checkpoints.reading.safe_load import read
+from repdiag.checkpoints.reading.stand_ins import Placeholder, setting
 from repdiag.core.errors import CheckpointError
 from tests.unit.checkpoints import fuzz
 from tests.unit.checkpoints.hostile import archive

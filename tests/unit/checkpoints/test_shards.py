@@ -14,8 +14,8 @@ from torch import Tensor
 
 from repdiag.checkpoints.inspect import inspect_checkpoint
 from repdiag.checkpoints.load import load_encoder
-from repdiag.checkpoints.safe_load import read
-from repdiag.checkpoints.shards import INDEX_NAME, sha256_of_weights
+from repdiag.checkpoints.reading.safe_load import read
+from repdiag.checkpoints.reading.shards import INDEX_NAME, sha256_of_weights
 from repdiag.core.errors import CheckpointError
 from tests.unit.checkpoints.families import vit
 

@@ -8,7 +8,8 @@ import sys
 import pytest
 import typer
 
-from repdiag.cli import app, failures, targets
+from repdiag.cli import app, failures
+from repdiag.workflows import targets
 
 
 @pytest.fixture(autouse=True)

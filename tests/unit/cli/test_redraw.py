@@ -8,15 +8,15 @@ import pandas as pd
 import pytest
 import torch
 
-from repdiag.cli.figures import in_order, read_frame
 from repdiag.cli.redraw import maps_anew, stored_frames
-from repdiag.cli.run_directory import results_in
 from repdiag.core.embedding_set import EmbeddingSet
 from repdiag.core.errors import StoreError, UsageError
 from repdiag.core.files import write_json
 from repdiag.core.metric_table import MetricRow, MetricTable
 from repdiag.core.provenance import Provenance
 from repdiag.embeddings.store import save_embedding_set
+from repdiag.results.writing import results_in
+from repdiag.workflows.figures import in_order, read_frame
 
 
 def stored_run(folder: Path, *, split: str) -> Path:

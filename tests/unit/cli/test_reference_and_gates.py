@@ -11,19 +11,19 @@ import pytest
 import torch
 import typer
 
-from repdiag.checkpoints.wishes import Wishes
-from repdiag.cli.comparison import _held_against
+from repdiag.checkpoints.read_options import ReadOptions
 from repdiag.cli.console import Console
 from repdiag.cli.gates import check_gates, parse_gates
 from repdiag.cli.summary import show_vectors
-from repdiag.cli.targets import Target, Targets, with_reference
-from repdiag.cli.vectors import VectorAnalysis, analyze_vectors
 from repdiag.core.embedding_set import EmbeddingSet
 from repdiag.core.errors import RepdiagError
 from repdiag.diagnosis.diagnose import judge
 from repdiag.diagnosis.synthetic import SpaceRecipe, draw_space
 from repdiag.embeddings.store import save_embedding_set
 from repdiag.metrics.evaluate import evaluate
+from repdiag.workflows.compare import _held_against
+from repdiag.workflows.targets import Target, Targets, with_reference
+from repdiag.workflows.vectors import VectorAnalysis, analyze_vectors
 
 SMALL = SpaceRecipe(classes=10, per_class=12, dims=16)
 
@@ -94,7 +94,7 @@ def test_an_unknown_gate_names_the_nearest() -> None:
 
 def _target(path: Path, name: str) -> Target:
     path.write_bytes(b"")
-    return Target(name=name, path=path, wishes=Wishes())
+    return Target(name=name, path=path, read_options=ReadOptions())
 
 
 def test_the_reference_of_a_comparison_is_one_of_its_checkpoints_or_joins_them(tmp_path: Path) -> None:

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from repdiag.cli import training
 from repdiag.cli.console import Console
-from repdiag.cli.training import TrainRequest, run_training
 from repdiag.config.training import TrainSettings
 from repdiag.core.errors import ConfigError, UsageError
 from repdiag.training.assembly import resolve_settings
+from repdiag.workflows import train as training
+from repdiag.workflows.train import TrainRequest, run_training
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from repdiag.cli.console import Console
-from repdiag.cli.targets import find_checkpoint, find_checkpoints
 from repdiag.core.errors import CheckpointError
+from repdiag.workflows.targets import find_checkpoint, find_checkpoints
 
 
 def test_pipes_devices_and_dangling_links_are_named(tmp_path: Path) -> None:

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from repdiag.cli.evaluate import evaluate
-from repdiag.cli.vectors import analyze_vectors
 from repdiag.core.errors import MetricError, UsageError
+from repdiag.workflows.vectors import analyze_vectors
 
 ROWS = np.random.default_rng(0).normal(size=(12, 4)).astype(np.float32)
 

@@ -10,7 +10,9 @@ import json
 import numpy as np
 import torch
 from repdiag.config.views import view_preset
-from repdiag.data import augmentations, gpu_resample, gpu_views
+from repdiag.data import augmentations
+from repdiag.data.kernels import resample as gpu_resample
+from repdiag.data.kernels import views as gpu_views
 from repdiag.data.counter_rng import CounterStream
 from repdiag.data.view_parameters import draw_parameters
 

@@ -10,10 +10,10 @@ from image_files import write_image
 
 from repdiag.core.errors import StoreError
 from repdiag.data import packed
+from repdiag.data.folders import cache_folder
 from repdiag.data.image_folder import open_image_folder
 from repdiag.data.image_split import ImageSplit
 from repdiag.data.packed import pack
-from repdiag.data.places import cache_folder
 from repdiag.data.resample import resize_and_centre
 
 

@@ -6,7 +6,7 @@ import pytest
 from image_files import write_image
 
 from repdiag.data import scan as scan_module
-from repdiag.data.places import cache_folder
+from repdiag.data.folders import cache_folder
 from repdiag.data.scan import Checked, check, scan
 from repdiag.data.walk import FoundFile, Walk
 

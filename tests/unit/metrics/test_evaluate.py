@@ -10,9 +10,9 @@ import repdiag
 from repdiag import EmbeddingSet, Provenance
 from repdiag.core.errors import MetricError, UsageError
 from repdiag.embeddings.as_embedding_set import as_embedding_set
+from repdiag.metrics.breakdown import class_frame, row_frame
 from repdiag.metrics.evaluate import evaluate, evaluate_full
 from repdiag.metrics.pairwise import passes
-from repdiag.metrics.parts import class_frame, row_frame
 from repdiag.metrics.registry import load_all
 
 ROWS = 40

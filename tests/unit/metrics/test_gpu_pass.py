@@ -14,7 +14,8 @@ pytest.importorskip("triton")
 # In a process of its own: Triton decides at its import whether kernels are interpreted.
 SCRIPT = """
 import json, torch
-from repdiag.metrics.pairwise import gpu_search, tiles
+from repdiag.metrics.pairwise import tiles
+from repdiag.metrics.pairwise.kernels import search as gpu_search
 
 found = {}
 draw = torch.Generator().manual_seed(0)
@@ -37,10 +38,10 @@ from repdiag.metrics.pairwise import PositiveRank, PotentialSum, TopK, reduce_cr
 def results(tile):
     left, views = (unit_rows(torch.randn(70, 8, generator=torch.Generator().manual_seed(seed))) for seed in (1, 2))
     positives = unit_rows(left.fast + 0.3 * views.fast)
-    wishes = PotentialSum(2.0), PositiveRank(positives, 5), TopK(3)
-    total, ranks, nearest = reduce_pairs(left, *wishes, tile=tile)
+    read_options = PotentialSum(2.0), PositiveRank(positives, 5), TopK(3)
+    total, ranks, nearest = reduce_pairs(left, *read_options, tile=tile)
     own = torch.arange(70)
-    across = reduce_cross(left, views, *wishes[1:], own=own, tile=tile)
+    across = reduce_cross(left, views, *read_options[1:], own=own, tile=tile)
     return [total, ranks.ahead, ranks.strictly_ahead, nearest.index, across[0].ahead, across[1].index]
 
 wanted = results(70)

@@ -7,7 +7,7 @@ from typing import Any
 
 SCRIPT = """
 import json, torch
-from repdiag.metrics.pairwise.gpu_potential import potential_sums
+from repdiag.metrics.pairwise.kernels.potential import potential_sums
 
 errors = []
 for height, width in [(1, 1), (64, 128), (130, 300)]:

@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from repdiag.metrics import instance_discrimination_accuracy, linear_cka, rankme
+from repdiag.metrics.algebra.moments import unit_rows
 from repdiag.metrics.clusters.kmeans import assignments
-from repdiag.metrics.moments import unit_rows
 from repdiag.metrics.pairwise import PositiveRank, reduce_pairs
 from repdiag.metrics.pairwise import unit_rows as prepared_rows
 

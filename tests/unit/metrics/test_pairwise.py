@@ -20,6 +20,7 @@ from repdiag.metrics.pairwise import (
     PositiveRank,
     PotentialSum,
     TopK,
+    near_ties,
     over_cross,
     over_pairs,
     passes,
@@ -27,7 +28,6 @@ from repdiag.metrics.pairwise import (
     raw_rows,
     reduce_cross,
     reduce_pairs,
-    settling,
     sharing,
     unit_rows,
 )
@@ -151,11 +151,11 @@ def test_a_search_of_two_sets_is_exact_whoever_proposes(*, rows, dims, seed, k, 
     assert torch.allclose(proposed.score, tiled.score, rtol=0, atol=1e-4)
 
 
-@pytest.mark.parametrize("cheap", [0, settling._CHEAP_PANEL])
+@pytest.mark.parametrize("cheap", [0, near_ties._CHEAP_PANEL])
 @pytest.mark.parametrize("copies", [30, 400])
 def test_many_equal_rows_come_by_index(copies: int, cheap: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """More copies than candidates: a second round takes in some, whole float64 rows take in any number."""
-    monkeypatch.setattr(settling, "_CHEAP_PANEL", cheap)
+    monkeypatch.setattr(near_ties, "_CHEAP_PANEL", cheap)
     bank = torch.eye(5).repeat_interleave(copies, dim=0)[torch.arange(5 * copies).view(copies, 5).T.flatten()]
     for tile in (None, 64):
         (found,) = reduce_cross(unit_rows(torch.eye(5)), unit_rows(bank), TopK(8), tile=tile)
@@ -163,11 +163,11 @@ def test_many_equal_rows_come_by_index(copies: int, cheap: int, monkeypatch: pyt
         assert torch.equal(found.index, expected)
 
 
-@pytest.mark.parametrize("cheap", [0, settling._CHEAP_PANEL])
+@pytest.mark.parametrize("cheap", [0, near_ties._CHEAP_PANEL])
 @pytest.mark.parametrize("k", [1, 7, 100])
 def test_a_collapsed_space_keeps_its_order(k: int, cheap: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """No two scores of a tile differ by more than their errors; in float64 nearly all do."""
-    monkeypatch.setattr(settling, "_CHEAP_PANEL", cheap)
+    monkeypatch.setattr(near_ties, "_CHEAP_PANEL", cheap)
     rows = draw(9, 1, 48) + 1e-4 * draw(10, 400, 48)
     exact = scores(rows, rows, geometry="unit").fill_diagonal_(-torch.inf)
     found = over_pairs(unit_rows(rows), TopK(k))
@@ -272,8 +272,8 @@ def counted_passes(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Pairing]]:
 def test_sharing_serves_all_wishes_on_the_same_rows_from_one_pass(monkeypatch: pytest.MonkeyPatch) -> None:
     features, views = draw(0, 50, 4), draw(1, 2, 50, 4)
     with counted_passes(monkeypatch) as seen, sharing():
-        wishes = [PotentialSum(2.0), TopK(9), TopK(3), PositiveRank(unit_rows(views[0]), 5)]
-        prefetch(PairRequest(Pairing.within(unit_rows(features)), wish) for wish in wishes)
+        read_options = [PotentialSum(2.0), TopK(9), TopK(3), PositiveRank(unit_rows(views[0]), 5)]
+        prefetch(PairRequest(Pairing.within(unit_rows(features)), wish) for wish in read_options)
         assert len(seen) == 1
         over_pairs(unit_rows(features.detach()), PotentialSum(2.0))
         assert over_pairs(unit_rows(features), TopK(2)).index.shape == (50, 2)

@@ -8,8 +8,8 @@ from __future__ import annotations
 import torch
 
 from repdiag.metrics import inter_class_distance, intra_class_distance, linear_cka
-from repdiag.metrics.moments import joint_moments, second_moment
-from repdiag.metrics.single_precision import single_precision_suffices, unit_class_sums
+from repdiag.metrics.algebra.moments import joint_moments, second_moment
+from repdiag.metrics.algebra.single_precision import single_precision_suffices, unit_class_sums
 from repdiag.metrics.spectrum.singular_values import singular_values
 
 ROWS, DIMS, CLASSES = 6_000, 48, 7

@@ -16,7 +16,7 @@ from repdiag.core.provenance import Provenance
 from repdiag.diagnosis.checkpoint_pairs import CLASS_COLUMNS, COLUMNS
 from repdiag.diagnosis.diagnose import judge
 from repdiag.embeddings.store import save_embedding_set
-from repdiag.report.thumbnails import save_thumbnails, thumbnail_key
+from repdiag.results.thumbnails import save_thumbnails, thumbnail_key
 
 UNTRAINED = " (untrained)"
 CURVE = (0.5, 1.0, 2.0, 4.0)

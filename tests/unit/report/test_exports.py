@@ -12,7 +12,7 @@ import torch
 from stored_runs import embedding_set
 
 from repdiag.core.provenance import Provenance
-from repdiag.report.exports import export_graph, export_parquet, export_projector
+from repdiag.workflows.exports import export_graph, export_parquet, export_projector
 
 HOSTILE = "a\tb\nc"
 FOUND = replace(

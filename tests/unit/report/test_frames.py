@@ -9,8 +9,8 @@ from matplotlib.figure import Figure
 from stored_runs import UNTRAINED, metric_rows
 
 from repdiag.core.metric_table import MetricTable
-from repdiag.report import frames
-from repdiag.report.rank_correlation import rank_correlation
+from repdiag.metrics.inference.rank_correlation import rank_correlation
+from repdiag.results.frames import table_frames as frames
 
 NAMES = (
     "instance_discrimination_bars",

@@ -25,12 +25,12 @@ from repdiag.report.build import build_report
 from repdiag.report.citations import cite
 from repdiag.report.classes import class_table
 from repdiag.report.comparison import best_sentence, comparison_table
-from repdiag.report.hardest import hardest_images
 from repdiag.report.methods import methods_of
-from repdiag.report.pairs import StoredPairs, read_pairs
 from repdiag.report.show import show_value
-from repdiag.report.thumbnails import load_thumbnails, save_thumbnails
 from repdiag.report.verdicts import Judgement, headline
+from repdiag.results.pairs import StoredPairs, read_pairs
+from repdiag.results.thumbnails import load_thumbnails, save_thumbnails
+from repdiag.workflows.hardest import hardest_images
 
 
 def test_every_key_that_a_metric_or_an_advice_cites_has_its_paper() -> None:

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from repdiag.checkpoints.load import load_encoder
-from repdiag.checkpoints.native import read_native
+from repdiag.checkpoints.own.native import read_native
 from repdiag.core.errors import CheckpointError, StoppedError
 from repdiag.core.metric_table import MetricTable
 from repdiag.training.loop import train

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from repdiag.checkpoints.native import read_native
+from repdiag.checkpoints.own.native import read_native
 from repdiag.core.errors import StoreError
 from repdiag.training import checkpoint_files
 from repdiag.training.checkpoint_files import CheckpointFiles

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import torch.distributed as dist
 
-from repdiag.training.distributed import World
+from repdiag.core.distributed.world import World
 
 
 def test_the_wait_for_a_pack_outlasts_a_barriers_time_limit(monkeypatch):

@@ -7,7 +7,7 @@ import signal
 import pytest
 import torch
 
-from repdiag.checkpoints.native import read_native
+from repdiag.checkpoints.own.native import read_native
 from repdiag.core.errors import CheckpointError, ConfigError, StoppedError, StoreError, TrainingError
 from repdiag.training.history import read_history
 from repdiag.training.loop import train

@@ -9,7 +9,7 @@ import torch
 from small_recipes import RUN, SMALL, backbone_of, stopped_in_step, teacher_of
 
 from repdiag.checkpoints.load import load_encoder
-from repdiag.checkpoints.native import read_native
+from repdiag.checkpoints.own.native import read_native
 from repdiag.core.errors import TrainingError
 from repdiag.data.datasets import open_dataset
 from repdiag.data.loaders import TrainLoader

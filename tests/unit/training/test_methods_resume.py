@@ -7,7 +7,7 @@ import torch
 from small_recipes import DINO, RUN, SMALL, TINY, backbone_of, stopped_in_step, teacher_of
 
 from repdiag.checkpoints.load import load_encoder
-from repdiag.checkpoints.native import read_native
+from repdiag.checkpoints.own.native import read_native
 from repdiag.config.recipe_files import list_recipes
 from repdiag.config.training import LoopSettings
 from repdiag.data.datasets import open_dataset

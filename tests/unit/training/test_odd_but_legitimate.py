@@ -11,7 +11,8 @@ from small_recipes import DINO, RUN, TINY
 from torch import nn
 
 from repdiag.checkpoints.load import load_encoder
-from repdiag.checkpoints.native import read_native
+from repdiag.checkpoints.own.native import read_native
+from repdiag.core.distributed.world import World
 from repdiag.core.errors import CheckpointError, ConfigError, DataError, StoppedError, TrainingError, UsageError
 from repdiag.core.metric_table import MetricTable
 from repdiag.data import packed
@@ -23,7 +24,6 @@ from repdiag.models.dino_head import DINOHead
 from repdiag.training import run_state, starting_point
 from repdiag.training.assembly import assemble, open_train_split, pack_images, resolve_settings
 from repdiag.training.compute import choose_compute
-from repdiag.training.distributed import World
 from repdiag.training.loop import train
 from repdiag.training.run_state import changed_settings
 from repdiag.training.starting_point import load_teacher

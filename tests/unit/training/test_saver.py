@@ -5,7 +5,7 @@ import threading
 import pytest
 import torch
 
-from repdiag.checkpoints.native import read_native
+from repdiag.checkpoints.own.native import read_native
 from repdiag.core.errors import StoreError
 from repdiag.training.checkpoint_files import CheckpointFiles
 from repdiag.training.saver import Saver

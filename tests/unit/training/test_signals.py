@@ -8,8 +8,8 @@ import jaxtyping
 import pytest
 import torch
 
-from repdiag.checkpoints import native
-from repdiag.checkpoints.native import read_native
+from repdiag.checkpoints.own import native
+from repdiag.checkpoints.own.native import read_native
 from repdiag.core.errors import StoppedError
 from repdiag.core.metric_table import MetricTable
 from repdiag.data.loaders import TrainLoader

@@ -1,0 +1,1 @@
+"""From tensors to a network: which architecture it is, and whether every parameter is filled."""

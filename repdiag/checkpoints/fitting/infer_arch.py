@@ -1,0 +1,119 @@
+"""Which network has tensors of these names and shapes; several that differ in output are a question for the user."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor, nn
+
+from repdiag.checkpoints.architectures.candidate import Candidate
+from repdiag.checkpoints.architectures.look_alikes import look_alikes, named_in
+from repdiag.checkpoints.architectures.named import candidate_by_name, named_candidates
+from repdiag.checkpoints.architectures.resnets import resnet_candidates
+from repdiag.checkpoints.architectures.transformers import has_other_layers, transformer_candidates
+from repdiag.checkpoints.fitting.match import Match, fill, match
+from repdiag.checkpoints.formats.format import Facts
+from repdiag.core.errors import CheckpointError
+
+_SAME = 1e-5
+_MOST_BUILT = 12
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fitted:
+    """A candidate that was built, with how the tensors fit it; the network is filled when they fit completely."""
+
+    candidate: Candidate
+    network: nn.Module
+    match: Match
+    given: Mapping[str, Tensor]
+
+
+def candidates(
+    state: Mapping[str, Tensor], facts: Facts, *, recorded: str | None = None, library: str | None = None
+) -> Iterator[list[Candidate]]:
+    """Give the architectures that a state dict under known names could belong to: what to try first, then second.
+
+    `library` is the file's name where its network may be any of timm's and torchvision's, some of which have a plain
+    network's tensors and compute something else; None where the family has plain networks only.
+    """
+    if has_other_layers(state) and (named := named_candidates(state, recorded, facts.arch_like)):
+        yield named
+        return
+    structural = transformer_candidates(state, facts) or resnet_candidates(state, facts)
+    if structural and library is not None:
+        structural = _plain_or_not(state, structural, recorded=recorded, file_name=library)
+    yield structural
+    yield named_candidates(state, recorded, facts.arch_like)  # last: it imports all of timm
+
+
+def _plain_or_not(
+    state: Mapping[str, Tensor], plain: list[Candidate], *, recorded: str | None, file_name: str
+) -> list[Candidate]:
+    """Return the plain network, the one that only looks like it, or both for `fit` to compare and ask."""
+    same, others = look_alikes(state)
+    said = named_in(recorded or file_name, [*same, *others])
+    if not others or said in same or recorded == plain[0].name:
+        return plain
+    if said in others:
+        return [candidate_by_name(said)]
+    if not same:
+        return [candidate_by_name(name) for name in others]
+    if "conv1.weight" in state:  # plain ResNets are so much more usual that asking would be a nuisance
+        unlike = (
+            f"a plain ResNet is assumed; --backbone NAME if it is {' or '.join(others)}, which has the same tensors"
+        )
+        return [replace(item, assumptions=(*item.assumptions, unlike)) for item in plain]
+    return [*plain, *(candidate_by_name(name) for name in others)]
+
+
+def fit(state: Mapping[str, Tensor], options: Sequence[Candidate], *, file_name: str = "") -> Fitted:
+    """Return the one candidate that the tensors fill; refuse when several do and they are not the same function."""
+    fitted: list[Fitted] = []
+    for candidate in options[:_MOST_BUILT]:
+        network = _built(candidate)
+        found = match(network, state)
+        if found.complete:
+            fill(network, state)
+        fitted.append(Fitted(candidate=candidate, network=network, match=found, given=state))
+    complete = [item for item in fitted if item.match.complete]
+    if not complete:
+        return max(fitted, key=lambda item: item.match.fraction)
+    named = [item for item in complete if item.candidate.name.rpartition(":")[2] in file_name]
+    if len(complete) == 1 or named:
+        return max(named or complete, key=lambda item: len(item.candidate.name) if named else 0)
+    return _only_one(complete)
+
+
+def _built(candidate: Candidate) -> nn.Module:
+    try:
+        return candidate.build().eval()
+    except (RuntimeError, AssertionError, ValueError, TypeError, KeyError) as error:  # what libraries raise for a shape
+        raise CheckpointError(
+            f"{candidate.name} cannot be built for these tensors",
+            found=f"{type(error).__name__}: {error}".partition("\n")[0][:160],
+            hint="name the architecture with --backbone NAME or --backbone your_file.py:function",
+        ) from error
+
+
+def _only_one(fitted: Sequence[Fitted]) -> Fitted:
+    """Return the first if all give the same features on a fixed image; else ask, with the measured difference."""
+    size = fitted[0].candidate.image_size or 224
+    image = torch.linspace(-2.0, 2.0, 3 * size * size).sin().reshape(1, 3, size, size)
+    with torch.no_grad():
+        features = [item.network(image) for item in fitted]
+    scale = features[0].abs().max().clamp_min(torch.finfo(torch.float32).tiny)
+    apart = [
+        float((other - features[0]).abs().max() / scale) if other.shape == features[0].shape else float("inf")
+        for other in features
+    ]
+    if max(apart) <= _SAME:
+        return fitted[0]
+    shown = ", ".join(f"{item.candidate.name} ({gap:.2g})" for item, gap in zip(fitted, apart, strict=True))
+    raise CheckpointError(
+        "several architectures have tensors of exactly these shapes and give different features",
+        found=f"{shown}; in brackets: relative difference from the first",
+        hint="name the right one with --backbone NAME",
+    )

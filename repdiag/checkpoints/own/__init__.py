@@ -1,0 +1,1 @@
+"""Checkpoints that repdiag writes itself."""

@@ -1,0 +1,125 @@
+"""Our own safe form of anybody's checkpoint: one safetensors file whose header says all that reading it back needs.
+
+The tensors keep the names that they have in the source; the header holds what was recognised and assumed about them,
+so that nothing is guessed a second time, and a digest, which safetensors lacks.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from repdiag.checkpoints.fitting.projection_heads import head_activation, head_tensors
+from repdiag.checkpoints.fitting.resolve import Resolved
+from repdiag.checkpoints.formats.format import Branch, Facts, Format, Preprocessing
+from repdiag.checkpoints.formats.registry import FORMATS
+from repdiag.checkpoints.own.native import payload_digest
+from repdiag.checkpoints.reading.contents import Contents
+from repdiag.checkpoints.reading.safe_load import Payload
+from repdiag.core.errors import CheckpointError
+from repdiag.core.files import write_atomic
+
+FORMAT = "repdiag.encoder.v1"
+_NATIVE = ("config", "progress", "normalization", "image_size")
+_PREFIX = "encoder."
+_PARTS = ("backbone", "projector")
+
+
+def write_foreign(path: Path, contents: Contents, resolved: Resolved) -> Path:
+    """Write the encoder and the heads of a foreign file; what it holds besides is left."""
+    state = contents.state(resolved.branch.place) or {}
+    kept = {name: value for name, value in state.items() if resolved.roles[name] in ("backbone", "head")}
+    form, branch = resolved.format, resolved.branch
+    elsewhere = [part for part in branch.projector if ":" in part]  # heads that the file keeps in another place
+    prefix = branch.prefix or (_PREFIX if elsewhere else "")  # so that the encoder's names end before the heads'
+    kept = {prefix.removesuffix(branch.prefix) + name: value for name, value in kept.items()}
+    for part in elsewhere:
+        kept |= {part.replace(":", ".") + name: value for name, value in head_tensors(contents, branch, part).items()}
+    moved = replace(branch, prefix=prefix, projector=tuple(part.replace(":", ".") for part in branch.projector))
+    header = {
+        "family": form.name,
+        "branch": asdict(moved),
+        "facts": asdict(resolved.facts),
+        "head_activation": head_activation(contents, form, branch),
+        "arch": resolved.fitted.candidate.name,
+        "preprocessing": asdict(form.preprocessing_of(contents)),
+        "training": {key: value for key, value in form.training(contents).items() if _is_plain(value)},
+        "epoch": contents.setting("epoch") if _is_plain(contents.setting("epoch")) else None,
+    }
+    return _write(path, kept, header, source=contents.payload.sha256)
+
+
+def write_own(path: Path, payload: Payload, branch: str) -> Path:
+    """Write one branch of a checkpoint that `repdiag train` wrote."""
+    tree = payload.tree
+    prefix = "momentum_" if branch == "momentum" else ""
+    kept = {
+        f"{part}.{name}": value
+        for part in _PARTS
+        for name, value in (tree.get(prefix + part) or {}).items()
+        if isinstance(value, Tensor)
+    }
+    return _write(path, kept, {"own": {name: tree[name] for name in _NATIVE}}, source=payload.sha256)
+
+
+def is_converted(payload: Payload) -> bool:
+    """Say whether a file is in this form."""
+    return payload.metadata.get("format") == FORMAT
+
+
+def read_header(payload: Payload) -> dict[str, Any]:
+    """Return the header after checking that neither it nor a tensor has changed since it was written."""
+    text = payload.metadata.get("header", "")
+    if payload.metadata.get("digest") != payload_digest({"header": text, **payload.tree}):
+        raise CheckpointError(
+            f"{payload.path} is damaged: its content does not match its digest", hint="convert the source again"
+        )
+    header: dict[str, Any] = json.loads(text)
+    return header
+
+
+def own_tree(payload: Payload, header: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the tree of our own format that a converted file of ours stands for."""
+    parts: dict[str, Any] = {part: {} for part in _PARTS}
+    for name, value in payload.tree.items():
+        part, _, inner = name.partition(".")
+        parts[part][inner] = value
+    return {**parts, **header["own"]}
+
+
+def format_of(header: Mapping[str, Any]) -> Format:
+    """Return the family's format with everything that was found out about this file fixed."""
+    base = next((form for form in FORMATS if form.name == header["family"]), None)
+    if base is None:
+        raise CheckpointError(f"the family {header['family']!r} is not known", hint="install a newer repdiag")
+    facts = header["facts"] | {"heads": {int(width): heads for width, heads in header["facts"]["heads"].items()}}
+    branch = header["branch"] | {"place": "", "projector": tuple(header["branch"]["projector"])}
+    pixels = header["preprocessing"]
+    return replace(
+        base,
+        branches=(Branch(**branch),),
+        facts=Facts(**facts),
+        head_activation=header.get("head_activation", base.head_activation),
+        preprocessing=Preprocessing(**(pixels | {"mean": tuple(pixels["mean"]), "std": tuple(pixels["std"])})),
+        arch=lambda contents: header["arch"],  # noqa: ARG005
+        training=lambda contents: header["training"],  # noqa: ARG005
+    )
+
+
+def _write(path: Path, tensors: Mapping[str, Tensor], header: Mapping[str, Any], *, source: str) -> Path:
+    from safetensors.torch import save
+
+    content = {name: value.detach().clone().contiguous() for name, value in tensors.items()}
+    text = json.dumps({**header, "source_sha256": source}, sort_keys=True)
+    digest = payload_digest({"header": text, **content})
+    data = save(content, metadata={"format": FORMAT, "header": text, "digest": digest})
+    return write_atomic(path, lambda stream: stream.write(data))
+
+
+def _is_plain(value: Any) -> bool:
+    return isinstance(value, str | int | float | bool)

@@ -1,0 +1,93 @@
+"""`Contents`: the state dicts of a checkpoint file by place, with the wrappers of their names removed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import PurePath
+from typing import Any
+
+from torch import Tensor
+
+from repdiag.checkpoints.reading.safe_load import Payload
+from repdiag.checkpoints.reading.stand_ins import setting, settings_of
+
+State = dict[str, Tensor]
+WRAPPERS = ("module.", "_orig_mod.", "_forward_module.", "_fsdp_wrapped_module.")
+
+
+class Contents:
+    """A payload as formats look at it: `state("state_dict")` and `setting("args", "arch")`."""
+
+    def __init__(self, payload: Payload) -> None:
+        self.payload = payload
+        self._states: dict[str, State | None] = {}
+
+    def state(self, place: str) -> State | None:
+        """Return the tensors at a place such as "state_dict" or "a/b" ("" is the file itself), names unwrapped."""
+        if place not in self._states:
+            node: Any = self.payload.tree
+            for part in filter(None, place.split("/")):
+                node = _entry(node, part)
+            self._states[place] = _tensors(node)
+        return self._states[place]
+
+    def has(self, place: str, *prefixes: str) -> bool:
+        """Say whether the state dict at a place exists and has names that start with each of the prefixes."""
+        state = self.state(place)
+        return state is not None and all(any(name.startswith(prefix) for name in state) for prefix in prefixes)
+
+    def has_keys(self, *keys: str) -> bool:
+        """Say whether the file's top level has all these keys."""
+        return isinstance(self.payload.tree, Mapping) and all(key in self.payload.tree for key in keys)
+
+    def setting(self, *names: str) -> Any:
+        """Return a value that the file records, or None."""
+        return setting(self.payload.tree, *names)
+
+    def sidecar(self, file: str, *names: str) -> Any:
+        """Return a value of a JSON file beside the weights, or None."""
+        return setting(self.payload.sidecars.get(file), *names)
+
+    def places(self) -> tuple[str, ...]:
+        """Return every place with at least one tensor, at most three levels down."""
+        return tuple(_places(self.payload.tree, "", 3))
+
+    @property
+    def file_name(self) -> str:
+        """The file's name, in lower case, for the few formats that record facts nowhere else."""
+        return PurePath(self.payload.path).name.lower()
+
+
+def unwrap(name: str) -> str:
+    """Remove the names of wrapping modules from the start, as often as they stand there."""
+    while name.startswith(WRAPPERS):
+        name = name.partition(".")[2]
+    return name
+
+
+def under(state: Mapping[str, Tensor], prefix: str) -> State:
+    """Return the tensors whose names start with a prefix, without it and without wrappers after it."""
+    return {unwrap(name.removeprefix(prefix)): value for name, value in state.items() if name.startswith(prefix)}
+
+
+def _entry(node: Any, part: str) -> Any:
+    if isinstance(node, list | tuple):  # old VISSL files list their heads
+        return node[int(part)] if part.isdigit() and int(part) < len(node) else None
+    return settings_of(node).get(part)
+
+
+def _tensors(node: Any) -> State | None:
+    if not isinstance(node, Mapping):
+        return None
+    found = {unwrap(str(name)): value for name, value in node.items() if isinstance(value, Tensor)}
+    return found or None
+
+
+def _places(node: Any, place: str, depth: int) -> list[str]:
+    if not isinstance(node, Mapping):
+        return []
+    here = [place] if _tensors(node) else []
+    if depth:
+        for name, value in node.items():
+            here += _places(value, f"{place}/{name}".strip("/"), depth - 1)
+    return here

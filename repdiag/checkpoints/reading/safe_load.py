@@ -1,0 +1,220 @@
+"""Reads a checkpoint file without running anything in it.
+
+Order: what is it (by its bytes, not its name); is its layout sound; what does its pickle declare; only then tensors.
+A plain state dict goes to `torch.load(weights_only=True)`; one with foreign objects is built by our own reader, which
+keeps them as inert placeholders. Every refusal is a `CheckpointError`.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from repdiag.checkpoints.reading.bounded_tree import BoundedTree
+from repdiag.checkpoints.reading.legacy import read_legacy
+from repdiag.checkpoints.reading.restricted_unpickler import RestrictedUnpickler
+from repdiag.checkpoints.reading.safetensors_check import looks_like_safetensors, read_safetensors
+from repdiag.checkpoints.reading.shards import INDEX_NAME, is_index, read_shards, refuse_lone_shard, sha256_of_weights
+from repdiag.checkpoints.reading.stand_ins import TensorRecord
+from repdiag.checkpoints.reading.zip_check import Record, check_archive
+from repdiag.core.errors import CheckpointError
+
+_SIDECARS = ("config.json", "preprocessor_config.json", "args.json")
+_PICKLE_STARTS = {bytes([code]) for code in b"\x80(]}Lc"}
+_MAX_SIDECAR_BYTES = 4 * 2**20
+_WEIGHT_FILES = ("model.safetensors", INDEX_NAME, "pytorch_model.bin")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Payload:
+    """The content of a checkpoint file: plain containers, tensors and placeholders.
+
+    `container` is the file layout, `reader` what built the tensors, `integrity` whether the file proved itself whole,
+    `foreign` the classes that became placeholders, `sidecars` the JSON files that belong to it.
+    """
+
+    path: Path
+    sha256: str
+    container: str
+    reader: str
+    integrity: str
+    tree: Any
+    foreign: tuple[str, ...] = ()
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    sidecars: Mapping[str, Any] = field(default_factory=dict)
+
+
+def read(path: Path | str) -> Payload:
+    """Return the content of a checkpoint; raises `CheckpointError` for whatever is unsafe, damaged or unknown."""
+    source = Path(path)
+    try:
+        source = weight_file(source)
+        before = _state_of(source)
+        try:
+            parts = _read_index(source) if is_index(source) else _read_file(source)
+            payload = Payload(path=source, sha256=sha256_of_weights(source), sidecars=_sidecars(source), **parts)
+        except (CheckpointError, RuntimeError) as error:  # torch raises the latter where a file has become too short
+            _expect_unchanged(source, before)
+            if isinstance(error, CheckpointError) and source.name not in error.problem:
+                raise CheckpointError(f"{source}: {error.problem}", found=error.found, hint=error.hint) from error
+            raise
+        _expect_unchanged(source, before)
+    except OSError as error:
+        raise CheckpointError(f"{source} cannot be read", found=error.strerror or str(error)[:120]) from error
+    return payload
+
+
+def _expect_unchanged(path: Path, before: tuple[int, ...]) -> None:
+    if _state_of(path) != before:
+        hint = "copy it, or wait until the training has written it"
+        raise CheckpointError(f"{path} changed while it was read", hint=hint)
+
+
+def _state_of(path: Path) -> tuple[int, ...]:
+    found = path.stat()
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
+
+
+def _read_file(source: Path) -> dict[str, Any]:
+    with source.open("rb") as stream:
+        start = stream.read(16)
+    if start.startswith(b"PK\x03\x04"):
+        return _read_zip(source)
+    if looks_like_safetensors(start, source.stat().st_size):
+        refuse_lone_shard(source)
+        tensors, metadata = read_safetensors(source)
+        found = {"container": "safetensors", "reader": "safetensors", "integrity": "unknown", "tree": tensors}
+        return found | {"metadata": metadata}
+    if start[:1] in _PICKLE_STARTS:
+        return _read_legacy(source)
+    raise _unknown_file(source, start)
+
+
+def _read_index(index: Path) -> dict[str, Any]:
+    tensors, metadata = read_shards(index)
+    found = {"container": "safetensors in shards", "reader": "safetensors", "integrity": "unknown", "tree": tensors}
+    return found | {"metadata": metadata}
+
+
+def weight_file(path: Path) -> Path:
+    """Return the file that holds the weights: the path itself, or what a Hugging Face folder has, or its index."""
+    if path.is_dir():
+        if (path / ".metadata").exists():
+            raise CheckpointError(
+                f"{path} is a distributed checkpoint, whose index is a pickle that would run on reading",
+                hint="where you trust it: torch.distributed.checkpoint.format_utils.dcp_to_torch_save",
+            )
+        found = [path / name for name in _WEIGHT_FILES if (path / name).is_file()]
+        if not found:
+            shards = sorted(item.name for item in path.glob("*-of-*.*") if item.suffix in (".safetensors", ".bin"))
+            if shards:
+                raise CheckpointError(
+                    f"the weights in {path} are cut into shards without {INDEX_NAME}",
+                    found=f"{len(shards)} files, the first {shards[0]}",
+                    hint="download the index too; shards of pickles (.bin): save them again with "
+                    "save_pretrained(folder, safe_serialization=True)",
+                )
+            raise CheckpointError(f"no weights in the folder {path}", hint=f"expected {' or '.join(_WEIGHT_FILES)}")
+        return found[0]
+    if not path.exists():
+        raise CheckpointError(f"there is no file {path}")
+    if not path.is_file():
+        raise CheckpointError(f"{path} is not a regular file")
+    return path
+
+
+def _read_zip(path: Path) -> dict[str, Any]:
+    archive = check_archive(path)
+    if "byteorder" in archive.records and archive.read(path, "byteorder") != b"little":
+        raise CheckpointError("the file was written on a big-endian machine")
+    stream = io.BytesIO(archive.read(path, "data.pkl"))
+    machine = RestrictedUnpickler(stream)
+    inert = machine.load()
+    if stream.read(1):
+        raise CheckpointError("the pickle goes on after its end", found="a second program")
+    records = {name.removeprefix("data/"): record for name, record in archive.records.items() if name[:5] == "data/"}
+    tree = _with_tensors(path, machine, inert, records)
+    integrity = "crc32" if archive.has_checksums else "unknown"
+    return {"container": "zip", "integrity": integrity, **_prefer_torch(path, machine, tree, mmap=True)}
+
+
+def _read_legacy(path: Path) -> dict[str, Any]:
+    machine, inert, records = read_legacy(path)
+    tree = _with_tensors(path, machine, inert, records)
+    return {"container": "legacy", "integrity": "unknown", **_prefer_torch(path, machine, tree, mmap=False)}
+
+
+def _with_tensors(path: Path, machine: RestrictedUnpickler, inert: Any, records: Mapping[str, Record]) -> Any:
+    """Return the pickle's value with tensors that view the memory-mapped file."""
+    for storage in machine.storages.values():
+        record = records.get(storage.key)
+        if record is None or record.size != storage.numel * storage.dtype.itemsize:
+            found = f"storage {storage.key[:40]}: {storage.numel} numbers in {record.size if record else 0} bytes"
+            raise CheckpointError("the sizes in the file do not agree", found=found)
+    whole = torch.from_file(str(path), shared=False, size=path.stat().st_size, dtype=torch.uint8)
+
+    def tensor(record: TensorRecord) -> Tensor:
+        place = records[record.storage.key]
+        numbers = whole[place.start : place.start + place.size]
+        if place.start % record.dtype.itemsize:
+            numbers = numbers.clone()
+        if not record.storage.numel:
+            return torch.empty(record.shape, dtype=record.dtype)
+        typed = numbers.view(record.dtype)
+        return typed.as_strided(record.shape, record.stride, typed.storage_offset() + record.offset)
+
+    return BoundedTree(tensor).convert(inert)
+
+
+def _prefer_torch(path: Path, machine: RestrictedUnpickler, tree: Any, *, mmap: bool) -> dict[str, Any]:
+    """Let torch read what it accepts; what it refuses is the tree that was built here from the checked file."""
+    if machine.is_plain and machine.protocol == 2:
+        try:
+            plain = torch.load(path, map_location="cpu", weights_only=True, mmap=mmap)
+        except Exception:  # torch leaks eight exception types for what it does not accept
+            plain = None
+        if plain is not None:
+            return {"reader": "weights_only", "tree": plain}
+    return {"reader": "restricted", "tree": tree, "foreign": tuple(machine.foreign)}
+
+
+def _sidecars(path: Path) -> dict[str, Any]:
+    """Return the JSON files beside the weights that say what they are."""
+    found: dict[str, Any] = {}
+    for name in _SIDECARS:
+        file = path.parent / name
+        if file.is_file() and file.stat().st_size <= _MAX_SIDECAR_BYTES:
+            try:
+                found[name] = json.loads(file.read_text("utf-8"))
+            except (ValueError, RecursionError, OSError) as error:
+                raise CheckpointError(f"{file} is not readable JSON", found=str(error)[:120]) from error
+    return found
+
+
+def _unknown_file(path: Path, start: bytes) -> CheckpointError:
+    known = {
+        b"\x1f\x8b": ("it is gzipped", "unpack it with gunzip first"),
+        b"BZh": ("it is packed with bzip2", "unpack it first"),
+        b"\xfd7zXZ": ("it is packed with xz", "unpack it first"),
+        b"7z\xbc\xaf": ("it is a 7z archive", "unpack it first"),
+        b"\x89HDF": ("it is an HDF5 file (Keras)", "export the weights to torch or safetensors"),
+        b"\x93NUMPY": ("it is a numpy array", "repdiag analyze reads embeddings, not weights, from it"),
+        b"version https://": ("a pointer of git LFS and not the file itself", "git lfs pull, or download the file"),
+        b"<": ("it is a web page", "the download gave an error page; download it again"),
+    }
+    for magic, (found, hint) in known.items():
+        if start.startswith(magic):
+            return CheckpointError(f"{path} is not a checkpoint", found=found, hint=hint)
+    with path.open("rb") as stream:
+        header = stream.read(512)
+    if header[257:262] == b"ustar":
+        return CheckpointError(f"{path} is not a checkpoint", found="it is a tar archive", hint="unpack it first")
+    found = "an empty file" if not start else f"bytes {start[:8]!r}"
+    return CheckpointError(f"{path} is not a checkpoint that torch or safetensors wrote", found=found)

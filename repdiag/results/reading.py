@@ -1,0 +1,91 @@
+"""Reads what an analysis or a comparison left on disk."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from repdiag.core.errors import StoreError
+from repdiag.core.metric_table import MetricTable
+from repdiag.results.pairs import StoredPairs, read_pairs
+
+if TYPE_CHECKING:
+    from repdiag.core.embedding_set import EmbeddingSet
+
+UNTRAINED = " (untrained)"
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredRun:
+    """One analysis, or one comparison with its analyses as `parts`."""
+
+    folder: Path
+    record: Mapping[str, Any]
+    table: MetricTable
+    verdicts: Mapping[str, Any]
+    parts: Mapping[str, Path] = field(default_factory=dict)
+
+    @property
+    def figures(self) -> Path:
+        """Folder of the drawn figures."""
+        return self.folder / "figures"
+
+    @property
+    def pairs(self) -> StoredPairs:
+        """Paired tests and class changes of a comparison."""
+        return read_pairs(self.folder)
+
+    def embeddings(self, name: str) -> dict[str, EmbeddingSet]:
+        """Return the stored sets of one checkpoint by split; empty where none were kept."""
+        from repdiag.embeddings.store import is_stored, load_embedding_set
+
+        root = self.parts.get(name, self.folder) / "embeddings"
+        folders = sorted(root.iterdir()) if root.is_dir() else []
+        return {folder.name: load_embedding_set(folder) for folder in folders if is_stored(folder)}
+
+
+def read_run(folder: Path) -> StoredRun:
+    """Read one run directory; raises `StoreError` naming what is missing or damaged."""
+    import pandas as pd
+
+    if not folder.is_dir():
+        hint = "name the folder of a finished analysis or comparison, or of an analyzed training run"
+        raise StoreError(f"there is no folder {folder}", hint=hint)
+    record = _read_json(folder / "run.json")
+    if record.get("kind") == "train":
+        raise StoreError(f"{folder} is a training run without an analysis", hint=f"repdiag analyze {folder}")
+    try:
+        table = MetricTable.from_frame(pd.read_parquet(folder / "metrics.parquet"))
+    except (OSError, ValueError) as error:
+        raise StoreError(f"no readable metrics.parquet in {folder}", found=str(error)) from error
+    path = folder / "verdict.json"
+    judged = _read_json(path) if path.is_file() else {}
+    verdicts = {str(judged["checkpoint"]): judged} if "checkpoint" in judged else judged
+    names = trained(table.names("checkpoint"))
+    parts = {name: folder / "checkpoints" / name.replace("/", "-") for name in names}
+    return StoredRun(
+        folder=folder,
+        record=record,
+        table=table,
+        verdicts=verdicts,
+        parts={name: part for name, part in parts.items() if part.is_dir()} or dict.fromkeys(names[:1], folder),
+    )
+
+
+def trained(names: Sequence[Any]) -> list[str]:
+    """Return the names without the untrained copies."""
+    return [str(name) for name in names if not str(name).endswith(UNTRAINED)]
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        cause = error.strerror if isinstance(error, OSError) else str(error)
+        raise StoreError(f"cannot read {path}", found=cause, hint="did the run finish?") from error
+    if not isinstance(found, dict):
+        raise StoreError(f"cannot read {path}", found=f"a {type(found).__name__} instead of an object")
+    return found

@@ -1,0 +1,57 @@
+"""The comparison's second table: encoders of unlike width read at a common number of dimensions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from repdiag.core.metric_table import MetricTable
+
+
+@dataclass(frozen=True, kw_only=True)
+class CommonReading:
+    """Headline metrics of every checkpoint at `dims` dimensions, and what each has by itself."""
+
+    dims: int
+    widths: dict[str, int]
+    table: MetricTable
+
+    @property
+    def note(self) -> str:
+        """What a reader of the main table must know."""
+        widths = ", ".join(f"{name} {width}" for name, width in self.widths.items())
+        return (
+            f"features differ in dimension ({widths}); distances, uniformity and ranks are comparable "
+            f"at equal dimension only: read them in common_dimension.csv, at {self.dims}"
+        )
+
+
+def read_at_common_dimension(folders: Mapping[str, Path], *, seed: int) -> CommonReading | None:
+    """Return the common reading of stored analyses; None where all have the same width anyway.
+
+    The bank of kNN is the train gallery, which is smaller than that of the main table.
+    """
+    from repdiag.core.metric_table import MetricTable
+    from repdiag.embeddings.common_dimension import at_dimension, common_dimension
+    from repdiag.embeddings.store import load_embedding_set
+    from repdiag.metrics.evaluate import evaluate
+    from repdiag.results.headlines import HEADLINES
+
+    sets = {
+        name: {split: load_embedding_set(folder / "embeddings" / split) for split in ("train", "val")}
+        for name, folder in folders.items()
+    }
+    widths = {name: int(item["val"].features.shape[1]) for name, item in sets.items()}
+    if len(set(widths.values())) < 2:
+        return None
+    dims = common_dimension({name: item["train"] for name, item in sets.items()})
+    metrics = list(dict.fromkeys(headline.metric for headline in HEADLINES))
+    tables = []
+    for item in sets.values():
+        reduced = at_dimension(item["train"], item, dims=dims)
+        tables.append(evaluate(reduced["val"], metrics, bank=reduced["train"], seed=seed))
+    return CommonReading(dims=dims, widths=widths, table=MetricTable.concat(tables))

@@ -1,0 +1,110 @@
+"""Draws the figures of a run: frames from tables and vectors go to `plots`, which draw and save them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    import pandas as pd
+
+    from repdiag.core.metric_table import MetricTable
+    from repdiag.workflows.analyze import Analysis
+
+FOLDER = "figures"
+# Their frames need vectors or the files of a training: drawn again from the CSV behind them.
+STORED_FIGURES = (
+    *("class_distance_distributions", "cluster_class_confusion", "singular_spectrum", "embedding_map"),
+    *("training_history", "training_trajectory"),
+)
+
+
+def draw_analysis(analysis: Analysis, out: Path, *, training: Path) -> list[Path]:
+    """Draw every figure of one checkpoint into out/figures, those of its training too where `training` is its run."""
+    from repdiag.results.frames.trajectory import training_frames
+    from repdiag.workflows import vector_frames
+    from repdiag.workflows.analyze import UNTRAINED
+
+    val = analysis.embeddings["val"]
+    sets = {analysis.info.name: val}
+    if analysis.untrained is not None:
+        sets[analysis.info.name + UNTRAINED] = analysis.untrained
+    frames = table_frames(analysis.table)
+    frames["class_distance_distributions"] = vector_frames.class_distances(sets)
+    frames["cluster_class_confusion"] = vector_frames.cluster_classes({analysis.info.name: val})
+    frames["singular_spectrum"] = vector_frames.spectra(sets, analysis.table)
+    frames["embedding_map"] = vector_frames.embedding_map(analysis.info.name, val)
+    dataset = str(analysis.info.training.get("data", ""))
+    frames |= training_frames(training, name=analysis.info.name, dataset=dataset)
+    return draw_frames(frames, out / FOLDER, untrained=tuple(name for name in sets if name.endswith(UNTRAINED)))
+
+
+def draw_comparison(table: MetricTable, out: Path) -> list[Path]:
+    """Draw the joined figures of all checkpoints into out/figures, from stored tables alone."""
+    import pandas as pd
+
+    from repdiag.workflows.analyze import UNTRAINED
+
+    frames = table_frames(table)
+    for name in STORED_FIGURES:
+        stored = sorted(out.glob(f"checkpoints/*/{FOLDER}/{name}.csv"))
+        if stored:
+            frames[name] = pd.concat([read_frame(path) for path in stored], ignore_index=True)
+    names = [str(name) for name in table.names("checkpoint")]
+    frames = {name: in_order(frame, names) for name, frame in frames.items()}
+    return draw_frames(frames, out / FOLDER, untrained=tuple(name for name in names if name.endswith(UNTRAINED)))
+
+
+def read_frame(path: Path) -> pd.DataFrame:
+    """Read a figure's table; a class may be called "nan" and a checkpoint "1"."""
+    import pandas as pd
+
+    names = ("checkpoint", "class_name", "dataset", "row_id")
+    frame = pd.read_csv(path)
+    as_text = pd.read_csv(path, dtype=str, keep_default_na=False)
+    return frame.assign(**{name: as_text[name] for name in names if name in as_text})
+
+
+def in_order(frame: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
+    """Return the rows in the checkpoints' order, so that each has one colour in all figures of a run."""
+    if frame.empty:
+        return frame
+    place = {name: at for at, name in enumerate(names)}
+    order = frame["checkpoint"].astype(str).map(place).fillna(len(place)).to_numpy()
+    return frame.iloc[order.argsort(kind="stable")].reset_index(drop=True)
+
+
+def table_frames(table: MetricTable) -> dict[str, pd.DataFrame]:
+    """Return the frames of the figures that need nothing but a table of metrics."""
+    from repdiag.results.frames import table_frames as frames
+
+    return {
+        "instance_discrimination_bars": frames.instance_discrimination_bars(table),
+        "alignment_uniformity_plane": frames.alignment_uniformity_plane(table),
+        "over_cluster_curve": frames.over_cluster_curve(table),
+        "checkpoint_comparison": frames.checkpoint_comparison(table),
+    }
+
+
+def draw_frames(
+    frames: dict[str, pd.DataFrame], folder: Path, *, untrained: tuple[str, ...], width: float | None = None
+) -> list[Path]:
+    """Draw every frame that is not empty into the folder; `width` in inches, None for two columns of a paper."""
+    import inspect
+    from importlib import import_module
+
+    from repdiag.plots.save import save_figure
+
+    drawn: list[Path] = []
+    for name, frame in frames.items():
+        if frame.empty:
+            continue
+        plot: Callable[..., Any] = getattr(import_module(f"repdiag.plots.{name}"), name)
+        takes = inspect.signature(plot).parameters
+        settings: dict[str, Any] = {"untrained": untrained} if "untrained" in takes else {}
+        if width is not None:
+            settings["width"] = width
+        drawn.extend(save_figure(plot(frame, **settings), frame, folder, name=name))
+    return drawn

@@ -1,0 +1,160 @@
+"""From the words of `repdiag train` to a run: which settings, which directory, whether to go on."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from repdiag.core.errors import UsageError
+
+if TYPE_CHECKING:
+    from repdiag.cli.console import Console
+    from repdiag.config.training import TrainSettings
+
+RUNS = Path("runs")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainRequest:
+    """What the command line asked for; None leaves it to the recipe and the data."""
+
+    recipe: str | None = None
+    data: str | None = None
+    backbone: str | None = None
+    epochs: int | None = None
+    batch_size: int | None = None
+    out: Path | None = None
+    device: str = "cpu"
+    seed: int | None = None
+    resume: str | None = None
+    overrides: tuple[str, ...] = ()
+    init_from: str | None = None
+    monitor: int | None = None
+    tensorboard: bool = False
+    download: bool = False
+    strict_data: bool = False
+    overwrite: bool = False
+
+
+def run_training(request: TrainRequest, console: Console) -> Path:
+    """Train, or go on training, and return the last checkpoint."""
+    from repdiag.training.assembly import resolve_settings
+    from repdiag.training.loop import train
+    from repdiag.training.progress import make_progress
+
+    begun = _begun(request)
+    settings = resolve_settings(
+        request.recipe,
+        data=request.data,
+        backbone=request.backbone,
+        epochs=request.epochs,
+        batch_size=request.batch_size,
+        seed=request.seed,
+        overrides=_overrides(request),
+        stored=None if begun is None else _record(begun).get("config"),
+    )
+    if request.strict_data:
+        _refuse_corrupt_images(settings)
+    out = begun or _choose_directory(request, settings)
+    resume: Literal["auto", "never"] = "never" if request.resume is None else "auto"
+    if resume == "auto" and request.out is None and not _has_run(out):
+        console.say("nothing unfinished to go on with: a new run")
+    console.say(f"{settings.recipe}: {settings.backbone.name} on {settings.data.dataset}, run {out}")
+    progress = make_progress(enabled=console.progress, quiet=console.quiet)
+    from repdiag.results.frames.trajectory import measure
+
+    watched = measure if request.monitor is not None else None
+    return train(settings, out, resume=resume, device=request.device, progress=progress, measure=watched)
+
+
+def _overrides(request: TrainRequest) -> list[str]:
+    switches = {"loop.tensorboard": request.tensorboard, "data.download": request.download}
+    named = {"initialize_from": request.init_from, "loop.monitor_every_epochs": request.monitor}
+    given = [f"{key}={value}" for key, value in named.items() if value is not None]
+    return [*(f"{key}=true" for key, on in switches.items() if on), *given, *request.overrides]
+
+
+def _refuse_corrupt_images(settings: TrainSettings) -> None:
+    from repdiag.data.datasets import open_dataset
+
+    data = settings.data
+    open_dataset(data.dataset, "train", root=Path(data.root) if data.root else None, strict=True)
+
+
+def _begun(request: TrainRequest) -> Path | None:
+    """Return the run to go on with by its own settings, if one is meant: named, or the last one when nothing is."""
+    if request.resume is None:
+        return None
+    if request.resume == "auto":
+        if request.out is not None:
+            return _a_training(request.out) if _has_run(request.out) else None
+        says = (request.recipe, request.data, request.backbone, request.epochs, request.batch_size, request.seed)
+        nothing_said = all(value is None for value in says) and not request.overrides and request.init_from is None
+        return _unfinished("*") if nothing_said else None
+    path = Path(request.resume)
+    folder = path.parent.parent if path.parent.name == "checkpoints" else path
+    if not _has_run(folder):
+        raise UsageError(
+            f"nothing to resume at {path}",
+            hint="auto, a run directory or a checkpoint in one; --init-from takes anybody's",
+        )
+    return _a_training(folder)
+
+
+def _a_training(folder: Path) -> Path:
+    if not _is_training(folder):
+        found = f"kind {_record(folder)['kind']} in its run.json"
+        raise UsageError(f"{folder} is not a training's directory", found=found, hint="name the training's own --out")
+    return folder
+
+
+def _choose_directory(request: TrainRequest, settings: TrainSettings) -> Path:
+    """Return where to run; never silently over another run."""
+    if request.resume is not None:
+        return request.out or _unfinished(f"{_stem(settings)}-*") or _new_directory(settings)
+    out = request.out or _new_directory(settings)
+    if _has_run(out) and not request.overwrite:
+        raise UsageError(f"{out} already holds a run", hint="--resume auto goes on with it, --overwrite starts again")
+    return out
+
+
+def _stem(settings: TrainSettings) -> str:
+    data = settings.data.dataset.partition(":")
+    name = Path(data[2]).name if data[2] else data[0]
+    return f"{settings.recipe}-{settings.backbone.name.replace('/', '_').replace(':', '-')}-{name}"
+
+
+def _new_directory(settings: TrainSettings) -> Path:
+    stem, number = _stem(settings), 1
+    while (RUNS / f"{stem}-{number}").exists():
+        number += 1
+    return RUNS / f"{stem}-{number}"
+
+
+def _unfinished(pattern: str) -> Path | None:
+    """Return the newest training run of such a name that did not reach its end."""
+    found = [path for path in RUNS.glob(pattern) if _has_run(path) and not _is_complete(path) and _is_training(path)]
+    return max(found, key=lambda path: path.stat().st_mtime, default=None)
+
+
+def _has_run(folder: Path) -> bool:
+    return (folder / "run.json").exists() or any((folder / "checkpoints").glob("*.pt"))
+
+
+def _is_complete(folder: Path) -> bool:
+    return bool(_record(folder).get("status") == "completed")
+
+
+def _is_training(folder: Path) -> bool:
+    return bool(_record(folder).get("kind", "train") == "train")  # analyses and comparisons lie beside them
+
+
+def _record(folder: Path) -> dict[str, Any]:
+    """Return run.json; nothing where it is not there or damaged."""
+    try:
+        found = json.loads((folder / "run.json").read_text("utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
