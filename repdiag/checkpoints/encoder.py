@@ -7,6 +7,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from repdiag.checkpoints.facts import Fact
 from repdiag.core.shapes import Float
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -19,7 +20,10 @@ class EncoderInfo:
 
     `training` holds the settings that the file records (dataset, method, temperature, queue size, epochs, ...); an
     unknown one is absent, never guessed. `resize` is the shorter side before the center crop to `image_size`; None
-    means that images are resized straight to `image_size`.
+    means that the shorter side is resized straight to `image_size`. `squash` says that instead both sides are resized
+    to `resize` (None: `image_size`), whatever their ratio. `bgr` says that the network takes blue first; `mean` and
+    `std` are in that order. `facts` lists all that changes the output and has no
+    tensor, with where it was read.
     """
 
     name: str
@@ -33,6 +37,8 @@ class EncoderInfo:
     projection_dim: int | None = None
     image_size: int
     resize: int | None = None
+    squash: bool = False
+    bgr: bool = False
     interpolation: str = "bilinear"
     mean: tuple[float, float, float] = IMAGENET_MEAN
     std: tuple[float, float, float] = IMAGENET_STD
@@ -41,6 +47,7 @@ class EncoderInfo:
     match: float = 1.0
     training: dict[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    facts: tuple[Fact, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as plain JSON values."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,53 +11,40 @@ import torch
 from torch import nn
 
 from repdiag.checkpoints.encoder import Encoder, EncoderInfo
+from repdiag.checkpoints.facts import assumptions_note
+from repdiag.checkpoints.fitting.input import Input, feature_dim, input_of
 from repdiag.checkpoints.fitting.projection_heads import build_head, head_activation, head_tensors
 from repdiag.checkpoints.fitting.resolve import Resolved, resolve
 from repdiag.checkpoints.formats.format import Branch, Format
 from repdiag.checkpoints.own.convert import format_of, is_converted, own_tree, read_header, write_foreign, write_own
 from repdiag.checkpoints.own.native import FORMAT, is_native, verify_native
-from repdiag.checkpoints.own.native_encoder import native_encoder
+from repdiag.checkpoints.own.native_encoder import native_encoder, refuse_for_own
 from repdiag.checkpoints.read_options import ReadOptions
 from repdiag.checkpoints.reading.contents import Contents
 from repdiag.checkpoints.reading.safe_load import Payload, read
 from repdiag.checkpoints.recognise import recognise
-from repdiag.core.errors import CheckpointError
+from repdiag.core.errors import CheckpointError, unknown_name
 from repdiag.models.backbones import Backbone
 
 _SUFFIXES = (".tar", ".pth", ".pt", ".th", ".ckpt", ".safetensors", ".bin")
 
 
 def load_encoder(
-    path: Path | str,
-    *,
-    branch: str | None = None,
-    backbone: str | None = None,
-    prefix: str | None = None,
-    heads: int | None = None,
-    stem_padding: int | None = None,
-    image_size: int | None = None,
-    mean: tuple[float, float, float] | None = None,
-    std: tuple[float, float, float] | None = None,
-    name: str | None = None,
-    device: str = "cpu",
+    path: Path | str, *, options: ReadOptions | None = None, name: str | None = None, device: str = "cpu", **read: Any
 ) -> Encoder:
     """Return the encoder of a checkpoint file in eval mode; nothing in the file is executed.
 
-    `branch` takes the student or the teacher (query/key, online/target, ema); the default is the family's own.
-    `backbone` names the architecture (torchvision, timm, or your own `file.py:function`), `prefix` where its names
-    start, `heads` and `stem_padding` what no file records; `image_size`, `mean` and `std` take the place of the
-    family's own input. Raises `CheckpointError` unless all of the backbone is filled.
+    All fields of `ReadOptions` can be given by name. `branch` takes the student or the teacher (query/key,
+    online/target, ema); the default is the family's own. `backbone` names the architecture (torchvision, timm, or your
+    own `file.py:function`), `prefix` where its names start. `heads`, `pool`, `activation`, `norm_eps`, `grid`,
+    `resample`, `stem`, `stem_padding`, `output_stride`, `dilated` and `stride_in` say what no tensor shows;
+    `image_size`, `resize`, `interpolation`, `mean` and `std` take the place of the family's own input. Raises
+    `CheckpointError` unless all of the backbone is filled.
     """
-    read_options = ReadOptions(
-        branch=branch,
-        backbone=backbone,
-        prefix=prefix,
-        heads=heads,
-        stem_padding=stem_padding,
-        image_size=image_size,
-        mean=mean,
-        std=std,
-    )
+    unknown = sorted(set(read) - {item.name for item in fields(ReadOptions)})
+    if unknown:
+        raise unknown_name("option of load_encoder", unknown[0], [item.name for item in fields(ReadOptions)])
+    read_options = ReadOptions(**read).over(options or ReadOptions())
     return load_with_options(path, read_options, name=name).to(torch.device(device))
 
 
@@ -81,14 +68,17 @@ def convert_checkpoint(path: Path | str, out: Path, read_options: ReadOptions | 
 
 def encoder_of(payload: Payload, read_options: ReadOptions, *, name: str) -> tuple[Encoder, Resolved | None]:
     """Return the encoder of a file that has been read, and how it was resolved (None for our own format)."""
-    contents = Contents(payload)
     header = read_header(payload) if is_converted(payload) else {}
+    if header:
+        payload = replace(payload, integrity="its own digest")
+    contents = Contents(payload)
     own: Mapping[str, Any] | None = own_tree(payload, header) if "own" in header else None
     if is_native(payload.tree):
         verify_native(payload.tree, path=payload.path)
         own = payload.tree
     if own is not None:
         _expect_family(FORMAT, read_options, payload)
+        refuse_for_own(read_options)
         encoder = native_encoder(
             payload, own, name=name, branch=read_options.branch, backbone_name=read_options.backbone
         )
@@ -96,12 +86,13 @@ def encoder_of(payload: Payload, read_options: ReadOptions, *, name: str) -> tup
         return encoder, None
     form = format_of(header) if header else recognise(contents)
     _expect_family(form.name, read_options, payload)
-    if changes := read_options.input_changes():
-        # The resize that goes before the crop belongs to the family's own size.
-        kept = replace(form.preprocessing_of(contents), resize=None) if read_options.image_size else None
-        form = replace(form, preprocessing=replace(kept or form.preprocessing_of(contents), **changes))
     resolved = resolve(contents, form, read_options)
-    return _assemble(contents, resolved, name=name), resolved
+    seen = input_of(contents, resolved, read_options)
+    resolved = replace(resolved, format=replace(form, preprocessing=seen.as_certain()))
+    encoder = _assemble(contents, resolved, seen, name=name)
+    if header:
+        encoder.info = replace(encoder.info, epoch=header.get("epoch"))
+    return encoder, resolved
 
 
 def _expect_family(found: str, read_options: ReadOptions, payload: Payload) -> None:
@@ -113,15 +104,14 @@ def _expect_family(found: str, read_options: ReadOptions, payload: Payload) -> N
         )
 
 
-def _assemble(contents: Contents, resolved: Resolved, *, name: str) -> Encoder:
+def _assemble(contents: Contents, resolved: Resolved, seen: Input, *, name: str) -> Encoder:
     form, branch, fitted = resolved.format, resolved.branch, resolved.fitted
-    preprocessing = form.preprocessing_of(contents)
-    size = preprocessing.image_size or fitted.candidate.image_size or 224
-    dim = _feature_dim(fitted.network, size)
+    dim = feature_dim(fitted.network, seen.size)
     backbone = Backbone(fitted.network, name=fitted.candidate.name, layer=fitted.candidate.layer, feature_dim=dim)
     projector = _projector(contents, form, branch, dim=dim)
     classifier = None if projector else _classifier(resolved, dim)
     payload = contents.payload
+    facts = (*fitted.candidate.facts, *seen.facts)
     info = EncoderInfo(
         name=name,
         path=str(payload.path),
@@ -132,30 +122,22 @@ def _assemble(contents: Contents, resolved: Resolved, *, name: str) -> Encoder:
         layer=backbone.layer,
         feature_dim=dim,
         projection_dim=_width(projector),
-        image_size=size,
-        resize=preprocessing.resize or (size * 8 // 7 if size > 64 else None),
-        interpolation=preprocessing.interpolation,
-        mean=preprocessing.mean,
-        std=preprocessing.std,
+        image_size=seen.size,
+        resize=seen.resize,
+        squash=seen.preprocessing.squash,
+        bgr=seen.preprocessing.bgr,
+        interpolation=seen.preprocessing.interpolation,
+        mean=seen.preprocessing.mean,
+        std=seen.preprocessing.std,
         parameters=sum(parameter.numel() for parameter in backbone.parameters()),
         epoch=_epoch(contents),
         match=fitted.match.fraction,
         training=_recorded(form, contents),
-        notes=(*form.notes, *fitted.candidate.assumptions, *_notes(resolved, payload)),
-    )
+        notes=(*form.notes, *form.notes_on(contents), *fitted.candidate.assumptions, *_notes(resolved, payload),
+               *assumptions_note(facts)),
+        facts=facts,
+    )  # fmt: skip
     return Encoder(backbone, info, projector, classifier=classifier)
-
-
-def _feature_dim(network: nn.Module, size: int) -> int:
-    try:
-        with torch.no_grad():
-            return int(network(torch.zeros(1, 3, size, size)).shape[1])
-    except (RuntimeError, AssertionError, ValueError, TypeError, IndexError) as error:  # what networks raise for a size
-        raise CheckpointError(
-            f"the network does not take images of {size} pixels",
-            found=str(error).partition("\n")[0][:160],
-            hint="give the size that it was trained at with --image-size N",
-        ) from error
 
 
 def _projector(contents: Contents, form: Format, branch: Branch, *, dim: int) -> nn.Module | None:
@@ -195,7 +177,8 @@ def _recorded(form: Format, contents: Contents) -> dict[str, Any]:
 
 def _notes(resolved: Resolved, payload: Payload) -> tuple[str, ...]:
     unknown = [name for name, role in resolved.roles.items() if role == "unknown"]
-    notes = [f"{len(unknown)} tensors were not understood and not used, from {unknown[0]}"] if unknown else []
+    notes = [f"{kind} was multiplied out of the weights" for kind in resolved.factors]
+    notes += [f"{len(unknown)} tensors were not understood and not used, from {unknown[0]}"] if unknown else []
     if payload.integrity == "unknown":
         notes.append("the file carries no checksum, so that its integrity is unknown; compare its sha256")
     return tuple(notes)

@@ -5,24 +5,62 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from repdiag.core.errors import UsageError
+
+POOLS = ("token", "mean", "max", "mean+max", "mean,max", "max,mean", "gem", "map")
+ACTIVATIONS = ("gelu", "gelu_tanh", "quick_gelu", "relu", "silu")
+_CHOICES = {
+    "pool": POOLS,
+    "activation": ACTIVATIONS,
+    "stride_in": ("1x1", "3x3"),
+    "resample": ("dino", "scaled", "bicubic", "antialiased", "corners"),
+    "interpolation": ("bilinear", "bicubic"),
+}
+_INPUT = ("image_size", "mean", "std", "interpolation")
+
 
 @dataclass(frozen=True, kw_only=True)
 class ReadOptions:
-    """How a file is to be read; None leaves it to what is recognised.
+    """How a file is to be read; None leaves it to what is recorded and recognised.
 
-    `family` is an expectation: a file that is recognised as another's is refused. `image_size`, `mean` and `std` take
-    the place of what the family's own evaluation does to images in [0, 1].
+    `family` is an expectation: a file that is recognised as another's is refused. `stem` is the stride of the first
+    convolution and whether a max-pool follows, `output_stride` what the last map of a ResNet is smaller by and
+    `dilated` whether dilation takes the place of the strides left out, `stride_in` the
+    convolution in which bottlenecks stride, `grid` the rows and columns of patches that
+    position embeddings stand for, and `resample` how these
+    are resized for other sizes. `resize` is "crop",
+    "squash" (both sides, whatever their ratio) or the shorter side before the crop. `image_size`, `resize`, `interpolation`, `mean` and `std` take the place of what the
+    family's own evaluation does to images in [0, 1].
     """
 
     branch: str | None = None
     backbone: str | None = None
     prefix: str | None = None
-    heads: int | None = None
-    stem_padding: int | None = None
     family: str | None = None
+    heads: int | None = None
+    pool: str | None = None
+    activation: str | None = None
+    norm_eps: float | None = None
+    grid: tuple[int, int] | None = None
+    resample: str | None = None
+    stem_padding: int | None = None
+    stem: tuple[int, bool] | None = None
+    output_stride: int | None = None
+    dilated: bool | None = None
+    stride_in: str | None = None
     image_size: int | None = None
+    resize: str | int | None = None
+    interpolation: str | None = None
     mean: tuple[float, float, float] | None = None
     std: tuple[float, float, float] | None = None
+
+    def __post_init__(self) -> None:
+        for name, choices in _CHOICES.items():
+            value = getattr(self, name)
+            if value is not None and value not in choices:
+                raise UsageError(f"unknown {name} {str(value)[:40]!r}", hint=f"one of: {', '.join(choices)}")
+        if isinstance(self.resize, str) and self.resize not in ("crop", "squash"):
+            raise UsageError(f"unknown resize {self.resize[:40]!r}", hint="crop, squash, or the shorter side in pixels")
 
     def over(self, other: ReadOptions) -> ReadOptions:
         """Return these options, and the other's where these say nothing."""
@@ -33,5 +71,16 @@ class ReadOptions:
         return {name: value for name, value in asdict(self).items() if value is not None}
 
     def input_changes(self) -> dict[str, Any]:
-        """Return the part that concerns the input: image size and normalisation."""
-        return {name: value for name, value in self.to_dict().items() if name in ("image_size", "mean", "std")}
+        """Return the part that concerns the input: size, framing and normalisation, as `EncoderInfo` has them."""
+        found = {name: value for name, value in self.to_dict().items() if name in _INPUT}
+        if self.image_size is not None or self.resize is not None:
+            found["resize"] = None  # the resize that goes before the crop belongs to the family's own size
+        if self.resize is not None:
+            found["squash"] = self.resize == "squash"
+            found["resize"] = self.resize if isinstance(self.resize, int) else None
+        return found
+
+
+def flag_of(name: str) -> str:
+    """Return the flag of the command line for an option."""
+    return "--" + name.replace("_", "-")

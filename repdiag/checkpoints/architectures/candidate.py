@@ -2,18 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 from torch import nn
+
+from repdiag.checkpoints.facts import Fact
 
 
 @dataclass(frozen=True, kw_only=True)
 class Candidate:
-    """A name, how to build the network without its head, where its features are read, and what was assumed."""
+    """A name, how to build the network without its head, where its features are read, and what else is to be said.
+
+    `facts` are what changes its output and has no tensor; `image_size` is a size that is known with the architecture,
+    and `image_size_from` the tensor that proves it, if one does. `recorded` says that its sizes are those of a settings
+    file and not of the tensors; `settings` are the arguments of timm's constructor that it was built with, and
+    `of_config` says that a config.json describes it, without which it cannot be built again.
+    """
 
     name: str
     build: Callable[[], nn.Module]
     layer: str = "pooling"
     image_size: int | None = None
+    image_size_from: str = ""
     assumptions: tuple[str, ...] = ()
+    facts: tuple[Fact, ...] = ()
+    recorded: bool = False
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    of_config: bool = False

@@ -8,13 +8,19 @@ import hashlib
 import json
 import re
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from importlib import resources
+from typing import Any
 
 from torch import Size, Tensor, nn
 
+from repdiag.checkpoints.architectures.activations import replace_activations
 from repdiag.checkpoints.architectures.candidate import Candidate
+from repdiag.checkpoints.architectures.pooling import repool
 from repdiag.checkpoints.architectures.resnets import cifar_candidate
+from repdiag.checkpoints.facts import Fact, Origin
+from repdiag.checkpoints.formats.format import Facts
 from repdiag.core.errors import CheckpointError
 from repdiag.models.backbones import full_name, known_backbones
 from repdiag.models.cifar_resnet import DEPTHS
@@ -63,8 +69,11 @@ def named_candidates(state: Mapping[str, Tensor], recorded: str | None, like: st
     return [candidate_by_name(item) for item in known]
 
 
-def candidate_by_name(name: str) -> Candidate:
-    """Return the candidate for "torchvision:NAME", "timm:NAME", or a name that either knows or `repdiag train` does."""
+def candidate_by_name(name: str, settings: Mapping[str, Any] | None = None) -> Candidate:
+    """Return the candidate for "torchvision:NAME", "timm:NAME", or a name that either knows or `repdiag train` does.
+
+    `settings` are arguments of timm's constructor, such as an image size; see `timm_settings`.
+    """
     source, _, short = name.rpartition(":")
     if name in DEPTHS:
         return cifar_candidate(DEPTHS[name])
@@ -78,8 +87,48 @@ def candidate_by_name(name: str) -> Candidate:
             assumptions=(_FROM_TENSORFLOW,) if short in _INCEPTIONS else (),
         )
     if found == "timm":
-        return Candidate(name=name, build=lambda: _timm(short), layer="pre_logits", image_size=_timm_size(short))
+        chosen = dict(settings or {})
+        size = chosen.get("img_size") or _timm_size(short)
+        return Candidate(
+            name=name,
+            build=lambda: _timm(short, chosen),
+            layer="pre_logits",
+            image_size=size if isinstance(size, int) else None,
+            recorded=bool(chosen),
+            settings=chosen,
+        )
     raise CheckpointError(f"no architecture is called {name!r}", hint=_nearest(short))
+
+
+def as_said(candidate: Candidate, facts: Facts) -> Candidate:
+    """Return a network of a library with the pooling, activation and heads that somebody said, and these as facts."""
+    library, _, short = candidate.name.rpartition(":")
+    own = Origin("names", short)
+    pool, activation = facts.origin_of("pool"), facts.origin_of("activation")
+    said = {"told", "recorded", "tensors"}
+    changes: list[Callable[[nn.Module], object]] = []
+    found = [Fact.of("pooling", "the network's own", own, flag="--pool"),
+             Fact.of("activation", "the network's own", own, flag="--activation")]  # fmt: skip
+    if facts.pool and pool.source in said:
+        kind, power = facts.pool, facts.gem_power
+        changes.append(lambda network: repool(network, kind, power=power))
+        found[0] = Fact.of("pooling", kind, pool, flag="--pool")
+    if facts.activation and activation.source in said:
+        name = facts.activation
+        changes.append(lambda network: replace_activations(network, name))
+        found[1] = Fact.of("activation", name, activation, flag="--activation")
+    build = candidate.build
+    if facts.heads and facts.origin_of("heads").source == "told" and library != "torchvision":
+        build = candidate_by_name(candidate.name, {"num_heads": next(iter(facts.heads.values()))}).build
+        found.append(Fact.of("attention heads", next(iter(facts.heads.values())), facts.origin_of("heads")))
+
+    def built() -> nn.Module:
+        network = build()
+        for change in changes:
+            change(network)
+        return network
+
+    return replace(candidate, build=built, facts=(*candidate.facts, *found))
 
 
 def _nearest(name: str) -> str:
@@ -117,10 +166,10 @@ def _torchvision(name: str) -> nn.Module:
     return module
 
 
-def _timm(name: str) -> nn.Module:
+def _timm(name: str, settings: Mapping[str, Any]) -> nn.Module:
     import timm
 
-    module: nn.Module = timm.create_model(name, num_classes=0)
+    module: nn.Module = timm.create_model(name, num_classes=0, **settings)
     return module
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -44,28 +45,55 @@ RESAMPLERS: Mapping[str, Callable[[Tensor, tuple[int, int]], Tensor]] = {
 }
 
 
-def add_resampling(transformer: Any, resample: str) -> Any:
+@dataclass(frozen=True, kw_only=True)
+class Grid:
+    """The patches that position embeddings stand for, and how many tokens before them have one of their own."""
+
+    rows: int
+    columns: int
+    before: int
+
+
+def grid_of(positions: int, *, class_tokens: int, registers: int, told: tuple[int, int] | None = None) -> Grid | None:
+    """Return the grid of this many position embeddings, or None where they are not a square (and nothing was told).
+
+    The class token has an embedding of its own in most networks and registers have none (DINOv2); in some neither has
+    (timm's `no_embed_class`), in some both (timm's default).
+    """
+    ways = dict.fromkeys((class_tokens, 0, class_tokens + registers))
+    if told is not None:
+        fitting = [before for before in ways if told[0] * told[1] + before == positions]
+        return Grid(rows=told[0], columns=told[1], before=fitting[0]) if fitting else None
+    for before in ways:
+        side = math.isqrt(max(positions - before, 0))
+        if side and side * side == positions - before:
+            return Grid(rows=side, columns=side, before=before)
+    return None
+
+
+def add_resampling(transformer: Any, resample: str, grid: Grid) -> Any:
     """Make a timm vision transformer accept any image size and resize its position embeddings as the family does.
 
-    Position embeddings cover the class token (if any) and the patches; register tokens come after them, without one.
+    Tokens stand in the order class token, registers, patches. The first `grid.before` of those before the patches have
+    position embeddings, the others none.
     """
     resampler = RESAMPLERS[resample]
-    side = math.isqrt(transformer.pos_embed.shape[1] - (transformer.cls_token is not None))
 
     def embed(x: Tensor) -> Tensor:
         batch, height, width, channels = x.shape
-        prefix = 0 if transformer.cls_token is None else 1
         position = transformer.pos_embed
-        patches = position[:, prefix:]
-        if (height, width) != (side, side):
-            grid = patches.reshape(1, side, side, channels).permute(0, 3, 1, 2)
-            patches = resampler(grid, (height, width)).permute(0, 2, 3, 1).reshape(1, -1, channels)
-        tokens = [x.reshape(batch, -1, channels) + patches]
-        if transformer.reg_token is not None:
-            tokens.insert(0, transformer.reg_token.expand(batch, -1, -1))
-        if prefix:
-            tokens.insert(0, (transformer.cls_token + position[:, :1]).expand(batch, -1, -1))
-        return torch.cat(tokens, dim=1)
+        patches = position[:, grid.before :]
+        if (height, width) != (grid.rows, grid.columns):
+            square = patches.reshape(1, grid.rows, grid.columns, channels).permute(0, 3, 1, 2)
+            patches = resampler(square, (height, width)).permute(0, 2, 3, 1).reshape(1, -1, channels)
+        special = [token for token in (transformer.cls_token, transformer.reg_token) if token is not None]
+        embedded: Tensor = x.reshape(batch, -1, channels) + patches
+        if not special:
+            return embedded
+        before = torch.cat(special, dim=1)
+        placed = before[:, : grid.before] + position[:, : grid.before]
+        before = torch.cat([placed, before[:, grid.before :]], dim=1).expand(batch, -1, -1)
+        return torch.cat([before, embedded], dim=1)
 
     transformer.dynamic_img_size = True
     transformer._pos_embed = embed

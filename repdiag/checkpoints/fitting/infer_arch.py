@@ -10,10 +10,11 @@ from torch import Tensor, nn
 
 from repdiag.checkpoints.architectures.candidate import Candidate
 from repdiag.checkpoints.architectures.look_alikes import look_alikes, named_in
-from repdiag.checkpoints.architectures.named import candidate_by_name, named_candidates
+from repdiag.checkpoints.architectures.named import as_said, candidate_by_name, named_candidates
 from repdiag.checkpoints.architectures.resnets import resnet_candidates
 from repdiag.checkpoints.architectures.transformers import has_other_layers, transformer_candidates
 from repdiag.checkpoints.fitting.match import Match, fill, match
+from repdiag.checkpoints.fitting.quick_build import build_unfilled
 from repdiag.checkpoints.formats.format import Facts
 from repdiag.core.errors import CheckpointError
 
@@ -40,17 +41,18 @@ def candidates(
     network's tensors and compute something else; None where the family has plain networks only.
     """
     if has_other_layers(state) and (named := named_candidates(state, recorded, facts.arch_like)):
-        yield named
+        yield [as_said(candidate, facts) for candidate in named]
         return
     structural = transformer_candidates(state, facts) or resnet_candidates(state, facts)
     if structural and library is not None:
-        structural = _plain_or_not(state, structural, recorded=recorded, file_name=library)
+        structural = _plain_or_not(state, structural, facts, recorded=recorded, file_name=library)
     yield structural
-    yield named_candidates(state, recorded, facts.arch_like)  # last: it imports all of timm
+    named = named_candidates(state, recorded, facts.arch_like)  # last: it imports all of timm
+    yield [as_said(candidate, facts) for candidate in named]
 
 
 def _plain_or_not(
-    state: Mapping[str, Tensor], plain: list[Candidate], *, recorded: str | None, file_name: str
+    state: Mapping[str, Tensor], plain: list[Candidate], facts: Facts, *, recorded: str | None, file_name: str
 ) -> list[Candidate]:
     """Return the plain network, the one that only looks like it, or both for `fit` to compare and ask."""
     same, others = look_alikes(state)
@@ -58,22 +60,22 @@ def _plain_or_not(
     if not others or said in same or recorded == plain[0].name:
         return plain
     if said in others:
-        return [candidate_by_name(said)]
+        return [as_said(candidate_by_name(said), facts)]
     if not same:
-        return [candidate_by_name(name) for name in others]
+        return [as_said(candidate_by_name(name), facts) for name in others]
     if "conv1.weight" in state:  # plain ResNets are so much more usual that asking would be a nuisance
         unlike = (
             f"a plain ResNet is assumed; --backbone NAME if it is {' or '.join(others)}, which has the same tensors"
         )
         return [replace(item, assumptions=(*item.assumptions, unlike)) for item in plain]
-    return [*plain, *(candidate_by_name(name) for name in others)]
+    return [*plain, *(as_said(candidate_by_name(name), facts) for name in others)]
 
 
 def fit(state: Mapping[str, Tensor], options: Sequence[Candidate], *, file_name: str = "") -> Fitted:
     """Return the one candidate that the tensors fill; refuse when several do and they are not the same function."""
     fitted: list[Fitted] = []
     for candidate in options[:_MOST_BUILT]:
-        network = _built(candidate)
+        network = build_unfilled(candidate, numbers=sum(value.numel() for value in state.values()))
         found = match(network, state)
         if found.complete:
             fill(network, state)
@@ -85,17 +87,6 @@ def fit(state: Mapping[str, Tensor], options: Sequence[Candidate], *, file_name:
     if len(complete) == 1 or named:
         return max(named or complete, key=lambda item: len(item.candidate.name) if named else 0)
     return _only_one(complete)
-
-
-def _built(candidate: Candidate) -> nn.Module:
-    try:
-        return candidate.build().eval()
-    except (RuntimeError, AssertionError, ValueError, TypeError, KeyError) as error:  # what libraries raise for a shape
-        raise CheckpointError(
-            f"{candidate.name} cannot be built for these tensors",
-            found=f"{type(error).__name__}: {error}".partition("\n")[0][:160],
-            hint="name the architecture with --backbone NAME or --backbone your_file.py:function",
-        ) from error
 
 
 def _only_one(fitted: Sequence[Fitted]) -> Fitted:

@@ -2,24 +2,40 @@
 
 from __future__ import annotations
 
+import itertools
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from torch import Tensor
 
 from repdiag.checkpoints.architectures.candidate import Candidate
-from repdiag.checkpoints.architectures.named import HEADS, candidate_by_name
+from repdiag.checkpoints.architectures.named import HEADS, as_said, candidate_by_name
+from repdiag.checkpoints.architectures.pooling import gem_power
+from repdiag.checkpoints.facts import Origin
+from repdiag.checkpoints.fitting.as_told import NETWORK_OPTIONS, facts_as_told
+from repdiag.checkpoints.fitting.explanations import explanations, unknown_architecture
 from repdiag.checkpoints.fitting.infer_arch import Fitted, candidates, fit
-from repdiag.checkpoints.fitting.match import match, refuse
+from repdiag.checkpoints.fitting.match import refuse
+from repdiag.checkpoints.fitting.reparametrized import multiplied_out
 from repdiag.checkpoints.formats.format import Branch, Facts, Format
 from repdiag.checkpoints.keymaps import KEYMAPS, Renamed, rename
-from repdiag.checkpoints.read_options import ReadOptions
+from repdiag.checkpoints.read_options import ReadOptions, flag_of
 from repdiag.checkpoints.reading.branches import choose
 from repdiag.checkpoints.reading.contents import Contents, State, under
 from repdiag.core.errors import CheckpointError
 from repdiag.models.own_code import is_own_code
 
-_NEARLY = 0.9  # a file that fills so much is more likely incomplete than of another architecture
+# What pretraining leaves inside of encoders: tokens in the place of hidden patches, poolers that nothing trained.
+_NEVER_USED = (
+    "mask_token",
+    "masked_embed",
+    "n_averaged",
+    "pooler.",
+    "pooling.p",
+    "global_pool.p",
+    "embeddings.mask_token",
+)
 _LIBRARIES = ("timm:", "torchvision:")
 
 
@@ -34,6 +50,7 @@ class Resolved:
     facts: Facts
     fitted: Fitted
     roles: dict[str, str]
+    factors: tuple[str, ...] = ()
 
 
 def resolve(contents: Contents, form: Format, read_options: ReadOptions) -> Resolved:
@@ -63,20 +80,19 @@ def _which(contents: Contents, branches: Sequence[Branch]) -> CheckpointError:
     return CheckpointError(
         f"{contents.payload.path.name} holds {len(branches)} networks, and nothing says which one is meant",
         found=", ".join(places),
-        hint=f"name one with --branch {branches[0].name}",
+        hint=f"name one: {' or '.join(f'--branch {item.name}' for item in branches[:6])}",
     )
 
 
 def _try_branch(
     contents: Contents, form: Format, branch: Branch, read_options: ReadOptions
 ) -> Resolved | tuple[float, CheckpointError]:
-    state = under(contents.state(branch.place) or {}, branch.prefix)
+    state, factors = multiplied_out(under(contents.state(branch.place) or {}, branch.prefix))
     renamed = rename(state, KEYMAPS)
-    facts = form.facts_of(contents)
-    if renamed.keymap:
-        open_facts = {name: value for name, value in renamed.keymap.defaults.items() if getattr(facts, name) is None}
-        facts = replace(facts, **open_facts, **renamed.keymap.facts)
-    facts = _as_asked(facts, read_options)
+    facts = _facts(contents, form, branch, renamed, read_options=read_options)
+    if facts.pool_first:  # the normalisation after the pooling has a name of its own in timm
+        moved = {re.sub(r"^norm\.", "fc_norm.", name): value for name, value in renamed.state.items()}
+        renamed = replace(renamed, state=moved)
     attempts, renamed = _options(contents, form, renamed, state, facts=facts, read_options=read_options)
     where = f"{contents.payload.path.name} ({form.name}, {branch.name} branch)"
     heads = (*form.heads, *(part.removeprefix("./") for part in branch.projector if part.startswith("./")))
@@ -85,52 +101,73 @@ def _try_branch(
         fitted = fit(renamed.state, options, file_name=contents.file_name)
         unknown = [name for name in fitted.match.extra if not _is_head(name, heads)]
         if fitted.match.complete and not unknown:
+            _expect_used(read_options, fitted)
             roles = _roles(contents, form, branch, fitted=fitted, renamed=renamed)
             return Resolved(
-                format=form, branch=branch, present=(), renamed=renamed, facts=facts, fitted=fitted, roles=roles
-            )
-        explanations = _explanations(contents, form, branch, fitted)
+                format=form, branch=branch, present=(), renamed=renamed, facts=facts, fitted=fitted, roles=roles,
+                factors=factors,
+            )  # fmt: skip
         extra = replace(fitted.match, extra=tuple(unknown))
-        error = refuse(extra, what=where, backbone=fitted.candidate.name, explanations=explanations)
+        said = explanations(contents, form, branch, fitted)
+        error = refuse(extra, what=where, backbone=fitted.candidate.name, explanations=said)
         failures.append((fitted.match.fraction, error))
-    return failures[0] if failures else (0.0, _unknown_architecture(where, renamed.state))
+    return failures[0] if failures else (0.0, unknown_architecture(where, renamed.state, state))
 
 
-def _as_asked(facts: Facts, read_options: ReadOptions) -> Facts:
-    """Return the facts with the user's word in place of the family's."""
-    if read_options.heads is not None:
-        facts = replace(facts, heads={0: read_options.heads})
-    return facts if read_options.stem_padding is None else replace(facts, stem_padding=read_options.stem_padding)
+def _facts(
+    contents: Contents, form: Format, branch: Branch, renamed: Renamed, *, read_options: ReadOptions
+) -> Facts:  # fmt: skip
+    """Return what is known besides the tensors: the family's and the file's, the naming's, the user's."""
+    facts = form.facts_of(contents)
+    if renamed.keymap:
+        named = Origin("names", renamed.keymap.name)
+        open_facts = {name: value for name, value in renamed.keymap.defaults.items() if getattr(facts, name) is None}
+        facts = facts.with_origin(named, **open_facts, **renamed.keymap.facts)
+    gem = gem_power(contents.state(branch.place) or {})
+    if gem is not None and facts.pool is None:
+        facts = facts.with_origin(Origin("tensors", gem[0][-60:]), pool="gem", gem_power=gem[1])
+    return facts_as_told(facts, read_options)
+
+
+def _expect_used(read_options: ReadOptions, fitted: Fitted) -> None:
+    """Raise `CheckpointError` for a flag that this network has no use for: it would be ignored in silence."""
+    used = {fact.flag for fact in fitted.candidate.facts if fact.source == "told"}
+    idle = [flag_of(name) for name in NETWORK_OPTIONS if getattr(read_options, name) is not None]
+    idle = [flag for flag in idle if flag not in used]
+    if idle:
+        raise CheckpointError(
+            f"{idle[0]} changes nothing in {fitted.candidate.name}",
+            found=f"flags for it: {', '.join(fact.flag for fact in fitted.candidate.facts if fact.flag) or 'none'}",
+            hint=f"leave {' and '.join(idle)} out",
+        )
 
 
 def _options(
     contents: Contents, form: Format, renamed: Renamed, state: State, *, facts: Facts, read_options: ReadOptions
 ) -> tuple[Iterable[list[Candidate]], Renamed]:
     """Return the candidate architectures in the order to try them, and their naming: own code has its own names."""
-    if (
-        read_options.backbone is not None
-        and is_own_code(read_options.backbone)
-        and not read_options.backbone.startswith(_LIBRARIES)
-    ):
+    name = read_options.backbone
+    if name is not None and is_own_code(name) and not name.startswith(_LIBRARIES):
         from repdiag.models.backbones import build_backbone
 
-        name = read_options.backbone
         return [[Candidate(name=name, build=lambda: build_backbone(name), layer="output")]], Renamed(state, None)
+    recorded = form.arch(contents) if name is None else None
     if renamed.keymap and renamed.keymap.candidates:
         shaped: Iterable[list[Candidate]] = [renamed.keymap.candidates(renamed.state, facts)]
     else:
-        recorded = form.arch(contents) if read_options.backbone is None else None
         shaped = candidates(
             renamed.state,
             facts,
             recorded=recorded if isinstance(recorded, str) else None,
             library=contents.file_name if form.of_libraries else None,
         )
-    if read_options.backbone is None:
-        return shaped, renamed
+    if name is None:
+        return itertools.chain([form.networks(contents, renamed.state, facts)], shaped), renamed
     first = next(filter(None, shaped), [])
-    same = [option for option in first if _short(option.name) == _short(read_options.backbone)]
-    return [same or [candidate_by_name(read_options.backbone)]], renamed
+    same = [option for option in first if _short(option.name) == _short(name)]
+    if first and not same and facts.activation == "quick_gelu" and "quickgelu" in name:
+        same = first[:1]  # what tells this one from the plain network is its activation
+    return [same or [as_said(candidate_by_name(name), facts)]], renamed
 
 
 def _short(name: str) -> str:
@@ -139,7 +176,7 @@ def _short(name: str) -> str:
 
 
 def _is_head(name: str, heads: Sequence[str]) -> bool:
-    return name.startswith(tuple(heads)) or name.partition(".")[0] in HEADS
+    return name.startswith((*heads, *_NEVER_USED)) or name.partition(".")[0] in HEADS
 
 
 def _roles(contents: Contents, form: Format, branch: Branch, *, fitted: Fitted, renamed: Renamed) -> dict[str, str]:
@@ -180,52 +217,6 @@ def _renamed_names(contents: Contents, branch: Branch, renamed: Renamed) -> list
     new_names: dict[int, str] = {id(value): name for name, value in renamed.state.items()}
     state: dict[str, Tensor] = contents.state(branch.place) or {}
     return [(name, new_names[id(value)]) for name, value in state.items() if id(value) in new_names]
-
-
-def _unknown_architecture(where: str, state: State) -> CheckpointError:
-    shown = "\n    ".join(f"{name} {tuple(value.shape)}" for name, value in list(state.items())[:8])
-    return CheckpointError(
-        f"the architecture of {where} is not recognised",
-        found=f"{len(state)} tensors:\n    {shown}",
-        hint="--backbone NAME (torchvision or timm), --backbone your_file.py:function, or --prefix NAME. "
-        "where the encoder's names start otherwise",
-    )
-
-
-def _explanations(contents: Contents, form: Format, branch: Branch, fitted: Fitted) -> list[str]:
-    """Return what may be wrong, the nearest first, with the flag that would change it."""
-    return [_other_network(fitted), _other_prefix(contents, branch), _other_branch(contents, form, branch, fitted)]
-
-
-def _other_network(fitted: Fitted) -> str:
-    for name in fitted.match.mismatched:
-        given, wanted = fitted.given[name], fitted.network.state_dict()[name]
-        if given.ndim == wanted.ndim == 4 and given.shape[1] != wanted.shape[1] == 3:
-            return (
-                f"the network takes images of {given.shape[1]} channels and not of 3, which are all that is read here"
-            )
-    if fitted.match.complete:
-        return "the file has layers that this architecture lacks: name the right one with --backbone"
-    another = "another architecture: --backbone NAME or --backbone your_file.py:function"
-    return another if fitted.match.fraction < _NEARLY else f"the file is incomplete, or {another}"
-
-
-def _other_prefix(contents: Contents, branch: Branch) -> str:
-    state = contents.state(branch.place) or {}
-    starts = sorted({name.partition(".")[0] for name in state if "." in name})[:6]
-    return f"another prefix: --prefix, one of {', '.join(start + '.' for start in starts)}"
-
-
-def _other_branch(contents: Contents, form: Format, branch: Branch, fitted: Fitted) -> str:
-    """Say which other branches there are, and how much of the same network each would fill."""
-    filled: dict[str, float] = {}
-    for other in form.present_branches(contents):
-        if other.name != branch.name:
-            state = rename(under(contents.state(other.place) or {}, other.prefix), KEYMAPS).state
-            filled[other.name] = max(filled.get(other.name, 0.0), match(fitted.network, state).fraction)
-    if not filled:
-        return "the file has no other branch"
-    return "another branch: " + " or ".join(f"--branch {name} (fills {part:.0%})" for name, part in filled.items())
 
 
 def _nothing_under(contents: Contents, form: Format, prefix: str | None) -> CheckpointError:

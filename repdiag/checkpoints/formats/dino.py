@@ -5,10 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from repdiag.checkpoints.facts import Origin
 from repdiag.checkpoints.formats.format import Branch, Facts, Format, Preprocessing
 from repdiag.checkpoints.reading.contents import Contents
 
-VIT_FACTS = Facts(heads={192: 3, 384: 6, 768: 12, 1024: 16}, resample="dino")
+VIT_FACTS = Facts(
+    heads={192: 3, 384: 6, 768: 12, 1024: 16}, resample="dino", pool="token", activation="gelu", norm_eps=1e-6
+)
 _SETTINGS = {
     "epochs": "epochs",
     "temperature": "student_temp",
@@ -35,14 +38,14 @@ FORMAT = Format(
     name="dino",
     title="DINO, student and teacher",
     recognise=lambda file: (
-        (file.has_keys("student", "teacher") and bool(file.state("teacher")))
+        (file.has_keys("student", "teacher") and (file.has_keys("dino_loss") or file.has_keys("ibot_loss")))
         or any(file.has(place, "head.last_layer") for place in ("teacher", "student"))
     ),
     branches=_branches,
     heads=("head.", "fc.", "masked_embed"),
     known=("head.",),
     head_activation="gelu",
-    preprocessing=Preprocessing(image_size=224, resize=256, interpolation="bicubic"),
+    preprocessing=Preprocessing(usual_size=224, resize=256, interpolation="bicubic"),
     facts=VIT_FACTS,
     arch=lambda file: file.setting("args", "arch"),
     training=_training,
@@ -56,7 +59,16 @@ IBOT = replace(
 
 
 def _is_bare(file: Contents) -> bool:
-    """A vision transformer without a classifier, layer scale or mask token: how DINO's backbones are released."""
+    """A vision transformer without a classifier, layer scale or mask token: how DINO's backbones are released.
+
+    Its position embeddings are for images of 224 pixels in patches of 16 or 8; others are somebody else's.
+    """
+    state = file.state("") or {}
+    stem, position = state.get("patch_embed.proj.weight"), state.get("pos_embed")
+    if stem is None or position is None or position.ndim != 3:
+        return False
+    if (stem.shape[-1], position.shape[1]) not in ((16, 197), (8, 785)) and "dino" not in file.file_name:
+        return False
     others = ("head.", "fc_norm.", "blocks.0.ls1.", "mask_token", "norm_pre.", "reg_token", "register_tokens")
     names = ("cls_token", "pos_embed", "patch_embed.proj.", "blocks.0.attn.qkv.weight", "norm.")
     return file.has("", *names) and not any(file.has("", name) for name in others)
@@ -76,6 +88,20 @@ IBOT_BACKBONE = replace(
     known=(),
     training=lambda file: {},  # noqa: ARG005
 )
+_ASSUMED = Origin("assumed", "as DINO's, which a bare transformer of 224 pixels may or may not be")
+
+
+def _bare_facts(file: Contents) -> Facts:
+    if "dino" in file.file_name:
+        return VIT_FACTS
+    return replace(VIT_FACTS, origins=dict.fromkeys(("heads", "resample", "pool", "activation", "norm_eps"), _ASSUMED))
+
+
+def _bare_preprocessing(file: Contents) -> Preprocessing:
+    known = Preprocessing(usual_size=224, resize=256, interpolation="bicubic")
+    return known if "dino" in file.file_name else replace(known, origin=_ASSUMED)
+
+
 BACKBONE = replace(
     FORMAT,
     name="dino_backbone",
@@ -83,5 +109,7 @@ BACKBONE = replace(
     recognise=_is_bare,
     branches=(Branch(name="teacher", place=""),),
     known=(),
+    facts=_bare_facts,
+    preprocessing=_bare_preprocessing,
     training=lambda file: {},  # noqa: ARG005
 )

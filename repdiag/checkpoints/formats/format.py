@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
 from repdiag.checkpoints.encoder import IMAGENET_MEAN, IMAGENET_STD
-from repdiag.checkpoints.reading.contents import Contents
+from repdiag.checkpoints.facts import ASSUMED, FAMILY, Origin
+from repdiag.checkpoints.reading.contents import Contents, State
+
+if TYPE_CHECKING:
+    from repdiag.checkpoints.architectures.candidate import Candidate
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,31 +34,71 @@ class Branch:
 
 @dataclass(frozen=True, kw_only=True)
 class Preprocessing:
-    """What the family's own evaluation does to images in [0, 1]; `image_size` None leaves it to the architecture."""
+    """What is done to images in [0, 1] before the network.
+
+    `image_size` is certain (told or recorded); where it is None the tensors say, and where they do not, `usual_size`,
+    the size of the family's own evaluation. `resize` is the shorter side before the crop; `squash` resizes both sides.
+    `bgr` says that the network takes blue first; mean and std are in its order.
+    `origin` says where all of this was read, `origins` where single fields were.
+    """
 
     mean: tuple[float, float, float] = IMAGENET_MEAN
     std: tuple[float, float, float] = IMAGENET_STD
     image_size: int | None = None
+    usual_size: int | None = None
     resize: int | None = None
+    squash: bool = False
     interpolation: str = "bilinear"
+    bgr: bool = False
+    origin: Origin = FAMILY
+    origins: Mapping[str, Origin] = field(default_factory=dict)
+
+    def origin_of(self, name: str) -> Origin:
+        """Return where a field was read."""
+        return self.origins.get(name, self.origin)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Facts:
-    """What cannot be read from names and shapes and changes the output; None where the family does not fix it.
+    """What cannot be read from names and shapes and changes the output; None where nothing is known.
 
-    `heads` maps an embedding width to its attention heads; `resample` says how position embeddings are resized;
-    `pool` is "token", "mean" or "projection"; `arch_like` prefers architectures whose names contain it.
+    `heads` maps an embedding width (0: any) to its attention heads; `resample` says how position embeddings are
+    resized, `grid` how many rows and columns of patches they stand for; `pool` is "token", "mean", "max", "map",
+    "mean+max" or "gem"; `project` applies the projection that follows the pooling; `pool_first` normalises after the
+    pooling. Of ResNets: the stem's padding, stride, max-pool and ReLU; `stride_in` is "1x1" where bottlenecks stride
+    in their first convolution; `output_stride` is what the last map is smaller by, `dilated` whether dilation takes
+    the place of strides. `arch_like` prefers architectures whose names contain it,
+    `config` is the config.json beside the weights. `origins` says where a field was
+    read; without an entry it is what the family's own code does.
     """
 
     heads: Mapping[int, int] = field(default_factory=dict)
     norm_eps: float | None = None
     stem_padding: int | None = None
+    stem_stride: int | None = None
+    stem_pool: bool | None = None
     stem_relu: bool = True
+    stride_in: str | None = None
+    output_stride: int | None = None
+    dilated: bool | None = None
     resample: str | None = None
+    grid: tuple[int, int] | None = None
     pool: str | None = None
+    gem_power: float = 3.0
+    project: bool = False
+    pool_first: bool = False
     activation: str | None = None
     arch_like: str | None = None
+    config: Mapping[str, Any] = field(default_factory=dict)
+    origins: Mapping[str, Origin] = field(default_factory=dict)
+
+    def origin_of(self, name: str) -> Origin:
+        """Return where a field was read; a field that is None is assumed."""
+        return self.origins.get(name, ASSUMED if getattr(self, name) in (None, {}) else FAMILY)
+
+    def with_origin(self, origin: Origin, **values: Any) -> Facts:
+        """Return these facts with other values, read at `origin`."""
+        return replace(self, **values, origins={**self.origins, **dict.fromkeys(values, origin)})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,6 +109,7 @@ class Format:
     dict that are understood and left (queues, predictors, prototypes). `arch` reads the architecture's name where the
     file records it, `training` the settings it records, `notes` what the user should know.
     `of_libraries` says that the network may be any of timm's or torchvision's, and not only the family's usual ones.
+    `networks` gives the networks that the file's settings describe in full; these are tried first. `notes_on` is what is to be said of this file.
     `asks` says that no habit of the family decides between the branches, so that the user must; `least_linear` is how
     many linear layers make a projection head.
     """
@@ -81,6 +126,8 @@ class Format:
     arch: Callable[[Contents], Any] = lambda contents: contents.setting("arch")
     training: Callable[[Contents], dict[str, Any]] = lambda contents: {}  # noqa: ARG005
     notes: tuple[str, ...] = ()
+    notes_on: Callable[[Contents], tuple[str, ...]] = lambda contents: ()  # noqa: ARG005
+    networks: Callable[[Contents, State, Facts], list[Candidate]] = lambda contents, state, facts: []  # noqa: ARG005
     asks: Callable[[Contents], bool] = lambda contents: False  # noqa: ARG005
     least_linear: int = 1
     of_libraries: bool = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from repdiag.checkpoints.facts import recorded
 from repdiag.checkpoints.formats.format import Branch, Format, Preprocessing
 from repdiag.checkpoints.reading.contents import Contents
 
@@ -12,7 +13,11 @@ _INNER = ("wrapped_model._features.", "wrapped_model._model.", "wrapped_model.")
 def _preprocessing(file: Contents) -> Preprocessing:
     mean, std = (file.setting("lightly_train", "normalize_args", name) for name in ("mean", "std"))
     if isinstance(mean, list | tuple) and isinstance(std, list | tuple) and len(mean) == len(std) == 3:
-        return Preprocessing(mean=tuple(mean), std=tuple(std))
+        return Preprocessing(
+            mean=tuple(mean),
+            std=tuple(std),
+            origins=dict.fromkeys(("mean", "std"), recorded("lightly_train.normalize_args")),
+        )
     return Preprocessing()
 
 

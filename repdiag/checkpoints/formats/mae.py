@@ -11,7 +11,9 @@ FORMAT = Format(
     branches=tuple(Branch(name="online", place=place) for place in _PLACES),
     heads=("mask_token", "decoder_"),
     preprocessing=Preprocessing(interpolation="bicubic"),
-    facts=Facts(heads={768: 12, 1024: 16, 1280: 16}, resample="bicubic"),
+    facts=Facts(
+        heads={768: 12, 1024: 16, 1280: 16}, resample="bicubic", pool="token", activation="gelu", norm_eps=1e-6
+    ),
     arch=lambda file: file.setting("args", "model"),
     training=lambda file: {
         "method": "mae",

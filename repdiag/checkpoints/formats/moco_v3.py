@@ -13,5 +13,5 @@ FORMAT = Format(
         Branch(name="momentum", prefix="momentum_encoder.", projector=_HEADS),
     ),
     known=("predictor.",),
-    facts=Facts(heads={384: 12, 768: 12, 1024: 16, 1280: 16}, resample="bicubic"),
+    facts=Facts(heads={384: 12, 768: 12, 1024: 16, 1280: 16}, resample="bicubic", pool="token", activation="gelu"),
 )

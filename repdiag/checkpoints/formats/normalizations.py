@@ -10,3 +10,5 @@ OPENAI = Preprocessing(
     mean=(0.48145466, 0.4578275, 0.40821073), std=(0.26862954, 0.26130258, 0.27577711), interpolation="bicubic"
 )
 SWAV = Preprocessing(mean=(0.485, 0.456, 0.406), std=(0.228, 0.224, 0.225))
+HALVES = Preprocessing(mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))
+STL10 = Preprocessing(mean=(0.4914, 0.4823, 0.4466), std=(0.247, 0.243, 0.261), image_size=96)

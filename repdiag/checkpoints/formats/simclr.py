@@ -23,7 +23,9 @@ FORMAT = Format(
     name="simclr",
     title="SimCLR (PyTorch)",
     recognise=lambda file: (
-        file.has("state_dict", "backbone.fc.0.", "backbone.fc.2.") and not file.has_keys("pytorch-lightning_version")
+        file.has("state_dict", "backbone.fc.0.", "backbone.fc.2.")
+        and file.has_keys("arch", "epoch")  # its script saves both; without them it is somebody's own SimCLR
+        and not file.has_keys("pytorch-lightning_version")
     ),
     branches=(Branch(name="online", prefix="backbone.", projector=("./fc.",)),),
     preprocessing=PIXELS_AS_THEY_ARE,

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
+from repdiag.checkpoints.facts import Origin, recorded
 from repdiag.checkpoints.formats.format import Branch, Facts, Format, Preprocessing
-from repdiag.checkpoints.formats.normalizations import CIFAR10_SOLO, CIFAR100
+from repdiag.checkpoints.formats.normalizations import CIFAR10_SOLO, CIFAR100, STL10
 from repdiag.checkpoints.reading.contents import Contents
 
 _HEADS, _MOMENTUM_HEADS = ("projector.", "head.mlp."), ("momentum_projector.", "momentum_head.mlp.")
@@ -23,11 +25,26 @@ def _recognise(file: Contents) -> bool:
 
 def _preprocessing(file: Contents) -> Preprocessing:
     dataset = str(file.sidecar("args.json", "data", "dataset") or file.sidecar("args.json", "dataset") or "")
-    if dataset in ("cifar10", "cifar100"):
-        return CIFAR10_SOLO if dataset == "cifar10" else CIFAR100
+    known = {"cifar10": CIFAR10_SOLO, "cifar100": CIFAR100, "stl10": STL10}.get(dataset)
+    if known is not None:
+        return replace(known, origin=recorded("args.json: dataset"))
+    if dataset:
+        return Preprocessing(
+            usual_size=224, resize=256, origin=Origin("recorded", f"args.json: dataset {dataset[:30]}")
+        )
     state = file.state("state_dict") or {}
     stem = next((value for name, value in state.items() if name.endswith("backbone.conv1.weight")), None)
-    return CIFAR10_SOLO if stem is not None and stem.shape[-1] == 3 else Preprocessing()
+    if stem is not None and stem.shape[-1] == 3:
+        return replace(CIFAR10_SOLO, origin=Origin("assumed", "CIFAR-10, because the stem is 3x3"))
+    return Preprocessing(origin=Origin("assumed", "ImageNet's, as there is no args.json"))
+
+
+def _facts(file: Contents) -> Facts:
+    """Return solo-learn's padding; without its args.json the file may be another's with the same names."""
+    facts = Facts(stem_padding=2)
+    if "args.json" in file.payload.sidecars:
+        return facts
+    return replace(facts, origins={"stem_padding": Origin("assumed", "solo-learn's; everybody else pads by 1")})
 
 
 def _training(file: Contents) -> dict[str, Any]:
@@ -59,8 +76,7 @@ FORMAT = Format(
         "dino_loss",
     ),
     preprocessing=_preprocessing,
-    facts=Facts(stem_padding=2),
+    facts=_facts,
     arch=lambda file: file.sidecar("args.json", "backbone", "name") or file.sidecar("args.json", "backbone"),
     training=_training,
-    notes=("a 3x3 stem is taken to be padded by 2, as solo-learn does; --stem-padding 1 if the file is another's",),
 )

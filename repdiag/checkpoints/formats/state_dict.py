@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from repdiag.checkpoints.discover import discovered
-from repdiag.checkpoints.formats.format import Branch, Format
+from repdiag.checkpoints.facts import Origin
+from repdiag.checkpoints.formats.format import Branch, Format, Preprocessing
 from repdiag.checkpoints.reading.contents import Contents
 
 # Where networks of the user's own code are looked for, whose names nothing here knows.
@@ -54,6 +55,6 @@ FORMAT = Format(
     asks=_needs_a_word,
     least_linear=2,
     of_libraries=True,
-    notes=("the file does not say how images were prepared: ImageNet's way, or say --image-size, --mean and --std",),
+    preprocessing=Preprocessing(origin=Origin("assumed", "ImageNet's way")),
     arch=lambda file: file.setting("arch") or file.setting("args", "arch") or file.setting("args", "model"),
 )

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
+from repdiag.checkpoints.architectures.candidate import Candidate
 from repdiag.checkpoints.encoder import IMAGENET_MEAN, IMAGENET_STD
+from repdiag.checkpoints.facts import Origin, recorded
 from repdiag.checkpoints.formats.format import Branch, Facts, Format, Preprocessing
-from repdiag.checkpoints.reading.contents import Contents
+from repdiag.checkpoints.formats.timm_settings import pool_of_timm, recorded_networks, timm_settings
+from repdiag.checkpoints.reading.contents import Contents, State
 
 _CONFIG = "config.json"
 _PLACES = ("", "state_dict", "model")
+_LARGEST_SIDE = 4096
 
 
 def triple(value: Any, default: tuple[float, float, float]) -> tuple[float, float, float]:
@@ -19,8 +25,13 @@ def triple(value: Any, default: tuple[float, float, float]) -> tuple[float, floa
     return default
 
 
-def preprocessing_of(settings: dict[str, Any]) -> Preprocessing:
-    """Return what timm's evaluation does to images, from the fields of a `pretrained_cfg`."""
+def preprocessing_of(
+    settings: Mapping[str, Any], *, where: str, changed: Mapping[str, Origin] | None = None
+) -> Preprocessing:
+    """Return what timm's evaluation does to images, from the fields of a `pretrained_cfg` read at a place.
+
+    `changed` are fields that were read elsewhere.
+    """
     shape, crop = settings.get("input_size"), settings.get("crop_pct")
     size = shape[-1] if isinstance(shape, list | tuple) and shape and isinstance(shape[-1], int) else None
     interpolation = settings.get("interpolation")
@@ -29,7 +40,10 @@ def preprocessing_of(settings: dict[str, Any]) -> Preprocessing:
         std=triple(settings.get("std"), IMAGENET_STD),
         image_size=size,
         resize=int(size / crop) if size and isinstance(crop, float) and 0.1 < crop <= 1.0 else None,
+        squash=settings.get("crop_mode") == "squash",
         interpolation="bicubic" if interpolation == "bicubic" else "bilinear",
+        origin=recorded(where),
+        origins=dict(changed or {}),
     )
 
 
@@ -38,17 +52,53 @@ def _settings(file: Contents) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
+def _preprocessing(file: Contents) -> Preprocessing:
+    """Return the recorded input; the size of the network itself goes before that of its weights' evaluation."""
+    found = preprocessing_of(_settings(file), where=f"{_CONFIG}: pretrained_cfg")
+    side = file.sidecar(_CONFIG, "model_args", "img_size")
+    if isinstance(side, int) and 0 < side <= _LARGEST_SIDE and side != found.image_size:
+        origins = {**found.origins, "image_size": recorded(f"{_CONFIG}: model_args.img_size")}
+        return replace(found, image_size=side, resize=None, origins=origins)
+    return found
+
+
+def _facts(file: Contents) -> Facts:
+    facts = Facts(resample="antialiased")
+    for where in (("model_args", "global_pool"), ("global_pool",)):
+        pool = pool_of_timm(file.sidecar(_CONFIG, *where))
+        if pool is not None:
+            return facts.with_origin(recorded(f"{_CONFIG}: {'.'.join(where)}"), pool=pool)
+    return facts
+
+
+def _networks(file: Contents, state: State, facts: Facts) -> list[Candidate]:
+    del state
+    settings, _ = timm_settings(file.sidecar(_CONFIG, "model_args"))
+    return recorded_networks(_arch(file), settings, facts, where=f"{_CONFIG}: model_args")
+
+
+def _notes(file: Contents) -> tuple[str, ...]:
+    _, odd = timm_settings(file.sidecar(_CONFIG, "model_args"))
+    return (f"{_CONFIG} has model_args that are not understood and not used: {', '.join(odd)}",) if odd else ()
+
+
+def _arch(file: Contents) -> Any:
+    return file.sidecar(_CONFIG, "architecture")
+
+
 FORMAT = Format(
     name="timm_hub",
     title="timm on the Hugging Face hub",
     recognise=lambda file: (
-        isinstance(file.sidecar(_CONFIG, "architecture"), str)
-        and bool(_settings(file))
-        and any(file.state(place) for place in _PLACES)
+        isinstance(_arch(file), str) and bool(_settings(file)) and any(file.state(place) for place in _PLACES)
     ),
-    branches=tuple(Branch(name="online", place=place) for place in _PLACES),
-    preprocessing=lambda file: preprocessing_of(_settings(file)),
-    facts=Facts(resample="antialiased"),
+    branches=tuple(
+        Branch(name="online", place=place, prefix=prefix) for place in _PLACES for prefix in ("timm_model.", "")
+    ),
+    preprocessing=_preprocessing,
+    facts=_facts,
+    networks=_networks,
+    notes_on=_notes,
     of_libraries=True,
-    arch=lambda file: file.sidecar(_CONFIG, "architecture"),
+    arch=_arch,
 )

@@ -5,9 +5,16 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
+from repdiag.checkpoints.architectures.candidate import Candidate
+from repdiag.checkpoints.facts import Origin, recorded
 from repdiag.checkpoints.formats.format import Branch, Facts, Format, Preprocessing
 from repdiag.checkpoints.formats.timm_hub import preprocessing_of
-from repdiag.checkpoints.reading.contents import Contents
+from repdiag.checkpoints.formats.timm_settings import pool_of_timm, recorded_networks, timm_settings
+from repdiag.checkpoints.reading.contents import Contents, State
+from repdiag.checkpoints.reading.stand_ins import settings_of
+
+_LARGEST_SIDE = 4096
+_FIELDS = {"input_size": "image_size", "crop_pct": "resize"}
 
 
 def _arch(file: Contents) -> Any:
@@ -21,11 +28,43 @@ def _preprocessing(file: Contents) -> Preprocessing:
     arch = _arch(file)
     known = timm.get_pretrained_cfg(arch) if isinstance(arch, str) and timm.is_model(arch.partition(".")[0]) else None
     settings: dict[str, Any] = asdict(known) if known is not None else {}
+    changed: dict[str, Origin] = {}
     for name in ("mean", "std", "input_size", "crop_pct", "interpolation"):
         given = file.setting("args", name)
-        settings |= {name: given} if given else {}
+        if given:
+            settings[name] = given
+            changed[_FIELDS.get(name, name)] = recorded(f"args.{name}")
     side = file.setting("args", "img_size")
-    return preprocessing_of(settings | ({"input_size": (3, side, side)} if isinstance(side, int) else {}))
+    if isinstance(side, int) and 0 < side <= _LARGEST_SIDE:
+        settings["input_size"] = (3, side, side)
+        changed["image_size"] = recorded("args.img_size")
+    return preprocessing_of(settings, where=f"timm's defaults for {str(arch)[:60]}", changed=changed)
+
+
+def _settings(file: Contents) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """Return the arguments of the network that train.py was started with."""
+    given = settings_of(file.setting("args", "model_kwargs"))
+    settings, odd = timm_settings({str(name): value for name, value in given.items()})
+    pool, channels = file.setting("args", "gp"), file.setting("args", "in_chans")
+    more, _ = timm_settings({"global_pool": pool, "in_chans": channels})
+    if settings and isinstance(side := file.setting("args", "img_size"), int):
+        more |= timm_settings({"img_size": side})[0]
+    return {**settings, **more}, odd
+
+
+def _facts(file: Contents) -> Facts:
+    facts, pool = Facts(resample="antialiased"), pool_of_timm(file.setting("args", "gp"))
+    return facts if pool is None else facts.with_origin(recorded("args.gp"), pool=pool)
+
+
+def _networks(file: Contents, state: State, facts: Facts) -> list[Candidate]:
+    del state
+    return recorded_networks(_arch(file), _settings(file)[0], facts, where="args.model_kwargs")
+
+
+def _notes(file: Contents) -> tuple[str, ...]:
+    odd = _settings(file)[1]
+    return (f"args.model_kwargs has arguments that are not understood and not used: {', '.join(odd)}",) if odd else ()
 
 
 FORMAT = Format(
@@ -34,7 +73,9 @@ FORMAT = Format(
     recognise=lambda file: file.has_keys("arch", "version", "state_dict") or file.has_keys("state_dict_ema"),
     branches=(Branch(name="online"), Branch(name="ema", place="state_dict_ema")),
     preprocessing=_preprocessing,
-    facts=Facts(resample="antialiased"),
+    facts=_facts,
+    networks=_networks,
+    notes_on=_notes,
     arch=_arch,
     of_libraries=True,
     notes=("timm itself would take the average (--branch ema) where a file has one",),

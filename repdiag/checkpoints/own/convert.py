@@ -14,6 +14,9 @@ from typing import Any
 
 from torch import Tensor
 
+from repdiag.checkpoints.architectures.candidate import Candidate
+from repdiag.checkpoints.architectures.named import as_said, candidate_by_name
+from repdiag.checkpoints.facts import FAMILY, Origin
 from repdiag.checkpoints.fitting.projection_heads import head_activation, head_tensors
 from repdiag.checkpoints.fitting.resolve import Resolved
 from repdiag.checkpoints.formats.format import Branch, Facts, Format, Preprocessing
@@ -32,6 +35,11 @@ _PARTS = ("backbone", "projector")
 
 def write_foreign(path: Path, contents: Contents, resolved: Resolved) -> Path:
     """Write the encoder and the heads of a foreign file; what it holds besides is left."""
+    if resolved.fitted.candidate.of_config:
+        raise CheckpointError(
+            f"{contents.payload.path} cannot be converted: its network is described by the config.json beside it",
+            hint="keep the folder as it is; it is read without a flag",
+        )
     state = contents.state(resolved.branch.place) or {}
     kept = {name: value for name, value in state.items() if resolved.roles[name] in ("backbone", "head")}
     form, branch = resolved.format, resolved.branch
@@ -47,6 +55,7 @@ def write_foreign(path: Path, contents: Contents, resolved: Resolved) -> Path:
         "facts": asdict(resolved.facts),
         "head_activation": head_activation(contents, form, branch),
         "arch": resolved.fitted.candidate.name,
+        "settings": dict(resolved.fitted.candidate.settings),
         "preprocessing": asdict(form.preprocessing_of(contents)),
         "training": {key: value for key, value in form.training(contents).items() if _is_plain(value)},
         "epoch": contents.setting("epoch") if _is_plain(contents.setting("epoch")) else None,
@@ -97,18 +106,39 @@ def format_of(header: Mapping[str, Any]) -> Format:
     base = next((form for form in FORMATS if form.name == header["family"]), None)
     if base is None:
         raise CheckpointError(f"the family {header['family']!r} is not known", hint="install a newer repdiag")
-    facts = header["facts"] | {"heads": {int(width): heads for width, heads in header["facts"]["heads"].items()}}
+    facts = header["facts"] | {
+        "heads": {int(width): heads for width, heads in header["facts"]["heads"].items()},
+        "grid": tuple(header["facts"]["grid"]) if header["facts"].get("grid") else None,
+        "origins": _origins(header["facts"]),
+    }
+    if facts["pool"] == "projection":  # as files of before 0.4 call it
+        facts |= {"pool": "token", "project": True}
     branch = header["branch"] | {"place": "", "projector": tuple(header["branch"]["projector"])}
-    pixels = header["preprocessing"]
+    pixels = header["preprocessing"] | {
+        **{name: tuple(header["preprocessing"][name]) for name in ("mean", "std")},
+        "origin": Origin(*header["preprocessing"].get("origin", FAMILY)),
+        "origins": _origins(header["preprocessing"]),
+    }
     return replace(
         base,
         branches=(Branch(**branch),),
         facts=Facts(**facts),
         head_activation=header.get("head_activation", base.head_activation),
-        preprocessing=Preprocessing(**(pixels | {"mean": tuple(pixels["mean"]), "std": tuple(pixels["std"])})),
+        preprocessing=Preprocessing(**pixels),
+        networks=lambda contents, state, facts: _as_recorded(header, facts),  # noqa: ARG005
+        notes_on=lambda contents: (),  # noqa: ARG005
         arch=lambda contents: header["arch"],  # noqa: ARG005
         training=lambda contents: header["training"],  # noqa: ARG005
     )
+
+
+def _as_recorded(header: Mapping[str, Any], facts: Facts) -> list[Candidate]:
+    settings = header.get("settings") or {}
+    return [as_said(candidate_by_name(header["arch"], settings), facts)] if settings else []
+
+
+def _origins(fields: Mapping[str, Any]) -> dict[str, Origin]:
+    return {name: Origin(*origin) for name, origin in fields.get("origins", {}).items()}
 
 
 def _write(path: Path, tensors: Mapping[str, Tensor], header: Mapping[str, Any], *, source: str) -> Path:

@@ -9,9 +9,11 @@ from typing import Any
 from torch import Tensor, nn
 
 from repdiag.checkpoints.encoder import Encoder, EncoderInfo
+from repdiag.checkpoints.fitting.as_told import NETWORK_OPTIONS
 from repdiag.checkpoints.fitting.match import load_strictly
 from repdiag.checkpoints.fitting.projection_heads import build_head
 from repdiag.checkpoints.own.native import FORMAT
+from repdiag.checkpoints.read_options import ReadOptions, flag_of
 from repdiag.checkpoints.reading.branches import choose
 from repdiag.checkpoints.reading.contents import under
 from repdiag.checkpoints.reading.safe_load import Payload
@@ -67,6 +69,14 @@ def native_encoder(
         training=_training(settings),
     )
     return Encoder(backbone, info, projector)
+
+
+def refuse_for_own(read_options: ReadOptions) -> None:
+    """Raise `CheckpointError` for what is told about a network whose file records all of it."""
+    idle = [flag_of(name) for name in (*NETWORK_OPTIONS, "prefix") if getattr(read_options, name) is not None]
+    if idle:
+        hint = f"leave {' and '.join(idle)} out: such a file records all of its network"
+        raise CheckpointError(f"{idle[0]} changes nothing in a file that repdiag train wrote", hint=hint)
 
 
 def _fill(backbone: nn.Module, weights: Mapping[str, Any], payload: Payload) -> None:

@@ -1,0 +1,100 @@
+"""What may be wrong where a file does not fill a network, the nearest first, with the flag that would change it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from torch import Size, Tensor
+
+from repdiag.checkpoints.architectures.named import known_names
+from repdiag.checkpoints.architectures.transformers import why_no_grid
+from repdiag.checkpoints.fitting.infer_arch import Fitted
+from repdiag.checkpoints.fitting.match import match
+from repdiag.checkpoints.formats.format import Branch, Format
+from repdiag.checkpoints.keymaps import KEYMAPS, rename
+from repdiag.checkpoints.reading.contents import Contents, State, under
+from repdiag.core.errors import CheckpointError
+
+_NEARLY = 0.9  # a file that fills so much is more likely incomplete than of another architecture
+
+
+def unknown_architecture(where: str, renamed: State, state: State) -> CheckpointError:
+    """Return the error for tensors that no known network has."""
+    shown = "\n    ".join(f"{name[:90]} {tuple(value.shape)}" for name, value in list(state.items())[:8])
+    hint = _changed_weights(state) or why_no_grid(renamed) or _other_channels(renamed)
+    return CheckpointError(
+        f"the architecture of {where} is not recognised",
+        found=f"{len(state)} tensors:\n    {shown}",
+        hint=hint
+        or "--backbone NAME (torchvision or timm), --backbone your_file.py:function, or --prefix NAME. "
+        "where the encoder's names start otherwise",
+    )
+
+
+_CHANGED = (
+    (r"(^|\.)lora_(A|B|embedding_A)(\.|$)", "low-rank adapters that are not merged (LoRA): merge them first "
+     "(peft: model.merge_and_unload()) and save the state dict of the result"),
+    (r"\.SCB$|\.weight_format$|\.absmax$|\.quant_state|\._packed_params|\.qweight$|\.scales$", "quantised weights: save "
+     "the model again before it is quantised"),
+    (r"(^|\.)prompt_embeddings$|(^|\.)deep_prompt_embeddings$", "prompts among the tokens (visual prompt tuning): the "
+     "backbone alone computes something else; --backbone your_file.py:function with its forward"),
+    (r"\.adapter_(down|up|norm)|\.adaptmlp\.", "adapters between the layers: --backbone your_file.py:function"),
+)  # fmt: skip
+
+
+def _changed_weights(state: Mapping[str, Tensor]) -> str | None:
+    """Say what to do with weights that training or packing wrapped: adapters, prompts, quantisation."""
+    for pattern, said in _CHANGED:
+        count = sum(bool(re.search(pattern, name)) for name in state)
+        if count:
+            return f"{count} tensors are of {said}"
+    return None
+
+
+def _other_channels(state: State) -> str | None:
+    """Say so where the tensors are a known network's but for the channels of its images."""
+    for name, value in state.items():
+        if value.ndim == 4 and value.shape[1] != 3:
+            known = known_names(state, {name: Size((value.shape[0], 3, *value.shape[2:]))})
+            if known:
+                return f"the network is {known[0]} for images of {value.shape[1]} channels and not of 3, which are all that is read here"
+    return None
+
+
+def explanations(contents: Contents, form: Format, branch: Branch, fitted: Fitted) -> list[str]:
+    """Return what may be wrong, the nearest first, with the flag that would change it."""
+    return [_other_network(fitted), _other_prefix(contents, branch), _other_branch(contents, form, branch, fitted)]
+
+
+def _other_network(fitted: Fitted) -> str:
+    if changed := _changed_weights(fitted.given):
+        return changed
+    for name in fitted.match.mismatched:
+        given, wanted = fitted.given[name], fitted.network.state_dict()[name]
+        if given.ndim == wanted.ndim == 4 and given.shape[1] != wanted.shape[1] == 3:
+            return (
+                f"the network takes images of {given.shape[1]} channels and not of 3, which are all that is read here"
+            )
+    if fitted.match.complete:
+        return "the file has layers that this architecture lacks: name the right one with --backbone"
+    another = "another architecture: --backbone NAME or --backbone your_file.py:function"
+    return another if fitted.match.fraction < _NEARLY else f"the file is incomplete, or {another}"
+
+
+def _other_prefix(contents: Contents, branch: Branch) -> str:
+    state = contents.state(branch.place) or {}
+    starts = sorted({name.partition(".")[0] for name in state if "." in name})[:6]
+    return f"another prefix: --prefix, one of {', '.join(start + '.' for start in starts)}"
+
+
+def _other_branch(contents: Contents, form: Format, branch: Branch, fitted: Fitted) -> str:
+    """Say which other branches there are, and how much of the same network each would fill."""
+    filled: dict[str, float] = {}
+    for other in form.present_branches(contents):
+        if other.name != branch.name:
+            state = rename(under(contents.state(other.place) or {}, other.prefix), KEYMAPS).state
+            filled[other.name] = max(filled.get(other.name, 0.0), match(fitted.network, state).fraction)
+    if not filled:
+        return "the file has no other branch"
+    return "another branch: " + " or ".join(f"--branch {name} (fills {part:.0%})" for name, part in filled.items())
