@@ -91,12 +91,10 @@ def fit(state: Mapping[str, Tensor], options: Sequence[Candidate], *, file_name:
 
 def _filled(candidate: Candidate, outline: nn.Module, state: Mapping[str, Tensor]) -> nn.Module:
     """Return the network with the tensors of a file as its weights; none are drawn before where its code allows it."""
-    if _is_of_user(candidate):
-        network = outline  # built with values
-    else:
-        network = build_unfilled(candidate.build) or candidate.build().eval()
-    fill(network, state)
-    return network
+    if not _is_of_user(candidate):  # whose outline was built with values
+        outline = build_unfilled(candidate.build) or candidate.build().eval()
+    fill(outline, state)
+    return outline
 
 
 def _is_of_user(candidate: Candidate) -> bool:

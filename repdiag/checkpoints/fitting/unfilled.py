@@ -46,11 +46,11 @@ def _parameters_without_values() -> Iterator[None]:
     """Within, every parameter that a module registers loses its values at once, before anything draws them."""
     register = nn.Module.register_parameter
 
-    def register_without_values(module: nn.Module, name: str, parameter: nn.Parameter | None) -> None:
-        register(module, name, parameter)
-        held = module._parameters.get(name)
+    def register_without_values(self: nn.Module, name: str, param: nn.Parameter | None) -> None:
+        register(self, name, param)
+        held = self._parameters.get(name)
         if held is not None and not held.is_meta:
-            module._parameters[name] = nn.Parameter(held.detach().to("meta"), requires_grad=held.requires_grad)
+            self._parameters[name] = nn.Parameter(held.detach().to("meta"), requires_grad=held.requires_grad)
 
     nn.Module.register_parameter = register_without_values  # type: ignore[method-assign]
     try:

@@ -88,6 +88,8 @@ def test_an_image_size_has_a_ceiling(tmp_path: Path) -> None:
 
 
 def test_a_classifier_that_does_not_fit_is_none(tmp_path: Path) -> None:
-    torch.save(resnet18().state_dict() | {"fc.weight": torch.ones(10, 512), "fc.bias": torch.ones(9)}, tmp_path / "x.pt")
+    torch.save(
+        resnet18().state_dict() | {"fc.weight": torch.ones(10, 512), "fc.bias": torch.ones(9)}, tmp_path / "x.pt"
+    )
     found = inspect_checkpoint(tmp_path / "x.pt")
     assert (found.classifier, found.problem) == (None, None)
