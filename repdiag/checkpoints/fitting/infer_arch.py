@@ -14,12 +14,15 @@ from repdiag.checkpoints.architectures.named import as_said, candidate_by_name, 
 from repdiag.checkpoints.architectures.resnets import resnet_candidates
 from repdiag.checkpoints.architectures.transformers import has_other_layers, transformer_candidates
 from repdiag.checkpoints.fitting.match import Match, fill, match
-from repdiag.checkpoints.fitting.quick_build import build_unfilled
+from repdiag.checkpoints.fitting.unfilled import build_outline, build_unfilled
 from repdiag.checkpoints.formats.format import Facts
 from repdiag.core.errors import CheckpointError
+from repdiag.models.own_code import is_own_code
 
 _SAME = 1e-5
 _MOST_BUILT = 12
+_SPARE = 1_000_000  # numbers that a network may have beyond what a file could fill
+_TIMES = 4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,10 +78,10 @@ def fit(state: Mapping[str, Tensor], options: Sequence[Candidate], *, file_name:
     """Return the one candidate that the tensors fill; refuse when several do and they are not the same function."""
     fitted: list[Fitted] = []
     for candidate in options[:_MOST_BUILT]:
-        network = build_unfilled(candidate, numbers=sum(value.numel() for value in state.values()))
+        network = _built(candidate, state)
         found = match(network, state)
         if found.complete:
-            fill(network, state)
+            network = _filled(candidate, network, state)
         fitted.append(Fitted(candidate=candidate, network=network, match=found, given=state))
     complete = [item for item in fitted if item.match.complete]
     if not complete:
@@ -87,6 +90,47 @@ def fit(state: Mapping[str, Tensor], options: Sequence[Candidate], *, file_name:
     if len(complete) == 1 or named:
         return max(named or complete, key=lambda item: len(item.candidate.name) if named else 0)
     return _only_one(complete)
+
+
+def _filled(candidate: Candidate, outline: nn.Module, state: Mapping[str, Tensor]) -> nn.Module:
+    """Return the network with the tensors of a file as its weights; none are drawn before where its code allows it."""
+    if not _is_of_user(candidate):  # whose outline was built with values
+        outline = build_unfilled(candidate.build) or candidate.build().eval()
+    fill(outline, state)
+    return outline
+
+
+def _is_of_user(candidate: Candidate) -> bool:
+    return is_own_code(candidate.name) and not candidate.name.startswith(("timm:", "torchvision:"))
+
+
+def _built(candidate: Candidate, state: Mapping[str, Tensor]) -> nn.Module:
+    """Return the network to compare with; what a user's own code does while it builds is done once, and in full."""
+    try:
+        if _is_of_user(candidate):
+            return candidate.build().eval()
+        outline = build_outline(candidate.build)
+    except (RuntimeError, AssertionError, ValueError, TypeError, KeyError) as error:  # what libraries raise for a shape
+        raise CheckpointError(
+            f"{candidate.name} cannot be built for these tensors",
+            found=f"{type(error).__name__}: {error}".partition("\n")[0][:160],
+            hint="name the architecture with --backbone NAME or --backbone your_file.py:function",
+        ) from error
+    if candidate.recorded:
+        _expect_size(candidate, outline, state)
+    return outline
+
+
+def _expect_size(candidate: Candidate, outline: nn.Module, state: Mapping[str, Tensor]) -> None:
+    """Raise `CheckpointError` for a network of recorded settings that is far larger than its file."""
+    wanted = sum(value.numel() for value in outline.state_dict().values())
+    given = sum(value.numel() for value in state.values())
+    if wanted > _TIMES * given + _SPARE:
+        raise CheckpointError(
+            f"the recorded settings of {candidate.name} are not of this file",
+            found=f"a network of {wanted:,} numbers, and {given:,} in the file",
+            hint="correct the settings beside the file, or remove them",
+        )
 
 
 def _only_one(fitted: Sequence[Fitted]) -> Fitted:

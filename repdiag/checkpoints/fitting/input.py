@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-import torch
 from torch import nn
 
 from repdiag.checkpoints.facts import ASSUMED, Fact, Origin, told
+from repdiag.checkpoints.fitting.ceilings import bounded_image_size
 from repdiag.checkpoints.fitting.resolve import Resolved
+from repdiag.checkpoints.fitting.unfilled import width_of_output
 from repdiag.checkpoints.formats.format import Preprocessing
 from repdiag.checkpoints.read_options import ReadOptions, flag_of
 from repdiag.checkpoints.reading.contents import Contents
@@ -38,6 +39,7 @@ def input_of(contents: Contents, resolved: Resolved, read_options: ReadOptions) 
     """Return the input of a resolved network: told, else recorded, else shown by tensors, else the family's."""
     preprocessing = _as_told(resolved.format.preprocessing_of(contents), read_options)
     size, size_origin = _size(resolved, preprocessing)
+    size = bounded_image_size(size)
     resize, framing, framing_origin = _framing(preprocessing, size)
     origin_of = preprocessing.origin_of
     facts = (
@@ -92,11 +94,7 @@ def _shown(values: tuple[float, ...]) -> str:
 def feature_dim(network: nn.Module, size: int) -> int:
     """Return the number of features that a network gives for images of this size."""
     try:
-        with torch.no_grad():
-            features = network(torch.zeros(1, 3, size, size))
-            if features.ndim != 2:
-                raise ValueError(f"it gives {tuple(features.shape)}, not features [B, D]")
-            return int(features.shape[1])
+        return width_of_output(network, size)
     except (RuntimeError, AssertionError, ValueError, TypeError, IndexError, AttributeError) as error:  # for a size
         raise CheckpointError(
             f"the network does not take images of {size} pixels",

@@ -14,6 +14,7 @@ from repdiag.checkpoints.architectures.named import HEADS, as_said, candidate_by
 from repdiag.checkpoints.architectures.pooling import gem_power
 from repdiag.checkpoints.facts import Origin
 from repdiag.checkpoints.fitting.as_told import NETWORK_OPTIONS, facts_as_told
+from repdiag.checkpoints.fitting.ceilings import expect_bounded
 from repdiag.checkpoints.fitting.explanations import explanations, unknown_architecture
 from repdiag.checkpoints.fitting.infer_arch import Fitted, candidates, fit
 from repdiag.checkpoints.fitting.match import refuse
@@ -87,7 +88,9 @@ def _which(contents: Contents, branches: Sequence[Branch]) -> CheckpointError:
 def _try_branch(
     contents: Contents, form: Format, branch: Branch, read_options: ReadOptions
 ) -> Resolved | tuple[float, CheckpointError]:
-    state, factors = multiplied_out(under(contents.state(branch.place) or {}, branch.prefix))
+    state = under(contents.state(branch.place) or {}, branch.prefix)
+    expect_bounded(state)
+    state, factors = multiplied_out(state)
     renamed = rename(state, KEYMAPS)
     facts = _facts(contents, form, branch, renamed, read_options=read_options)
     if facts.pool_first:  # the normalisation after the pooling has a name of its own in timm
