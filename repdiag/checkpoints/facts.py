@@ -53,6 +53,10 @@ class Fact:
         return cls(name=name, value=str(value), source=origin.source, where=origin.where, flag=flag)
 
 
+ASSUMPTIONS = "assumed, because neither the tensors nor the file say so"
+"""What the note that lists the assumptions starts with."""
+
+
 def assumptions_note(facts: Iterable[Fact]) -> tuple[str, ...]:
     """Return one line that names everything that was assumed with the flags that change it; nothing if nothing was."""
     named = [
@@ -60,4 +64,4 @@ def assumptions_note(facts: Iterable[Fact]) -> tuple[str, ...]:
         for fact in facts
         if fact.source == "assumed"
     ]
-    return (f"assumed, because neither the tensors nor the file say so: {', '.join(named)}",) if named else ()
+    return (f"{ASSUMPTIONS}: {', '.join(named)}",) if named else ()

@@ -11,6 +11,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from repdiag.checkpoints.load import encoder_of
+from repdiag.checkpoints.own.convert import is_converted
 from repdiag.checkpoints.own.native import is_native
 from repdiag.checkpoints.read_options import ReadOptions
 from repdiag.checkpoints.reading.safe_load import Payload, read
@@ -70,6 +71,7 @@ def inspect_checkpoint(path: Path | str, read_options: ReadOptions | None = None
 def _understood(payload: Payload, read_options: ReadOptions) -> dict[str, Any]:
     encoder, resolved = encoder_of(payload, read_options, name=payload.path.name)
     found: dict[str, Any] = {
+        **({"integrity": "its own digest"} if is_converted(payload) else {}),
         "family": encoder.info.family,
         "encoder": encoder.info.to_dict(),
         "projection_head": _outline(encoder.projector),

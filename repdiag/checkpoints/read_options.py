@@ -24,13 +24,12 @@ class ReadOptions:
     """How a file is to be read; None leaves it to what is recorded and recognised.
 
     `family` is an expectation: a file that is recognised as another's is refused. `stem` is the stride of the first
-    convolution and whether a max-pool follows, `output_stride` what the last map of a ResNet is smaller by and
-    `dilated` whether dilation takes the place of the strides left out, `stride_in` the
-    convolution in which bottlenecks stride, `grid` the rows and columns of patches that
-    position embeddings stand for, and `resample` how these
-    are resized for other sizes. `resize` is "crop",
-    "squash" (both sides, whatever their ratio) or the shorter side before the crop. `image_size`, `resize`, `interpolation`, `mean` and `std` take the place of what the
-    family's own evaluation does to images in [0, 1].
+    convolution and whether a max-pool follows, `output_stride` what the last map of a ResNet is smaller by, `dilated`
+    whether dilation takes the place of the strides left out, `stride_in` the convolution in which bottlenecks stride.
+    `grid` is the rows and columns of patches that position embeddings stand for, `resample` how these are resized.
+    `resize` is "crop", "squash" (both sides, whatever their ratio) or the shorter side before the crop; it and
+    `image_size`, `interpolation`, `mean` and `std` take the place of what the family's own evaluation does to images in
+    [0, 1].
     """
 
     branch: str | None = None

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from repdiag.cli import options
 from repdiag.cli.console import Console, resolve_device
+from repdiag.cli.reading import NOTHING_TOLD, Told, read_options_of, takes_read_options
 from repdiag.core.distributed.first_process import is_first_process
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ FailOn = Annotated[
 ]
 
 
+@takes_read_options
 def analyze(
     checkpoint: Annotated[
         str | None, typer.Argument(help="A checkpoint file, a run directory, or a manifest's name.")
@@ -51,14 +53,7 @@ def analyze(
     labels: Labels = None,
     groups: Groups = None,
     data: options.Data = None,
-    branch: options.Branch = None,
-    backbone: options.Backbone = None,
-    prefix: options.Prefix = None,
-    heads: options.Heads = None,
-    stem_padding: options.StemPadding = None,
-    image_size: options.ImageSize = None,
-    mean: options.Mean = None,
-    std: options.Std = None,
+    told: Told = NOTHING_TOLD,
     protocol: options.Protocol = None,
     out: options.Out = None,
     per_class: options.PerClass = 50,
@@ -118,14 +113,12 @@ def analyze(
     target = _needed(checkpoint, download=download)
     beside = None if reference is None else _needed(reference, download=download)
     folder = out or _default_out(target)
-    from repdiag.cli.reading import read_options_of
     from repdiag.results.writing import prepare
     from repdiag.workflows.analyze import AnalysisOptions, analyze_checkpoint
 
     if first:
         prepare(folder, overwrite=overwrite or out is None)
-    told: dict[str, Any] = {"branch": branch, "backbone": backbone, "prefix": prefix, "heads": heads}
-    read_options = read_options_of(**told, stem_padding=stem_padding, image_size=image_size, mean=mean, std=std)
+    read_options = read_options_of(told)
     chosen = AnalysisOptions(
         data=data,
         read_options=read_options.over(target.read_options),

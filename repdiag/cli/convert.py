@@ -9,25 +9,19 @@ import typer
 
 from repdiag.cli import options
 from repdiag.cli.console import Console
+from repdiag.cli.reading import NOTHING_TOLD, Told, read_options_of, takes_read_options
 
 
+@takes_read_options
 def convert(
     checkpoint: Annotated[str, typer.Argument(help="A checkpoint file, a run directory, or a manifest's name.")],
     out: Annotated[Path, typer.Argument(help="The file to write, ending in .safetensors.")],
-    branch: options.Branch = None,
-    backbone: options.Backbone = None,
-    prefix: options.Prefix = None,
-    heads: options.Heads = None,
-    stem_padding: options.StemPadding = None,
-    image_size: options.ImageSize = None,
-    mean: options.Mean = None,
-    std: options.Std = None,
+    told: Told = NOTHING_TOLD,
     overwrite: options.Overwrite = False,
     as_json: options.Json = False,
 ) -> None:
     """Write a checkpoint's encoder and heads as one safetensors file that proves itself and records what is known."""
     from repdiag.checkpoints.load import convert_checkpoint
-    from repdiag.cli.reading import read_options_of
     from repdiag.core.errors import UsageError
     from repdiag.workflows.targets import find_checkpoint
 
@@ -36,16 +30,7 @@ def convert(
     if out.exists() and not overwrite:
         raise UsageError(f"{out} exists", hint="--overwrite replaces it")
     console = Console(as_json=as_json)
-    read_options = read_options_of(
-        branch=branch,
-        backbone=backbone,
-        prefix=prefix,
-        heads=heads,
-        stem_padding=stem_padding,
-        image_size=image_size,
-        mean=mean,
-        std=std,
-    )
+    read_options = read_options_of(told)
     target = find_checkpoint(checkpoint)
     info = convert_checkpoint(target.path, out, read_options.over(target.read_options))
     console.say(f"wrote {out}: {info.backbone}, {info.branch} branch of a {info.family} file")

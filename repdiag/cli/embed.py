@@ -9,19 +9,14 @@ import typer
 
 from repdiag.cli import options
 from repdiag.cli.console import Console, resolve_device
+from repdiag.cli.reading import NOTHING_TOLD, Told, read_options_of, takes_read_options
 
 
+@takes_read_options
 def embed(
     checkpoint: Annotated[str, typer.Argument(help="A checkpoint file, a run directory, or a manifest's name.")],
     data: options.Data = None,
-    branch: options.Branch = None,
-    backbone: options.Backbone = None,
-    prefix: options.Prefix = None,
-    heads: options.Heads = None,
-    stem_padding: options.StemPadding = None,
-    image_size: options.ImageSize = None,
-    mean: options.Mean = None,
-    std: options.Std = None,
+    told: Told = NOTHING_TOLD,
     split: Annotated[str, typer.Option("--split", help="train or val.")] = "val",
     views: Annotated[int, typer.Option("--views", min=0, help="Augmented views of each image.")] = 0,
     out: options.Out = None,
@@ -45,7 +40,6 @@ def embed(
     import shutil
 
     from repdiag.checkpoints.load import load_with_options
-    from repdiag.cli.reading import read_options_of
     from repdiag.config.views import EvaluationSettings
     from repdiag.core.errors import UsageError
     from repdiag.data.datasets import open_dataset
@@ -55,16 +49,7 @@ def embed(
 
     console = Console(as_json=as_json, quiet=quiet, progress=not no_progress)
     target = find_checkpoint(checkpoint, download=download)
-    read_options = read_options_of(
-        branch=branch,
-        backbone=backbone,
-        prefix=prefix,
-        heads=heads,
-        stem_padding=stem_padding,
-        image_size=image_size,
-        mean=mean,
-        std=std,
-    )
+    read_options = read_options_of(told)
     encoder = load_with_options(target.path, read_options.over(target.read_options), name=target.name)
     spec = data or encoder.info.training.get("data")
     if spec is None:

@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from repdiag.cli import options
 from repdiag.cli.console import Console
+from repdiag.cli.reading import NOTHING_TOLD, Told, read_options_of, takes_read_options
 
 if TYPE_CHECKING:
     from repdiag.checkpoints.inspect import Inspection
 
 
+@takes_read_options
 def inspect(
     checkpoint: Annotated[str, typer.Argument(help="A checkpoint file, a run directory, or a manifest's name.")],
-    branch: options.Branch = None,
-    backbone: options.Backbone = None,
-    prefix: options.Prefix = None,
-    heads: options.Heads = None,
-    stem_padding: options.StemPadding = None,
-    image_size: options.ImageSize = None,
-    mean: options.Mean = None,
-    std: options.Std = None,
+    told: Told = NOTHING_TOLD,
     as_json: options.Json = False,
 ) -> None:
     """Say what a checkpoint file holds and how it would be read; nothing in it is executed.
@@ -30,20 +26,10 @@ def inspect(
     Exits with 1 where the file is unsafe, damaged, or does not fill a backbone.
     """
     from repdiag.checkpoints.inspect import inspect_checkpoint
-    from repdiag.cli.reading import read_options_of
     from repdiag.workflows.targets import find_checkpoint
 
     console = Console(as_json=as_json)
-    read_options = read_options_of(
-        branch=branch,
-        backbone=backbone,
-        prefix=prefix,
-        heads=heads,
-        stem_padding=stem_padding,
-        image_size=image_size,
-        mean=mean,
-        std=std,
-    )
+    read_options = read_options_of(told)
     target = find_checkpoint(checkpoint)
     found = inspect_checkpoint(target.path, read_options.over(target.read_options))
     _print(console, found)
@@ -52,7 +38,22 @@ def inspect(
         raise typer.Exit(1)
 
 
+def _print_facts(console: Console, facts: Sequence[Mapping[str, Any]]) -> None:
+    """Print what changes the output and has no tensor: fact, value, where it was read, the flag that changes it."""
+    head = ("what no tensor holds", "value", "read from", "flag")
+    rows = [head] if facts else []
+    for fact in facts:
+        where = f"{fact['source']}: {fact['where']}" if fact["where"] else fact["source"]
+        rows.append((fact["name"], fact["value"], where.replace("assumed", "ASSUMED", 1), fact["flag"] or ""))
+    widths = [max((len(row[column]) for row in rows), default=0) for column in range(3)]
+    for row in rows:
+        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=False)]
+        console.say(f"  {'  '.join([*cells, row[3]])}".rstrip())
+
+
 def _print(console: Console, found: Inspection) -> None:
+    from repdiag.checkpoints.facts import ASSUMPTIONS
+
     console.say(f"{found.path}  ({found.bytes:,} bytes)")
     console.say(f"  sha256      {found.sha256}")
     placeholders = f"; left as placeholders: {', '.join(found.placeholders)}" if found.placeholders else ""
@@ -77,7 +78,9 @@ def _print(console: Console, found: Inspection) -> None:
         recorded = ", ".join(f"{name} {value}" for name, value in info["training"].items())
         console.say(f"  recorded    {recorded or 'no training settings'}")
         for note in info["notes"]:
-            console.say(f"  note        {note}")
+            if not note.startswith(ASSUMPTIONS):  # they stand in the table
+                console.say(f"  note        {note}")
+        _print_facts(console, info["facts"])
     if found.problem:
         console.say(f"  problem     {found.problem['problem']}")
         for label, key in (("found", "found"), ("try", "hint")):

@@ -1,39 +1,112 @@
-"""The options that say how a checkpoint file is to be read, as one value."""
+"""The options that say how a checkpoint file is to be read: declared once, taken by every command that reads one."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import functools
+import inspect
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Annotated, Any
 
+import typer
+
+from repdiag.cli import options
 from repdiag.core.errors import UsageError
 
 if TYPE_CHECKING:
     from repdiag.checkpoints.read_options import ReadOptions
 
+Told = Mapping[str, Any]
+"""What was typed for the options below; `read_options_of` makes a value of it."""
 
-def read_options_of(
-    *,
-    branch: str | None,
-    backbone: str | None,
-    prefix: str | None,
-    heads: int | None,
-    stem_padding: int | None,
-    image_size: int | None,
-    mean: str | None,
-    std: str | None,
-) -> ReadOptions:
+NOTHING_TOLD: Told = {}
+_HELD = "told"  # the parameter of a command that stands for all of them
+_FLAGS: Mapping[str, Any] = {
+    "branch": options.Branch,
+    "backbone": options.Backbone,
+    "prefix": options.Prefix,
+    "heads": options.Heads,
+    "pool": Annotated[
+        str | None,
+        typer.Option(help="Pooling of the features: token, mean, max, mean+max, mean,max, max,mean, gem or map."),
+    ],
+    "activation": Annotated[str | None, typer.Option(help="gelu, gelu_tanh, quick_gelu, relu or silu.")],
+    "norm_eps": Annotated[float | None, typer.Option(help="Epsilon of a transformer's layer norms.")],
+    "grid": Annotated[str | None, typer.Option(help="ROWS,COLUMNS of patches that position embeddings stand for.")],
+    "resample": Annotated[
+        str | None,
+        typer.Option(help="How position embeddings are resized: dino, scaled, bicubic, antialiased or corners."),
+    ],
+    "stem_padding": options.StemPadding,
+    "stem": Annotated[
+        str | None,
+        typer.Option(help="STRIDE,POOL of a ResNet's first convolution, such as 1,none or 2,max."),
+    ],
+    "output_stride": Annotated[int | None, typer.Option(min=1, help="What a ResNet's last map is smaller by.")],
+    "dilated": Annotated[bool | None, typer.Option(help="Strides that --output-stride leaves out become dilation.")],
+    "stride_in": Annotated[str | None, typer.Option(help="Convolution in which bottlenecks stride: 1x1 or 3x3.")],
+    "image_size": options.ImageSize,
+    "resize": Annotated[
+        str | None,
+        typer.Option(help="crop (the centre), squash (both sides), or the shorter side before the crop in pixels."),
+    ],
+    "interpolation": Annotated[str | None, typer.Option(help="bilinear or bicubic.")],
+    "mean": options.Mean,
+    "std": options.Std,
+}
+
+
+def takes_read_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Return the command with an option for each way of reading in the place of its parameter `told`."""
+    signature = inspect.signature(command, eval_str=True)
+    parameters: list[inspect.Parameter] = []
+    for parameter in signature.parameters.values():
+        if parameter.name != _HELD:
+            parameters.append(parameter)
+            continue
+        parameters += [
+            inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=None, annotation=flag)
+            for name, flag in _FLAGS.items()
+        ]
+
+    @functools.wraps(command)
+    def run(**given: Any) -> None:
+        told = {name: given.pop(name, None) for name in _FLAGS}
+        command(**given, told=told)
+
+    run.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+    run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    return run
+
+
+def read_options_of(told: Told) -> ReadOptions:
     """Return what the command line says about reading a file."""
     from repdiag.checkpoints.read_options import ReadOptions
 
-    return ReadOptions(
-        branch=branch,
-        backbone=backbone,
-        prefix=prefix,
-        heads=heads,
-        stem_padding=stem_padding,
-        image_size=image_size,
-        mean=None if mean is None else _channels("--mean", mean, least=0.0),
-        std=None if std is None else _channels("--std", std, least=1e-6),
-    )
+    given = {name: value for name, value in told.items() if value is not None}
+    for name, least in (("mean", 0.0), ("std", 1e-6)):
+        if name in given:
+            given[name] = _channels(f"--{name}", given[name], least=least)
+    if "grid" in given:
+        given["grid"] = _two_numbers("--grid", given["grid"])
+    if "stem" in given:
+        given["stem"] = _stem(given["stem"])
+    if str(given.get("resize", "")).isdecimal():
+        given["resize"] = int(given["resize"])
+    return ReadOptions(**given)
+
+
+def _two_numbers(option: str, text: str) -> tuple[int, int]:
+    parts = text.replace("x", ",").split(",")
+    if len(parts) != 2 or not all(part.strip().isdecimal() and 0 < int(part) <= 1024 for part in parts):
+        raise UsageError(f"{option} needs rows and columns", found=text, hint=f"{option} 8,18")
+    return int(parts[0]), int(parts[1])
+
+
+def _stem(text: str) -> tuple[int, bool]:
+    stride, _, pool = text.partition(",")
+    if not stride.isdecimal() or not 1 <= int(stride) <= 4 or pool not in ("max", "none"):
+        raise UsageError("--stem needs a stride and max or none", found=text, hint="--stem 1,none or --stem 2,max")
+    return int(stride), pool == "max"
 
 
 def _channels(option: str, text: str, *, least: float) -> tuple[float, float, float]:

@@ -50,12 +50,17 @@ def resize_whole(images: Tensor, shape: tuple[int, int], interpolation: Interpol
     return resized.reshape(*images.shape[:-2], *shape)
 
 
-def resize_and_centre(images: Tensor, *, resize: int, size: int, interpolation: Interpolation) -> Tensor:
-    """Resize the shorter side of uint8 images [..., 3, H, W] to `resize` and cut the central `size` x `size` out."""
+def resize_and_centre(
+    images: Tensor, *, resize: int, size: int, interpolation: Interpolation, squash: bool = False
+) -> Tensor:
+    """Resize the shorter side of uint8 images [..., 3, H, W] to `resize` and cut the central `size` x `size` out.
+
+    With `squash` both sides are resized to `resize`, whatever their ratio.
+    """
     height, width = images.shape[-2:]
     shorter = min(height, width)
     # Whole pixels as torchvision counts them: the longer side is cut, the crop's corner rounded.
-    resized = (resize * height // shorter, resize * width // shorter)
+    resized = (resize, resize) if squash else (resize * height // shorter, resize * width // shorter)
     top, left = (round((side - size) / 2) for side in resized)
     if resized != (height, width):
         scales = (resized[0] / height, resized[1] / width)

@@ -101,7 +101,8 @@ class SeededViews:
 class EvaluationViews:
     """The static evaluation set's originals and views, the same for every checkpoint of one input size.
 
-    An original is resized (shorter side to `resize`, default `image_size`) and cropped at the centre; images that
+    An original is resized (shorter side to `resize`, default `image_size`; with `squash` both sides, whatever their
+    ratio) and cropped at the centre; images that
     have the size already stay as they are. Views come from the preset's full-size views in turn.
     """
 
@@ -112,11 +113,12 @@ class EvaluationViews:
         *,
         resize: int | None = None,
         interpolation: str = "bilinear",
+        squash: bool = False,
     ) -> None:
         if interpolation not in ("bilinear", "bicubic"):
             raise ConfigError("unknown interpolation", found=interpolation, hint="bilinear or bicubic")
         self.settings, self.image_size = settings, image_size
-        self.resize = resize or image_size
+        self.resize, self.squash = resize or image_size, squash
         if self.resize < image_size:
             raise ConfigError("resize must not be below the image size", found=f"{resize} below {image_size}")
         self.interpolation: Interpolation = "bicubic" if interpolation == "bicubic" else "bilinear"
@@ -140,6 +142,7 @@ class EvaluationViews:
             "image_size": self.image_size,
             "resize": self.resize,
             "interpolation": self.interpolation,
+            **({"squash": True} if self.squash else {}),
         }
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
@@ -170,7 +173,7 @@ class EvaluationViews:
         size, interpolation = self.image_size, self.interpolation
         if images.shape[-2:] == (size, size):
             return images
-        return resize_and_centre(images, resize=self.resize, size=size, interpolation=interpolation)
+        return resize_and_centre(images, resize=self.resize, size=size, interpolation=interpolation, squash=self.squash)
 
     def _stacked(self, images: list[Tensor]) -> Tensor:
         levels = torch.empty(len(images), 3, self.image_size, self.image_size, dtype=torch.uint8)

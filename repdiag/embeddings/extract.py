@@ -89,7 +89,9 @@ def arithmetic_of(device: torch.device, *, fast: bool) -> str:
 def evaluation_views(encoder: Encoder, settings: EvaluationSettings) -> EvaluationViews:
     """Return the view maker at the encoder's input size; the draws depend on seed and row alone."""
     info = encoder.info
-    return EvaluationViews(settings, info.image_size, resize=info.resize, interpolation=info.interpolation)
+    return EvaluationViews(
+        settings, info.image_size, resize=info.resize, interpolation=info.interpolation, squash=info.squash
+    )
 
 
 @contextmanager
@@ -164,7 +166,8 @@ def _encode(encoder: Encoder, images: Float[Tensor, "B 3 H W"], device: torch.de
     info = encoder.info
     mean = torch.tensor(info.mean, device=device).view(1, 3, 1, 1)
     std = torch.tensor(info.std, device=device).view(1, 3, 1, 1)
-    features = encoder((images.to(device, non_blocking=True) - mean) / std)
+    images = images.to(device, non_blocking=True)
+    features = encoder(((images.flip(1) if info.bgr else images) - mean) / std)
     projections = encoder.project(features)
     return features.float().cpu(), None if projections is None else projections.float().cpu()
 
@@ -231,7 +234,8 @@ def _cache_key(encoder: Encoder, split: ImageSplit, views: EvaluationViews, *, a
         {
             "weights": weights_digest(encoder),
             "layer": encoder.info.layer,
-            "normalization": (encoder.info.mean, encoder.info.std),
+            "normalization": (encoder.info.mean, encoder.info.std, encoder.info.bgr),
+            "facts": [(fact.name, fact.value) for fact in encoder.info.facts],
             "rows": split.fingerprint,
             "views": views.fingerprint,
             "dtype": arithmetic,

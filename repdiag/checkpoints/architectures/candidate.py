@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
 from repdiag.checkpoints.facts import Fact
 
@@ -18,7 +18,8 @@ class Candidate:
     `facts` are what changes its output and has no tensor; `image_size` is a size that is known with the architecture,
     and `image_size_from` the tensor that proves it, if one does. `recorded` says that its sizes are those of a settings
     file and not of the tensors; `settings` are the arguments of timm's constructor that it was built with, and
-    `of_config` says that a config.json describes it, without which it cannot be built again.
+    `of_config` says that a config.json describes it, without which it cannot be built again. `tensors` are those of
+    the file under the names of this network, where no keymap gives them.
     """
 
     name: str
@@ -31,3 +32,4 @@ class Candidate:
     recorded: bool = False
     settings: Mapping[str, Any] = field(default_factory=dict)
     of_config: bool = False
+    tensors: Mapping[str, Tensor] | None = None

@@ -25,13 +25,14 @@ NAMES_OF_TIMM = {name: ours for ours, name in _IN_TIMM.items()} | {"fast": "mean
 
 
 class MapPooling(nn.Module):
-    """Maps [B, D, H, W] -> [B, D, 1, 1]; "mean+max" is half the sum of both, "mean,max" and "max,mean" are [B, 2D, 1, 1]."""
+    """Maps [B, D, H, W] -> [B, D, 1, 1]; "mean+max" is half the sum of both, the pairs have 2D channels."""
 
     def __init__(self, kind: str, *, power: float = _POWER) -> None:
         super().__init__()
         self.kind, self.power = kind, power
 
-    def forward(self, maps: Float[Tensor, "B D H W"]) -> Float[Tensor, "B D 1 1"]:
+    def forward(self, maps: Float[Tensor, "B D H W"]) -> Float[Tensor, "B P 1 1"]:
+        """Return the pooled maps."""
         if self.kind == "gem":
             raised: Tensor = maps.clamp(min=_LEAST).pow(self.power).mean((2, 3), keepdim=True)
             return raised.pow(1.0 / self.power)

@@ -47,6 +47,7 @@ class _Shape:
     shortcut_bias: bool
     activation: str
     pooling: str
+    gem_power: float
 
     @property
     def usual_output_stride(self) -> int:
@@ -108,6 +109,7 @@ def _shape_of(state: Mapping[str, Tensor], facts: Facts, depths: tuple[int, ...]
         shortcut_bias=any(name.endswith("downsample.0.bias") for name in state),
         activation=facts.activation or "relu",
         pooling=facts.pool if facts.pool not in (None, "token") else "mean",
+        gem_power=facts.gem_power,
     )
 
 
@@ -201,7 +203,7 @@ def _build(shape: _Shape) -> nn.Module:
     _set_strides(module, shape)
     if shape.activation != "relu":
         replace_activations(module, shape.activation)
-    return module if shape.pooling == "mean" else repool(module, shape.pooling)
+    return module if shape.pooling == "mean" else repool(module, shape.pooling, power=shape.gem_power)
 
 
 def _set_strides(module: nn.Module, shape: _Shape) -> None:

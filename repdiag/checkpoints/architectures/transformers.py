@@ -60,9 +60,7 @@ def transformer_candidates(state: Mapping[str, Tensor], facts: Facts) -> list[Ca
     if stem is None or position is None or position.ndim != 3 or not blocks:
         return []
     depth = max(blocks) + 1
-    grid = grid_of(
-        position.shape[1], class_tokens=int("cls_token" in state), registers=_registers(state), told=facts.grid
-    )
+    grid = _grid(state, position.shape[1], stem.patch_size, told=facts.grid)
     first, last = _mlp(state, depth)
     if grid is None or first is None or last is None:
         return []
@@ -114,12 +112,25 @@ def why_no_grid(state: Mapping[str, Tensor]) -> str | None:
     if stem is None or position is None or position.ndim != 3:
         return None
     tokens = int("cls_token" in state)
-    if grid_of(position.shape[1], class_tokens=tokens, registers=_registers(state)) is not None:
+    if _grid(state, position.shape[1], stem.patch_size) is not None:
         return None
     patches = position.shape[1] - tokens
     ways = [f"{rows},{patches // rows}" for rows in range(2, patches) if rows * rows < patches and patches % rows == 0]
     shown = f", such as --grid {ways[-1]}" if ways else ""
     return f"{patches} patches are not a square: say how they lie with --grid ROWS,COLUMNS{shown}"
+
+
+def _grid(
+    state: Mapping[str, Tensor], positions: int, patch: int, *, told: tuple[int, int] | None = None
+) -> Grid | None:  # fmt: skip
+    """Return the grid of patches. One that no class token's embedding stands before is believed at usual sizes only.
+
+    As n (n + 2) + 1 is a square, a rectangle of patches and a class token may look like a square without one.
+    """
+    tokens = int("cls_token" in state)
+    grid = grid_of(positions, class_tokens=tokens, registers=_registers(state), told=told)
+    odd = grid is not None and told is None and grid.before != tokens and grid.rows * patch not in _USUAL_SIDES
+    return None if odd else grid
 
 
 def _registers(state: Mapping[str, Tensor]) -> int:

@@ -35,8 +35,8 @@ def unknown_architecture(where: str, renamed: State, state: State) -> Checkpoint
 _CHANGED = (
     (r"(^|\.)lora_(A|B|embedding_A)(\.|$)", "low-rank adapters that are not merged (LoRA): merge them first "
      "(peft: model.merge_and_unload()) and save the state dict of the result"),
-    (r"\.SCB$|\.weight_format$|\.absmax$|\.quant_state|\._packed_params|\.qweight$|\.scales$", "quantised weights: save "
-     "the model again before it is quantised"),
+    (r"\.SCB$|\.weight_format$|\.absmax$|\.quant_state|\._packed_params|\.qweight$|\.scales$", "quantised weights: "
+     "save the model again before it is quantised"),
     (r"(^|\.)prompt_embeddings$|(^|\.)deep_prompt_embeddings$", "prompts among the tokens (visual prompt tuning): the "
      "backbone alone computes something else; --backbone your_file.py:function with its forward"),
     (r"\.adapter_(down|up|norm)|\.adaptmlp\.", "adapters between the layers: --backbone your_file.py:function"),
@@ -58,7 +58,8 @@ def _other_channels(state: State) -> str | None:
         if value.ndim == 4 and value.shape[1] != 3:
             known = known_names(state, {name: Size((value.shape[0], 3, *value.shape[2:]))})
             if known:
-                return f"the network is {known[0]} for images of {value.shape[1]} channels and not of 3, which are all that is read here"
+                channels = f"images of {value.shape[1]} channels and not of 3, which are all that is read here"
+                return f"the network is {known[0]} for {channels}"
     return None
 
 

@@ -77,7 +77,9 @@ def _plain_or_not(
 def fit(state: Mapping[str, Tensor], options: Sequence[Candidate], *, file_name: str = "") -> Fitted:
     """Return the one candidate that the tensors fill; refuse when several do and they are not the same function."""
     fitted: list[Fitted] = []
+    own_names = state
     for candidate in options[:_MOST_BUILT]:
+        state = candidate.tensors or own_names
         network = _built(candidate, state)
         found = match(network, state)
         if found.complete:

@@ -46,7 +46,7 @@ def input_of(contents: Contents, resolved: Resolved, read_options: ReadOptions) 
         Fact.of("image size", size, size_origin, flag="--image-size"),
         Fact.of("framing", framing, framing_origin, flag="--resize"),
         Fact.of("interpolation", preprocessing.interpolation, origin_of("interpolation"), flag="--interpolation"),
-        Fact.of("channel order", "BGR" if preprocessing.bgr else "RGB", origin_of("bgr")),
+        *([Fact.of("channel order", "BGR", origin_of("bgr"))] if preprocessing.bgr else []),
         Fact.of("mean", _shown(preprocessing.mean), origin_of("mean"), flag="--mean"),
         Fact.of("std", _shown(preprocessing.std), origin_of("std"), flag="--std"),
     )

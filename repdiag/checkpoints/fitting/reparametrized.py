@@ -1,4 +1,4 @@
-"""Weights that a file keeps as factors (pruning, weight and spectral normalisation): multiplied out, as eval mode does."""
+"""Weights that a file keeps as factors (pruning, weight and spectral normalisation) and eval mode multiplies out."""
 
 from __future__ import annotations
 

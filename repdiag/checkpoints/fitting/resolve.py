@@ -165,7 +165,9 @@ def _options(
             library=contents.file_name if form.of_libraries else None,
         )
     if name is None:
-        return itertools.chain([form.networks(contents, renamed.state, facts)], shaped), renamed
+        recorded_first = [form.networks(contents, renamed.state, facts)]
+        last = (networks(contents, renamed.state, facts) for networks in [form.last_networks])  # lazily
+        return itertools.chain(recorded_first, shaped, last), renamed
     first = next(filter(None, shaped), [])
     same = [option for option in first if _short(option.name) == _short(name)]
     if first and not same and facts.activation == "quick_gelu" and "quickgelu" in name:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from repdiag.checkpoints.facts import recorded
 from repdiag.checkpoints.formats.format import Branch, Facts, Format, Preprocessing
+from repdiag.checkpoints.formats.timm_settings import facts_in_name
 from repdiag.checkpoints.reading.contents import Contents
 
 _LARGEST_SIDE = 4096
@@ -33,7 +34,7 @@ FORMAT = Format(
     ),
     branches=(Branch(name="online", place="model"), Branch(name="ema", place="model_ema")),
     preprocessing=_preprocessing,
-    facts=Facts(resample="bicubic"),
+    facts=lambda file: facts_in_name(file.setting("args", "model"), Facts(resample="bicubic", norm_eps=1e-6)),
     arch=lambda file: file.setting("args", "model"),
     of_libraries=True,
 )  # fmt: skip

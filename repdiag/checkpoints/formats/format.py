@@ -109,7 +109,8 @@ class Format:
     dict that are understood and left (queues, predictors, prototypes). `arch` reads the architecture's name where the
     file records it, `training` the settings it records, `notes` what the user should know.
     `of_libraries` says that the network may be any of timm's or torchvision's, and not only the family's usual ones.
-    `networks` gives the networks that the file's settings describe in full; these are tried first. `notes_on` is what is to be said of this file.
+    `networks` gives the networks that the file's settings describe in full, which come first, `last_networks` those of
+    other libraries, tried where nothing else fits. `notes_on` is what is to be said of this file.
     `asks` says that no habit of the family decides between the branches, so that the user must; `least_linear` is how
     many linear layers make a projection head.
     """
@@ -128,6 +129,7 @@ class Format:
     notes: tuple[str, ...] = ()
     notes_on: Callable[[Contents], tuple[str, ...]] = lambda contents: ()  # noqa: ARG005
     networks: Callable[[Contents, State, Facts], list[Candidate]] = lambda contents, state, facts: []  # noqa: ARG005
+    last_networks: Callable[[Contents, State, Facts], list[Candidate]] = lambda contents, state, facts: []  # noqa: ARG005
     asks: Callable[[Contents], bool] = lambda contents: False  # noqa: ARG005
     least_linear: int = 1
     of_libraries: bool = False

@@ -147,10 +147,10 @@ FORMAT = Format(
     title="Hugging Face transformers",
     recognise=lambda file: isinstance(file.sidecar(_CONFIG, "model_type"), str),
     branches=tuple(Branch(name="online", place="", prefix=prefix) for prefix in _PREFIXES),
-    heads=("pooler.dense.", "classifier.", "mask_token", "decoder.", "visual_projection", "text_model.", "text_projection",
-           "logit_scale", "logit_bias", "cls_classifier.", "distillation_classifier.", "lm_head."),
+    heads=("pooler.dense.", "classifier.", "mask_token", "decoder.", "visual_projection", "text_model.",
+           "text_projection", "logit_scale", "logit_bias", "cls_classifier.", "distillation_classifier.", "lm_head."),
     preprocessing=_preprocessing,
     facts=_facts,
-    networks=library_networks,
+    last_networks=library_networks,
     arch=lambda file: file.sidecar(_CONFIG, "architecture"),
 )  # fmt: skip

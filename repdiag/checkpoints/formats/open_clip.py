@@ -1,6 +1,7 @@
 """OpenCLIP (mlfoundations/open_clip): the image tower; what `encode_image` returns, before normalisation.
 
-A folder of the hub has an open_clip_config.json that says what no tensor shows. Towers of timm are under `visual.trunk`.
+A folder of the hub has an open_clip_config.json that says what no tensor shows.
+Towers of timm are under `visual.trunk`.
 """
 
 from __future__ import annotations
@@ -72,7 +73,7 @@ def _preprocessing(file: Contents) -> Preprocessing:
     size, mode = settings.get("size", _vision(file).get("image_size")), settings.get("resize_mode")
     side = size[0] if isinstance(size, list) and size else size
     side = side if isinstance(side, int) and 0 < side <= 4096 else None
-    known = {
+    known: dict[str, Any] = {
         **({"mean": triple(settings["mean"], usual.mean)} if "mean" in settings else {}),
         **({"std": triple(settings["std"], usual.std)} if "std" in settings else {}),
         **({"image_size": side} if side else {}),

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from repdiag.checkpoints.architectures.named import HEADS
 from repdiag.checkpoints.discover import discovered
 from repdiag.checkpoints.facts import Origin
 from repdiag.checkpoints.formats.format import Branch, Format, Preprocessing
-from repdiag.checkpoints.reading.contents import Contents
+from repdiag.checkpoints.reading.contents import Contents, under
 
 # Where networks of the user's own code are looked for, whose names nothing here knows.
 _PLACES = ("state_dict", "model_state_dict", "model", "net", "network", "backbone", "encoder", "weights", "")
@@ -21,6 +22,8 @@ _BESIDE = (
 
 def _branches(file: Contents) -> tuple[Branch, ...]:
     found = tuple(replace(branch, projector=_projectors(branch.prefix)) for branch in discovered(file))
+    if averages := _averages(file, found):
+        return averages
     if len(found) > 1:
         return tuple(sorted(found, key=lambda branch: branch.name == "ema"))
     name = found[0].name if found else "online"
@@ -35,6 +38,40 @@ def _branches(file: Contents) -> tuple[Branch, ...]:
     return (*found, *plain, *averaged)
 
 
+def _averages(file: Contents, found: tuple[Branch, ...]) -> tuple[Branch, ...]:
+    """Return the branches of files that are made to hold an average, which is then the default; else none.
+
+    ema_pytorch keeps `ema_model` beside `online_model`, Lightning's WeightAveraging the average in `state_dict` and
+    the trained weights in `current_model_state`, Mean Teachers `student` and `teacher` of one shape.
+    """
+    places = {branch.place.partition("/")[0] for branch in found}
+    names: dict[str, str] = {}
+    if len(found) == 2 and {"state_dict", "current_model_state"} == places:
+        names = {"state_dict": "ema", "current_model_state": "online"}
+        roles = [(names[branch.place.partition("/")[0]], branch) for branch in found]
+    elif len(found) == 2 and all(branch.prefix.startswith(("ema_model.", "online_model.")) for branch in found):
+        roles = [(branch.prefix.partition("_")[0], branch) for branch in found]
+    elif {branch.name for branch in found} == {"student", "teacher"} == places and _same_shapes(file, found):
+        roles = [(branch.name, branch) for branch in found]
+    else:
+        return ()
+    averages = ("ema", "teacher")
+    return tuple(replace(branch, name=name) for name, branch in sorted(roles, key=lambda item: item[0] not in averages))
+
+
+def _same_shapes(file: Contents, branches: tuple[Branch, ...]) -> bool:
+    """Say whether the networks have the same tensors, heads aside: one can then be the other's average."""
+    shapes = [
+        {
+            name: value.shape
+            for name, value in under(file.state(branch.place) or {}, branch.prefix).items()
+            if name.partition(".")[0] not in HEADS
+        }
+        for branch in branches
+    ]
+    return all(other == shapes[0] for other in shapes[1:])
+
+
 def _projectors(prefix: str) -> tuple[str, ...]:
     """Return where a projection head may be: in the place of the classifier, or beside the encoder."""
     outer = prefix.rstrip(".").rpartition(".")[0]
@@ -44,7 +81,15 @@ def _projectors(prefix: str) -> tuple[str, ...]:
 
 def _needs_a_word(file: Contents) -> bool:
     """Say whether there are several networks besides averages, so that only the user knows which one is meant."""
-    return sum(branch.name != "ema" for branch in discovered(file)) > 1
+    return not _averages(file, discovered(file)) and sum(branch.name != "ema" for branch in discovered(file)) > 1
+
+
+def _notes(file: Contents) -> tuple[str, ...]:
+    averages = _averages(file, discovered(file))
+    if not averages:
+        return ()
+    first, other = averages[0], averages[1]
+    return (f"of two networks of one shape the average is taken, {first.name}; --branch {other.name} for the other",)
 
 
 FORMAT = Format(
@@ -55,6 +100,7 @@ FORMAT = Format(
     asks=_needs_a_word,
     least_linear=2,
     of_libraries=True,
+    notes_on=_notes,
     preprocessing=Preprocessing(origin=Origin("assumed", "ImageNet's way")),
     arch=lambda file: file.setting("arch") or file.setting("args", "arch") or file.setting("args", "model"),
 )

@@ -10,7 +10,7 @@ from repdiag.checkpoints.architectures.candidate import Candidate
 from repdiag.checkpoints.encoder import IMAGENET_MEAN, IMAGENET_STD
 from repdiag.checkpoints.facts import Origin, recorded
 from repdiag.checkpoints.formats.format import Branch, Facts, Format, Preprocessing
-from repdiag.checkpoints.formats.timm_settings import pool_of_timm, recorded_networks, timm_settings
+from repdiag.checkpoints.formats.timm_settings import facts_in_name, pool_of_timm, recorded_networks, timm_settings
 from repdiag.checkpoints.reading.contents import Contents, State
 
 _CONFIG = "config.json"
@@ -26,7 +26,7 @@ def triple(value: Any, default: tuple[float, float, float]) -> tuple[float, floa
 
 
 def preprocessing_of(
-    settings: Mapping[str, Any], *, where: str, changed: Mapping[str, Origin] | None = None
+    settings: Mapping[str, Any], *, origin: Origin, changed: Mapping[str, Origin] | None = None
 ) -> Preprocessing:
     """Return what timm's evaluation does to images, from the fields of a `pretrained_cfg` read at a place.
 
@@ -42,7 +42,7 @@ def preprocessing_of(
         resize=int(size / crop) if size and isinstance(crop, float) and 0.1 < crop <= 1.0 else None,
         squash=settings.get("crop_mode") == "squash",
         interpolation="bicubic" if interpolation == "bicubic" else "bilinear",
-        origin=recorded(where),
+        origin=origin,
         origins=dict(changed or {}),
     )
 
@@ -54,7 +54,7 @@ def _settings(file: Contents) -> dict[str, Any]:
 
 def _preprocessing(file: Contents) -> Preprocessing:
     """Return the recorded input; the size of the network itself goes before that of its weights' evaluation."""
-    found = preprocessing_of(_settings(file), where=f"{_CONFIG}: pretrained_cfg")
+    found = preprocessing_of(_settings(file), origin=recorded(f"{_CONFIG}: pretrained_cfg"))
     side = file.sidecar(_CONFIG, "model_args", "img_size")
     if isinstance(side, int) and 0 < side <= _LARGEST_SIDE and side != found.image_size:
         origins = {**found.origins, "image_size": recorded(f"{_CONFIG}: model_args.img_size")}
@@ -63,7 +63,7 @@ def _preprocessing(file: Contents) -> Preprocessing:
 
 
 def _facts(file: Contents) -> Facts:
-    facts = Facts(resample="antialiased")
+    facts = facts_in_name(_arch(file), Facts(resample="antialiased"))
     for where in (("model_args", "global_pool"), ("global_pool",)):
         pool = pool_of_timm(file.sidecar(_CONFIG, *where))
         if pool is not None:

@@ -1,4 +1,4 @@
-"""The arguments of timm's constructors that files record, held against a list: none of them may fetch or run anything."""
+"""The arguments of timm's constructors that files record, held against a list: none may fetch or run anything."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from repdiag.checkpoints.architectures.candidate import Candidate
 from repdiag.checkpoints.architectures.named import as_said, candidate_by_name
 from repdiag.checkpoints.architectures.pooling import NAMES_OF_TIMM
-from repdiag.checkpoints.facts import Fact, recorded
+from repdiag.checkpoints.facts import Fact, Origin, recorded
 from repdiag.checkpoints.formats.format import Facts
 
 _LARGEST = 16_384  # widths; pixels
@@ -30,7 +30,8 @@ _SWITCHES = frozenset((
 _WORDS = frozenset(("global_pool", "act_layer", "stem_type", "pos_embed", "pad_type", "attn_type", "rope_type"))
 # Of training alone, or what is removed here anyway.
 _IDLE = ("num_classes", "drop", "proj_drop", "attn_drop", "pos_drop", "patch_drop", "weight_init", "fix_init",
-         "head_init_scale", "grad_checkpointing", "pretrained", "features_only", "scriptable", "exportable")  # fmt: skip
+         "head_init_scale", "grad_checkpointing", "pretrained", "features_only", "scriptable")  # fmt: skip
+_ACTIVATIONS = {"GELU": "gelu", "GELUTanh": "gelu_tanh", "QuickGELU": "quick_gelu", "ReLU": "relu"}
 _LAYERED = ("depth", "layers", "num_heads", "reg", "heads")
 
 
@@ -76,6 +77,30 @@ def recorded_networks(arch: object, settings: Mapping[str, Any], facts: Facts, *
     )
     said = as_said(candidate_by_name(f"timm:{name}", settings), facts)
     return [Candidate(**{**vars(said), "facts": (*found, *said.facts)})]
+
+
+def facts_in_name(arch: object, facts: Facts) -> Facts:
+    """Return the facts with what a recorded name of timm stands for: heads, epsilon and activation of a transformer."""
+    import timm
+    import torch
+    from timm.models.vision_transformer import VisionTransformer
+
+    name = arch.rpartition(":")[2].removeprefix("timm/").partition(".")[0] if isinstance(arch, str) else ""
+    if not timm.is_model(name) or not name.startswith(("vit", "deit")):
+        return facts
+    with torch.device("meta"):
+        network: Any = timm.create_model(name, num_classes=0)
+    if not isinstance(network, VisionTransformer) or not len(network.blocks):
+        return facts
+    block: Any = network.blocks[0]
+    activation = _ACTIVATIONS.get(type(getattr(block.mlp, "act", None)).__name__)
+    eps = getattr(block.norm1, "eps", None)
+    known = {
+        **({"heads": {network.embed_dim: block.attn.num_heads}} if hasattr(block.attn, "num_heads") else {}),
+        **({"norm_eps": eps} if isinstance(eps, float) and facts.norm_eps is None else {}),
+        **({"activation": activation} if activation and facts.activation is None else {}),
+    }
+    return facts.with_origin(Origin("names", f"the architecture {name}"), **known)
 
 
 def pool_of_timm(name: object) -> str | None:

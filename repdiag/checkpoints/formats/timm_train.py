@@ -9,7 +9,7 @@ from repdiag.checkpoints.architectures.candidate import Candidate
 from repdiag.checkpoints.facts import Origin, recorded
 from repdiag.checkpoints.formats.format import Branch, Facts, Format, Preprocessing
 from repdiag.checkpoints.formats.timm_hub import preprocessing_of
-from repdiag.checkpoints.formats.timm_settings import pool_of_timm, recorded_networks, timm_settings
+from repdiag.checkpoints.formats.timm_settings import facts_in_name, pool_of_timm, recorded_networks, timm_settings
 from repdiag.checkpoints.reading.contents import Contents, State
 from repdiag.checkpoints.reading.stand_ins import settings_of
 
@@ -38,7 +38,7 @@ def _preprocessing(file: Contents) -> Preprocessing:
     if isinstance(side, int) and 0 < side <= _LARGEST_SIDE:
         settings["input_size"] = (3, side, side)
         changed["image_size"] = recorded("args.img_size")
-    return preprocessing_of(settings, where=f"timm's defaults for {str(arch)[:60]}", changed=changed)
+    return preprocessing_of(settings, origin=Origin("names", f"timm's defaults for {str(arch)[:60]}"), changed=changed)
 
 
 def _settings(file: Contents) -> tuple[dict[str, Any], tuple[str, ...]]:
@@ -53,7 +53,8 @@ def _settings(file: Contents) -> tuple[dict[str, Any], tuple[str, ...]]:
 
 
 def _facts(file: Contents) -> Facts:
-    facts, pool = Facts(resample="antialiased"), pool_of_timm(file.setting("args", "gp"))
+    facts = facts_in_name(_arch(file), Facts(resample="antialiased"))
+    pool = pool_of_timm(file.setting("args", "gp"))
     return facts if pool is None else facts.with_origin(recorded("args.gp"), pool=pool)
 
 

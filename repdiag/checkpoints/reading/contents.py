@@ -13,6 +13,8 @@ from repdiag.checkpoints.reading.stand_ins import setting, settings_of
 
 State = dict[str, Tensor]
 WRAPPERS = ("module.", "_orig_mod.", "_forward_module.", "_fsdp_wrapped_module.")
+# Names that no module of a network has: of wrappers around single blocks, wherever they stand.
+_INNER_WRAPPERS = ("_orig_mod.", "_fsdp_wrapped_module.", "_checkpoint_wrapped_module.", "_forward_module.")
 
 
 class Contents:
@@ -59,7 +61,10 @@ class Contents:
 
 
 def unwrap(name: str) -> str:
-    """Remove the names of wrapping modules from the start, as often as they stand there."""
+    """Remove the names of wrapping modules from the start, and of those that can be nothing else from anywhere."""
+    for wrapper in _INNER_WRAPPERS:
+        if wrapper in name:
+            name = name.replace(f".{wrapper}", ".").removeprefix(wrapper)
     while name.startswith(WRAPPERS):
         name = name.partition(".")[2]
     return name
@@ -79,8 +84,9 @@ def _entry(node: Any, part: str) -> Any:
 def _tensors(node: Any) -> State | None:
     if not isinstance(node, Mapping):
         return None
-    found = {unwrap(str(name)): value for name, value in node.items() if isinstance(value, Tensor)}
-    return found or None
+    named = {str(name): value for name, value in node.items() if isinstance(value, Tensor)}
+    found = {unwrap(name): value for name, value in named.items()}
+    return (found if len(found) == len(named) else named) or None  # two that would get one name keep their own
 
 
 def _places(node: Any, place: str, depth: int) -> list[str]:
