@@ -54,7 +54,10 @@ def figures(
     untrained = tuple(name for name in names if name.endswith(UNTRAINED))
     width = ONE_COLUMN if columns == "one" else TWO_COLUMNS
     drawn = draw_frames(frames, out or runs[0] / FOLDER, untrained=untrained, width=width)
-    console.say(f"figures: {drawn[0].parent} ({len({path.stem for path in drawn})} figures)")
+    if drawn:
+        console.say(f"figures: {drawn[0].parent} ({len({path.stem for path in drawn})} figures)")
+    else:
+        console.say("figures: none, for these results hold nothing that a figure shows")
     console.json({"figures": [str(path) for path in drawn]})
 
 
