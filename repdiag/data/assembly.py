@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from repdiag.core.errors import DataError, StoreError
-from repdiag.data.channels import SAMPLE, channel_statistics
 from repdiag.data.file_source import Archive, EncodedSource
 from repdiag.data.image_split import Excluded, ImageSplit, Texts
+from repdiag.data.many_channels import with_statistics
 from repdiag.data.packed import pack
 from repdiag.data.reading import PLAIN, Reading
 from repdiag.data.reading_notes import ReadingNote, counted_notes, dark_note
@@ -54,8 +54,6 @@ class ImageFiles:
     excluded: tuple[Excluded, ...] = ()
     notes: tuple[ReadingNote, ...] = field(default=())
     drawn: bool = False
-    statistics_from: ImageSplit | None = None
-    """Where the statistics of channels come from when not from these files: the split to train on."""
 
 
 def assemble(given: ImageFiles, request: ReadRequest) -> ImageSplit:
@@ -83,7 +81,7 @@ def assemble(given: ImageFiles, request: ReadRequest) -> ImageSplit:
         channels=channels,
         groups=None if given.groups is None else given.groups[good],
     )
-    opened = _with_statistics(opened, given)
+    opened = with_statistics(opened)
     if given.drawn:
         opened = drawn_part(opened, given.split)
     return _packed_if_small(opened, found)
@@ -161,21 +159,14 @@ def _said(
     return channels, counted_notes(names, [one.notes for one in found]) + dark_note(deep)
 
 
-def _with_statistics(opened: ImageSplit, given: ImageFiles) -> ImageSplit:
-    if opened.channels == 3:
-        return opened
-    if given.statistics_from is not None:
-        return replace(opened, statistics=given.statistics_from.statistics)
-    chosen = opened.limited(SAMPLE)
-    return replace(opened, statistics=channel_statistics(chosen.image, range(len(chosen))))
-
-
 def _packed_if_small(opened: ImageSplit, found: Sequence[Checked] | None) -> ImageSplit:
     shapes = {(one.height, one.width) for one in found or ()}
     height, width = shapes.pop() if len(shapes) == 1 else (0, 1)
     if height != width or height > PACK_UP_TO:
         return opened
     opened = replace(opened, preset="moco_v2_32" if height <= 64 else opened.preset)
+    if opened.channels != 3:
+        return opened  # as floats of many channels a pack would take many times the files' room
     try:
         return pack(opened, height)
     except StoreError as error:

@@ -23,7 +23,7 @@ from repdiag.data.folders import data_root
 from repdiag.data.image_split import ImageSplit
 from repdiag.data.open_request import Opener, OpenRequest
 from repdiag.data.reading import parse_reading
-from repdiag.data.sources.kinds import KINDS, PathRequest
+from repdiag.data.sources.kinds import KINDS, PathRequest, named_as
 from repdiag.data.sources.own_dataset import open_own_dataset
 from repdiag.data.spec import parse_spec
 
@@ -169,19 +169,8 @@ def _opener(name: str) -> Opener:
     if name in others:
         opener: Opener = others[name].load()
         return opener
-    here = _named_as(name)
+    here = named_as(name) or f"folders of images are {FOLDER}PATH"
     raise unknown_name("dataset", name, {*_KNOWN, *others}, hint=here)
-
-
-def _named_as(name: str) -> str:
-    """Return how a path is to be named that was given without its kind."""
-    path = Path(name).expanduser()
-    ends = {".csv": "csv", ".tsv": "csv", ".jsonl": "csv", ".parquet": "parquet", ".zip": "zip", ".tar": "wds"}
-    if path.is_dir():
-        return f"a folder is named {FOLDER}{name}"
-    if path.is_file():
-        return f"a file is named {ends.get(path.suffix.lower(), 'KIND')}:{name}"
-    return f"folders of images are {FOLDER}PATH"
 
 
 def _info(name: str, known: _Known, root: Path) -> DatasetInfo:

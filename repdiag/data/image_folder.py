@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +13,7 @@ from repdiag.data.assembly import ImageFiles, ReadRequest, assemble
 from repdiag.data.file_source import Folder
 from repdiag.data.folder_layout import Layout, find_layout, holds_images
 from repdiag.data.image_split import ImageSplit
+from repdiag.data.many_channels import with_statistics
 from repdiag.data.reading_notes import ReadingNote
 from repdiag.data.splits import chosen_part
 from repdiag.data.walk import FoundFile, Walk, readable_name
@@ -44,7 +45,7 @@ def open_image_folder(
     opened = assemble(found.files(split), asked)
     if opened.channels != 3 and split == "val" and len(layout.parts) > 1 and "train" in layout.parts:
         # Both splits are normalised alike: by what there is to train on.
-        opened = replace(opened, statistics=assemble(found.files("train"), asked).statistics)
+        opened = with_statistics(opened, assemble(found.files("train"), asked))
     return opened
 
 

@@ -65,13 +65,13 @@ def counted_notes(names: Sequence[str], keys: Iterable[Sequence[str]]) -> tuple[
 
 
 def dark_note(highest: Sequence[float]) -> tuple[ReadingNote, ...]:
-    """Return a note where all images of 16 bits stay far below its white, as those of a camera of 12 bits do."""
-    top = max(highest, default=65535.0)
-    if top >= 65535.0 / 2:
+    """Return a note where images of 16 bits stay far below its white, as those of a camera of 12 bits do."""
+    dark = [level for level in highest if level < 2**14]
+    if not dark:
         return ()
-    bits = max(1, int(top).bit_length())
+    bits = max(1, int(max(dark)).bit_length())
     what = (
-        f"the highest level of all {len(highest)} images of 16 bits is {top:.0f} of 65535: they are dark; "
+        f"{len(dark)} of {len(highest)} images of 16 bits have no level above {max(dark):.0f} of 65535 and are dark; "
         f"levels={bits}bit after the data's path makes {2**bits - 1} white"
     )
     return (ReadingNote(what=what),)

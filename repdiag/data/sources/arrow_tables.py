@@ -33,6 +33,8 @@ def open_hugging_face(
     path: Path, split: str, *, config: str | None, options: Mapping[str, str], request: ReadRequest, name: str
 ) -> ImageSplit:
     """Open a split of what `save_to_disk` wrote, of a folder of parquet files, or of one with a metadata file."""
+    if path.is_file():
+        return open_parquet(path, split, options=options, request=request, name=name)
     place = path / config if config and (path / config).is_dir() else path
     if not place.exists():
         raise DataError(

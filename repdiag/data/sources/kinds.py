@@ -44,6 +44,9 @@ class PathKind:
 def _folder(request: PathRequest) -> ImageSplit:
     from repdiag.data.sources.path_table import metadata_tables, open_path_table
 
+    if request.path.is_file():
+        kind = _ENDS.get(request.path.suffix.lower(), "KIND")
+        raise UsageError(f"{request.path} is a file and no folder", hint=f"name it {kind}:{request.spec.path}")
     tables = metadata_tables(request.path)
     if tables:
         return open_path_table(tables, request.split, options=request.columns, request=request.read, name=request.name)
@@ -103,6 +106,28 @@ def _refuse_columns(request: PathRequest) -> None:
             found=", ".join(request.columns),
             hint="these options belong to csv:, hf:, parquet: and wds:",
         )
+
+
+_ENDS = {
+    ".csv": "csv",
+    ".tsv": "csv",
+    ".txt": "csv",
+    ".jsonl": "csv",
+    ".parquet": "parquet",
+    ".zip": "zip",
+    ".tar": "wds",
+    ".tgz": "wds",
+    ".gz": "wds",
+    ".mdb": "lmdb",
+}
+
+
+def named_as(path: str) -> str | None:
+    """Return how a path is to be named that was given without its kind, or None where nothing is there."""
+    place = Path(path).expanduser()
+    if place.is_dir():
+        return f"a folder is named imagefolder:{path}"
+    return f"a file is named {_ENDS.get(place.suffix.lower(), 'KIND')}:{path}" if place.is_file() else None
 
 
 KINDS = {

@@ -14,6 +14,7 @@ from repdiag.core.errors import DataError
 from repdiag.data.assembly import ImageFiles, ReadRequest, assemble
 from repdiag.data.file_source import Archive
 from repdiag.data.image_split import Excluded, ImageSplit
+from repdiag.data.many_channels import with_statistics
 from repdiag.data.reading_notes import ReadingNote
 from repdiag.data.splits import chosen_part, part_of
 from repdiag.data.walk import FoundFile
@@ -49,7 +50,7 @@ def open_listing(listing: Listing, split: str, request: ReadRequest) -> ImageSpl
     if opened.channels != 3 and split == "val" and "train" in parts and not drawn:
         # Both splits are normalised alike: by what there is to train on.
         trained = assemble(_files(listing, "train", "train", drawn=False), request)
-        opened = replace(opened, statistics=trained.statistics)
+        opened = with_statistics(opened, trained)
     return opened
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,8 +13,8 @@ from torch import Tensor
 
 from repdiag.core.errors import DataError
 from repdiag.core.own_code import call_with_split
-from repdiag.data.channels import SAMPLE, channel_statistics
 from repdiag.data.image_split import ImageSplit
+from repdiag.data.many_channels import with_statistics
 from repdiag.data.rasters.levels import UnreadableImage, to_pixels
 from repdiag.data.reading_notes import ReadingNote
 from repdiag.data.sources.listing import natural
@@ -58,9 +57,7 @@ def open_own_dataset(name: str, split: str) -> ImageSplit:
         notes=tuple(notes),
         channels=channels,
     )
-    if channels != 3:
-        chosen = opened.limited(SAMPLE)
-        opened = replace(opened, statistics=channel_statistics(chosen.image, range(len(chosen))))
+    opened = with_statistics(opened)
     return drawn_part(opened, split) if whole else opened
 
 
