@@ -136,19 +136,6 @@ class ImageSplit:
             groups=None if self.groups is None else self.groups[index],
         )
 
-    def limited(self, count: int, *, seed: int = 0) -> ImageSplit:
-        """Return at most `count` rows, drawn evenly over the classes: none has two more than another that has more.
-
-        Rows without a label count as one class. The choice depends on the seed and the row ids alone, and a smaller one
-        is part of a larger; rows keep their order.
-        """
-        if count >= len(self):
-            return self
-        ordered, rank = _in_seeded_order(self, purpose="limited", seed=seed)
-        lots = CounterStream.keyed(self.keys, purpose="limited", seed=seed).bits(1)[:, 0]
-        turns = np.lexsort((self.row_ids[ordered], lots[ordered], rank))
-        return self.subset(np.sort(ordered[turns[:count]]))
-
     def class_counts(self) -> NDArray[np.int64]:
         """Return how many images each class has: [C]."""
         return np.bincount(self.labels[self.labels >= 0], minlength=len(self.class_names))
@@ -161,6 +148,18 @@ class ImageSplit:
         counts = self.class_counts()
         wanted = min(per_class, int(counts[counts > 0].min(initial=per_class)))
         return self.subset(np.sort(first_of_each_class(self, wanted, purpose="balanced", seed=seed)))
+
+    def limited(self, count: int, *, seed: int = 0) -> ImageSplit:
+        """Return at most `count` rows, spread as evenly over the classes as these allow.
+
+        Two classes differ by one row at most, unless the smaller one has no more. The choice depends on the seed and
+        the row ids alone, and a smaller `count` chooses among the rows of a larger one; rows keep their order. Rows
+        without a label count as one class.
+        """
+        if count >= len(self):
+            return self
+        lots, rank = _drawn(self, purpose="limited", seed=seed)
+        return self.subset(np.sort(np.lexsort((self.row_ids, lots, rank))[:count]))
 
 
 def equal_galleries(*splits: ImageSplit, per_class: int, seed: int = 0) -> tuple[ImageSplit, ...]:
@@ -182,17 +181,20 @@ def first_of_each_class(
     split: ImageSplit, count: int | NDArray[np.int64], *, purpose: str, seed: int
 ) -> NDArray[np.int64]:
     """Return the rows of the first `count` (one for all, or one a class) of every class in a seeded random order."""
-    by_class, rank = _in_seeded_order(split, purpose=purpose, seed=seed)
+    _, rank = _drawn(split, purpose=purpose, seed=seed)
     limits = np.append(np.broadcast_to(count, len(split.class_names)), 0)  # the last is of rows without a label, -1
-    return by_class[rank < limits[split.labels[by_class]]]
+    kept = np.flatnonzero(rank < limits[split.labels])
+    return kept[np.lexsort((rank[kept], split.labels[kept]))]
 
 
-def _in_seeded_order(split: ImageSplit, *, purpose: str, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return the rows class by class, each class in a seeded random order, and each row's place within its class."""
+def _drawn(split: ImageSplit, *, purpose: str, seed: int) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
+    """Return each row's lot, and its place among the lots of its class."""
     lots = CounterStream.keyed(split.keys, purpose=purpose, seed=seed).bits(0)[:, 0]
     by_class = np.lexsort((split.row_ids, lots, split.labels))
     ordered = split.labels[by_class]
-    return by_class, np.arange(len(split)) - np.searchsorted(ordered, ordered)
+    rank = np.empty(len(split), dtype=np.int64)
+    rank[by_class] = np.arange(len(split)) - np.searchsorted(ordered, ordered)
+    return lots, rank
 
 
 class ArraySource:
