@@ -39,8 +39,8 @@ def gbc(features: Features, labels: Labels, *, dims: Count = 64) -> MetricValue:
                   apart. Compare on the same classes only.
     Limits:       near 0 for all good encoders; heavy tails and classes of several islands are no Gaussians. Grows with
                   the number of components.
-    Cost:         O(N D^2 + D^3 + C^2 dims) time, O(D^2 + N dims) memory; its interval evaluates it without each of thirty blocks.
-                  Not among the defaults for that: see logme.
+    Cost:         O(N D^2 + D^3 + C^2 dims) time, O(D^2 + N dims) memory; its interval evaluates it without
+                  each of thirty blocks. Not among the defaults for that: see logme.
     Reference:    Pandy et al. 2022, eq. 3 to 5 (diagonal variant). Golden: tests/golden/test_golden_transfer.py.
     Example:
         >>> import torch
