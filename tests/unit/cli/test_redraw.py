@@ -8,7 +8,6 @@ import pandas as pd
 import pytest
 import torch
 
-from repdiag.cli.redraw import maps_anew, stored_frames
 from repdiag.core.embedding_set import EmbeddingSet
 from repdiag.core.errors import StoreError, UsageError
 from repdiag.core.files import write_json
@@ -17,6 +16,7 @@ from repdiag.core.provenance import Provenance
 from repdiag.embeddings.store import save_embedding_set
 from repdiag.results.reading import results_in
 from repdiag.workflows.figures import in_order, read_frame
+from repdiag.workflows.redraw import maps_anew, stored_frames
 
 
 def stored_run(folder: Path, *, split: str) -> Path:

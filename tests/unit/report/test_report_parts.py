@@ -17,6 +17,7 @@ from stored_runs import UNTRAINED, embedding_set, metric_rows, write_analysis, w
 
 from repdiag.core.errors import StoreError
 from repdiag.core.metric_table import MetricRow, MetricTable
+from repdiag.core.numbers import show_value
 from repdiag.diagnosis import advice
 from repdiag.diagnosis.verdict import Advice
 from repdiag.embeddings.projection_2d import READINGS, Projection
@@ -25,7 +26,6 @@ from repdiag.report.citations import cite
 from repdiag.report.classes import class_table
 from repdiag.report.comparison import best_sentence, comparison_table
 from repdiag.report.methods import methods_of
-from repdiag.report.show import show_value
 from repdiag.report.verdicts import Judgement, headline
 from repdiag.results.pairs import StoredPairs, read_pairs
 from repdiag.results.thumbnails import load_thumbnails, save_thumbnails
