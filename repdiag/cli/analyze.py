@@ -105,16 +105,34 @@ def analyze(
         prepare(folder, overwrite=overwrite or out is None)
     if target is None:
         found = analyze_vectors(
-            vectors, labels, groups=groups, reference=beside, seed=seed, protocol=protocol, per_row=per_row,
+            vectors,
+            labels,
+            groups=groups,
+            reference=beside,
+            seed=seed,
+            protocol=protocol,
+            per_row=per_row,
             counting=console.counting,
         )
     else:
         told: dict[str, Any] = {"branch": branch, "backbone": backbone, "prefix": prefix, "heads": heads}
         read_options = read_options_of(**told, stem_padding=stem_padding, image_size=image_size, mean=mean, std=std)
         chosen = AnalysisOptions(
-            data=data, read_options=read_options, per_class=per_class, seed=seed, limit=limit, untrained=untrained,
-            protocol=protocol, per_row=per_row, device=resolve_device(device), batch_size=batch_size, workers=workers,
-            fast=fast, cache=not no_cache, download=download, strict_data=strict_data,
+            data=data,
+            read_options=read_options,
+            per_class=per_class,
+            seed=seed,
+            limit=limit,
+            untrained=untrained,
+            protocol=protocol,
+            per_row=per_row,
+            device=resolve_device(device),
+            batch_size=batch_size,
+            workers=workers,
+            fast=fast,
+            cache=not no_cache,
+            download=download,
+            strict_data=strict_data,
         )
         found = analyze_checkpoint(target, chosen, reference=beside, counting=console.counting)
     if first:

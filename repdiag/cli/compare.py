@@ -64,8 +64,17 @@ def compare(
         found = compare_vectors(named, folder, told=console, reference=reference, figures=figures, seed=seed)
     else:
         chosen = AnalysisOptions(
-            data=data, per_class=per_class, seed=seed, limit=limit, untrained=untrained, device=resolve_device(device),
-            batch_size=batch_size, workers=workers, fast=fast, cache=not no_cache, download=download,
+            data=data,
+            per_class=per_class,
+            seed=seed,
+            limit=limit,
+            untrained=untrained,
+            device=resolve_device(device),
+            batch_size=batch_size,
+            workers=workers,
+            fast=fast,
+            cache=not no_cache,
+            download=download,
             strict_data=strict_data,
         )
         targets = find_checkpoints(checkpoints, only=only, download=download, told=console)

@@ -40,11 +40,16 @@ class StoredRun:
 
     def embeddings(self, name: str) -> dict[str, EmbeddingSet]:
         """Return the stored sets of one checkpoint by split; empty where none were kept."""
-        from repdiag.embeddings.store import is_stored, load_embedding_set
+        return stored_sets(self.parts.get(name, self.folder))
 
-        root = self.parts.get(name, self.folder) / "embeddings"
-        folders = sorted(root.iterdir()) if root.is_dir() else []
-        return {folder.name: load_embedding_set(folder) for folder in folders if is_stored(folder)}
+
+def stored_sets(folder: Path) -> dict[str, EmbeddingSet]:
+    """Return the stored sets of one analysis by split; empty where none were kept."""
+    from repdiag.embeddings.store import is_stored, load_embedding_set
+
+    root = folder / "embeddings"
+    found = sorted(root.iterdir()) if root.is_dir() else []
+    return {part.name: load_embedding_set(part) for part in found if is_stored(part)}
 
 
 def read_run(folder: Path) -> StoredRun:

@@ -90,9 +90,9 @@ def analyze_checkpoint(
     """
     from repdiag.core.distributed.world import join_world
 
-    encoder, training = _loaded(source, options, name=name)
+    encoder, training = load_source(source, options, name=name)
     plain = replace(options, read_options=ReadOptions())
-    beside = None if reference is None else _loaded(reference, plain)
+    beside = None if reference is None else load_source(reference, plain)
     spec = options.data or encoder.info.training.get("data")
     if spec is None:
         raise UsageError(
@@ -108,7 +108,13 @@ def analyze_checkpoint(
 
 
 def analyze_encoder(
-    encoder: Encoder, rows: Rows, options: AnalysisOptions, *, reference: Encoder | None = None, counting: Any = None
+    encoder: Encoder,
+    rows: Rows,
+    options: AnalysisOptions,
+    *,
+    name: str | None = None,
+    reference: Encoder | None = None,
+    counting: Any = None,
 ) -> Analysis:
     """Extract, evaluate and judge one encoder on the given rows, with its untrained copy beside it.
 
@@ -118,6 +124,8 @@ def analyze_encoder(
     from repdiag.diagnosis.diagnose import UNTRAINED as COPY
     from repdiag.diagnosis.diagnose import judge
 
+    if name is not None:
+        encoder.info = replace(encoder.info, name=name)
     name = encoder.info.name
     sets = extract_sets(encoder, rows, options, counting=counting)
     table, per_class, per_row = evaluate_sets(sets, options)
@@ -155,7 +163,7 @@ def reference_name(name: str) -> str:
     return f"reference {name}"
 
 
-def _loaded(source: Any, options: AnalysisOptions, *, name: str | None = None) -> tuple[Encoder, Path | None]:
+def load_source(source: Any, options: AnalysisOptions, *, name: str | None = None) -> tuple[Encoder, Path | None]:
     """Return the encoder of a checkpoint, a target or an encoder, and the folder of its training run, if it has one."""
     from repdiag.checkpoints.encoder import Encoder
     from repdiag.checkpoints.load import load_with_options

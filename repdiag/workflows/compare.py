@@ -131,6 +131,15 @@ def compare_sources(
     return compare_checkpoints(Targets(here=tuple(here)), options, out, figures=figures, told=told, reference=reference)
 
 
+def compare_manifest(manifest: Path, *, told: Speaker, **options: Any) -> Comparison:
+    """Compare what a manifest lists, into runs/NAME, with figures; what is done already is not done again."""
+    from repdiag.workflows.targets import find_checkpoints
+
+    targets = find_checkpoints([str(manifest)], only=None, download=False, told=told)
+    folder = Path("runs") / manifest.stem
+    return compare_checkpoints(targets, AnalysisOptions(**options), folder, figures=True, told=told)
+
+
 @dataclass(frozen=True)
 class _Loaded:
     """An encoder that is in memory already, under a name."""

@@ -49,9 +49,8 @@ def embed(
         torch.Size([20, 48])
     """
     from repdiag.data.datasets import open_dataset
-    from repdiag.data.image_split import limited
     from repdiag.embeddings.extract import extract
-    from repdiag.embeddings.store import save_embedding_set
+    from repdiag.embeddings.store import place_embedding_set
     from repdiag.workflows.analyze import load_source
     from repdiag.workflows.options import AnalysisOptions
 
@@ -62,13 +61,13 @@ def embed(
     spec = data or encoder.info.training.get("data")
     if spec is None:
         raise UsageError(f"{encoder.info.name} does not say which images to embed", hint="name some with --data")
-    images = open_dataset(str(spec), split, download=download, strict=strict_data)  # type: ignore[arg-type]
+    images = open_dataset(str(spec), split, download=download, strict=strict_data)
     if limit is not None:
-        images = limited(images, limit, seed=seed)
+        images = images.limited(limit, seed=seed)
     from repdiag.config.views import EvaluationSettings
 
     settings = EvaluationSettings(preset=images.preset, seed=seed, views=views)
     found = extract(encoder, images, settings=settings, progress=progress, **extraction)
     if out is not None:
-        save_embedding_set(found, Path(out))
+        place_embedding_set(found, Path(out), overwrite=overwrite)
     return found

@@ -41,7 +41,7 @@ def extract_sets(
         ("bank", rows.bank, plain),
         ("queries", rows.queries, plain),
     )
-    sets = {}
+    sets: dict[str, EmbeddingSet] = {}
     for role, split, settings in plan:
         if role not in only:
             continue

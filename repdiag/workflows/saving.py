@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from repdiag.core.errors import UsageError
+
 if TYPE_CHECKING:
     from repdiag.workflows.analysis import Analysis
     from repdiag.workflows.targets import Target
@@ -31,3 +33,11 @@ def default_folder(source: Target | Path | None) -> Path:
         return Path("runs") / "analysis" / name_of(Path(source or "vectors"))
     run = run_of(source.path)
     return Path("runs") / "analysis" / source.name if run is None else run / "analysis" / source.path.stem
+
+
+def embeddings_folder(out: Path | None, name: str, *, overwrite: bool) -> Path:
+    """Return where `repdiag embed` stores a set; refuse what is there unless told to replace it."""
+    folder = out or Path("runs") / "embeddings" / name.replace("/", "-")
+    if folder.exists() and not overwrite:
+        raise UsageError(f"{folder} already exists", hint="choose another --out, or give --overwrite")
+    return folder

@@ -13,8 +13,13 @@ from typing import Protocol
 class Speaker(Protocol):
     """Takes sentences for people and counts what is done."""
 
-    progress: bool
-    quiet: bool
+    @property
+    def progress(self) -> bool:
+        """Whether progress is shown."""
+
+    @property
+    def quiet(self) -> bool:
+        """Whether only failures are said."""
 
     def say(self, text: str = "") -> None:
         """Take one line for people."""

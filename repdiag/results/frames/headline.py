@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from repdiag.core.metric_table import MetricTable
 from repdiag.results.frames.table_frames import headline_row
@@ -22,7 +22,7 @@ def headline_frame(table: MetricTable, *, space: str = "features", split: str = 
     for headline in HEADLINES:
         row = headline_row(table, headline, space=space, split=split)
         if row is not None:
-            shown = {"metric": row.metric, "label": headline.label}
+            shown: dict[str, Any] = {"metric": row.metric, "label": headline.label}
             shown |= {"direction": headline.direction, "percent": headline.percent}
             records.append({name: shown.get(name, getattr(row, name, None)) for name in COLUMNS})
     return pd.DataFrame.from_records(records, columns=list(COLUMNS))
