@@ -36,8 +36,8 @@ _WHERE_FROM = {
 class Evaluation(MetricTable):
     """A table with the parts behind its values: tensors [N] a row and [C] a class, by the place of the table's row."""
 
-    per_row: dict[int, Tensor] = field(default_factory=dict)
-    per_class: dict[int, Tensor] = field(default_factory=dict)
+    per_row: dict[int, Tensor] = field(default_factory=dict, compare=False)
+    per_class: dict[int, Tensor] = field(default_factory=dict, compare=False)
 
 
 @dataclass(frozen=True)

@@ -21,10 +21,15 @@ SCHEMA_VERSION = 1
 TABLE = "metrics.parquet"
 
 
-def prepare(out: Path, *, overwrite: bool) -> None:
-    """Make the folder; refuse to write over another result unless told to."""
+def check_free(out: Path, *, overwrite: bool) -> None:
+    """Refuse to write over another result unless told to; makes nothing."""
     if (out / "run.json").exists() and not overwrite:
         raise UsageError(f"{out} already holds a result", hint="choose another --out, or give --overwrite")
+
+
+def prepare(out: Path, *, overwrite: bool) -> None:
+    """Make the folder; refuse to write over another result unless told to."""
+    check_free(out, overwrite=overwrite)
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
