@@ -22,9 +22,11 @@ from repdiag.checkpoints.own.native import FORMAT, is_native, verify_native
 from repdiag.checkpoints.own.native_encoder import native_encoder
 from repdiag.checkpoints.read_options import ReadOptions
 from repdiag.checkpoints.reading.contents import Contents
+from repdiag.checkpoints.reading.one_error import one_kind_of_error
 from repdiag.checkpoints.reading.safe_load import Payload, read
 from repdiag.checkpoints.recognise import recognise
 from repdiag.core.errors import CheckpointError, UsageError
+from repdiag.core.printable import one_line
 from repdiag.models.backbones import Backbone
 
 _SUFFIXES = (".tar", ".pth", ".pt", ".th", ".ckpt", ".safetensors", ".bin")
@@ -80,13 +82,15 @@ def load_encoder(
 
 def load_with_options(path: Path | str, read_options: ReadOptions, *, name: str | None = None) -> Encoder:
     """Return the encoder of a checkpoint file, read as the options say; see `load_encoder`."""
-    return encoder_of(read(path), read_options, name=name or _short_name(Path(path)))[0]
+    with one_kind_of_error(Path(path)):
+        return encoder_of(read(path), read_options, name=name or _short_name(Path(path)))[0]
 
 
 def convert_checkpoint(path: Path | str, out: Path, read_options: ReadOptions | None = None) -> EncoderInfo:
     """Write the encoder of a checkpoint in our own safe form and return what was recognised."""
     payload = read(path)
-    encoder, resolved = encoder_of(payload, read_options or ReadOptions(), name=_short_name(Path(path)))
+    with one_kind_of_error(Path(path)):
+        encoder, resolved = encoder_of(payload, read_options or ReadOptions(), name=_short_name(Path(path)))
     if resolved is not None:
         write_foreign(out, Contents(payload), resolved)
     elif is_native(payload.tree):
@@ -206,7 +210,8 @@ def _epoch(contents: Contents) -> int | None:
 
 def _recorded(form: Format, contents: Contents) -> dict[str, Any]:
     found: Mapping[str, Any] = form.training(contents)
-    return {key: value for key, value in found.items() if isinstance(value, str | int | float | bool)}
+    plain = {key: value for key, value in found.items() if isinstance(value, str | int | float | bool)}
+    return {key: one_line(value) if isinstance(value, str) else value for key, value in plain.items()}
 
 
 def _notes(resolved: Resolved, payload: Payload) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ import typer
 
 from repdiag.core.errors import UsageError
 from repdiag.core.metric_table import plain
+from repdiag.core.printable import one_line, printable
 from repdiag.workflows.speaking import CountLine
 
 if TYPE_CHECKING:
@@ -33,21 +34,26 @@ class Console:
 
     def __post_init__(self) -> None:
         level = logging.ERROR if self.quiet else logging.INFO if self.verbose else logging.WARNING
-        logging.basicConfig(level=level, format="%(levelname)s: %(message)s", stream=sys.stderr, force=True)
+        handler = logging.StreamHandler(sys.stderr)
+        handler.setFormatter(_PrintableFormatter("%(levelname)s: %(message)s"))
+        logging.basicConfig(level=level, handlers=[handler], force=True)
 
     def say(self, text: str = "") -> None:
-        """Print a line for people; with --json it goes to stderr."""
+        """Print a line for people; with --json it goes to stderr. What a file wrote into it acts on no terminal."""
         if not self.quiet:
-            typer.echo(text, err=self.as_json)
+            typer.echo(printable(text), err=self.as_json)
 
     def table(self, table: Table) -> None:
         """Print a rich table for people."""
         if self.quiet:
             return
         from rich.console import Console as RichConsole
+        from rich.segment import Segment, Segments
 
         width = None if sys.stdout.isatty() else 120
-        RichConsole(stderr=self.as_json, width=width, highlight=False).print(table)
+        screen = RichConsole(stderr=self.as_json, width=width, highlight=False)
+        drawn = (Segment(printable(part.text), part.style, part.control) for part in screen.render(table))
+        screen.print(Segments(drawn), end="")
 
     def json(self, value: Any) -> None:
         """Print the result as JSON when it was asked for."""
@@ -62,6 +68,13 @@ class Console:
             yield line.update
         finally:
             line.close()
+
+
+class _PrintableFormatter(logging.Formatter):
+    """Log lines in which nothing that a file wrote acts on a terminal."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return printable(super().format(record))
 
 
 def resolve_device(name: str) -> str:

@@ -9,6 +9,8 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
+from repdiag.core.printable import one_line
+
 
 @runtime_checkable
 class Speaker(Protocol):
@@ -70,7 +72,7 @@ class CountLine:
         self.shown, self.wrote = now, True
         rate = done / max(now - self.started, 1e-9)
         left = (total - done) / rate if rate else 0.0
-        text = f"{self.what}: {done:,} of {total:,}, {rate:,.0f}/s, {left:,.0f} s left"
+        text = f"{one_line(self.what)}: {done:,} of {total:,}, {rate:,.0f}/s, {left:,.0f} s left"
         sys.stderr.write(f"\r\x1b[K{text}" if self.live else f"{text}\n")
         sys.stderr.flush()
 
