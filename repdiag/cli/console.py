@@ -14,7 +14,7 @@ import typer
 
 from repdiag.core.errors import UsageError
 from repdiag.core.metric_table import plain
-from repdiag.core.printable import one_line, printable
+from repdiag.core.printable import printable
 from repdiag.workflows.speaking import CountLine
 
 if TYPE_CHECKING:
