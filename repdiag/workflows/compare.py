@@ -197,7 +197,7 @@ def _side(target: Any, options: AnalysisOptions, rows: Rows, told: Speaker) -> _
         found = analyze_encoder(encoder, rows, chosen, counting=told.counting)
         return replace(found, training=run_of(target.path))
 
-    return _Side(name=target.name, analyze=analyzed, is_done=lambda folder: is_done(folder, target, chosen, rows))
+    return _Side(name=target.name, analyze=analyzed, is_done=lambda folder: _is_done(folder, target, chosen, rows))
 
 
 def _compare(
@@ -309,7 +309,7 @@ def _held_against(
     return held
 
 
-def is_done(folder: Path, target: Target, options: AnalysisOptions, rows: Rows) -> bool:
+def _is_done(folder: Path, target: Target, options: AnalysisOptions, rows: Rows) -> bool:
     """Say whether the folder holds this very file's analysis on these very rows with these very options."""
     from repdiag.checkpoints.reading.safe_load import weight_file
     from repdiag.checkpoints.reading.shards import sha256_of_weights

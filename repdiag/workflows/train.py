@@ -57,7 +57,7 @@ def train(
 ) -> Path:
     """Train an encoder, and return its last checkpoint. Without arguments: resnet20 on the digits by MoCo-v2.
 
-    `recipe` names one of `repdiag train --list-recipes` or a file; `settings` are KEY=VALUE as after --set; `resume` is
+    `recipe` names one of `repdiag train --list`, or a file; `settings` are KEY=VALUE as after --set; `resume` is
     "auto" or a run's folder; `more` are the further fields of `TrainRequest` (batch_size, limit, device, init_from,
     monitor, tensorboard, download, strict_data, overwrite).
 
