@@ -17,7 +17,8 @@ from torch import Tensor
 
 from repdiag.core.errors import DataError
 from repdiag.data.datasets import FOLDER, open_dataset
-from repdiag.data.decode import EXTENSIONS, UnreadableImage, decode
+from repdiag.data.decode import UnreadableImage, decode
+from repdiag.data.extensions import EXTENSIONS
 from repdiag.data.image_split import ImageSplit
 
 PRESET = "imagenet"
