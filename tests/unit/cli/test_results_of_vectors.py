@@ -10,11 +10,11 @@ import pandas as pd
 import pytest
 
 from repdiag.cli.analyze import analyze
-from repdiag.cli.redraw import figures
+from repdiag.cli.figures import figures
 from repdiag.cli.report import report
 from repdiag.core.metric_table import MetricTable
 from repdiag.plots.instance_discrimination_bars import instance_discrimination_bars
-from repdiag.report.show import show_value
+from repdiag.core.numbers import show_value
 from repdiag.results.frames.judged_split import judged_splits
 from repdiag.results.frames.table_frames import checkpoint_comparison
 from repdiag.results.frames.table_frames import instance_discrimination_bars as bars_of
