@@ -8,13 +8,16 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import scipy.sparse
 
 from repdiag.cli.analyze import analyze
+from repdiag.cli.export import export
 from repdiag.cli.figures import figures
 from repdiag.cli.report import report
+from repdiag.core.errors import StoreError
 from repdiag.core.metric_table import MetricTable
-from repdiag.plots.instance_discrimination_bars import instance_discrimination_bars
 from repdiag.core.numbers import show_value
+from repdiag.plots.instance_discrimination_bars import instance_discrimination_bars
 from repdiag.results.frames.judged_split import judged_splits
 from repdiag.results.frames.table_frames import checkpoint_comparison
 from repdiag.results.frames.table_frames import instance_discrimination_bars as bars_of
@@ -33,19 +36,20 @@ KINDS = {
 @pytest.fixture(scope="module", params=KINDS)
 def analyzed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the folder of an analysis of vectors of one kind."""
-    folder = tmp_path_factory.mktemp("vectors")
+    folder = tmp_path_factory.mktemp("vectors") / request.param
+    folder.mkdir()
     np.savez(folder / "set.npz", **KINDS[request.param])
-    analyze(embeddings=folder / "set.npz", out=folder / "found", per_row=True, quiet=True)
+    analyze(embeddings=folder / "set.npz", out=folder / "found", per_row=True, figures=False, quiet=True)
     return folder / "found"
 
 
 def test_what_analyze_left_of_vectors_is_drawn_and_put_on_a_page(
     analyzed: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    before = {path.stem for path in (analyzed / "figures").glob("*.png")}
-    figures([analyzed], as_json=True)
+    labelled = "labels" in KINDS[analyzed.parent.name]
+    figures([analyzed], map_method="pca" if labelled else None, as_json=True)
     drawn = {Path(path).stem for path in json.loads(capsys.readouterr().out)["figures"]}
-    assert drawn >= before | {"checkpoint_comparison"}
+    assert drawn >= {"checkpoint_comparison"} | ({"embedding_map"} if labelled else set())
     report(analyzed, map_method="none")
     page = (analyzed / "report.html").read_text("utf-8")
     table = MetricTable.from_frame(pd.read_parquet(analyzed / "metrics.parquet"))
@@ -54,6 +58,18 @@ def test_what_analyze_left_of_vectors_is_drawn_and_put_on_a_page(
     percent = {headline.metric: headline.percent for headline in HEADLINES}
     for metric, value in zip(shown["metric"], shown["value"], strict=True):
         assert show_value(value, percent=percent[metric]) in page
+
+
+def test_a_map_of_rows_without_labels_is_refused(analyzed: Path) -> None:
+    if "labels" not in KINDS[analyzed.parent.name]:
+        with pytest.raises(StoreError, match="no labels to colour a map by"):
+            figures([analyzed], map_method="pca")
+
+
+def test_vectors_of_an_analysis_are_exported(analyzed: Path) -> None:
+    export(analyzed, to="knn-graph")
+    graph = scipy.sparse.load_npz(analyzed / "export" / "set-val.npz")
+    assert graph.shape == (24, 24)
 
 
 def test_parts_by_class_and_row_have_their_columns_even_where_there_are_none(analyzed: Path) -> None:
