@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import torch
 from torch import nn
 
+from repdiag.checkpoints.callables import encoder_of_callable
 from repdiag.checkpoints.encoder import Encoder, EncoderInfo
 from repdiag.checkpoints.facts import assumptions_note
 from repdiag.checkpoints.fitting.input import Input, feature_dim, input_of
@@ -19,44 +20,66 @@ from repdiag.checkpoints.formats.format import Branch, Format
 from repdiag.checkpoints.own.convert import format_of, is_converted, own_tree, read_header, write_foreign, write_own
 from repdiag.checkpoints.own.native import FORMAT, is_native, verify_native
 from repdiag.checkpoints.own.native_encoder import native_encoder, refuse_for_own
-from repdiag.checkpoints.read_options import ReadOptions
+from repdiag.checkpoints.read_options import ReadKeywords, ReadOptions
 from repdiag.checkpoints.reading.contents import Contents
+from repdiag.checkpoints.reading.one_error import one_kind_of_error
 from repdiag.checkpoints.reading.safe_load import Payload, read
 from repdiag.checkpoints.recognise import recognise
-from repdiag.core.errors import CheckpointError, unknown_name
+from repdiag.core.errors import CheckpointError, UsageError, unknown_name
+from repdiag.core.printable import one_line
 from repdiag.models.backbones import Backbone
 
 _SUFFIXES = (".tar", ".pth", ".pt", ".th", ".ckpt", ".safetensors", ".bin")
 
 
 def load_encoder(
-    path: Path | str, *, options: ReadOptions | None = None, name: str | None = None, device: str = "cpu", **read: Any
+    source: Path | str | Callable[[torch.Tensor], Any],
+    *,
+    name: str | None = None,
+    device: str = "cpu",
+    **read: Unpack[ReadKeywords],
 ) -> Encoder:
     """Return the encoder of a checkpoint file in eval mode; nothing in the file is executed.
 
-    All fields of `ReadOptions` can be given by name. `branch` takes the student or the teacher (query/key,
-    online/target, ema); the default is the family's own. `backbone` names the architecture (torchvision, timm, or your
-    own `file.py:function`), `prefix` where its names start. `heads`, `pool`, `activation`, `norm_eps`, `grid`,
-    `resample`, `stem`, `stem_padding`, `output_stride`, `dilated` and `stride_in` say what no tensor shows;
-    `image_size`, `resize`, `interpolation`, `mean` and `std` take the place of the family's own input. Raises
-    `CheckpointError` unless all of the backbone is filled.
+    `source` may also be a module or function in memory, images [B, 3, S, S] -> features [B, D]; it needs `image_size`.
+    The keywords are the fields of `ReadOptions`. `branch` takes the student or the teacher (query/key, online/target,
+    ema); the default is the family's own. `backbone` names the architecture (torchvision, timm, or your own
+    `file.py:function`), `prefix` where its names start. `heads`, `pool`, `activation`, `norm_eps`, `grid`, `resample`,
+    `stem`, `stem_padding`, `output_stride`, `dilated` and `stride_in` say what no tensor holds; `image_size`, `resize`,
+    `interpolation`, `mean` and `std` take the place of the family's own input. Raises `CheckpointError` unless all of
+    the backbone is filled, or where a keyword changes nothing in the network at hand.
+
+    Example:
+        >>> import repdiag
+        >>> from torch import nn
+        >>> encoder = repdiag.load_encoder(nn.Sequential(nn.AvgPool2d(4), nn.Flatten()), image_size=8)
+        >>> encoder.info.feature_dim
+        12
     """
     unknown = sorted(set(read) - {item.name for item in fields(ReadOptions)})
     if unknown:
         raise unknown_name("option of load_encoder", unknown[0], [item.name for item in fields(ReadOptions)])
-    read_options = ReadOptions(**read).over(options or ReadOptions())
-    return load_with_options(path, read_options, name=name).to(torch.device(device))
+    read_options = ReadOptions(**read)
+    if callable(source):
+        if set(read_options.to_dict()) - {"image_size", "mean", "std"}:
+            raise UsageError("an encoder in memory takes image_size, mean, std and name only")
+        size, mean, std = read_options.image_size, read_options.mean, read_options.std
+        found = encoder_of_callable(source, image_size=size, mean=mean, std=std, name=name)
+        return found.to(torch.device(device))
+    return load_with_options(source, read_options, name=name).to(torch.device(device))
 
 
 def load_with_options(path: Path | str, read_options: ReadOptions, *, name: str | None = None) -> Encoder:
     """Return the encoder of a checkpoint file, read as the options say; see `load_encoder`."""
-    return encoder_of(read(path), read_options, name=name or _short_name(Path(path)))[0]
+    with one_kind_of_error(Path(path)):
+        return encoder_of(read(path), read_options, name=name or _short_name(Path(path)))[0]
 
 
 def convert_checkpoint(path: Path | str, out: Path, read_options: ReadOptions | None = None) -> EncoderInfo:
     """Write the encoder of a checkpoint in our own safe form and return what was recognised."""
     payload = read(path)
-    encoder, resolved = encoder_of(payload, read_options or ReadOptions(), name=_short_name(Path(path)))
+    with one_kind_of_error(Path(path)):
+        encoder, resolved = encoder_of(payload, read_options or ReadOptions(), name=_short_name(Path(path)))
     if resolved is not None:
         write_foreign(out, Contents(payload), resolved)
     elif is_native(payload.tree):
@@ -172,7 +195,8 @@ def _epoch(contents: Contents) -> int | None:
 
 def _recorded(form: Format, contents: Contents) -> dict[str, Any]:
     found: Mapping[str, Any] = form.training(contents)
-    return {key: value for key, value in found.items() if isinstance(value, str | int | float | bool)}
+    plain = {key: value for key, value in found.items() if isinstance(value, str | int | float | bool)}
+    return {key: one_line(value) if isinstance(value, str) else value for key, value in plain.items()}
 
 
 def _notes(resolved: Resolved, payload: Payload) -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import Any, TypedDict
 
 from repdiag.core.errors import UsageError
 
@@ -83,3 +83,28 @@ class ReadOptions:
 def flag_of(name: str) -> str:
     """Return the flag of the command line for an option."""
     return "--" + name.replace("_", "-")
+
+
+class ReadKeywords(TypedDict, total=False):
+    """The fields of `ReadOptions` as keywords of a function."""
+
+    branch: str | None
+    backbone: str | None
+    prefix: str | None
+    family: str | None
+    heads: int | None
+    pool: str | None
+    activation: str | None
+    norm_eps: float | None
+    grid: tuple[int, int] | None
+    resample: str | None
+    stem_padding: int | None
+    stem: tuple[int, bool] | None
+    output_stride: int | None
+    dilated: bool | None
+    stride_in: str | None
+    image_size: int | None
+    resize: str | int | None
+    interpolation: str | None
+    mean: tuple[float, float, float] | None
+    std: tuple[float, float, float] | None

@@ -10,6 +10,7 @@ import typer
 from repdiag.cli import options
 from repdiag.cli.console import Console
 from repdiag.cli.reading import NOTHING_TOLD, Told, read_options_of, takes_read_options
+from repdiag.core.printable import one_line
 
 if TYPE_CHECKING:
     from repdiag.checkpoints.inspect import Inspection
@@ -41,27 +42,30 @@ def inspect(
 def _print_facts(console: Console, facts: Sequence[Mapping[str, Any]]) -> None:
     """Print what changes the output and has no tensor: fact, value, where it was read, the flag that changes it."""
     head = ("what no tensor holds", "value", "read from", "flag")
-    rows = [head] if facts else []
+    rows: list[tuple[str, ...]] = [head] if facts else []
     for fact in facts:
         where = f"{fact['source']}: {fact['where']}" if fact["where"] else fact["source"]
-        rows.append((fact["name"], fact["value"], where.replace("assumed", "ASSUMED", 1), fact["flag"] or ""))
+        row = (fact["name"], fact["value"], where.replace("assumed", "ASSUMED", 1), fact["flag"] or "")
+        rows.append(tuple(one_line(cell, 80) for cell in row))
     widths = [max((len(row[column]) for row in rows), default=0) for column in range(3)]
-    for row in rows:
-        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=False)]
-        console.say(f"  {'  '.join([*cells, row[3]])}".rstrip())
+    for cells in rows:
+        padded = [cell.ljust(width) for cell, width in zip(cells, widths, strict=False)]
+        console.say(f"  {'  '.join([*padded, cells[3]])}".rstrip())
 
 
 def _print(console: Console, found: Inspection) -> None:
     from repdiag.checkpoints.facts import ASSUMPTIONS
 
-    console.say(f"{found.path}  ({found.bytes:,} bytes)")
+    console.say(f"{one_line(found.path)}  ({found.bytes:,} bytes)")
     console.say(f"  sha256      {found.sha256}")
-    placeholders = f"; left as placeholders: {', '.join(found.placeholders)}" if found.placeholders else ""
+    placeholders = (
+        f"; left as placeholders: {one_line(', '.join(found.placeholders), 600)}" if found.placeholders else ""
+    )
     console.say(f"  safe        yes, nothing in it was executed ({found.container}, {found.reader}{placeholders})")
     console.say(f"  integrity   {found.integrity}")
     info = found.encoder
     if info is not None:
-        branches = f" of {', '.join(found.branches)}" if len(found.branches) > 1 else ""
+        branches = f" of {one_line(', '.join(found.branches), 400)}" if len(found.branches) > 1 else ""
         console.say(f"  family      {found.family}, branch {info['branch']}{branches}")
         console.say(f"  backbone    {info['backbone']}, {info['parameters']:,} parameters, {info['match']:.0%} filled")
         if found.keymap:

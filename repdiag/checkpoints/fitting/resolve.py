@@ -25,7 +25,7 @@ from repdiag.checkpoints.read_options import ReadOptions, flag_of
 from repdiag.checkpoints.reading.branches import choose
 from repdiag.checkpoints.reading.contents import Contents, State, under
 from repdiag.core.errors import CheckpointError
-from repdiag.models.own_code import is_own_code
+from repdiag.core.own_code import is_own_code
 
 # What pretraining leaves inside of encoders: tokens in the place of hidden patches, poolers that nothing trained.
 _NEVER_USED = (
