@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from repdiag.checkpoints.facts import Fact
+from repdiag.checkpoints.facts import Fact, Origin
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,7 +16,7 @@ class Candidate:
     """A name, how to build the network without its head, where its features are read, and what else is to be said.
 
     `facts` are what changes its output and has no tensor; `image_size` is a size that is known with the architecture,
-    and `image_size_from` the tensor that proves it, if one does. `recorded` says that its sizes are those of a settings
+    and `image_size_origin` says that its tensors show it. `recorded` says that its sizes are those of a settings
     file and not of the tensors; `settings` are the arguments of timm's constructor that it was built with, and
     `of_config` says that a config.json describes it, without which it cannot be built again. `tensors` are those of
     the file under the names of this network, where no keymap gives them.
@@ -26,7 +26,7 @@ class Candidate:
     build: Callable[[], nn.Module]
     layer: str = "pooling"
     image_size: int | None = None
-    image_size_from: str = ""
+    image_size_origin: Origin | None = None
     assumptions: tuple[str, ...] = ()
     facts: tuple[Fact, ...] = ()
     recorded: bool = False

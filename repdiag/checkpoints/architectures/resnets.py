@@ -78,7 +78,7 @@ def resnet_candidates(state: Mapping[str, Tensor], facts: Facts) -> list[Candida
             build=lambda: _build(shape),
             layer=_pooled(shape.pooling),
             image_size=32 if small and shape.stride == 1 and not shape.pool else None,
-            image_size_from="conv1, a 3x3 stem" if small and shape.stride == 1 and not shape.pool else "",
+            image_size_origin=Origin("assumed", "as a 3x3 stem is mostly for CIFAR"),
             facts=_facts_of(shape, facts),
         )
     ]
@@ -169,7 +169,10 @@ def _name(shape: _Shape) -> str:
 def cifar_candidate(depth: int) -> Candidate:
     """Return the ResNet of 6n + 2 layers for images of 32 px."""
     return Candidate(
-        name=f"resnet{depth}", build=lambda: _cifar(depth), image_size=32, image_size_from="three stages of a 3x3 stem"
+        name=f"resnet{depth}",
+        build=lambda: _cifar(depth),
+        image_size=32,
+        image_size_origin=Origin("tensors", "three stages after a 3x3 stem"),
     )
 
 

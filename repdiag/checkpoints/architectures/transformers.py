@@ -100,7 +100,7 @@ def transformer_candidates(state: Mapping[str, Tensor], facts: Facts) -> list[Ca
             build=partial(_build, shape, _shapes_that_matter(state)),
             layer=_layer(shape),
             image_size=side,
-            image_size_from=proven,
+            image_size_origin=Origin("tensors", proven) if proven else None,
             facts=found,
         )
     ]

@@ -64,8 +64,8 @@ def _size(resolved: Resolved, preprocessing: Preprocessing) -> tuple[int, Origin
     candidate = resolved.fitted.candidate
     if preprocessing.image_size is not None:
         return preprocessing.image_size, preprocessing.origin_of("image_size")
-    if candidate.image_size is not None and candidate.image_size_from:
-        return candidate.image_size, Origin("tensors", candidate.image_size_from)
+    if candidate.image_size is not None and candidate.image_size_origin is not None:
+        return candidate.image_size, candidate.image_size_origin
     if preprocessing.usual_size is not None:
         return preprocessing.usual_size, preprocessing.origin_of("usual_size")
     if candidate.image_size is not None:

@@ -46,7 +46,7 @@ def library_networks(contents: Contents, state: State, facts: Facts) -> list[Can
             build=lambda: _loaded(config, tensors)[0],  # type: ignore[index]  # it has been loaded once
             layer=network.pooling,
             image_size=size if isinstance(size, int) else None,
-            image_size_from="config.json" if isinstance(size, int) else "",
+            image_size_origin=Origin("recorded", "config.json: image_size"),
             facts=(pooled,),
             of_config=True,
             tensors=network.state_dict(),
