@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _WHERE = ("checkpoint", "dataset", "split", "space", "metric", "version")
+_COLUMNS = (*_WHERE, "params", "class_name")
 
 
 def class_frame(evaluation: Evaluation, embeddings: EmbeddingSet) -> pd.DataFrame:
@@ -30,7 +31,8 @@ def class_frame(evaluation: Evaluation, embeddings: EmbeddingSet) -> pd.DataFram
     """
     import pandas as pd
 
-    return pd.DataFrame.from_records(list(_class_records(evaluation, embeddings)))
+    # The columns are there when no value decomposes, too: readers need not ask.
+    return pd.DataFrame.from_records(list(_class_records(evaluation, embeddings)), columns=[*_COLUMNS, "value", "n"])
 
 
 def row_frame(evaluation: Evaluation, embeddings: EmbeddingSet) -> pd.DataFrame:
@@ -45,7 +47,8 @@ def row_frame(evaluation: Evaluation, embeddings: EmbeddingSet) -> pd.DataFrame:
             values = {"class_name": classes, "row_id": embeddings.row_ids, "value": parts.double().cpu().numpy()}
             frame = pd.DataFrame({**place, **values})
             frames.append(frame[frame["value"].notna()])  # a row that is alone in its class has no retrieval
-    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
+    empty = pd.DataFrame(columns=[*_COLUMNS, "row_id", "value"])
+    return pd.concat(frames, ignore_index=True) if frames else empty
 
 
 def class_names_of(embeddings: EmbeddingSet) -> list[str] | None:
