@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from repdiag.core.errors import StoreError, UsageError
+from repdiag.core.folder_record import read_record as read_record
 from repdiag.core.metric_table import MetricTable
 from repdiag.results.pairs import StoredPairs, read_pairs
+from repdiag.results.verifying import check_files
 
 if TYPE_CHECKING:
     from repdiag.core.embedding_set import EmbeddingSet
@@ -49,15 +51,16 @@ class StoredRun:
 
 
 def read_run(folder: Path) -> StoredRun:
-    """Read one run directory; raises `StoreError` naming what is missing or damaged."""
+    """Read one run directory; raises `StoreError` naming what is missing, damaged, or of another result."""
     import pandas as pd
 
     if not folder.is_dir():
         hint = "name the folder of a finished analysis or comparison, or of an analyzed training run"
         raise StoreError(f"there is no folder {folder}", hint=hint)
-    record = _read_json(folder / "run.json")
+    record = read_record(folder)
     if record.get("kind") == "train":
         raise StoreError(f"{folder} is a training run without an analysis", hint=f"repdiag analyze {folder}")
+    check_files(folder)
     try:
         table = MetricTable.from_frame(pd.read_parquet(folder / "metrics.parquet"))
     except (OSError, ValueError) as error:
@@ -69,7 +72,7 @@ def read_run(folder: Path) -> StoredRun:
     parts = {name: folder / "checkpoints" / name.replace("/", "-") for name in names}
     return StoredRun(
         folder=folder,
-        record=record,
+        record={name: value for name, value in record.items() if name not in ("files", "added")},
         table=table,
         verdicts=verdicts,
         parts={name: part for name, part in parts.items() if part.is_dir()} or dict.fromkeys(names[:1], folder),
@@ -100,16 +103,6 @@ def read_table(folder: Path) -> MetricTable:
     if not path.is_file():
         raise StoreError(f"no finished analysis in {folder}", found=f"{TABLE} is missing")
     return MetricTable.from_frame(pd.read_parquet(path))
-
-
-def read_record(folder: Path) -> dict[str, Any]:
-    """Read run.json."""
-    path = folder / "run.json"
-    try:
-        record: dict[str, Any] = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError) as error:
-        raise StoreError(f"no finished run in {folder}", found=str(error)) from error
-    return record
 
 
 def trained(names: Sequence[Any]) -> list[str]:
