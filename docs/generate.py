@@ -19,6 +19,7 @@ FAMILIES = {
     "spectrum": "Spectrum",
     "similarity": "Two encoders on the same rows",
     "probes": "Probes on frozen features",
+    "transfer": "Scores of transfer, without training",
 }
 
 
@@ -85,7 +86,8 @@ def card(metric: Metric) -> list[str]:
         "```",
         "",
         f"Needs {', '.join(f'`{name}`' for name in metric.needs)}; settings: {settings}; bounds [{low:g}, {high:g}]; "
-        f"invariant under {', '.join(sorted(metric.invariances)) or 'nothing declared'}; better: {metric.direction}.",
+        f"invariant under {', '.join(sorted(metric.invariances)) or 'nothing declared'}; better: {metric.direction}"
+        + ("; comparable inside one training method only." if metric.comparable == "one method" else "."),
     ]
 
 

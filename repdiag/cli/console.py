@@ -15,6 +15,7 @@ import typer
 
 from repdiag.core.errors import UsageError
 from repdiag.core.metric_table import plain
+from repdiag.core.printable import one_line, printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,21 +34,26 @@ class Console:
 
     def __post_init__(self) -> None:
         level = logging.ERROR if self.quiet else logging.INFO if self.verbose else logging.WARNING
-        logging.basicConfig(level=level, format="%(levelname)s: %(message)s", stream=sys.stderr, force=True)
+        handler = logging.StreamHandler(sys.stderr)
+        handler.setFormatter(_PrintableFormatter("%(levelname)s: %(message)s"))
+        logging.basicConfig(level=level, handlers=[handler], force=True)
 
     def say(self, text: str = "") -> None:
-        """Print a line for people; with --json it goes to stderr."""
+        """Print a line for people; with --json it goes to stderr. What a file wrote into it acts on no terminal."""
         if not self.quiet:
-            typer.echo(text, err=self.as_json)
+            typer.echo(printable(text), err=self.as_json)
 
     def table(self, table: Table) -> None:
         """Print a rich table for people."""
         if self.quiet:
             return
         from rich.console import Console as RichConsole
+        from rich.segment import Segment, Segments
 
         width = None if sys.stdout.isatty() else 120
-        RichConsole(stderr=self.as_json, width=width, highlight=False).print(table)
+        screen = RichConsole(stderr=self.as_json, width=width, highlight=False)
+        drawn = (Segment(printable(part.text), part.style, part.control) for part in screen.render(table))
+        screen.print(Segments(drawn), end="")
 
     def json(self, value: Any) -> None:
         """Print the result as JSON when it was asked for."""
@@ -62,6 +68,13 @@ class Console:
             yield line.update
         finally:
             line.close()
+
+
+class _PrintableFormatter(logging.Formatter):
+    """Log lines in which nothing that a file wrote acts on a terminal."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return printable(super().format(record))
 
 
 class _CountLine:
@@ -79,7 +92,7 @@ class _CountLine:
         self.shown, self.wrote = now, True
         rate = done / max(now - self.started, 1e-9)
         left = (total - done) / rate if rate else 0.0
-        text = f"{self.what}: {done:,} of {total:,}, {rate:,.0f}/s, {left:,.0f} s left"
+        text = f"{one_line(self.what)}: {done:,} of {total:,}, {rate:,.0f}/s, {left:,.0f} s left"
         sys.stderr.write(f"\r\x1b[K{text}" if self.live else f"{text}\n")
         sys.stderr.flush()
 

@@ -33,15 +33,27 @@ Family = Literal[
     "spectrum",
     "similarity",
     "probes",
+    "transfer",
     "external",
 ]
+Comparable = Literal["encoders", "one method"]
 Interval = Literal["per_query", "u_statistic", "seeds", "subsample", "halves", "own", "none"]
 
 DATA_PARAMETERS = ("features", "labels", "views", "other_features", "other_labels", "other_views")
 # Sums of fourth powers over millions of rows and thousands of dimensions, and products of two such sums, stay finite.
 LARGEST = 2.0**105
 ENTRY_POINT_GROUP = "repdiag.metrics"
-FAMILIES = ("hypersphere", "classes", "clusters", "pretext", "neighbors", "spectrum", "similarity", "probes")
+FAMILIES = (
+    "hypersphere",
+    "classes",
+    "clusters",
+    "pretext",
+    "neighbors",
+    "spectrum",
+    "similarity",
+    "probes",
+    "transfer",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +78,7 @@ class Metric:
     parameters, read from the signature. `second` says whether `other_*` is a bank (the train set) or a second
     encoder on the same rows. `interval` names how its confidence interval is made ("own": by itself);
     `classes_left_out`: its error falls less with the number of rows than halves of the classes assume.
+    `comparable` says between what a difference means better or worse: any encoders, or those of one training method.
     `reductions` lists what it wants from the shared pass over similarity tiles (metrics/pairwise).
     """
 
@@ -83,6 +96,7 @@ class Metric:
     variants: Variants
     spaces: tuple[str, ...]
     default: bool
+    comparable: Comparable
     reductions: Callable[..., Sequence[Any]] | None
 
     @property
@@ -133,6 +147,7 @@ def metric(
     variants: Variants = (),
     spaces: tuple[str, ...] = ("features", "projections"),
     default: bool = True,
+    comparable: Comparable = "encoders",
     reductions: Callable[..., Sequence[Any]] | None = None,
     family: Family | None = None,
 ) -> Callable[[Callable[..., MetricValue]], Callable[..., MetricValue]]:
@@ -182,6 +197,7 @@ def metric(
             variants=variants,
             spaces=spaces,
             default=default,
+            comparable=comparable,
             reductions=reductions,
         )
         return door
