@@ -83,7 +83,7 @@ def upgraded(folder: Path, content: dict[str, Any]) -> dict[str, Any]:
 
 
 def identity(record: Mapping[str, Any]) -> str:
-    """Return the SHA-256 of a record without pages and drawings, which can be made again; another one: another result."""
+    """Return the SHA-256 of a record without what can be made again: pages, exports and drawings."""
     files = {path: digest for path, digest in record.get("files", {}).items() if not path.startswith("figures/")}
     kept = {name: value for name, value in record.items() if name not in ("added", "id")} | {"files": files}
     return hashlib.sha256(json.dumps(kept, sort_keys=True).encode("utf-8")).hexdigest()

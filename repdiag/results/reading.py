@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from repdiag.core import folder_record
 from repdiag.core.errors import StoreError, UsageError
-from repdiag.core.folder_record import read_record as read_record
 from repdiag.core.metric_table import MetricTable
 from repdiag.results.pairs import StoredPairs, read_pairs
 from repdiag.results.verifying import check_files
@@ -91,6 +91,11 @@ def results_in(folder: Path) -> Path:
         raise UsageError(f"{folder} is a manifest and holds no results", hint=hint)
     inside = folder / "analysis" / "last"
     return folder if (folder / TABLE).is_file() or not (inside / TABLE).is_file() else inside
+
+
+def read_record(folder: Path) -> dict[str, Any]:
+    """Read run.json, as this version writes it."""
+    return folder_record.read_record(folder)
 
 
 def read_table(folder: Path) -> MetricTable:

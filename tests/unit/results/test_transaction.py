@@ -1,4 +1,4 @@
-"""A result is whole or not there, whatever happens while it is written; nothing that repdiag did not write is touched."""
+"""A result is whole or not there, whatever happens while it is written; what repdiag did not write stays."""
 
 import contextlib
 import errno
