@@ -64,7 +64,7 @@ def swap(target: Path, stage: Path, journal: Mapping[str, Any]) -> None:
         move(fresh / record, target / record)
     except BaseException:
         _put_back(moves, marker, stage / "marker")
-        _remove_empty(target, journal["files"])
+        remove_empty(target, journal["files"])
         raise
     _finish(target, journal)
 
@@ -154,7 +154,7 @@ def _finish(target: Path, journal: Mapping[str, Any]) -> None:
     sync_folder(target)
     with contextlib.suppress(OSError):
         (target / MARKER).unlink(missing_ok=True)
-    _remove_empty(target, journal["remove"])
+    remove_empty(target, journal["remove"])
     sync_folder(target)
 
 
@@ -164,7 +164,7 @@ def _sync(target: Path, files: Mapping[str, Any]) -> None:
             sync_folder(folder)
 
 
-def _remove_empty(target: Path, files: Any) -> None:
+def remove_empty(target: Path, files: Any) -> None:
     """Remove the folders that hold nothing any more."""
     folders = {parent for path in files for parent in (target / path).parents if target in parent.parents}
     for folder in sorted(folders, key=lambda path: -len(path.parts)):

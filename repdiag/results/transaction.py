@@ -13,6 +13,7 @@ import hashlib
 import json
 import os
 import re
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,7 +25,7 @@ from repdiag.core.files import is_full, store_error, sync_folder, write_json
 from repdiag.core.folder_record import MARKER, RUN, SCHEMA_VERSION, SET, TRAIN, FolderRecord, find_record
 from repdiag.core.signals import held_signals
 from repdiag.core.temporary import TemporaryFolder, make_parents, remove_leftovers
-from repdiag.results.swap import alone, move_whole, roll_forward, swap
+from repdiag.results.swap import alone, move_whole, remove_empty, roll_forward, swap
 
 
 def check_place(out: Path, *, overwrite: bool, again: str | None = None) -> None:
@@ -155,6 +156,29 @@ def recover(out: Path) -> None:
     remove_leftovers(target)
     if target.is_dir():
         remove_leftovers(target, folder=target)
+
+
+def forget(out: Path) -> None:
+    """Delete a result: its record first, then the files that it lists; what is not listed stays."""
+    record = find_record(out)
+    if record is None or record.kind == TRAIN:
+        return
+    with held_signals():
+        (out / record.name).unlink(missing_ok=True)
+        for path in record.files:
+            (out / path).unlink(missing_ok=True)
+        (out / MARKER).unlink(missing_ok=True)
+        remove_empty(out, record.files)
+        with contextlib.suppress(OSError):
+            out.rmdir()
+
+
+def copy_result(source: Path, out: Path) -> None:
+    """Copy a whole result, with those in it, to a place that is absent or an empty folder."""
+    with _told_of(out), _beside(out) as stage:
+        shutil.copytree(source, stage / "new")
+        with held_signals():
+            move_whole(stage / "new", _real(out))
 
 
 def _real(out: Path) -> Path:
