@@ -63,7 +63,7 @@ def _other_channels(state: State) -> str | None:
     return None
 
 
-def explanations(contents: Contents, form: Format, branch: Branch, fitted: Fitted) -> list[str]:
+def explanations(contents: Contents, form: Format, branch: Branch, *, fitted: Fitted) -> list[str]:
     """Return what may be wrong, the nearest first, with the flag that would change it."""
     return [_other_network(fitted), _other_prefix(contents, branch), _other_branch(contents, form, branch, fitted)]
 

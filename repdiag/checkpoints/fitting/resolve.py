@@ -111,7 +111,7 @@ def _try_branch(
                 factors=factors,
             )  # fmt: skip
         extra = replace(fitted.match, extra=tuple(unknown))
-        said = explanations(contents, form, branch, fitted)
+        said = explanations(contents, form, branch, fitted=fitted)
         error = refuse(extra, what=where, backbone=fitted.candidate.name, explanations=said)
         failures.append((fitted.match.fraction, error))
     return failures[0] if failures else (0.0, unknown_architecture(where, renamed.state, state))
