@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -49,7 +49,6 @@ def compare(
     the encoders differ in width, also common_dimension.csv, read at the smallest one.
     """
     from repdiag.cli import summary
-    from repdiag.results.writing import forget_parts
     from repdiag.workflows.compare import compare_checkpoints, compare_vectors
     from repdiag.workflows.options import AnalysisOptions
     from repdiag.workflows.targets import find_checkpoints, named_sources, with_reference
@@ -57,11 +56,9 @@ def compare(
 
     console = Console(as_json=as_json, quiet=quiet, verbose=verbose, progress=not no_progress)
     folder = out or Path("runs") / "compare"
-    if overwrite:
-        forget_parts(folder)
+    how: dict[str, Any] = {"told": console, "figures": figures, "overwrite": overwrite}
     if all(is_vectors(word) for word in checkpoints):
-        named = named_sources(checkpoints)
-        found = compare_vectors(named, folder, told=console, reference=reference, figures=figures, seed=seed)
+        found = compare_vectors(named_sources(checkpoints), folder, reference=reference, seed=seed, **how)
     else:
         chosen = AnalysisOptions(
             data=data,
@@ -81,7 +78,7 @@ def compare(
         beside = None
         if reference is not None:
             targets, beside = with_reference(targets, reference, download=download)
-        found = compare_checkpoints(targets, chosen, folder, figures=figures, told=console, reference=beside)
+        found = compare_checkpoints(targets, chosen, folder, reference=beside, **how)
     summary.show_comparison(console, found, folder, sorted((folder / "figures").glob("*.png")) if figures else [])
     if found.failures:
         raise typer.Exit(1)
