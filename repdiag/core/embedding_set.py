@@ -31,8 +31,10 @@ class EmbeddingSet:
 
     Shapes: features [N, D] (after pooling, before any projector, never normalised here), projections [N, P],
     labels [N] integers, views [V, N, D], view_projections [V, N, P], row_ids [N]. Only `features` is required. Arrays,
-    lists and frames become tensors, text labels numbers with `class_names`. Raises `MetricError` when a field does not
-    align with the rows.
+    lists and frames become tensors, text labels numbers with `class_names`. A label of -1 is no class: the row is
+    unlabelled. `label_matrix` [N, C] says which of C classes a row has, where it may have several, instead of `labels`.
+    `groups` [N] numbers the rows that were drawn together. Raises `MetricError` when a field does not align with the
+    rows.
     """
 
     features: Given
@@ -40,6 +42,8 @@ class EmbeddingSet:
     labels: Given | None = None
     views: Given | None = None
     view_projections: Given | None = None
+    label_matrix: Given | None = None
+    groups: Given | None = None
     row_ids: RowIds | None = None
     class_names: tuple[str, ...] | None = None
     provenance: Provenance = field(default_factory=Provenance)
@@ -47,8 +51,11 @@ class EmbeddingSet:
     def __post_init__(self) -> None:
         for name in ARRAY_FIELDS:
             value = getattr(self, name)
-            if value is not None and name != "labels":
+            if value is not None and name not in ("labels", *_NUMBERED):
                 object.__setattr__(self, name, to_floating(name, value))
+        for name in _NUMBERED:
+            if getattr(self, name) is not None:
+                object.__setattr__(self, name, to_class_numbers(name, getattr(self, name)))
         self._number_labels()
         for name, rank in (
             ("features", 2),
@@ -56,6 +63,8 @@ class EmbeddingSet:
             ("labels", 1),
             ("views", 3),
             ("view_projections", 3),
+            ("label_matrix", 2),
+            ("groups", 1),
         ):
             value = getattr(self, name)
             if value is not None:
@@ -80,6 +89,8 @@ class EmbeddingSet:
                 object.__setattr__(self, "class_names", tuple(str(name) for name in names))
         numbers = to_class_numbers("labels", values)
         object.__setattr__(self, "labels", numbers)
+        if self.label_matrix is not None:
+            raise MetricError("give labels or label_matrix, not both", hint="label_matrix is for several classes a row")
         if self.class_names is not None and numbers.numel() > 0 and int(numbers.max()) >= len(self.class_names):
             found = f"label {int(numbers.max())}, {len(self.class_names)} names"
             raise MetricError("class_names must name every label", found=found, hint="label c is named class_names[c]")
@@ -125,7 +136,8 @@ class EmbeddingSet:
         )
 
 
-ARRAY_FIELDS = ("features", "projections", "labels", "views", "view_projections")
+_NUMBERED = ("label_matrix", "groups")
+ARRAY_FIELDS = ("features", "projections", "labels", "views", "view_projections", *_NUMBERED)
 FIELD_NAMES = tuple(item.name for item in fields(EmbeddingSet))
 
 

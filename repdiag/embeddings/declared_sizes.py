@@ -31,15 +31,18 @@ def check_npz(path: Path) -> None:
     _refuse_beyond_memory(path, declared)
 
 
-def check_parquet(path: Path) -> None:
-    """Raise `DataError` where the columns of a parquet file would not fit in memory: in the file, repeats take none."""
+def check_parquet(path: Path, name: str | None = None) -> None:
+    """Raise `DataError` where a column of a parquet file, or all, would not fit in memory: in it, repeats take none."""
     import pyarrow.parquet as pq
 
     found = pq.read_metadata(path)
     groups = (found.row_group(number) for number in range(found.num_row_groups))
     declared = 0
     for group in groups:
-        columns = (group.column(number) for number in range(group.num_columns))
+        every = (group.column(number) for number in range(group.num_columns))
+        columns = (
+            one for one in every if name is None or one.path_in_schema.partition(".")[0] == name.partition(".")[0]
+        )
         declared += sum(max(column.num_values * _NUMBER, column.total_uncompressed_size) for column in columns)
     _refuse_beyond_memory(path, declared)
 

@@ -20,6 +20,7 @@ from repdiag.core.provenance import Provenance, sha256_of_file
 FORMAT_VERSION = 1
 MANIFEST = "manifest.json"
 ROWS = "rows.parquet"
+_ROW_FIELDS = {"labels": "label", "groups": "group"}  # one number a row, by the name of their column in rows.parquet
 
 
 def save_embedding_set(embeddings: EmbeddingSet, folder: Path) -> Path:
@@ -49,10 +50,10 @@ def load_embedding_set(folder: Path) -> EmbeddingSet:
     for name in manifest["arrays"]:
         with safe_open(folder / f"{name}.safetensors", framework="pt") as shard:
             arrays[name] = shard.get_tensor(name)
-    row_ids, labels = _read_rows(folder / ROWS)
+    row_ids, numbers = _read_rows(folder / ROWS)
     return EmbeddingSet(
         **arrays,
-        labels=labels,
+        **numbers,
         row_ids=row_ids,
         class_names=tuple(manifest["class_names"]) if manifest["class_names"] is not None else None,
         provenance=Provenance.from_dict(manifest["provenance"]),
@@ -80,7 +81,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
 def _write_parts(embeddings: EmbeddingSet, folder: Path) -> None:
     from safetensors.torch import save
 
-    arrays = [name for name in ARRAY_FIELDS if name != "labels" and getattr(embeddings, name) is not None]
+    arrays = [name for name in ARRAY_FIELDS if name not in _ROW_FIELDS and getattr(embeddings, name) is not None]
     for name in arrays:
         data = save({name: getattr(embeddings, name).contiguous().cpu()})
         write_atomic(folder / f"{name}.safetensors", lambda stream, data=data: stream.write(data))  # type: ignore[misc]
@@ -102,19 +103,20 @@ def _write_rows(embeddings: EmbeddingSet, path: Path) -> None:
     import pyarrow.parquet as pq
 
     columns = {"row_id": pa.array(embeddings.row_ids)}
-    if embeddings.labels is not None:
-        columns["label"] = pa.array(embeddings.labels.cpu().numpy())
+    for name, column in _ROW_FIELDS.items():
+        numbers = getattr(embeddings, name)
+        if numbers is not None:
+            columns[column] = pa.array(numbers.cpu().numpy())
     write_atomic(path, lambda stream: pq.write_table(pa.table(columns), stream))
 
 
-def _read_rows(path: Path) -> tuple[RowIds, Tensor | None]:
+def _read_rows(path: Path) -> tuple[RowIds, dict[str, Tensor]]:
     import pyarrow.parquet as pq
 
     table = pq.read_table(path)
     ids = np.asarray(table.column("row_id").to_pylist())
-    if "label" not in table.column_names:
-        return ids, None
-    return ids, torch.as_tensor(table.column("label").to_numpy().copy())
+    found = {name: column for name, column in _ROW_FIELDS.items() if column in table.column_names}
+    return ids, {name: torch.as_tensor(table.column(column).to_numpy().copy()) for name, column in found.items()}
 
 
 def _verify(path: Path, expected: str) -> None:

@@ -12,7 +12,10 @@ from collections.abc import Callable
 from io import BufferedIOBase
 from typing import IO, Any, cast
 
+import numpy as np
+
 from repdiag.checkpoints.reading.foreign_names import is_suspicious
+from repdiag.checkpoints.reading.numpy_stand_ins import plain_array
 from repdiag.checkpoints.reading.stand_ins import GlobalName, Placeholder, StorageRecord, TensorRecord
 from repdiag.checkpoints.reading.tensor_records import build_storage, call, is_plain
 from repdiag.core.errors import CheckpointError
@@ -155,7 +158,8 @@ class RestrictedUnpickler:
         if isinstance(key, str | bytes | bool | None) or (isinstance(key, int) and abs(key) < _LARGEST_KEY):
             return key
         self.is_plain = False
-        return f"<{type(key).__name__} {id(key)}>"
+        known = plain_array(key)
+        return str(known) if isinstance(known, str | np.integer) else f"<{type(key).__name__} {id(key)}>"
 
     # Names and calls: recorded, never followed.
 
