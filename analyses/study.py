@@ -150,7 +150,7 @@ def draw(plan: Plan, comparison: Path) -> None:
     from repdiag.plots.save import save_figure
     from repdiag.plots.setting_curves import setting_curves
     from repdiag.results.frames.setting_frame import setting_frame
-    from repdiag.results.writing import read_table
+    from repdiag.results.reading import read_table
     from repdiag.workflows.analyze import UNTRAINED
 
     frame = setting_frame(read_table(comparison), plan.varied, settings=tuple(plan.values), untrained=UNTRAINED)

@@ -31,10 +31,10 @@ from repdiag.diagnosis.diagnose import judge
 from repdiag.embeddings.store import save_embedding_set
 from repdiag.metrics.breakdown import class_frame
 from repdiag.metrics.evaluate import evaluate_full
-from repdiag.report.build import build_report
 from repdiag.results.thumbnails import save_thumbnails, thumbnail_key
 from repdiag.results.writing import write_parts, write_run, write_tables
 from repdiag.workflows.figures import draw_comparison
+from repdiag.workflows.report import build_report
 
 ROWS = 20_000
 LIMIT_MB, LIMIT_SECONDS = 15.0, 3.0

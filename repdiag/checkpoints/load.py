@@ -11,8 +11,10 @@ import torch
 from torch import nn
 
 from repdiag.checkpoints.encoder import Encoder, EncoderInfo
+from repdiag.checkpoints.fitting.ceilings import bounded_image_size
 from repdiag.checkpoints.fitting.projection_heads import build_head, head_activation, head_tensors
 from repdiag.checkpoints.fitting.resolve import Resolved, resolve
+from repdiag.checkpoints.fitting.unfilled import width_of_output
 from repdiag.checkpoints.formats.format import Branch, Format
 from repdiag.checkpoints.own.convert import format_of, is_converted, own_tree, read_header, write_foreign, write_own
 from repdiag.checkpoints.own.native import FORMAT, is_native, verify_native
@@ -116,7 +118,7 @@ def _expect_family(found: str, read_options: ReadOptions, payload: Payload) -> N
 def _assemble(contents: Contents, resolved: Resolved, *, name: str) -> Encoder:
     form, branch, fitted = resolved.format, resolved.branch, resolved.fitted
     preprocessing = form.preprocessing_of(contents)
-    size = preprocessing.image_size or fitted.candidate.image_size or 224
+    size = bounded_image_size(preprocessing.image_size or fitted.candidate.image_size or 224)
     dim = _feature_dim(fitted.network, size)
     backbone = Backbone(fitted.network, name=fitted.candidate.name, layer=fitted.candidate.layer, feature_dim=dim)
     projector = _projector(contents, form, branch, dim=dim)
@@ -148,8 +150,7 @@ def _assemble(contents: Contents, resolved: Resolved, *, name: str) -> Encoder:
 
 def _feature_dim(network: nn.Module, size: int) -> int:
     try:
-        with torch.no_grad():
-            return int(network(torch.zeros(1, 3, size, size)).shape[1])
+        return width_of_output(network, size)
     except (RuntimeError, AssertionError, ValueError, TypeError, IndexError) as error:  # what networks raise for a size
         raise CheckpointError(
             f"the network does not take images of {size} pixels",

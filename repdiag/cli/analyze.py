@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from repdiag.cli import options
-from repdiag.cli.console import Console, is_first_process, resolve_device
+from repdiag.cli.console import Console, resolve_device
+from repdiag.core.distributed.first_process import is_first_process
 
 if TYPE_CHECKING:
     from repdiag.workflows.analyze import Analysis, AnalysisOptions

@@ -24,7 +24,7 @@ from repdiag.cli import (
     report,
     train,
 )
-from repdiag.cli.console import is_first_process
+from repdiag.core.distributed.first_process import is_first_process
 from repdiag.core.errors import StoppedError, UsageError
 from repdiag.core.version import __version__
 

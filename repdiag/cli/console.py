@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import sys
 import time
 from collections.abc import Iterator
@@ -88,11 +87,6 @@ class _CountLine:
         if self.live and self.wrote:
             sys.stderr.write("\r\x1b[K")
             sys.stderr.flush()
-
-
-def is_first_process() -> bool:
-    """Say whether this process writes files and talks to the user: the first one under torchrun, else the only one."""
-    return os.environ.get("RANK", "0") == "0"
 
 
 def resolve_device(name: str) -> str:

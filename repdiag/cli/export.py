@@ -33,8 +33,7 @@ def export(
     of the metrics by image. --out names a folder (default: export/ in the run).
     """
     from repdiag.core.errors import StoreError
-    from repdiag.results.reading import read_run
-    from repdiag.results.writing import results_in
+    from repdiag.results.reading import read_run, results_in
 
     console = Console(as_json=as_json)
     run = results_in(run)

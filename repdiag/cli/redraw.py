@@ -42,8 +42,7 @@ def figures(
     rank correlations. Writes PNG, PDF, SVG and the CSV behind each to --out (default: figures/ in the first run).
     """
     from repdiag.plots.style import ONE_COLUMN, TWO_COLUMNS
-    from repdiag.results.reading import UNTRAINED
-    from repdiag.results.writing import results_in
+    from repdiag.results.reading import UNTRAINED, results_in
     from repdiag.workflows.figures import FOLDER, draw_frames, in_order
 
     console = Console(as_json=as_json)
@@ -87,11 +86,11 @@ def stored_frames(runs: Sequence[Path]) -> tuple[dict[str, pd.DataFrame], list[s
 
 def _training_record(run: Path) -> dict[str, Any] | None:
     """Return run.json of a training that has not been analyzed; None for anything else."""
-    from repdiag.results.writing import TABLE, read_run
+    from repdiag.results.reading import TABLE, read_record
 
     if (run / TABLE).is_file() or not (run / "run.json").is_file():
         return None
-    record = read_run(run)
+    record = read_record(run)
     return record if record.get("kind") == "train" else None
 
 

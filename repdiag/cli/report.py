@@ -34,9 +34,9 @@ def report(
     Default --out: report.html in the run's folder. Of a manifest, what `repdiag compare MANIFEST` has not yet done in
     runs/NAME is done first, on --data, --limit and --device; the exit code is 1 where a file of it cannot be read.
     """
-    from repdiag.report.build import build_report
-    from repdiag.results.writing import results_in
-    from repdiag.workflows.targets import is_manifest
+    from repdiag.checkpoints.sources.manifest_path import is_manifest
+    from repdiag.results.reading import results_in
+    from repdiag.workflows.report import build_report
 
     console = Console(as_json=as_json)
     complete = True

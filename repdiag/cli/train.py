@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 
 from repdiag.cli import options
-from repdiag.cli.console import Console, is_first_process, resolve_device
+from repdiag.cli.console import Console, resolve_device
+from repdiag.core.distributed.first_process import is_first_process
 
 
 def train(

@@ -231,16 +231,16 @@ def _sizes(data: Mapping[str, Tensor]) -> Sizes:
 
 def _requests(calls: Sequence[_Call]) -> list[PairRequest]:
     """Return what all metrics want of the pairs, so that one pass over the tiles serves them."""
-    read_options: list[PairRequest] = []
+    requests: list[PairRequest] = []
     for call in calls:
         if call.metric.reductions is None or call.missing:
             continue
         try:
             check_rows(call.data)
-            read_options.extend(call.metric.reductions(**call.data, **{**call.metric.settings, **call.settings}))
+            requests.extend(call.metric.reductions(**call.data, **{**call.metric.settings, **call.settings}))
         except MetricError:
             continue  # the metric itself meets the same error, and its row says so
-    return read_options
+    return requests
 
 
 def _value(call: _Call, embeddings: EmbeddingSet, *, groups: Tensor | None, seed: int, intervals: bool) -> MetricValue:

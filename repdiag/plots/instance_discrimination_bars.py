@@ -14,8 +14,9 @@ from repdiag.plots.frame_check import distinct, require
 from repdiag.plots.palette import ORANGE, SKY
 from repdiag.plots.style import TWO_COLUMNS, panels, styled
 from repdiag.plots.text import add_caption, add_legend, missing_note, short_names, source_of
+from repdiag.results.frames import columns
 
-COLUMNS = ("checkpoint", "dataset", "split", "k", "value", "ci_low", "ci_high", "n")
+COLUMNS = columns.INSTANCE_DISCRIMINATION_BARS
 _SPLITS = {"train": (ORANGE, ""), "val": (SKY, "////")}
 
 

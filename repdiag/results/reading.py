@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from repdiag.core.errors import StoreError
+from repdiag.core.errors import StoreError, UsageError
 from repdiag.core.metric_table import MetricTable
 from repdiag.results.pairs import StoredPairs, read_pairs
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from repdiag.core.embedding_set import EmbeddingSet
 
 UNTRAINED = " (untrained)"
+TABLE = "metrics.parquet"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,6 +74,42 @@ def read_run(folder: Path) -> StoredRun:
         verdicts=verdicts,
         parts={name: part for name, part in parts.items() if part.is_dir()} or dict.fromkeys(names[:1], folder),
     )
+
+
+def results_in(folder: Path) -> Path:
+    """Return the folder of results that is meant; a training run stands for the analysis of its last checkpoint.
+
+    Raises `UsageError` for a manifest, which names checkpoints and has no results.
+    """
+    from repdiag.checkpoints.sources.manifest_path import is_manifest
+
+    if is_manifest(folder):
+        hint = f"repdiag compare {folder} --data DATA --out runs/all, then this command on runs/all"
+        raise UsageError(f"{folder} is a manifest and holds no results", hint=hint)
+    inside = folder / "analysis" / "last"
+    return folder if (folder / TABLE).is_file() or not (inside / TABLE).is_file() else inside
+
+
+def read_table(folder: Path) -> MetricTable:
+    """Read the stored table of a finished analysis or comparison."""
+    import pandas as pd
+
+    from repdiag.core.metric_table import MetricTable
+
+    path = folder / TABLE
+    if not path.is_file():
+        raise StoreError(f"no finished analysis in {folder}", found=f"{TABLE} is missing")
+    return MetricTable.from_frame(pd.read_parquet(path))
+
+
+def read_record(folder: Path) -> dict[str, Any]:
+    """Read run.json."""
+    path = folder / "run.json"
+    try:
+        record: dict[str, Any] = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise StoreError(f"no finished run in {folder}", found=str(error)) from error
+    return record
 
 
 def trained(names: Sequence[Any]) -> list[str]:

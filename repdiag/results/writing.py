@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import sys
 from pathlib import Path
@@ -92,39 +91,3 @@ def command_line() -> str:
     import shlex
 
     return "repdiag " + shlex.join(sys.argv[1:])
-
-
-def results_in(folder: Path) -> Path:
-    """Return the folder of results that is meant; a training run stands for the analysis of its last checkpoint.
-
-    Raises `UsageError` for a manifest, which names checkpoints and has no results.
-    """
-    from repdiag.workflows.targets import is_manifest
-
-    if is_manifest(folder):
-        hint = f"repdiag compare {folder} --data DATA --out runs/all, then this command on runs/all"
-        raise UsageError(f"{folder} is a manifest and holds no results", hint=hint)
-    inside = folder / "analysis" / "last"
-    return folder if (folder / TABLE).is_file() or not (inside / TABLE).is_file() else inside
-
-
-def read_table(folder: Path) -> MetricTable:
-    """Read the stored table of a finished analysis or comparison."""
-    import pandas as pd
-
-    from repdiag.core.metric_table import MetricTable
-
-    path = folder / TABLE
-    if not path.is_file():
-        raise StoreError(f"no finished analysis in {folder}", found=f"{TABLE} is missing")
-    return MetricTable.from_frame(pd.read_parquet(path))
-
-
-def read_run(folder: Path) -> dict[str, Any]:
-    """Read run.json."""
-    path = folder / "run.json"
-    try:
-        record: dict[str, Any] = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError) as error:
-        raise StoreError(f"no finished run in {folder}", found=str(error)) from error
-    return record

@@ -53,7 +53,7 @@ def compare_checkpoints(
     `reference` names the one of them that the judgements of all others are held against.
     """
     from repdiag.core.metric_table import MetricTable
-    from repdiag.results.writing import read_table
+    from repdiag.results.reading import read_table
     from repdiag.workflows.analyze import choose_rows
     from repdiag.workflows.common_dimension import read_at_common_dimension
     from repdiag.workflows.pairs import compare_pairs

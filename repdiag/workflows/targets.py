@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from repdiag.checkpoints.read_options import ReadOptions
+from repdiag.checkpoints.sources.manifest_path import is_manifest
 from repdiag.core.errors import CheckpointError, RepdiagError, UsageError
 
 if TYPE_CHECKING:
@@ -57,11 +58,6 @@ def find_checkpoint(word: str, *, download: bool = False) -> Target:
     if path.exists():
         raise CheckpointError(f"{path} is not a regular file")
     raise CheckpointError(f"no checkpoint {word!r}", hint=_nearest_files(path))
-
-
-def is_manifest(path: Path) -> bool:
-    """Say whether a path names a list of checkpoints: no checkpoint itself, and no folder of results."""
-    return path.suffix in {".yaml", ".yml"}
 
 
 def find_checkpoints(words: Sequence[str], *, only: str | None, download: bool, console: Console) -> Targets:

@@ -63,7 +63,7 @@ def run_training(request: TrainRequest, console: Console) -> Path:
         console.say("nothing unfinished to go on with: a new run")
     console.say(f"{settings.recipe}: {settings.backbone.name} on {settings.data.dataset}, run {out}")
     progress = make_progress(enabled=console.progress, quiet=console.quiet)
-    from repdiag.results.frames.trajectory import measure
+    from repdiag.workflows.monitor import measure
 
     watched = measure if request.monitor is not None else None
     return train(settings, out, resume=resume, device=request.device, progress=progress, measure=watched)

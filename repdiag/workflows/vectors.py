@@ -48,7 +48,7 @@ def analyze_vectors(
     """
     from dataclasses import replace
 
-    from repdiag.cli.console import is_first_process
+    from repdiag.core.distributed.first_process import is_first_process
     from repdiag.core.distributed.world import join_world
     from repdiag.core.files import write_json
     from repdiag.diagnosis.comparisons import check_same_rows, hold_against

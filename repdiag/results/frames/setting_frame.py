@@ -31,7 +31,7 @@ def setting_frame(
 
     `untrained` is the ending of the names of untrained copies. What was not analyzed is left out.
     """
-    from repdiag.plots.setting_curves import COLUMNS
+    from repdiag.results.frames.columns import SETTING_CURVES as COLUMNS
 
     records = []
     for headline in (line for name in METRICS for line in HEADLINES if line.metric == name):

@@ -21,7 +21,7 @@ def instance_discrimination_bars(
     table: MetricTable, *, space: str = "features", pair: str = "original-view"
 ) -> pd.DataFrame:
     """Return the frame of the figure of the same name; empty where the table has no such rows."""
-    from repdiag.plots.instance_discrimination_bars import COLUMNS
+    from repdiag.results.frames.columns import INSTANCE_DISCRIMINATION_BARS as COLUMNS
 
     records = []
     for row in table.where(metric="instance_discrimination_accuracy", space=space, pair=pair):
@@ -42,7 +42,7 @@ def instance_discrimination_bars(
 
 def alignment_uniformity_plane(table: MetricTable, *, pair: str = "original-view") -> pd.DataFrame:
     """Return the frame of the figure of the same name, with kNN accuracy as the colour."""
-    from repdiag.plots.alignment_uniformity_plane import COLUMNS
+    from repdiag.results.frames.columns import ALIGNMENT_UNIFORMITY_PLANE as COLUMNS
 
     records = []
     for row in table.where(metric="alignment", pair=pair):
@@ -67,7 +67,7 @@ def over_cluster_curve(
     metrics: Sequence[str] = CURVE_METRICS,
 ) -> pd.DataFrame:
     """Return the frame of the figure of the same name; the band is one standard deviation over seeds either way."""
-    from repdiag.plots.over_cluster_curve import COLUMNS
+    from repdiag.results.frames.columns import OVER_CLUSTER_CURVE as COLUMNS
 
     records = []
     for metric in metrics:
@@ -88,7 +88,7 @@ def over_cluster_curve(
 
 def checkpoint_comparison(table: MetricTable, *, space: str = "features", split: str = "val") -> pd.DataFrame:
     """Return the frame of the figure of the same name: the headline metrics that any checkpoint has."""
-    from repdiag.plots.checkpoint_comparison import COLUMNS
+    from repdiag.results.frames.columns import CHECKPOINT_COMPARISON as COLUMNS
 
     records: list[dict[str, Any]] = []
     for headline in HEADLINES:
@@ -109,7 +109,7 @@ def scatter_against_accuracy(
     correlations: Mapping[str, Correlation] | None = None,
 ) -> pd.DataFrame:
     """Return the frame of the figure of the same name; `correlations` gives value and interval of each metric."""
-    from repdiag.plots.scatter_against_accuracy import COLUMNS
+    from repdiag.results.frames.columns import SCATTER_AGAINST_ACCURACY as COLUMNS
 
     records = []
     for metric in metrics:

@@ -15,7 +15,7 @@ from repdiag.core.files import write_json
 from repdiag.core.metric_table import MetricRow, MetricTable
 from repdiag.core.provenance import Provenance
 from repdiag.embeddings.store import save_embedding_set
-from repdiag.results.writing import results_in
+from repdiag.results.reading import results_in
 from repdiag.workflows.figures import in_order, read_frame
 
 

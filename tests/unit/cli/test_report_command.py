@@ -9,7 +9,7 @@ import pytest
 import typer
 
 from repdiag.cli import compare, report
-from repdiag.report import build
+from repdiag.workflows import report as build
 
 
 @pytest.mark.parametrize("unreadable", [False, True])

@@ -21,7 +21,6 @@ from repdiag.diagnosis import advice
 from repdiag.diagnosis.verdict import Advice
 from repdiag.embeddings.projection_2d import READINGS, Projection
 from repdiag.metrics.registry import load_all
-from repdiag.report.build import build_report
 from repdiag.report.citations import cite
 from repdiag.report.classes import class_table
 from repdiag.report.comparison import best_sentence, comparison_table
@@ -31,6 +30,7 @@ from repdiag.report.verdicts import Judgement, headline
 from repdiag.results.pairs import StoredPairs, read_pairs
 from repdiag.results.thumbnails import load_thumbnails, save_thumbnails
 from repdiag.workflows.hardest import hardest_images
+from repdiag.workflows.report import build_report
 
 
 def test_every_key_that_a_metric_or_an_advice_cites_has_its_paper() -> None:
