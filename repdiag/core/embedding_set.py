@@ -17,6 +17,7 @@ from repdiag.core.provenance import Provenance
 
 Space = Literal["features", "projections"]
 SPACES: tuple[Space, ...] = ("features", "projections")
+UNLABELLED = -1
 # Types ask for tensors, which is what a set holds; when it is made, whatever becomes one is taken.
 if TYPE_CHECKING:
     Given = Tensor
@@ -101,6 +102,16 @@ class EmbeddingSet:
     def class_name(self, label: int) -> str:
         """Return the name of a class; its number where classes have no names, or for a negative label: that is none."""
         return self.class_names[label] if self.class_names and label >= 0 else str(label)
+
+    def labelled_rows(self) -> Tensor | None:
+        """Return which rows [N] have a label; None where all have one, or none has.
+
+        A label of -1 is none, unless the labels are -1 and 1: then both are classes.
+        """
+        if self.labels is None or not bool((self.labels == UNLABELLED).any()):
+            return None
+        given = torch.unique(self.labels).tolist()
+        return None if given in ([UNLABELLED], [UNLABELLED, 1]) else self.labels != UNLABELLED
 
     def available(self) -> tuple[str, ...]:
         """Return the names of the array fields that are present."""
