@@ -76,7 +76,7 @@ def embed(
         raise UsageError(f"{folder} already exists", hint="choose another --out, or give --overwrite")
     images = open_dataset(str(spec), "train" if split == "train" else "val", download=download, strict=strict_data)
     if limit is not None:
-        images = images.subset(range(min(limit, len(images))))
+        images = images.limited(limit, seed=seed)
     settings = EvaluationSettings(preset=images.preset, seed=seed, views=views)
     with console.counting(f"{target.name}: {split}") as progress:
         found = extract(

@@ -129,6 +129,17 @@ class ImageSplit:
         wanted = min(per_class, int(counts[counts > 0].min(initial=per_class)))
         return self.subset(np.sort(first_of_each_class(self, wanted, purpose="balanced", seed=seed)))
 
+    def limited(self, count: int, *, seed: int = 0) -> ImageSplit:
+        """Return at most `count` rows, spread as evenly over the classes as these allow.
+
+        Two classes differ by one row at most, unless the smaller one has no more. The choice depends on the seed and
+        the row ids alone, and a smaller `count` chooses among the rows of a larger one; rows keep their order.
+        """
+        if count >= len(self):
+            return self
+        lots, rank = _drawn(self, purpose="limited", seed=seed)
+        return self.subset(np.sort(np.lexsort((self.row_ids, lots, rank))[:count]))
+
 
 def equal_galleries(*splits: ImageSplit, per_class: int, seed: int = 0) -> tuple[ImageSplit, ...]:
     """Return the splits with equally many rows of every class in all of them: `per_class`, or the rarest class's.
@@ -148,12 +159,20 @@ def first_of_each_class(
     split: ImageSplit, count: int | NDArray[np.int64], *, purpose: str, seed: int
 ) -> NDArray[np.int64]:
     """Return the rows of the first `count` (one for all, or one a class) of every class in a seeded random order."""
+    _, rank = _drawn(split, purpose=purpose, seed=seed)
+    limits = np.broadcast_to(count, len(split.class_names))
+    kept = np.flatnonzero(rank < limits[split.labels])
+    return kept[np.lexsort((rank[kept], split.labels[kept]))]
+
+
+def _drawn(split: ImageSplit, *, purpose: str, seed: int) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
+    """Return each row's lot, and its place among the lots of its class."""
     lots = CounterStream.keyed(split.keys, purpose=purpose, seed=seed).bits(0)[:, 0]
     by_class = np.lexsort((split.row_ids, lots, split.labels))
     ordered = split.labels[by_class]
-    rank = np.arange(len(split)) - np.searchsorted(ordered, ordered)
-    limits = np.broadcast_to(count, len(split.class_names))
-    return by_class[rank < limits[ordered]]
+    rank = np.empty(len(split), dtype=np.int64)
+    rank[by_class] = np.arange(len(split)) - np.searchsorted(ordered, ordered)
+    return lots, rank
 
 
 class ArraySource:

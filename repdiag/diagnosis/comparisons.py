@@ -34,8 +34,9 @@ def hold_against(
 ) -> Diagnosis:
     """Return the diagnosis with its space held against permuted labels and against others, read on the same rows.
 
-    The features of `embeddings` are those that were judged; `others` are sets by what they are called ("untrained
-    copy", "reference resnet50"). They add evidence and a standing each, and never turn a verdict.
+    The features of `embeddings` are those that were judged, of the space that the diagnosis names; `others` are sets by
+    what they are called ("untrained copy", "reference resnet50"). They add evidence and a standing each, and never turn
+    a verdict.
     """
     rows = embeddings.labelled_rows()
     known = embeddings if rows is None else embeddings.select(rows)
@@ -43,7 +44,7 @@ def hold_against(
     for name, other in others.items():
         aligned = on_same_rows(embeddings, other, names=("this encoder", f"the {name}"))
         evidence += paired_evidence(known, aligned if rows is None else aligned.select(rows), name=name, seed=seed)
-    return with_evidence(found, evidence, others)
+    return with_evidence(found, [replace(item, space=found.space) for item in evidence], others)
 
 
 def with_evidence(found: Diagnosis, evidence: Sequence[Evidence], others: Iterable[str]) -> Diagnosis:

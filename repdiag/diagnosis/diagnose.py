@@ -89,8 +89,8 @@ def diagnose(
         table = _with_train(table, judged, _space(as_embedding_set(train), space), seed=seed)
     given = ((UNTRAINED, untrained), (REFERENCE, reference))
     others = {name: _space(as_embedding_set(other), space) for name, other in given if other is not None}
-    found = judge(table, thresholds=thresholds)
-    return replace(hold_against(found, judged, others, seed=seed), space=space)
+    told = MetricTable(tuple(replace(row, space=space) for row in table))  # evaluated as if they were features
+    return hold_against(judge(told, thresholds=thresholds, space=space), judged, others, seed=seed)
 
 
 def judge(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from repdiag.workflows.targets import Target
 
 UNTRAINED = " (untrained)"
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -187,7 +189,7 @@ def choose_rows(spec: str, options: AnalysisOptions) -> Rows:
         )
     per_class, bank_per_class = options.per_class, options.bank_per_class
     if options.limit is not None:
-        limit = max(2, options.limit // len(train.class_names))
+        limit = _rows_a_class(options.limit, len(train.class_names))
         per_class, bank_per_class = min(per_class, limit), min(bank_per_class, limit)
     train_gallery, val_gallery = equal_galleries(train, val, per_class=per_class, seed=options.seed)
     return Rows(
@@ -196,6 +198,16 @@ def choose_rows(spec: str, options: AnalysisOptions) -> Rows:
         bank=train.balanced(bank_per_class, seed=options.seed),
         queries=val.balanced(bank_per_class, seed=options.seed),
     )
+
+
+def _rows_a_class(limit: int, classes: int) -> int:
+    """Return how many images of each class a limit on all of them leaves: two at least, which is said."""
+    if limit < 2 * classes:
+        _LOG.warning(
+            "--limit %d is less than two images of each of the %d classes, which most metrics need: %d are used",
+            *(limit, classes, 2 * classes),
+        )
+    return max(2, limit // classes)
 
 
 def extract_sets(
