@@ -19,10 +19,12 @@ Embeddings = Annotated[
     Path | None,
     typer.Option(
         "--embeddings",
-        help="Vectors instead of a checkpoint: .npz, .npy, .parquet, .safetensors, a folder of parts or a store.",
+        help="Vectors instead of a checkpoint: a file, a folder or pattern of parts, an address, or a store.",
     ),
 ]
-Labels = Annotated[Path | None, typer.Option("--labels", help="Class labels for --embeddings, one a row.")]
+Labels = Annotated[
+    Path | None, typer.Option("--labels", help="Class labels for --embeddings, one a row, or by the rows' names.")
+]
 Groups = Annotated[
     str | None,
     typer.Option(
@@ -45,11 +47,21 @@ FailOn = Annotated[
 
 def analyze(
     checkpoint: Annotated[
-        str | None, typer.Argument(help="A checkpoint file, a run directory, or a manifest's name.")
+        str | None, typer.Argument(help="A checkpoint file, a run directory, a manifest's name, or vectors.")
     ] = None,
     embeddings: Embeddings = None,
     labels: Labels = None,
     groups: Groups = None,
+    bank: options.Bank = None,
+    bank_labels: options.BankLabels = None,
+    views: options.ViewFiles = None,
+    metrics: options.MetricNames = None,
+    column: options.Column = None,
+    label_column: options.LabelColumn = None,
+    group_column: options.GroupColumn = None,
+    tokens: options.Tokens = None,
+    quantised: options.Quantised = None,
+    unlabelled: options.Unlabelled = None,
     data: options.Data = None,
     branch: options.Branch = None,
     backbone: options.Backbone = None,
@@ -94,15 +106,33 @@ def analyze(
     first = is_first_process()
     console = Console(as_json=as_json and first, quiet=quiet or not first, verbose=verbose, progress=not no_progress)
     gates = parse_gates(fail_on)
-    if embeddings is not None:
+    told_of_vectors = {
+        "column": column,
+        "label_column": label_column,
+        "group_column": group_column,
+        "tokens": tokens,
+        "quantised": quantised,
+        "unlabelled": unlabelled,
+    }
+    with_vectors: dict[str, Any] = {
+        "groups": groups,
+        "bank": bank,
+        "bank_labels": bank_labels,
+        "views": views or None,
+        "metrics": metrics,
+    }
+    vectors = _vectors(checkpoint, embeddings)
+    if vectors is not None:
+        from repdiag.cli.reading import metric_names, vector_options_of
         from repdiag.workflows.vectors import analyze_vectors
 
-        _refuse_both(checkpoint)
+        given = {**with_vectors, "views": views or (), "metrics": metric_names(metrics)}
         result = analyze_vectors(
-            embeddings,
+            vectors,
             labels,
-            groups=groups,
-            reference=None if reference is None else Path(reference),
+            **given,
+            options=vector_options_of(**told_of_vectors),
+            reference=reference,
             out=out,
             seed=seed,
             overwrite=overwrite,
@@ -114,7 +144,7 @@ def analyze(
             summary.show_vectors(console, result)
             check_gates(result.diagnosis, gates)
         return
-    _refuse_for_images(labels=labels, groups=groups)
+    _refuse_for_images(labels=labels, **with_vectors, **told_of_vectors)
     target = _needed(checkpoint, download=download)
     beside = None if reference is None else _needed(reference, download=download)
     folder = out or _default_out(target)
@@ -170,11 +200,17 @@ def _needed(checkpoint: str | None, *, download: bool) -> Target:
     return find_checkpoint(checkpoint, download=download)
 
 
-def _refuse_both(checkpoint: str | None) -> None:
+def _vectors(checkpoint: str | None, embeddings: Path | None) -> Path | None:
+    """Return the vectors that are meant: those named as such, or an argument that can be nothing else."""
     from repdiag.core.errors import UsageError
 
-    if checkpoint is not None:
+    if checkpoint is not None and embeddings is not None:
         raise UsageError("give a checkpoint or --embeddings, not both")
+    if checkpoint is None:
+        return embeddings
+    from repdiag.embeddings.sources.recognise_vectors import means_vectors
+
+    return Path(checkpoint) if means_vectors(checkpoint) else None
 
 
 def _refuse_for_images(**given: object) -> None:
@@ -182,7 +218,8 @@ def _refuse_for_images(**given: object) -> None:
 
     for name, value in given.items():
         if value is not None:
-            raise UsageError(f"--{name} belongs to --embeddings", hint="classes of images are the folders they lie in")
+            flag = f"--{name.replace('_', '-')}"
+            raise UsageError(f"{flag} belongs to --embeddings", hint="classes of images are the folders they lie in")
 
 
 def _default_out(target: Target) -> Path:

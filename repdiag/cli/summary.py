@@ -60,6 +60,8 @@ def show_analysis(console: Console, analysis: Analysis, folder: Path, drawn: Seq
 
 def show_vectors(console: Console, result: VectorAnalysis) -> None:
     """Print one set of vectors."""
+    for note in result.reading:
+        console.say(f"note: {note}")
     show_rows(console, result.table, title=f"{result.name}: {result.rows} rows x {result.dims} dimensions")
     _say_diagnosis(console, result.diagnosis.to_dict())
     if result.note is not None:
@@ -71,6 +73,7 @@ def show_vectors(console: Console, result: VectorAnalysis) -> None:
             "metrics": result.table.to_records(),
             "verdict": result.diagnosis.to_dict(),
             "note": result.note,
+            "reading": list(result.reading),
             "folder": str(result.folder),
         }
     )

@@ -78,8 +78,7 @@ def _with_beside(found: EmbeddingSet, labels: Any, groups: Any, options: VectorO
     if labels is not None:
         beside = sidecar(labels, options, what="labels")
         read = read_labels(beside.values, options)
-        count = len(read.numbers if read.numbers is not None else read.matrix)  # type: ignore[arg-type]
-        joined = place(keys, beside, rows=len(found), name="the vectors", count=count)
+        joined = place(keys, beside, rows=len(found), name="the vectors")
         taken = read.take(joined.rows)
         if isinstance(labels, str | Path) and found.labels is not None and taken.numbers is not None:
             expect_agreement(found.labels, taken, what=f"the vectors and {beside.name}", rows=ids)
@@ -88,7 +87,7 @@ def _with_beside(found: EmbeddingSet, labels: Any, groups: Any, options: VectorO
         found = replace(found, **own, class_names=taken.class_names)
     if groups is not None:
         beside = sidecar(groups, options, what="groups")
-        joined = place(keys, beside, rows=len(found), name="the vectors", count=len(beside.values))
+        joined = place(keys, beside, rows=len(found), name="the vectors")
         numbers: Any = np.unique(np.asarray(beside.values)[joined.rows].astype(str), return_inverse=True)[1]
         reading = reading.with_notes(*joined.notes)
         found = replace(found, groups=numbers.reshape(-1))

@@ -100,7 +100,7 @@ def _order(first: EmbeddingSet, second: EmbeddingSet, *, names: tuple[str, str])
         where = names[1] if len(missing) else names[0]
         raise MetricError(
             f"{names[0]} and {names[1]} were not read on the same rows",
-            found=f"{len(mine)} and {len(its)} rows; {len(absent)} are not in {where}: {', '.join(absent[:5].tolist())}",
+            found=f"{len(mine)} and {len(its)} rows; {len(absent)} not in {where}: {', '.join(absent[:5].tolist())}",
             hint="give both the same rows; those that only one of them has must be left out",
         )
     if len(np.unique(mine)) < len(mine):

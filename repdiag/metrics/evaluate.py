@@ -299,4 +299,3 @@ def _row(embeddings: EmbeddingSet, call: _Call, value: MetricValue, *, seed: int
         reason=value.reason,
         extra=dict(value.extra),
     )
-

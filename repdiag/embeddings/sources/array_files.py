@@ -17,7 +17,8 @@ VECS_KINDS = {".fvecs": "<f4", ".bvecs": "u1", ".ivecs": "<i4"}
 def open_npy(path: Path) -> Contents:
     """Return the one array of a file, mapped into memory, so that a file may be larger than it."""
     # "c": changes would stay in memory.
-    return Contents(name=path.name, columns=(of_array("features", np.load(path, mmap_mode="c", allow_pickle=False)),))
+    value = np.load(path, mmap_mode="c", allow_pickle=False)
+    return Contents(name=path.name, columns=(of_array("features", value, is_named=False),))
 
 
 def open_npz(path: Path) -> Contents:
@@ -95,4 +96,4 @@ def open_vecs(path: Path) -> Contents:
     if len(np.unique(rows[:, :4].copy().view("<i4"))) > 1:
         raise DataError(f"the vectors of {path.name} are not of one length")
     values = np.ascontiguousarray(rows[:, 4:]).view(kind)
-    return Contents(name=path.name, columns=(of_array("features", values),))
+    return Contents(name=path.name, columns=(of_array("features", values, is_named=False),))

@@ -45,6 +45,7 @@ class Sidecar:
     """One value a row out of a file beside the vectors, with the names of its rows where it has some."""
 
     name: str
+    what: str  # labels or groups
     column: str
     values: Any
     keys: Mapping[str, Names]
@@ -106,7 +107,7 @@ def choose_beside(found: Contents, wanted: str | None, *, what: str) -> Sidecar:
     if found.parts != 1:
         _expect_in_all_parts(found, column.name, what)
     keys = {name: values for name, values in keys.items() if name != column.name}
-    return Sidecar(name=found.name, column=column.name, values=values_of(column), keys=keys)
+    return Sidecar(name=found.name, what=what, column=column.name, values=values_of(column), keys=keys)
 
 
 def _no_column(found: Contents, what: str) -> DataError:

@@ -28,7 +28,7 @@ from repdiag.embeddings.sources.contents import Column, Contents
 from repdiag.embeddings.sources.vector_options import VectorOptions
 
 _VECTOR_COLUMNS = "vectors are a list column named embedding, or a column of floating-point numbers for each dimension"
-_OUTLYING = 1e3  # times the spread of the other columns: no dimension of one space
+_OUTLYING = 1e3  # times the size of the other columns: no dimension of one space
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +49,7 @@ def choose_vectors(found: Contents, options: VectorOptions) -> Vectors:
     candidates = [column for column in found.columns if _may_be_vectors(column)]
     if any(column.name.startswith("obsm/") for column in candidates):
         candidates = [column for column in candidates if column.name != "X"]
-    named = [column for column in candidates if leaf(column.name).lower() in FEATURE_NAMES]
+    named = [column for column in candidates if _is_usual(leaf(column.name).lower())]
     named += [column for column in found.columns if leaf(column.name).lower() in FEATURE_NAMES and _is_text(column)]
     if len(named) == 1:
         return _one(found, named[0])
@@ -72,6 +72,11 @@ def choose_vectors(found: Contents, options: VectorOptions) -> Vectors:
     if found.is_table:
         return _of_scalars(found, wide)
     raise _none(found)
+
+
+def _is_usual(name: str) -> bool:
+    """Say whether vectors are usually called so; arr_1 is as good as arr_0."""
+    return name in FEATURE_NAMES or (name.startswith("arr_") and name[4:].isdecimal())
 
 
 def _none(found: Contents) -> DataError:
@@ -134,6 +139,8 @@ def _wanted(found: Contents, wanted: str) -> Vectors:
 
 def _one(found: Contents, column: Column, *, said: bool = False) -> Vectors:
     values = _parsed(column) if _is_text(column) else column.load()
+    if values.ndim == 0:
+        raise DataError(f"{column.name} must have 2 axes, one vector a row", found=f"the single value {values}")
     notes = []
     if said or _is_text(column):
         how = ", which are text" if _is_text(column) else ""
@@ -179,9 +186,9 @@ def _without_family(found: Contents, columns: Sequence[Column]) -> Vectors:
     names = [column.name for column in columns]
     values = _stacked(columns)
     odd = [name for name in names if name.lower() in DESCRIBES_A_ROW]
-    spreads = np.nanstd(values.astype(np.float64), axis=0)
-    usual = float(np.median(spreads)) if len(spreads) else 0.0
-    odd += [name for name, spread in zip(names, spreads, strict=True) if spread > _OUTLYING * max(usual, 1e-300)]
+    sizes = np.sqrt(np.nanmean(values.astype(np.float64) ** 2, axis=0))
+    usual = max(float(np.median(sizes)), 1e-300) if len(sizes) else 1.0
+    odd += [name for name, size in zip(names, sizes, strict=True) if size > _OUTLYING * usual]
     if odd and len(names) > 1:
         kept = [name for name in names if name not in odd] or names
         raise DataError(

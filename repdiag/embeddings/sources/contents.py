@@ -34,6 +34,7 @@ class Column:
     load: Callable[[], Any]
     sets: Callable[[], list[tuple[Any, ...]]] | None = None
     problem: str = ""
+    is_named: bool = True  # by the file itself
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,8 +74,8 @@ def kind_of(value: Any) -> Numbers:
     return known.get(kind, "text" if kind in "USTO" else "other")
 
 
-def of_array(name: str, value: Any) -> Column:
-    """Return the column of an array or a tensor that is at hand."""
+def of_array(name: str, value: Any, *, is_named: bool = True) -> Column:
+    """Return the column of an array or a tensor that is at hand; of one without a name, `name` is only ours."""
     shape = tuple(value.shape)
     dtype = str(value.dtype).removeprefix("torch.")
     return Column(
@@ -84,6 +85,7 @@ def of_array(name: str, value: Any) -> Column:
         rows=shape[0] if shape else None,
         said=f"{shape} {dtype}",
         load=lambda: value,
+        is_named=is_named,
     )
 
 
@@ -133,6 +135,7 @@ def _joined_column(name: str, parts: Sequence[Contents]) -> Column:
         load=lambda: join([column.load() for column in each], files, name=name),
         sets=_joined_sets(each),
         problem=first.problem,
+        is_named=first.is_named,
     )
 
 

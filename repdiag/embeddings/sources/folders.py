@@ -97,7 +97,7 @@ def _of_families(source: Path, name: str, opened: dict[str, Contents], files: di
     columns: dict[str, Contents] = {}
     for family, found in opened.items():
         stem = family.rpartition(".")[0] or family
-        if len(found.columns) == 1 and found.columns[0].name == "features":
+        if len(found.columns) == 1 and not found.columns[0].is_named:
             columns[family] = replace(found, columns=(replace(found.columns[0], name=stem),))
         else:
             columns[family] = found

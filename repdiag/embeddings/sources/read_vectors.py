@@ -15,10 +15,11 @@ from torch import Tensor
 
 from repdiag.core.arrays import to_array, to_floating
 from repdiag.core.embedding_set import EmbeddingSet
-from repdiag.core.errors import DataError
+from repdiag.core.errors import DataError, MetricError
 from repdiag.core.provenance import Provenance
 from repdiag.core.reading_notes import ReadingNotes
 from repdiag.embeddings.sources.choose import Chosen, Sidecar, choose, choose_beside
+from repdiag.embeddings.sources.column_names import VIEW_NAMES
 from repdiag.embeddings.sources.contents import Contents, of_array
 from repdiag.embeddings.sources.joining import Join, join
 from repdiag.embeddings.sources.labels import Labels, expect_agreement, read_labels
@@ -153,7 +154,7 @@ def _labels(found: Contents, chosen: Chosen, labels: Any, *, options: VectorOpti
         return own
     beside = sidecar(labels, options, what="labels")
     read = read_labels(beside.values, options)
-    joined = place(chosen.keys, beside, rows=rows, name=found.name, count=_count(read))
+    joined = place(chosen.keys, beside, rows=rows, name=found.name)
     notes += [*read.notes, *joined.notes]
     read = read.take(joined.rows)
     if own is not None and read.numbers is not None and own.numbers is not None and isinstance(labels, str | Path):
@@ -174,12 +175,6 @@ def _vocabulary(labels: Labels) -> set[str]:
     return {labels.class_names[number] if labels.class_names else str(number) for number in given}
 
 
-def _count(labels: Labels) -> int:
-    values = labels.numbers if labels.numbers is not None else labels.matrix
-    assert values is not None
-    return len(values)
-
-
 def _groups(
     found: Contents, chosen: Chosen, groups: Any, *, options: VectorOptions, notes: list[str]
 ) -> Integers | None:
@@ -191,7 +186,7 @@ def _groups(
     else:
         beside = sidecar(groups, options, what="groups")
         rows = len(chosen.vectors.values)
-        joined = place(chosen.keys, beside, rows=rows, name=found.name, count=len(beside.values))
+        joined = place(chosen.keys, beside, rows=rows, name=found.name)
         notes += joined.notes
         values = np.asarray(beside.values)[joined.rows]
     array = values.numpy() if isinstance(values, Tensor) else np.asarray(values)
@@ -212,7 +207,7 @@ def sidecar(values: Any, options: VectorOptions, *, what: str) -> Sidecar:
     if table is not None:
         return choose_beside(table, wanted, what=what)
     keys: Mapping[str, Any] = {}
-    return Sidecar(name=f"the {what}", column=what, values=values, keys=keys)
+    return Sidecar(name=f"the {what}", what=what, column=what, values=values, keys=keys)
 
 
 def _of_series(values: Any, what: str) -> Sidecar | None:
@@ -222,35 +217,35 @@ def _of_series(values: Any, what: str) -> Sidecar | None:
     import pandas as pd
 
     keys = {} if isinstance(values.index, pd.RangeIndex) else {"index": values.index.to_numpy()}
-    return Sidecar(name=f"the {what}", column=what, values=values.to_numpy(dtype=object), keys=keys)
+    return Sidecar(name=f"the {what}", what=what, column=what, values=values.to_numpy(dtype=object), keys=keys)
 
 
-def place(keys: Mapping[str, Any], beside: Sidecar, *, rows: int, name: str, count: int) -> Join:
+def place(keys: Mapping[str, Any], beside: Sidecar, *, rows: int, name: str) -> Join:
     """Return where the values of each row lie: by names where both sides have some, else by order."""
     found = join(keys, beside.keys, names=(name, beside.name))
     if found is not None:
         return found
+    count = len(beside.values)
     if count != rows:
         columns = f"; its columns: {', '.join((*beside.keys, beside.column))}" if beside.keys else ""
-        heading = ""
         if count == rows + 1 and isinstance(beside.values, np.ndarray) and beside.values.dtype.kind in "OUS":
             first = f"{count} lines, {rows} rows, the first line is {str(beside.values[0])!r}"
             hint = "if that is a heading, name it label"
             raise DataError(f"{beside.name} has one line more than there are rows", found=first, hint=hint)
         hint = "give as many as there are rows, in their order, or name the rows in both files (id, path)"
-        raise DataError(
-            f"labels must have one entry for each of the {rows} rows"
-            if beside.column == "labels"
-            else f"{beside.name} must have one entry for each of the {rows} rows",
-            found=f"{count} entries{columns}{heading}",
-            hint=hint,
-        )
+        raise MetricError(_wrong_count(beside, rows), found=f"{count} entries{columns}", hint=hint)
     notes: tuple[str, ...] = ()
     if keys or beside.keys:
         named, unnamed = (name, beside.name) if keys else (beside.name, name)
         column = next(iter(keys or beside.keys))
         notes = (f"{named} names its rows ({column}), {unnamed} does not: they were put together in their order.",)
     return Join(rows=np.arange(rows), by="order", notes=notes)
+
+
+def _wrong_count(beside: Sidecar, rows: int) -> str:
+    if beside.what == "groups":
+        return f"groups must name one group for every row, of which there are {rows}"
+    return f"labels must have one entry for each of the {rows} rows"
 
 
 def _row_ids(found: Contents, chosen: Chosen, notes: list[str]) -> tuple[Any, str | None]:
@@ -264,10 +259,12 @@ def _row_ids(found: Contents, chosen: Chosen, notes: list[str]) -> tuple[Any, st
     return None, None
 
 
-def stack_views(features: Tensor, views: list[Tensor]) -> Tensor:
-    """Return views [V, N, D] of single ones [N, D]."""
-    for view in views:
-        if view.shape != features.shape:
-            found = f"{tuple(view.shape)}, vectors {tuple(features.shape)}"
-            raise DataError("views must hold the same rows and dimensions as the vectors", found=found)
-    return torch.stack([view.to(features.dtype) for view in views])
+def views_in(source: str | Path, *, rows: int) -> list[Tensor] | None:
+    """Return the views of a file that holds them as one array [V, N, D]; None for a file of one set of vectors."""
+    with _opened(source) as found:
+        for column in found.columns:
+            alone = len([one for one in found.columns if one.axes > 1]) == 1 or column.name.lower() in VIEW_NAMES
+            if column.axes == 3 and column.numbers == "float" and alone:
+                views = to_floating("views", column.load())
+                return list(views) if views.shape[1] == rows else None
+    return None

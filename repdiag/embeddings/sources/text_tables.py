@@ -88,10 +88,13 @@ def has_heading(rows: list[list[str]]) -> bool:
         # A frame's own column names: 0, 1, 2, ... over rows that are no whole numbers.
         counted = [str(n) for n in range(len(numbers))] == numbers and len(numbers) > 1
         return counted and any("." in cell for row in rest[:5] for cell in row)
-    if len(first) == 1 or not rest:
+    if not rest:
         return False
-    if any(_all_numbers([below]) and not _all_numbers([cell]) for cell, below in zip(first, rest[0], strict=False)):
+    under = [_all_numbers([below]) or below.strip()[:1] == "[" for below in rest[0]]
+    if any(is_number and not _all_numbers([cell]) for cell, is_number in zip(first, under, strict=False)):
         return True
+    if len(first) == 1:
+        return False
     # All text: a name of a column does not come again among its values.
     columns = list(zip(*(row for row in rest if len(row) == len(first)), strict=True))
     return not any(cell in (value.strip() for value in values) for cell, values in zip(first, columns, strict=False))

@@ -10,10 +10,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from repdiag.checkpoints.reading.numpy_stand_ins import plain_array
 from repdiag.checkpoints.reading.stand_ins import Placeholder
 from repdiag.core.errors import DataError
 from repdiag.embeddings.sources.contents import Column, Contents, of_array, unreadable
-from repdiag.checkpoints.reading.numpy_stand_ins import plain_array
 
 TORCH_KINDS = (".pt", ".pth")
 PICKLE_KINDS = (".pkl", ".pickle")
@@ -45,7 +45,7 @@ def _contents(path: Path, tree: Any) -> Contents:
     if isinstance(found, Tensor | np.ndarray):
         if isinstance(found, np.ndarray) and found.ndim < 2 and not isinstance(tree, Placeholder):
             raise _nothing(path, tree)
-        return Contents(name=path.name, columns=(of_array("features", found),))
+        return Contents(name=path.name, columns=(of_array("features", found, is_named=False),))
     if isinstance(tree, list | tuple):
         return Contents(name=path.name, columns=_of_sequence(path, tree))
     if isinstance(tree, Mapping) and tree:
