@@ -32,8 +32,8 @@ LONG: dict[str, tuple[str, ...]] = {
     "other_spaces": (),
     "soak": ("--kills", "50"),
 }
-# report_size needs images and a browser, the others a GPU: they are listed and run by hand.
-BY_HAND = ("report_size", "gpu_pairs", "gpu_images")
+# planted_encoders and report_size need images, the latter a browser too, the others a GPU: they are run by hand.
+BY_HAND = ("planted_encoders", "report_size", "gpu_pairs", "gpu_images")
 
 
 def purpose(script: str) -> str:

@@ -12,8 +12,7 @@ from repdiag.cli.console import Console, resolve_device
 from repdiag.core.distributed.first_process import is_first_process
 
 if TYPE_CHECKING:
-    from repdiag.workflows.analyze import Analysis, AnalysisOptions
-    from repdiag.workflows.targets import Target
+    from repdiag.embeddings.sources.vector_options import VectorOptions
 
 Embeddings = Annotated[
     Path | None,
@@ -23,7 +22,7 @@ Embeddings = Annotated[
     ),
 ]
 Labels = Annotated[
-    Path | None, typer.Option("--labels", help="Class labels for --embeddings, one a row, or by the rows' names.")
+    Path | None, typer.Option("--labels", help="Class labels of vectors, one a row, or by names of rows.")
 ]
 Groups = Annotated[
     str | None,
@@ -47,7 +46,7 @@ FailOn = Annotated[
 
 def analyze(
     checkpoint: Annotated[
-        str | None, typer.Argument(help="A checkpoint file, a run directory, a manifest's name, or vectors.")
+        str | None, typer.Argument(help="A checkpoint file, a run directory, a manifest's name, or a file of vectors.")
     ] = None,
     embeddings: Embeddings = None,
     labels: Labels = None,
@@ -102,129 +101,84 @@ def analyze(
     """
     from repdiag.cli import summary
     from repdiag.cli.gates import check_gates, parse_gates
+    from repdiag.cli.reading import metric_names, read_options_of, vector_options_of
+    from repdiag.results.writing import check_free
+    from repdiag.workflows.analyze import analyze_checkpoint
+    from repdiag.workflows.options import AnalysisOptions
+    from repdiag.workflows.saving import default_folder, save_analysis
+    from repdiag.workflows.targets import find_checkpoint
+    from repdiag.workflows.vectors import analyze_vectors
 
     first = is_first_process()
     console = Console(as_json=as_json and first, quiet=quiet or not first, verbose=verbose, progress=not no_progress)
     gates = parse_gates(fail_on)
-    told_of_vectors = {
-        "column": column,
-        "label_column": label_column,
-        "group_column": group_column,
-        "tokens": tokens,
-        "quantised": quantised,
-        "unlabelled": unlabelled,
-    }
-    with_vectors: dict[str, Any] = {
-        "groups": groups,
-        "bank": bank,
-        "bank_labels": bank_labels,
-        "views": views or None,
-        "metrics": metrics,
-    }
-    vectors = _vectors(checkpoint, embeddings)
-    if vectors is not None:
-        from repdiag.cli.reading import metric_names, vector_options_of
-        from repdiag.workflows.vectors import analyze_vectors
-
-        given = {**with_vectors, "views": views or (), "metrics": metric_names(metrics)}
-        result = analyze_vectors(
+    reading = vector_options_of(column, label_column, group_column, tokens, quantised, unlabelled)
+    with_vectors: dict[str, Any] = {"groups": groups, "bank": bank, "bank_labels": bank_labels, "views": views or None}
+    with_vectors["metrics"] = metric_names(metrics)
+    vectors = _vectors(checkpoint, embeddings, reading, labels=labels, **with_vectors)
+    target = find_checkpoint(_named(checkpoint), download=download) if vectors is None else None
+    beside = reference if vectors is not None or reference is None else find_checkpoint(reference, download=download)
+    folder = out or default_folder(vectors if target is None else target)
+    if first:
+        check_free(folder, overwrite=overwrite or out is None)
+    if target is None:
+        found = analyze_vectors(
             vectors,
             labels,
-            **given,
-            options=vector_options_of(**told_of_vectors),
-            reference=reference,
-            out=out,
+            **{**with_vectors, "views": views or ()},
+            options=reading,
+            reference=beside,
             seed=seed,
-            overwrite=overwrite,
             protocol=protocol,
             per_row=per_row,
             counting=console.counting,
         )
-        if first:
-            summary.show_vectors(console, result)
-            check_gates(result.diagnosis, gates)
-        return
-    _refuse_for_images(labels=labels, **with_vectors, **told_of_vectors)
-    target = _needed(checkpoint, download=download)
-    beside = None if reference is None else _needed(reference, download=download)
-    folder = out or _default_out(target)
-    from repdiag.cli.reading import read_options_of
-    from repdiag.results.writing import prepare
-    from repdiag.workflows.analyze import AnalysisOptions, analyze_checkpoint
-
+    else:
+        told: dict[str, Any] = {"branch": branch, "backbone": backbone, "prefix": prefix, "heads": heads}
+        read_options = read_options_of(**told, stem_padding=stem_padding, image_size=image_size, mean=mean, std=std)
+        chosen = AnalysisOptions(
+            data=data,
+            read_options=read_options,
+            per_class=per_class,
+            seed=seed,
+            limit=limit,
+            untrained=untrained,
+            protocol=protocol,
+            per_row=per_row,
+            device=resolve_device(device),
+            batch_size=batch_size,
+            workers=workers,
+            fast=fast,
+            cache=not no_cache,
+            download=download,
+            strict_data=strict_data,
+        )
+        found = analyze_checkpoint(target, chosen, reference=beside, counting=console.counting)
     if first:
-        prepare(folder, overwrite=overwrite or out is None)
-    told: dict[str, Any] = {"branch": branch, "backbone": backbone, "prefix": prefix, "heads": heads}
-    read_options = read_options_of(**told, stem_padding=stem_padding, image_size=image_size, mean=mean, std=std)
-    chosen = AnalysisOptions(
-        data=data,
-        read_options=read_options.over(target.read_options),
-        per_class=per_class,
-        seed=seed,
-        limit=limit,
-        untrained=untrained,
-        protocol=protocol,
-        per_row=per_row,
-        device=resolve_device(device),
-        batch_size=batch_size,
-        workers=workers,
-        fast=fast,
-        cache=not no_cache,
-        download=download,
-        strict_data=strict_data,
-    )
-    analysis = analyze_checkpoint(target.path, chosen, name=target.name, reference=beside, counting=console.counting)
-    if first:
-        drawn = _written(analysis, chosen, folder, training=target.path.parent.parent, figures=figures)
-        summary.show_analysis(console, analysis, folder, drawn)
-        check_gates(analysis.diagnosis, gates)
+        drawn = save_analysis(found, folder, figures=figures, overwrite=True)
+        summary.show_analysis(console, found, folder, drawn)
+        check_gates(found.diagnosis, gates)
 
 
-def _written(
-    analysis: Analysis, options: AnalysisOptions, folder: Path, *, training: Path, figures: bool
-) -> list[Path]:
-    """Write the tables and, if wanted, the figures; return the figures."""
-    from repdiag.results.writing import write_analysis
-    from repdiag.workflows.figures import draw_analysis
-
-    write_analysis(analysis, options, folder)
-    return draw_analysis(analysis, folder, training=training) if figures else []
-
-
-def _needed(checkpoint: str | None, *, download: bool) -> Target:
+def _vectors(checkpoint: str | None, embeddings: Path | None, reading: VectorOptions, **given: object) -> Path | None:
+    """Return the file of vectors that is meant; None for a checkpoint."""
     from repdiag.core.errors import UsageError
-    from repdiag.workflows.targets import find_checkpoint
+    from repdiag.workflows.vectors import is_vectors
 
-    if checkpoint is None:
-        raise UsageError("nothing to analyze", hint="give a checkpoint, or vectors with --embeddings FILE")
-    return find_checkpoint(checkpoint, download=download)
-
-
-def _vectors(checkpoint: str | None, embeddings: Path | None) -> Path | None:
-    """Return the vectors that are meant: those named as such, or an argument that can be nothing else."""
-    from repdiag.core.errors import UsageError
-
-    if checkpoint is not None and embeddings is not None:
+    if embeddings is not None and checkpoint is not None:
         raise UsageError("give a checkpoint or --embeddings, not both")
-    if checkpoint is None:
-        return embeddings
-    from repdiag.embeddings.sources.recognise_vectors import means_vectors
-
-    return Path(checkpoint) if means_vectors(checkpoint) else None
-
-
-def _refuse_for_images(**given: object) -> None:
-    from repdiag.core.errors import UsageError
-
-    for name, value in given.items():
+    if embeddings is not None or (checkpoint is not None and is_vectors(checkpoint)):
+        return embeddings or Path(str(checkpoint))
+    for name, value in {**given, **vars(reading)}.items():
         if value is not None:
             flag = f"--{name.replace('_', '-')}"
-            raise UsageError(f"{flag} belongs to --embeddings", hint="classes of images are the folders they lie in")
+            raise UsageError(f"{flag} belongs to vectors", hint="classes of images are the folders they lie in")
+    return None
 
 
-def _default_out(target: Target) -> Path:
-    """Return RUN/analysis/STEM for a checkpoint of a run directory, else runs/analysis/NAME."""
-    from repdiag.workflows.targets import run_of
+def _named(checkpoint: str | None) -> str:
+    from repdiag.core.errors import UsageError
 
-    run = run_of(target.path)
-    return Path("runs") / "analysis" / target.name if run is None else run / "analysis" / target.path.stem
+    if checkpoint is None:
+        raise UsageError("nothing to analyze", hint="give a checkpoint or a file of vectors")
+    return checkpoint

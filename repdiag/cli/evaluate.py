@@ -57,14 +57,7 @@ def evaluate(
         other=other,
         views=views or (),
         metrics=names,
-        options=vector_options_of(
-            column=column,
-            label_column=label_column,
-            group_column=group_column,
-            tokens=tokens,
-            quantised=quantised,
-            unlabelled=unlabelled,
-        ),
+        options=vector_options_of(column, label_column, group_column, tokens, quantised, unlabelled),
         protocol=protocol,
         seed=seed,
     )

@@ -51,7 +51,6 @@ def _channels(option: str, text: str, *, least: float) -> tuple[float, float, fl
 
 
 def vector_options_of(
-    *,
     column: str | None,
     label_column: str | None,
     group_column: str | None,

@@ -71,6 +71,33 @@ def read_inputs(
     return VectorInputs(embeddings=rows, bank=None if beside is None else in_order_of_names(beside), others=sets)
 
 
+def read_together(
+    sources: Mapping[str, Any], *, labels: Any = None, groups: Any = None, options: VectorOptions | None = None
+) -> tuple[dict[str, EmbeddingSet], tuple[str, ...]]:
+    """Return sets of vectors of the same rows in one order by name, and what was done so that they are.
+
+    Labels and groups that only the first source has, or that come beside it, are those of all.
+    """
+    first, *rest = sources
+    inputs = read_inputs(
+        sources[first],
+        labels=labels,
+        groups=groups,
+        others={name: sources[name] for name in rest},
+        options=options,
+    )
+    rows = inputs.embeddings
+    sets = {first: rows}
+    for name, other in inputs.others.items():
+        mine = {field: getattr(rows, field) for field in ("labels", "label_matrix", "groups", "class_names")}
+        has_own = other.labels is not None or other.label_matrix is not None
+        sets[name] = replace(other, groups=rows.groups) if has_own and labels is None else replace(other, **mine)
+    for name, one in sets.items():  # said once, with the comparison
+        plain = replace(one.provenance.reading, notes=())
+        sets[name] = replace(one, provenance=replace(one.provenance, reading=plain))
+    return sets, inputs.notes
+
+
 def _second(source: Any, options: VectorOptions, *, labels: Any = None) -> EmbeddingSet:
     """Return a second source: columns that were named for the first are taken where it has them."""
     if isinstance(source, EmbeddingSet):

@@ -2,33 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+from repdiag.core.embedding_set import EmbeddingSet
+from repdiag.workflows.analysis import Analysis
 
+if TYPE_CHECKING:
     from repdiag.core.metric_table import MetricTable
-    from repdiag.diagnosis.verdict import Diagnosis
     from repdiag.embeddings.sources.vector_options import VectorOptions
     from repdiag.embeddings.vector_inputs import VectorInputs
-    from repdiag.metrics.evaluate import Evaluation
+
+VECTOR_KIND = "analyze-vectors"
 
 
-@dataclass(frozen=True, kw_only=True)
-class VectorAnalysis:
-    """Numbers and judgement of one set of vectors, where they were written, and what was done to read it."""
+def is_vectors(source: Any) -> bool:
+    """Say whether a source holds vectors rather than an encoder: a path by what it names, anything else by its kind."""
+    from repdiag.checkpoints.encoder import Encoder
+    from repdiag.embeddings.sources.recognise_vectors import means_vectors
+    from repdiag.workflows.targets import Target
 
-    name: str
-    rows: int
-    dims: int
-    table: MetricTable
-    diagnosis: Diagnosis
-    folder: Path
-    note: str | None = None
-    reading: tuple[str, ...] = ()
+    if isinstance(source, Encoder | Target):
+        return False
+    return means_vectors(source) if isinstance(source, str | Path) else True
 
 
 def evaluate_vectors(
@@ -65,7 +64,7 @@ def evaluate_vectors(
         protocol=protocol,
         bank=inputs.bank,
         other=inputs.others.get("other"),
-        groups=groups if _beside(groups) is None else None,
+        groups=_word(groups),
         seed=seed,
     )
     return table, inputs.notes
@@ -80,29 +79,27 @@ def analyze_vectors(
     bank: Any = None,
     bank_labels: Any = None,
     views: Sequence[Any] = (),
-    metrics: Sequence[str] | None = None,
     options: VectorOptions | None = None,
-    out: Path | None,
-    seed: int,
-    overwrite: bool,
+    metrics: Any = None,
     protocol: str | None = None,
     per_row: bool = False,
+    name: str | None = None,
+    seed: int = 0,
     counting: Any = None,
-) -> VectorAnalysis:
+    **chosen: Any,
+) -> Analysis:
     """Evaluate and judge vectors; what needs views or a train set that is not there is null with the reason.
 
-    `source` is whatever `as_embedding_set` takes. `reference` holds other vectors of the same rows, joined by their
-    names; `bank` the vectors of the train set; `views` one set of vectors a view. `groups` says which rows were drawn
-    together, or is the word classes.
+    `source` is whatever `as_embedding_set` takes, `labels` and `groups` (or the word "classes") go beside it.
+    `reference` holds other vectors of the same rows, joined by their names; `bank` the vectors of the train set;
+    `views` one set of vectors a view. `options` or `chosen` (column=, label_column=, tokens=, ...) say how to read.
     """
-    from repdiag.core.distributed.first_process import is_first_process
+    from repdiag.embeddings.sources.vector_options import VectorOptions
     from repdiag.embeddings.vector_inputs import read_inputs
     from repdiag.metrics.near_copies import near_copy_note
-    from repdiag.metrics.registry import check_rows
-    from repdiag.results.writing import prepare
     from repdiag.workflows.analyze import reference_name
 
-    name = _name_of(source)
+    called = name or _name_of(source, "vectors")
     inputs = read_inputs(
         source,
         labels=labels,
@@ -110,104 +107,92 @@ def analyze_vectors(
         bank=bank,
         bank_labels=bank_labels,
         views=views,
-        others={} if reference is None else {reference_name(_name_of(reference)): reference},
-        options=options,
+        others={} if reference is None else {reference_name(_name_of(reference, "vectors")): reference},
+        options=replace(options or VectorOptions(), **chosen),
     )
-    inputs = replace(inputs, embeddings=_called(inputs.embeddings, name, source))
-    given = {field: getattr(inputs.embeddings, field) for field in ("features", "labels", "views")}
-    check_rows(given)  # nothing could be said of an empty set, or of rows that are not finite
-    _check_groups(groups, inputs)  # a mistake is said before anything is evaluated
-    folder = out or Path("runs") / "analysis" / name
-    if is_first_process():
-        prepare(folder, overwrite=overwrite or out is None)
+    inputs = replace(inputs, embeddings=_named(inputs.embeddings, called, source))
     asked = {"metrics": metrics, "protocol": protocol, "seed": seed}
-    found, diagnosis = _judged(inputs, groups if _beside(groups) is None else None, asked, counting=counting)
-    rows, dims = inputs.embeddings.features.shape
+    found = analyze_inputs(inputs, groups=_word(groups), per_row=per_row, counting=counting, **asked)
     grouped = groups is not None or inputs.embeddings.groups is not None
-    result = VectorAnalysis(
-        name=name,
-        rows=rows,
-        dims=dims,
-        table=found.table,
-        diagnosis=diagnosis,
-        folder=folder,
-        note=near_copy_note(inputs.embeddings, grouped=grouped),
-        reading=inputs.notes,
+    copies = near_copy_note(inputs.embeddings, grouped=grouped)
+    return replace(
+        found,
+        reference=None if reference is None else {"source": _said(reference)},
+        notes=(*inputs.notes, *(() if copies is None else (copies,))),
+        options={"source": _said(source), "seed": seed, "protocol": protocol, "groups": _said(groups)},
     )
-    if is_first_process():
-        recorded = {"source": _said(source), "groups": _said(groups), **asked}
-        _write(result, found, inputs, options=recorded, reference=_said(reference), per_row=per_row)
-    return result
 
 
-def _judged(
-    inputs: VectorInputs, groups: str | None, asked: dict[str, Any], *, counting: Any
-) -> tuple[Evaluation, Diagnosis]:
+def analyze_inputs(
+    inputs: VectorInputs, *, groups: str | None = None, per_row: bool = False, counting: Any = None, **asked: Any
+) -> Analysis:
+    """Evaluate and judge sets that fit one another."""
     from repdiag.core.distributed.world import join_world
     from repdiag.diagnosis.comparisons import hold_against
     from repdiag.diagnosis.diagnose import judge
-    from repdiag.metrics.evaluate import evaluate_full
+    from repdiag.metrics.breakdown import class_frame, row_frame
+    from repdiag.metrics.evaluate import evaluate
+    from repdiag.metrics.inference.units import as_groups
+    from repdiag.metrics.registry import check_rows
 
+    embeddings = inputs.embeddings
+    given = {field: getattr(embeddings, field) for field in ("features", "labels", "views")}
+    check_rows(given)  # nothing could be said of an empty set, or of rows that are not finite
+    as_groups(groups or embeddings.groups, embeddings.labels, rows=len(embeddings))  # a mistake is said at once
     with join_world(on_gpu=False) as world, counting("tiles of pairs") if counting else nullcontext() as tiles:
-        found = evaluate_full(
-            inputs.embeddings,
+        found = evaluate(
+            embeddings,
             bank=inputs.bank,
             groups=groups,
             distributed=world.size > 1,
             pass_progress=tiles,
             **asked,
         )
-    return found, hold_against(judge(found.table), inputs.embeddings, inputs.others, seed=asked["seed"])
-
-
-def _write(
-    result: VectorAnalysis,
-    found: Evaluation,
-    inputs: VectorInputs,
-    *,
-    options: dict[str, Any],
-    reference: str | None,
-    per_row: bool,
-) -> None:
-    """Write tables, judgement and, last, run.json."""
-    from repdiag.core.files import write_json
-    from repdiag.metrics.breakdown import class_frame, row_frame
-    from repdiag.results.writing import write_parts, write_run, write_tables
-
-    folder, embeddings = result.folder, inputs.embeddings
-    write_tables(result.table, folder)
-    write_parts(class_frame(found, embeddings), row_frame(found, embeddings) if per_row else None, folder)
-    write_json(folder / "verdict.json", result.diagnosis.to_dict())
-    write_run(folder, kind="analyze-vectors", options=options, reference=reference, reading=list(result.reading))
-
-
-def _called(embeddings: Any, name: str, source: Any) -> Any:
-    """Return the set with the name of its source as that of its checkpoint and dataset."""
-    dataset = Path(source).name if isinstance(source, str | Path) else name
-    return replace(embeddings, provenance=replace(embeddings.provenance, checkpoint=name, dataset=dataset))
-
-
-def _name_of(source: Any) -> str:
-    from repdiag.embeddings.shards import name_of
-
-    return name_of(Path(source)) if isinstance(source, str | Path) else "vectors"
-
-
-def _said(source: Any) -> str | None:
-    if source is None:
-        return None
-    return str(source) if isinstance(source, str | Path) else f"a {type(source).__name__}"
+    sets = {"val": embeddings} if inputs.bank is None else {"val": embeddings, "bank": inputs.bank}
+    return Analysis(
+        kind=VECTOR_KIND,
+        name=embeddings.provenance.checkpoint,
+        table=found,
+        diagnosis=hold_against(judge(found), embeddings, inputs.others, seed=asked.get("seed", 0)),
+        embeddings=sets,
+        per_class=class_frame(found, embeddings),
+        per_row=row_frame(found, embeddings) if per_row else None,
+    )
 
 
 def _beside(groups: Any) -> Any:
     """Return the groups that are read beside the rows; None for the word classes."""
+    return None if _word(groups) is not None else groups
+
+
+def _word(groups: Any) -> str | None:
     from repdiag.metrics.inference.units import CLASSES
 
-    return None if isinstance(groups, str) and groups == CLASSES else groups
+    return CLASSES if isinstance(groups, str) and groups == CLASSES else None
 
 
-def _check_groups(groups: Any, inputs: VectorInputs) -> None:
-    from repdiag.metrics.inference.units import as_groups
+def _name_of(source: Any, otherwise: str) -> str:
+    from repdiag.core.provenance import UNKNOWN
+    from repdiag.embeddings.shards import name_of
 
-    embeddings = inputs.embeddings
-    as_groups(groups if _beside(groups) is None else embeddings.groups, embeddings.labels, rows=len(embeddings))
+    if isinstance(source, str | Path):
+        return name_of(Path(source))
+    if isinstance(source, EmbeddingSet) and source.provenance.checkpoint != UNKNOWN:
+        return source.provenance.checkpoint
+    return otherwise
+
+
+def _named(embeddings: EmbeddingSet, name: str, source: Any) -> EmbeddingSet:
+    from repdiag.core.provenance import UNKNOWN
+
+    known = embeddings.provenance
+    dataset = Path(source).name if isinstance(source, str | Path) else known.dataset
+    split = "val" if known.split == UNKNOWN else known.split  # rows that the encoder is not known to be trained on
+    return replace(embeddings, provenance=replace(known, checkpoint=name, dataset=dataset, split=split))
+
+
+def _said(value: Any) -> str | None:
+    """Return what run.json can say of an argument: a path or a word as it is, of anything else its kind."""
+    if value is None or isinstance(value, str):
+        return value
+    return str(value) if isinstance(value, Path) else type(value).__name__
