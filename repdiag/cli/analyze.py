@@ -102,7 +102,7 @@ def analyze(
     from repdiag.cli import summary
     from repdiag.cli.gates import check_gates, parse_gates
     from repdiag.cli.reading import metric_names, read_options_of, vector_options_of
-    from repdiag.results.writing import check_free
+    from repdiag.results.transaction import check_place
     from repdiag.workflows.analyze import analyze_checkpoint
     from repdiag.workflows.options import AnalysisOptions
     from repdiag.workflows.saving import default_folder, save_analysis
@@ -120,7 +120,7 @@ def analyze(
     beside = reference if vectors is not None or reference is None else find_checkpoint(reference, download=download)
     folder = out or default_folder(vectors if target is None else target)
     if first:
-        check_free(folder, overwrite=overwrite or out is None)
+        check_place(folder, overwrite=overwrite or out is None)
     if target is None:
         found = analyze_vectors(
             vectors,
@@ -155,7 +155,7 @@ def analyze(
         )
         found = analyze_checkpoint(target, chosen, reference=beside, counting=console.counting)
     if first:
-        drawn = save_analysis(found, folder, figures=figures, overwrite=True)
+        drawn = save_analysis(found, folder, figures=figures, overwrite=overwrite or out is None)
         summary.show_analysis(console, found, folder, drawn)
         check_gates(found.diagnosis, gates)
 

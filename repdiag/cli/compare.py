@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -67,7 +67,6 @@ def compare(
     """
     from repdiag.cli import summary
     from repdiag.cli.reading import metric_names, vector_options_of
-    from repdiag.results.writing import forget_parts
     from repdiag.workflows.compare import compare_checkpoints, compare_vectors
     from repdiag.workflows.options import AnalysisOptions
     from repdiag.workflows.targets import find_checkpoints, named_sources, with_reference
@@ -75,8 +74,7 @@ def compare(
 
     console = Console(as_json=as_json, quiet=quiet, verbose=verbose, progress=not no_progress)
     folder = out or Path("runs") / "compare"
-    if overwrite:
-        forget_parts(folder)
+    how: dict[str, Any] = {"told": console, "figures": figures, "overwrite": overwrite}
     reading = vector_options_of(column, label_column, group_column, tokens, quantised, unlabelled)
     of_vectors = [word for word in checkpoints if is_vectors(word)]
     if of_vectors and len(of_vectors) < len(checkpoints):
@@ -90,9 +88,8 @@ def compare(
         found = compare_vectors(
             named,
             folder,
-            told=console,
+            **how,
             reference=reference,
-            figures=figures,
             seed=seed,
             labels=labels,
             groups=groups,
@@ -120,7 +117,7 @@ def compare(
         beside = None
         if reference is not None:
             targets, beside = with_reference(targets, reference, download=download)
-        found = compare_checkpoints(targets, chosen, folder, figures=figures, told=console, reference=beside)
+        found = compare_checkpoints(targets, chosen, folder, reference=beside, **how)
     summary.show_comparison(console, found, folder, sorted((folder / "figures").glob("*.png")) if figures else [])
     if found.failures:
         raise typer.Exit(1)

@@ -43,11 +43,14 @@ def evaluate(
     """Compute metrics of vectors: text, audio, tabular or image embeddings, from any model."""
     from repdiag.cli import summary
     from repdiag.cli.reading import metric_names, vector_options_of
-    from repdiag.results.writing import write_tables
+    from repdiag.results.transaction import check_place, replaced
+    from repdiag.results.writing import write_run, write_tables
     from repdiag.workflows.vectors import evaluate_vectors
 
     console = Console(as_json=as_json)
     names = metric_names(metrics)
+    if out is not None:
+        check_place(out, overwrite=False, again="evaluate")
     table, notes = evaluate_vectors(
         vectors,
         labels=labels,
@@ -62,7 +65,14 @@ def evaluate(
         seed=seed,
     )
     if out is not None:
-        write_tables(table, Path(out))
+        with replaced(out, overwrite=False, again="evaluate") as fresh:
+            write_tables(table, fresh)
+            write_run(
+                fresh,
+                kind="evaluate",
+                options={"source": str(vectors), "seed": seed, "protocol": protocol},
+                notes=list(notes),
+            )
     for note in notes:
         console.say(f"note: {note}")
     summary.show_rows(console, table)

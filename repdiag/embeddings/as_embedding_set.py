@@ -36,9 +36,10 @@ def as_embedding_set(
     when labels or names of rows contradict each other.
 
     Example:
-        >>> found = as_embedding_set({"openai": [[1.0, 0.0], [0.0, 1.0], [0.0, 0.0]], "label": ["a", "NA", "b"]})
-        >>> found.features.shape, found.labels.tolist()
-        (torch.Size([2, 2]), [0, -1])
+        >>> import repdiag
+        >>> found = repdiag.as_embedding_set({"openai": [[1, 0], [0, 1], [0, 0]], "label": ["a", "NA", "b"]})
+        >>> tuple(found.features.shape), found.labels.tolist()
+        ((2, 2), [0, -1])
         >>> found.provenance.reading.notes[-1]
         '1 rows were left out, 1 all zero: 2.'
     """

@@ -98,6 +98,17 @@ def read_together(
     return sets, inputs.notes
 
 
+def beside_each(names: Sequence[str], *, bank: Sequence[Any], views: Sequence[Any]) -> dict[str, dict[str, Any]]:
+    """Return the bank and the views of each set by its name; raises `UsageError` where they are not as many."""
+    for what, given in (("bank", bank), ("views", views)):
+        if given and len(given) != len(names):
+            raise UsageError(f"give one {what} for each set of vectors", found=f"{len(given)} for {len(names)}")
+    return {
+        name: {"bank": bank[place] if bank else None, "views": [views[place]] if views else ()}
+        for place, name in enumerate(names)
+    }
+
+
 def _second(source: Any, options: VectorOptions, *, labels: Any = None) -> EmbeddingSet:
     """Return a second source: columns that were named for the first are taken where it has them."""
     if isinstance(source, EmbeddingSet):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from repdiag.core.metric_table import untrained_name
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     import pandas as pd
 
@@ -43,13 +43,14 @@ def draw_analysis(analysis: Analysis, out: Path) -> list[Path]:
     return draw_frames(frames, out / FOLDER, untrained=analysis.table.checkpoints("untrained"))
 
 
-def draw_comparison(table: MetricTable, out: Path) -> list[Path]:
-    """Draw the joined figures of all checkpoints into out/figures, from stored tables alone."""
+def draw_comparison(table: MetricTable, parts: Mapping[str, Path], out: Path) -> list[Path]:
+    """Draw the joined figures of all checkpoints into out/figures, from the stored tables of their analyses alone."""
     import pandas as pd
 
     frames = table_frames(table)
     for name in STORED_FIGURES:
-        stored = sorted(out.glob(f"checkpoints/*/{FOLDER}/{name}.csv"))
+        kept = sorted(part / FOLDER / f"{name}.csv" for part in parts.values())
+        stored = [path for path in kept if path.is_file()]
         if stored:
             frames[name] = pd.concat([read_frame(path) for path in stored], ignore_index=True)
     frames = {name: in_order(frame, table.checkpoints()) for name, frame in frames.items()}
@@ -90,7 +91,7 @@ def table_frames(table: MetricTable) -> dict[str, pd.DataFrame]:
 def draw_frames(
     frames: dict[str, pd.DataFrame], folder: Path, *, untrained: tuple[str, ...], width: float | None = None
 ) -> list[Path]:
-    """Draw every frame that is not empty into the folder; `width` in inches, None for two columns of a paper."""
+    """Draw every frame that has something to show; `width` in inches, None for two columns of a paper."""
     import inspect
     from importlib import import_module
 
@@ -98,7 +99,7 @@ def draw_frames(
 
     drawn: list[Path] = []
     for name, frame in frames.items():
-        if frame.empty:
+        if not _shows_anything(frame):
             continue
         plot: Callable[..., Any] = getattr(import_module(f"repdiag.plots.{name}"), name)
         takes = inspect.signature(plot).parameters
@@ -107,3 +108,13 @@ def draw_frames(
             settings["width"] = width
         drawn.extend(save_figure(plot(frame, **settings), frame, folder, name=name))
     return drawn
+
+
+# What a figure draws, where that may be missing.
+_DRAWN = ("value", "alignment", "uniformity")
+
+
+def _shows_anything(frame: pd.DataFrame) -> bool:
+    """Say whether a frame has a row with all that is drawn; axes around nothing but missing values say nothing."""
+    drawn = [name for name in _DRAWN if name in frame]
+    return not frame.empty and (not drawn or bool(frame[drawn].notna().all(axis=1).any()))
