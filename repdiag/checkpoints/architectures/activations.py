@@ -6,8 +6,6 @@ from collections.abc import Callable
 
 from torch import nn
 
-from repdiag.core.errors import CheckpointError
-
 # What libraries call the same function.
 _SAME = {
     "gelu": "gelu",
@@ -24,19 +22,8 @@ _SAME = {
 
 
 def known_activation(name: object) -> str | None:
-    """Return our name for an activation as a settings file has it; None for what is not a name.
-
-    Raises `CheckpointError` for a name that is not known: another activation in its place would be silently wrong.
-    """
-    if not isinstance(name, str):
-        return None
-    if name.lower() not in _SAME:
-        raise CheckpointError(
-            "the file records an activation that is not known",
-            found=name[:40],
-            hint=f"--activation, one of {', '.join(sorted(set(_SAME.values())))}, if one of these is the same",
-        )
-    return _SAME[name.lower()]
+    """Return our name for an activation as a settings file has it; None for one that is not known."""
+    return _SAME.get(name.lower()) if isinstance(name, str) else None
 
 
 def activation_layer(name: str) -> Callable[[], nn.Module]:

@@ -71,6 +71,8 @@ def resnet_candidates(state: Mapping[str, Tensor], facts: Facts) -> list[Candida
         only = Origin("tensors", "downsample.0.bias, which only MONAI's networks have")
         facts = facts.with_origin(only, stem_stride=1, stem_pool=True)
     shape = _shape_of(state, facts, depths)
+    if not shape.bottleneck and (shape.groups > 1 or shape.width_per_group != 64):
+        return []  # a RegNet
     small = shape.kernel == 3
     return [
         Candidate(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 from collections.abc import Mapping
 
@@ -19,10 +20,20 @@ from repdiag.core.errors import CheckpointError
 _NEARLY = 0.9  # a file that fills so much is more likely incomplete than of another architecture
 
 
-def unknown_architecture(where: str, renamed: State, state: State) -> CheckpointError:
-    """Return the error for tensors that no known network has."""
+def unknown_architecture(
+    where: str, renamed: State, state: State, *, unsupported: str | None = None
+) -> CheckpointError:  # fmt: skip
+    """Return the error for tensors that no known network has, or for a setting that no known network follows."""
     shown = "\n    ".join(f"{name[:90]} {tuple(value.shape)}" for name, value in list(state.items())[:8])
     hint = _changed_weights(state) or why_no_grid(renamed) or _other_channels(renamed)
+    if unsupported is not None:
+        return CheckpointError(
+            f"{where} records what none of the networks here does",
+            found=unsupported,
+            hint="pip install transformers, whose own class is then used; or --backbone your_file.py:function",
+        )
+    if "hugging_face" in where and hint is None and importlib.util.find_spec("transformers") is None:
+        hint = "pip install transformers, whose own class is then used; or --backbone your_file.py:function"
     return CheckpointError(
         f"the architecture of {where} is not recognised",
         found=f"{len(state)} tensors:\n    {shown}",

@@ -73,6 +73,10 @@ def resolve(contents: Contents, form: Format, read_options: ReadOptions) -> Reso
             if isinstance(outcome, Resolved):
                 return replace(outcome, present=present)
             failures.append(outcome)
+    for branch in branches[:1] if read_options.backbone is None else ():  # whole files, which other libraries read
+        networks = form.last_networks(contents, contents.state(branch.place) or {}, form.facts_of(contents))
+        for network in networks:
+            return _as_read_by_library(contents, form, branch, network, read_options=read_options)
     raise max(failures, key=lambda failure: failure[0])[1]
 
 
@@ -114,7 +118,22 @@ def _try_branch(
         said = explanations(contents, form, branch, fitted=fitted)
         error = refuse(extra, what=where, backbone=fitted.candidate.name, explanations=said)
         failures.append((fitted.match.fraction, error))
-    return failures[0] if failures else (0.0, unknown_architecture(where, renamed.state, state))
+    if failures:
+        return failures[0]
+    return 0.0, unknown_architecture(where, renamed.state, state, unsupported=facts.unsupported)
+
+
+def _as_read_by_library(
+    contents: Contents, form: Format, branch: Branch, network: Candidate, *, read_options: ReadOptions
+) -> Resolved:  # fmt: skip
+    """Return the network that another library built for the whole file, with all of the file's tensors its own."""
+    state = contents.state(branch.place) or {}
+    fitted = fit(state, [network], file_name=contents.file_name)
+    _expect_used(read_options, fitted)
+    return Resolved(
+        format=form, branch=branch, present=(branch.name,), renamed=Renamed(state, None),
+        facts=form.facts_of(contents), fitted=fitted, roles=dict.fromkeys(state, "backbone"),
+    )  # fmt: skip
 
 
 def _facts(
@@ -125,7 +144,8 @@ def _facts(
     if renamed.keymap:
         named = Origin("names", renamed.keymap.name)
         open_facts = {name: value for name, value in renamed.keymap.defaults.items() if getattr(facts, name) is None}
-        facts = facts.with_origin(named, **open_facts, **renamed.keymap.facts)
+        usual = Origin("assumed", f"as usual for {renamed.keymap.name}")
+        facts = facts.with_origin(usual, **open_facts).with_origin(named, **renamed.keymap.facts)
     gem = gem_power(contents.state(branch.place) or {})
     if gem is not None and facts.pool is None:
         facts = facts.with_origin(Origin("tensors", gem[0][-60:]), pool="gem", gem_power=gem[1])
@@ -155,8 +175,10 @@ def _options(
 
         return [[Candidate(name=name, build=lambda: build_backbone(name), layer="output")]], Renamed(state, None)
     recorded = form.arch(contents) if name is None else None
-    if renamed.keymap and renamed.keymap.candidates:
-        shaped: Iterable[list[Candidate]] = [renamed.keymap.candidates(renamed.state, facts)]
+    if facts.unsupported and facts.origin_of("activation").source != "told":
+        shaped: Iterable[list[Candidate]] = []
+    elif renamed.keymap and renamed.keymap.candidates:
+        shaped = [renamed.keymap.candidates(renamed.state, facts)]
     else:
         shaped = candidates(
             renamed.state,
@@ -165,9 +187,7 @@ def _options(
             library=contents.file_name if form.of_libraries else None,
         )
     if name is None:
-        recorded_first = [form.networks(contents, renamed.state, facts)]
-        last = (networks(contents, renamed.state, facts) for networks in [form.last_networks])  # lazily
-        return itertools.chain(recorded_first, shaped, last), renamed
+        return itertools.chain([form.networks(contents, renamed.state, facts)], shaped), renamed
     first = next(filter(None, shaped), [])
     same = [option for option in first if _short(option.name) == _short(name)]
     if first and not same and facts.activation == "quick_gelu" and "quickgelu" in name:

@@ -68,7 +68,8 @@ class Facts:
     pooling. Of ResNets: the stem's padding, stride, max-pool and ReLU; `stride_in` is "1x1" where bottlenecks stride
     in their first convolution; `output_stride` is what the last map is smaller by, `dilated` whether dilation takes
     the place of strides. `arch_like` prefers architectures whose names contain it,
-    `config` is the config.json beside the weights. `origins` says where a field was
+    `config` is the config.json beside the weights, `unsupported`
+    a setting of it that no network here can follow. `origins` says where a field was
     read; without an entry it is what the family's own code does.
     """
 
@@ -90,6 +91,7 @@ class Facts:
     activation: str | None = None
     arch_like: str | None = None
     config: Mapping[str, Any] = field(default_factory=dict)
+    unsupported: str | None = None
     origins: Mapping[str, Origin] = field(default_factory=dict)
 
     def origin_of(self, name: str) -> Origin:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from repdiag.checkpoints.architectures.activations import known_activation
@@ -50,6 +51,12 @@ def _facts(file: Contents) -> Facts:
         facts = facts.with_origin(recorded(f"{_CONFIG}: num_attention_heads"), heads={0: heads})
     if isinstance(eps, float):
         facts = facts.with_origin(recorded(f"{_CONFIG}: layer_norm_eps"), norm_eps=eps)
+    if (odd := _unsupported(config)) is not None:
+        facts = replace(facts, unsupported=f"{_CONFIG}: {odd}")
+    if config.get("model_type") == "dinov2_with_registers":
+        facts = replace(facts, resample="antialiased")
+    if config.get("downsample_in_bottleneck") is True:
+        facts = facts.with_origin(recorded(f"{_CONFIG}: downsample_in_bottleneck"), stride_in="1x1")
     if (activation := known_activation(config.get("hidden_act"))) is not None:
         facts = facts.with_origin(recorded(f"{_CONFIG}: hidden_act"), activation=activation)
     size, patch = config.get("image_size"), config.get("patch_size")
@@ -57,6 +64,19 @@ def _facts(file: Contents) -> Facts:
         grid = (int(size[0]) // patch, int(size[1]) // patch)
         facts = facts.with_origin(recorded(f"{_CONFIG}: image_size"), grid=grid)
     return facts
+
+
+def _unsupported(config: Mapping[str, Any]) -> str | None:
+    """Return a setting that changes the output in a way that only the library's own class can follow."""
+    activation = config.get("hidden_act")
+    if isinstance(activation, str) and known_activation(activation) is None:
+        return f"hidden_act {activation[:30]}"
+    if config.get("model_type") == "resnet":
+        if activation not in (None, "relu"):  # of the stem and after each block, and ReLU within
+            return f"hidden_act {str(activation)[:30]}"
+        if config.get("downsample_in_first_stage") is True:
+            return "downsample_in_first_stage"
+    return None
 
 
 def _processor(file: Contents) -> tuple[Mapping[str, Any], str]:

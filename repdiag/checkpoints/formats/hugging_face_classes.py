@@ -22,6 +22,8 @@ _CONFIG = "config.json"
 _MOST = {"layer": 256, "depth": 256, "head": 1024, "image_size": 2048}  # a file may ask for no more than this
 _LARGEST = 1_000_000
 _UNTRAINED = ("pooler.dense.", "pooler.attention.")  # which exports of pretraining do not bring
+# The first names the class, the others types of numbers and code that no file may name.
+_NOT_GIVEN = ("model_type", "dtype", "torch_dtype", "auto_map", "trust_remote_code")
 _SPARE, _TIMES = 1_000_000, 4
 
 
@@ -61,8 +63,11 @@ def _loaded(config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> tuple[_
 
     before = logging.get_verbosity()
     logging.set_verbosity_error()
+    showed = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
     try:
-        settings = AutoConfig.for_model(str(config["model_type"]), **{**config, "torch_dtype": None, "dtype": None})
+        given = {name: value for name, value in config.items() if name not in _NOT_GIVEN}
+        settings = AutoConfig.for_model(str(config["model_type"]), **given)
         with torch.device("meta"):
             outline = AutoModel.from_config(settings, trust_remote_code=False)
         wanted = sum(value.numel() for value in outline.state_dict().values())
@@ -75,6 +80,8 @@ def _loaded(config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> tuple[_
         return None
     finally:
         logging.set_verbosity(before)
+        if showed:
+            logging.enable_progress_bar()
     missing = [name for name in report["missing_keys"] if not name.startswith(_UNTRAINED)]
     if missing or report["mismatched_keys"]:
         return None

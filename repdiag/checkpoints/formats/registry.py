@@ -38,8 +38,8 @@ from repdiag.checkpoints.formats import (
 from repdiag.checkpoints.formats.format import Format
 
 FORMATS: tuple[Format, ...] = (
-    hugging_face.FORMAT,
     timm_hub.FORMAT,
+    hugging_face.FORMAT,
     lightly_train.FORMAT,
     stable_pretraining.FORMAT,
     solo_learn.FORMAT,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 from repdiag.checkpoints.architectures.candidate import Candidate
@@ -49,7 +49,14 @@ def preprocessing_of(
 
 def _settings(file: Contents) -> dict[str, Any]:
     found = file.sidecar(_CONFIG, "pretrained_cfg")
-    return found if isinstance(found, dict) else {}
+    if isinstance(found, dict):
+        return found
+    if file.sidecar(_CONFIG, "model_type") != "timm_wrapper":
+        return {}
+    import timm
+
+    known = timm.get_pretrained_cfg(_arch(file)) if timm.is_model(str(_arch(file)).partition(".")[0]) else None
+    return asdict(known) if known is not None else {}
 
 
 def _preprocessing(file: Contents) -> Preprocessing:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from repdiag.checkpoints.keymaps import mobile_networks, resnets, transformers
+from repdiag.checkpoints.keymaps import hugging_face, mobile_networks, originals, resnets, transformers
 from repdiag.checkpoints.keymaps.keymap import Keymap
 
 KEYMAPS: tuple[Keymap, ...] = (
@@ -17,8 +17,19 @@ KEYMAPS: tuple[Keymap, ...] = (
     mobile_networks.LUKEMELAS,
     mobile_networks.LISTED_FEATURES,
     mobile_networks.LISTED_CHILDREN,
-    transformers.HUGGING_FACE,
-    transformers.HUGGING_FACE_DINOV2,
+    hugging_face.SWIN,
+    hugging_face.BEIT,
+    hugging_face.DINOV3,
+    hugging_face.DINOV3_CONVNEXT,
+    hugging_face.CONVNEXT,
+    hugging_face.CLIP,
+    hugging_face.SIGLIP,
+    hugging_face.VIT,
+    hugging_face.DINOV2_REGISTERS,
+    hugging_face.DINOV2,
+    originals.CONVNEXT,
+    originals.SWIN,
+    originals.DINOV3,
     transformers.OPEN_CLIP,
     transformers.TORCHVISION,
     transformers.VISSL,

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import replace
 
-import torch
 from torch import Tensor
 
 from repdiag.checkpoints.architectures.candidate import Candidate
@@ -15,38 +13,6 @@ from repdiag.checkpoints.architectures.transformers import transformer_candidate
 from repdiag.checkpoints.formats.format import Facts
 from repdiag.checkpoints.keymaps.keymap import Keymap, State
 from repdiag.checkpoints.keymaps.renaming import all_names, any_name, by_patterns
-from repdiag.core.errors import CheckpointError
-
-_HUGGING_FACE = by_patterns(
-    (r"^embeddings\.cls_token", "cls_token"),
-    (r"^embeddings\.mask_token", "mask_token"),
-    (r"^embeddings\.register_tokens", "reg_token"),
-    (r"^embeddings\.position_embeddings", "pos_embed"),
-    (r"^embeddings\.patch_embeddings\.projection", "patch_embed.proj"),
-    (r"^encoder\.layer\.", "blocks."),
-    (r"\.attention\.attention\.", ".attn."),
-    (r"\.attention\.output\.dense", ".attn.proj"),
-    (r"\.(layernorm_before|norm1)\.", ".norm1."),
-    (r"\.(layernorm_after|norm2)\.", ".norm2."),
-    (r"\.intermediate\.dense", ".mlp.fc1"),
-    (r"(blocks\.\d+)\.output\.dense", r"\1.mlp.fc2"),
-    (r"\.layer_scale([12])\.lambda1", r".ls\1.gamma"),
-    (r"\.mlp\.weights_in", ".mlp.fc1"),
-    (r"\.mlp\.weights_out", ".mlp.fc2"),
-    (r"^layernorm\.", "norm."),
-)
-_QUERY = re.compile(r"(blocks\.\d+\.attn)\.query\.(weight|bias)")
-
-
-def _hugging_face(state: Mapping[str, Tensor]) -> State:
-    renamed = _HUGGING_FACE(state)
-    for match in [match for match in map(_QUERY.fullmatch, list(renamed)) if match]:
-        names = [f"{match[1]}.{part}.{match[2]}" for part in ("query", "key", "value")]
-        if not all(name in renamed for name in names):
-            raise CheckpointError("a query has no key or value beside it", found=match[0])
-        renamed[f"{match[1]}.qkv.{match[2]}"] = torch.cat([renamed.pop(name) for name in names])
-    return renamed
-
 
 _OPEN_CLIP = by_patterns(
     (r"^class_embedding", "cls_token"),
@@ -79,19 +45,6 @@ _DINOV2 = (
     (r"\.mlp\.w3\.", ".mlp.fc2."),
 )
 
-_HUGGING_FACE_NAMES = [r"embeddings\.cls_token", r"encoder\.layer\.0\.attention\.attention\."]
-HUGGING_FACE = Keymap(
-    name="Hugging Face ViT, DeiT",
-    applies=lambda state: all_names(state, [*_HUGGING_FACE_NAMES, r"encoder\.layer\.0\.layernorm_before\."]),
-    convert=_hugging_face,
-    defaults={"norm_eps": 1e-12, "resample": "bicubic"},
-)
-HUGGING_FACE_DINOV2 = Keymap(
-    name="Hugging Face DINOv2",
-    applies=lambda state: all_names(state, _HUGGING_FACE_NAMES),
-    convert=_hugging_face,
-    defaults={"norm_eps": 1e-6, "resample": "bicubic"},
-)
 OPEN_CLIP = Keymap(
     name="OpenCLIP's image transformer",
     applies=lambda state: all_names(state, ["class_embedding", r"transformer\.resblocks\.0\.attn\.in_proj_weight"]),
