@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from repdiag.checkpoints.sources.manifest import Entry
     from repdiag.workflows.speaking import Speaker
 
+_REMOTE = ("https://", "hf://", "timm:", "torchvision:")
 MANIFEST = Path("checkpoints_manifest.yaml")
 
 
@@ -39,7 +41,12 @@ class Targets:
 
 
 def find_checkpoint(word: str, *, download: bool = False) -> Target:
-    """Return the checkpoint for a file, a training run's folder, or a name in ./checkpoints_manifest.yaml."""
+    """Return the checkpoint for a file, a training run's folder, or a name in ./checkpoints_manifest.yaml.
+
+    Names of hubs (timm:NAME, torchvision:NAME, hf://org/repo, hf://org/repo/file, https://) are fetched into the cache.
+    """
+    if word.startswith(_REMOTE):
+        return _of_hub(word)
     path = Path(word).expanduser()
     if path.is_file() or (path.is_dir() and not (path / "checkpoints").is_dir()):
         return Target(name=default_name(path), path=path)
@@ -47,7 +54,9 @@ def find_checkpoint(word: str, *, download: bool = False) -> Target:
         last = path / "checkpoints" / "last.pt"
         if last.is_file():
             return Target(name=default_name(last), path=last)
-        raise CheckpointError(f"the run {path} has no checkpoint yet", found="checkpoints/last.pt is missing")
+        if (path / "run.json").is_file():
+            raise CheckpointError(f"the run {path} has no checkpoint yet", found="checkpoints/last.pt is missing")
+        return Target(name=default_name(path), path=path)  # another program's run
     if MANIFEST.is_file():
         from repdiag.checkpoints.sources.manifest import read_manifest
 
@@ -59,6 +68,17 @@ def find_checkpoint(word: str, *, download: bool = False) -> Target:
     if path.exists():
         raise CheckpointError(f"{path} is not a regular file")
     raise CheckpointError(f"no checkpoint {word!r}", hint=_nearest_files(path))
+
+
+def _of_hub(word: str) -> Target:
+    from repdiag.checkpoints.sources.hub_folder import fetch_repository, is_hub_repository
+    from repdiag.checkpoints.sources.manifest import Entry
+
+    name = word.partition("://")[2] or word.partition(":")[2]
+    if is_hub_repository(word):
+        return Target(name=name.partition("@")[0].replace("/", "-"), path=fetch_repository(word))
+    short = re.sub(r"[^A-Za-z0-9._-]", "-", name.rpartition("/")[2]).lstrip("._-") or "checkpoint"
+    return replace(_target_of(Entry(id=short, source=word), download=True), entry=None)
 
 
 def find_checkpoints(words: Sequence[str], *, only: str | None, download: bool, told: Speaker) -> Targets:

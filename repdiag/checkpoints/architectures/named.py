@@ -6,6 +6,7 @@ import difflib
 import functools
 import hashlib
 import json
+import math
 import re
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
@@ -98,6 +99,34 @@ def candidate_by_name(name: str, settings: Mapping[str, Any] | None = None) -> C
             settings=chosen,
         )
     raise CheckpointError(f"no architecture is called {name!r}", hint=_nearest(short))
+
+
+def resized(candidate: Candidate, state: Mapping[str, Tensor]) -> Candidate | None:
+    """Return a network of timm built for the image size and window that its tensors show, where these are unusual."""
+    if not candidate.name.rpartition(":")[0].startswith("timm") and not _is_of_timm(candidate.name):
+        return None
+    tables = [value for name, value in state.items() if name.endswith("relative_position_bias_table")]
+    position, stem = state.get("pos_embed"), state.get("patch_embed.proj.weight")
+    settings: dict[str, Any] = dict(candidate.settings)
+    if tables and tables[0].ndim == 2:
+        window = (math.isqrt(tables[0].shape[0]) + 1) // 2
+        if (2 * window - 1) ** 2 != tables[0].shape[0]:
+            return None
+        settings = {"img_size": 32 * window, "window_size": window, **settings}
+    elif position is not None and position.ndim == 3 and stem is not None and stem.ndim == 4:
+        sides = [math.isqrt(position.shape[1] - before) for before in range(min(position.shape[1], 9))]
+        exact = [side for before, side in enumerate(sides) if side > 1 and side * side == position.shape[1] - before]
+        if len(exact) != 1:
+            return None
+        settings = {**settings, "img_size": exact[0] * stem.shape[-1]}
+    else:
+        return None
+    other = candidate_by_name(candidate.name, settings)
+    return replace(other, facts=candidate.facts, image_size_origin=Origin("tensors", "position embeddings"))
+
+
+def _is_of_timm(name: str) -> bool:
+    return ":" not in name and name not in DEPTHS and _source_of(full_name(name)) == "timm"
 
 
 def as_said(candidate: Candidate, facts: Facts) -> Candidate:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from repdiag.checkpoints.architectures.candidate import Candidate
 from repdiag.checkpoints.architectures.look_alikes import look_alikes, named_in
-from repdiag.checkpoints.architectures.named import as_said, candidate_by_name, named_candidates
+from repdiag.checkpoints.architectures.named import as_said, candidate_by_name, named_candidates, resized
 from repdiag.checkpoints.architectures.resnets import resnet_candidates
 from repdiag.checkpoints.architectures.transformers import has_other_layers, transformer_candidates
 from repdiag.checkpoints.fitting.match import Match, fill, match
@@ -82,6 +82,9 @@ def fit(state: Mapping[str, Tensor], options: Sequence[Candidate], *, file_name:
         state = candidate.tensors or own_names
         network = _built(candidate, state)
         found = match(network, state)
+        if not found.complete and not found.missing and (other := resized(candidate, state)) is not None:
+            candidate, network = other, _built(other, state)  # noqa: PLW2901 - the same at another image size
+            found = match(network, state)
         if found.complete:
             network = _filled(candidate, network, state)
         fitted.append(Fitted(candidate=candidate, network=network, match=found, given=state))

@@ -10,11 +10,13 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from repdiag.checkpoints.architectures.candidate import Candidate
 from repdiag.checkpoints.facts import Origin, recorded
+from repdiag.checkpoints.formats.clip_trunks import trunk_networks
 from repdiag.checkpoints.formats.format import Branch, Facts, Format, Preprocessing
 from repdiag.checkpoints.formats.normalizations import HALVES, OPENAI
 from repdiag.checkpoints.formats.timm_hub import triple
-from repdiag.checkpoints.reading.contents import Contents
+from repdiag.checkpoints.reading.contents import Contents, State
 
 _PLACES = ("state_dict", "")
 _CONFIG = "open_clip_config.json"
@@ -65,9 +67,12 @@ def _facts(file: Contents) -> Facts:
 def _preprocessing(file: Contents) -> Preprocessing:
     """Return what the folder records; else SigLIP's halves where its bias is, and OpenAI's numbers for all others."""
     settings = file.sidecar(_CONFIG, "preprocess_cfg")
-    usual = replace(HALVES, interpolation="bicubic") if _any_has(file, "logit_bias") else OPENAI
-    if _any_has(file, "logit_bias"):
-        usual = replace(usual, squash=True, origin=Origin("tensors", "logit_bias, which SigLIP's loss has"))
+    usual = OPENAI
+    for sign, source in (("logit_bias", "tensors"), ("visual.trunk.attn_pool.latent", "assumed")):
+        if _any_has(file, sign):
+            origin = Origin("tensors" if source == "tensors" else "assumed", f"SigLIP's, as {sign} is there")
+            usual = replace(HALVES, interpolation="bicubic", squash=True, origin=origin)
+            break
     if not isinstance(settings, Mapping):
         return usual
     size, mode = settings.get("size", _vision(file).get("image_size")), settings.get("resize_mode")
@@ -85,6 +90,17 @@ def _preprocessing(file: Contents) -> Preprocessing:
     return replace(usual, **known, resize=side, origins=origins)
 
 
+def _branches(file: Contents) -> tuple[Branch, ...]:
+    """Return the tower; one of timm without a projection is the network itself."""
+    prefixes = ("visual.",) if _any_has(file, "visual.head.") else ("visual.trunk.", "visual.")
+    return tuple(Branch(name="online", place=place, prefix=prefix) for place in _PLACES for prefix in prefixes)
+
+
+def _networks(file: Contents, state: State, facts: Facts) -> list[Candidate]:
+    name = _vision(file).get("timm_model_name")
+    return trunk_networks(state, facts, recorded=name if isinstance(name, str) else None)
+
+
 FORMAT = Format(
     name="open_clip",
     title="OpenCLIP",
@@ -92,11 +108,8 @@ FORMAT = Format(
         file.has(place, "visual.") and (file.has(place, "logit_scale") or bool(_model_config(file)))
         for place in _PLACES
     ),
-    branches=tuple(
-        Branch(name="online", place=place, prefix=prefix)
-        for place in _PLACES
-        for prefix in ("visual.trunk.", "visual.")
-    ),
+    branches=_branches,
+    networks=_networks,
     heads=("fc.", "head.", "heads.", "classifier.", "linear."),
     known=(
         *("transformer.", "token_embedding.", "positional_embedding", "ln_final.", "text_projection", "logit_"),

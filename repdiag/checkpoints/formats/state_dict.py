@@ -8,6 +8,7 @@ from repdiag.checkpoints.architectures.named import HEADS
 from repdiag.checkpoints.discover import discovered
 from repdiag.checkpoints.facts import Origin
 from repdiag.checkpoints.formats.format import Branch, Format, Preprocessing
+from repdiag.checkpoints.formats.normalizations import HALVES, OPENAI
 from repdiag.checkpoints.reading.contents import Contents, under
 
 # Where networks of the user's own code are looked for, whose names nothing here knows.
@@ -92,6 +93,27 @@ def _notes(file: Contents) -> tuple[str, ...]:
     return (f"of two networks of one shape the average is taken, {first.name}; --branch {other.name} for the other",)
 
 
+# Names that tell whose network it is, and how its authors prepare images.
+_HABITS = (
+    ("transformer.resblocks.0.", OPENAI, "OpenAI's way, as for CLIP"),
+    ("embeddings.class_embedding", OPENAI, "OpenAI's way, as for CLIP"),
+    ("attnpool.positional_embedding", OPENAI, "OpenAI's way, as for CLIP"),
+    ("head.probe", replace(HALVES, squash=True), "as for SigLIP"),
+    ("attn_pool.latent", replace(HALVES, squash=True), "as for SigLIP"),
+    ("layernorm_before.", replace(HALVES, squash=True), "as Hugging Face's ViT"),
+)
+
+
+def _preprocessing(file: Contents) -> Preprocessing:
+    """Return the habit of whoever made the network, assumed: the file does not say how images were prepared."""
+    for branch in discovered(file):
+        names = under(file.state(branch.place) or {}, branch.prefix)
+        for sign, habit, whose in _HABITS:
+            if any(sign in name for name in names):
+                return replace(habit, origin=Origin("assumed", whose))
+    return Preprocessing(origin=Origin("assumed", "ImageNet's way"))
+
+
 FORMAT = Format(
     name="state_dict",
     title="plain state dict",
@@ -101,6 +123,6 @@ FORMAT = Format(
     least_linear=2,
     of_libraries=True,
     notes_on=_notes,
-    preprocessing=Preprocessing(origin=Origin("assumed", "ImageNet's way")),
+    preprocessing=_preprocessing,
     arch=lambda file: file.setting("arch") or file.setting("args", "arch") or file.setting("args", "model"),
 )

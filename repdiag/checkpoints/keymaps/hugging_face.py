@@ -230,6 +230,7 @@ DINOV3 = Keymap(
     ),
     convert=_dinov3,
     candidates=dinov3_candidates,
+    defaults={"norm_eps": 1e-5, "pool": "token"},
 )
 DINOV3_CONVNEXT = Keymap(
     name="Hugging Face DINOv3 ConvNeXt",

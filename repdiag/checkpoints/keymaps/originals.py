@@ -88,4 +88,5 @@ DINOV3 = Keymap(
     applies=lambda state: "storage_tokens" in state or any_name(state, r"rope_embed\.periods"),
     convert=_dinov3,
     candidates=dinov3_candidates,
+    defaults={"norm_eps": 1e-5, "pool": "token"},
 )

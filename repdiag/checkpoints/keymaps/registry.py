@@ -13,6 +13,7 @@ KEYMAPS: tuple[Keymap, ...] = (
     resnets.HUGGING_FACE,
     resnets.SELECTIVE_KERNELS,
     resnets.SIMCLR_V2,
+    resnets.CLIP,
     mobile_networks.SMALL_MOBILENET,
     mobile_networks.LUKEMELAS,
     mobile_networks.LISTED_FEATURES,

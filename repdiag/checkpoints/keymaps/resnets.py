@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
+from repdiag.checkpoints.architectures.clip_resnets import clip_resnet_candidates
 from repdiag.checkpoints.architectures.selective_kernels import selective_kernel_candidates
 from repdiag.checkpoints.keymaps.keymap import Keymap
 from repdiag.checkpoints.keymaps.renaming import State, all_names, any_name, by_patterns
@@ -98,6 +99,14 @@ SELECTIVE_KERNELS = Keymap(
     applies=lambda state: all_names(state, [r"net\.0\.4\.weight", r"net\.1\.blocks\.0\.net\.2\.mixing_conv\."]),
     convert=dict,
     candidates=selective_kernel_candidates,
+)
+CLIP = Keymap(
+    name="CLIP's ResNet",
+    applies=lambda state: all_names(
+        state, [r"attnpool\.positional_embedding", r"conv3\.weight", r"layer1\.0\.conv1\."]
+    ),
+    convert=dict,
+    candidates=clip_resnet_candidates,
 )
 SIMCLR_V2 = Keymap(
     name="SimCLR v2's ResNet as nested lists",

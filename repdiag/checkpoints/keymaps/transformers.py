@@ -49,6 +49,7 @@ OPEN_CLIP = Keymap(
     name="OpenCLIP's image transformer",
     applies=lambda state: all_names(state, ["class_embedding", r"transformer\.resblocks\.0\.attn\.in_proj_weight"]),
     convert=_open_clip,
+    facts={"project": True},
 )
 DINOV2_CHUNKS = Keymap(
     name="DINOv2 with its blocks in chunks",

@@ -58,6 +58,19 @@ _TORCH = ("torch.nn.", "torch.optim.", "torch.utils.data.", "torch.amp.", "torch
 _TORCH_PLAIN = ("torch._utils._rebuild", "torch._tensor._rebuild", "torch.storage.", "torch.serialization._get_layout")
 _NUMPY = ("numpy.core.multiarray.", "numpy._core.multiarray.", "numpy.core.numeric.", "numpy._core.numeric.")
 _NUMPY_MORE = ("numpy.random.", "numpy.dtype", "numpy.ndarray", "numpy.dtypes.", "numpy.ma.core.")
+# What frames, series and their indexes are made of; its readers and `eval` are not among it.
+_PANDAS = (
+    *("pandas.core.frame.DataFrame", "pandas.core.series.Series", "pandas.core.internals.", "pandas.core.indexes."),
+    *("pandas.core.arrays.", "pandas.core.dtypes.dtypes.", "pandas._libs.internals.", "pandas._libs.arrays."),
+    *(
+        "pandas._libs.tslibs.",
+        "pandas._libs.missing.",
+        "pandas._libs.interval.",
+        "pandas.indexes.",
+        "pandas.api.types.",
+    ),
+    *("pandas.core.flags.", "pandas._libs.sparse."),
+)
 # Packages whose business is to run or rebuild code.
 _CODE_CARRIERS = frozenset(
     [
@@ -85,7 +98,6 @@ _CODE_CARRIERS = frozenset(
         "pexpect",
         "ptyprocess",
         "srsly",
-        "pandas",
         "sympy",
         "torchdynamo",
     ]
@@ -98,8 +110,8 @@ def is_suspicious(name: str) -> bool:
     root = name.partition(".")[0]
     if module in ("builtins", "__builtin__"):
         return short not in _BUILTINS
-    if root in _CODE_CARRIERS:
-        return True
+    if root in _CODE_CARRIERS or root == "pandas":
+        return root != "pandas" or not name.startswith(_PANDAS)
     if root == "torch":
         return "." in module and not name.startswith(_TORCH + _TORCH_PLAIN)
     if root == "numpy":

@@ -9,6 +9,7 @@ from io import BufferedIOBase
 from pathlib import Path
 from typing import Any
 
+from repdiag.checkpoints.reading.other_files import PICKLE_HINT
 from repdiag.checkpoints.reading.restricted_unpickler import RestrictedUnpickler
 from repdiag.checkpoints.reading.stand_ins import StorageRecord
 from repdiag.checkpoints.reading.zip_check import FETCH_AGAIN, MAX_PICKLE_BYTES, Record
@@ -24,7 +25,7 @@ def read_legacy(path: Path) -> tuple[RestrictedUnpickler, Any, dict[str, Record]
     with path.open("rb") as file:
         stream = io.BytesIO(file.read(MAX_PICKLE_BYTES))  # in which no length that a pickle states can be exceeded
         if not _is(stream, MAGIC) or not _is(stream, _PROTOCOL):
-            raise CheckpointError("the file is a pickle, but not one that torch wrote")
+            raise CheckpointError("the file is a pickle, but not one that torch wrote", hint=PICKLE_HINT)
         system = _load(stream)[1]
         if not isinstance(system, dict) or system.get("little_endian") is not True:
             raise CheckpointError("the file was written on a big-endian machine")

@@ -18,6 +18,7 @@ from repdiag.checkpoints.reading.bounded_tree import BoundedTree
 from repdiag.checkpoints.reading.file_blocks import CopiedFile, FileBlocks, MappedFile
 from repdiag.checkpoints.reading.legacy import read_legacy
 from repdiag.checkpoints.reading.one_error import one_kind_of_error
+from repdiag.checkpoints.reading.other_files import only_checkpoint, other_format
 from repdiag.checkpoints.reading.restricted_unpickler import RestrictedUnpickler
 from repdiag.checkpoints.reading.safetensors_check import looks_like_safetensors, read_safetensors
 from repdiag.checkpoints.reading.shards import INDEX_NAME, is_index, read_shards, refuse_lone_shard, sha256_of_weights
@@ -26,11 +27,12 @@ from repdiag.checkpoints.reading.zip_check import Record, check_archive
 from repdiag.core.errors import CheckpointError
 from repdiag.core.printable import one_line
 
-_SIDECARS = ("config.json", "preprocessor_config.json", "args.json")
+_SIDECARS = ("config.json", "preprocessor_config.json", "processor_config.json", "open_clip_config.json", "args.json")
 _PICKLE_STARTS = {bytes([code]) for code in b"\x80(]}Lc"}
 _MAX_SIDECAR_BYTES = 4 * 2**20
 _MOST_SHOWN = 50
-_WEIGHT_FILES = ("model.safetensors", INDEX_NAME, "pytorch_model.bin")
+_OF_OPEN_CLIP = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
+_WEIGHT_FILES = ("model.safetensors", INDEX_NAME, "pytorch_model.bin", *_OF_OPEN_CLIP)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,7 +135,7 @@ def weight_file(path: Path) -> Path:
                     hint="download the index too; shards of pickles (.bin): save them again with "
                     "save_pretrained(folder, safe_serialization=True)",
                 )
-            raise CheckpointError(f"no weights in the folder {path}", hint=f"expected {' or '.join(_WEIGHT_FILES)}")
+            return only_checkpoint(path)
         return found[0]
     if not path.exists():
         raise CheckpointError(f"there is no file {path}")
@@ -202,6 +204,8 @@ def _unknown_file(path: Path, start: bytes) -> CheckpointError:
     for magic, (found, hint) in known.items():
         if start.startswith(magic):
             return CheckpointError(f"{path} is not a checkpoint", found=found, hint=hint)
+    if (other := other_format(path, start)) is not None:
+        return CheckpointError(f"{path} is not a checkpoint of torch", found=other[0], hint=other[1])
     with path.open("rb") as stream:
         header = stream.read(512)
     if header[257:262] == b"ustar":

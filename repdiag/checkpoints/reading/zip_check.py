@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from io import BufferedIOBase
 from pathlib import Path
 
+from repdiag.checkpoints.reading.other_files import archive_hint
 from repdiag.core.errors import CheckpointError
 from repdiag.core.printable import one_line
 
@@ -75,7 +76,9 @@ def check_archive(path: Path) -> TorchArchive:
             hint="load it with torch.jit.load where you trust it, and save its state_dict()",
         )
     if "data.pkl" not in inner:
-        raise CheckpointError("the zip archive is not a torch checkpoint", found="no data.pkl in it")
+        raise CheckpointError(
+            "the zip archive is not a torch checkpoint", found="no data.pkl in it", hint=archive_hint(inner)
+        )
     if inner["data.pkl"].size > MAX_PICKLE_BYTES:
         raise CheckpointError("the pickle in the archive is too large", found=f"{inner['data.pkl'].size} bytes")
     return TorchArchive(inner, has_checksums)
@@ -168,5 +171,9 @@ def _check_sums(stream: BufferedIOBase, entries: list[zipfile.ZipInfo], records:
 def _without_folder(records: Mapping[str, Record]) -> dict[str, Record]:
     folders = {name.partition("/")[0] for name in records}
     if len(folders) != 1 or any("/" not in name for name in records):
-        raise CheckpointError("the zip archive is not a torch checkpoint", found=f"{len(records)} loose entries")
+        raise CheckpointError(
+            "the zip archive is not a torch checkpoint",
+            found=f"{len(records)} loose entries",
+            hint=archive_hint(records),
+        )
     return {name.partition("/")[2]: record for name, record in records.items()}

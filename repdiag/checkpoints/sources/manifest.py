@@ -5,19 +5,19 @@ from __future__ import annotations
 import difflib
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Annotated, Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, ValidationInfo, field_validator
 
 from repdiag.checkpoints.formats.registry import FORMATS
 from repdiag.checkpoints.own.native import FORMAT
 from repdiag.checkpoints.read_options import ReadOptions
 from repdiag.checkpoints.reading.branches import BRANCH_NAMES
 from repdiag.checkpoints.sources.download import download, file_name_of, url_of
-from repdiag.core.errors import CheckpointError, ConfigError, unknown_name
+from repdiag.core.errors import CheckpointError, ConfigError, UsageError, unknown_name
 from repdiag.core.provenance import sha256_of_file
 from repdiag.data.folders import cache_folder
 
@@ -56,6 +56,20 @@ class Entry(_Strict):
     family: str | None = None
     backbone: str | None = None
     branch: str | None = None
+    prefix: str | None = None
+    heads: _Count | None = None
+    pool: str | None = None
+    activation: str | None = None
+    norm_eps: Annotated[float, Field(gt=0.0, lt=1.0)] | None = None
+    grid: tuple[_Count, _Count] | None = None
+    resample: str | None = None
+    stem_padding: Annotated[int, Field(ge=0, le=8, strict=True)] | None = None
+    stem: tuple[_Count, bool] | None = None
+    output_stride: _Count | None = None
+    dilated: bool | None = None
+    stride_in: str | None = None
+    resize: str | _Count | None = None
+    interpolation: str | None = None
     pretraining_data: str | None = None
     epochs: _Count | None = None
     image_size: _Count | None = None
@@ -81,6 +95,15 @@ class Entry(_Strict):
             near = difflib.get_close_matches(family, families, n=3, cutoff=0.0)
             raise ValueError(f"must be one of the formats that are read, such as {', '.join(near)}")
         return family
+
+    @field_validator("pool", "activation", "resample", "stride_in", "interpolation", "resize")
+    @classmethod
+    def _is_a_choice(cls, value: Any, info: ValidationInfo) -> Any:
+        try:
+            ReadOptions(**{str(info.field_name): value})
+        except UsageError as error:
+            raise ValueError(f"must be {error.hint}") from error
+        return value
 
     @field_validator("branch")
     @classmethod
@@ -136,14 +159,7 @@ class Entry(_Strict):
 
     def read_options(self) -> ReadOptions:
         """Return what the entry says about reading the file, and what timm says of a model that it names."""
-        said = ReadOptions(
-            family=self.family,
-            branch=self.branch,
-            backbone=self.backbone,
-            image_size=self.image_size,
-            mean=self.mean,
-            std=self.std,
-        )
+        said = ReadOptions(**{item.name: getattr(self, item.name) for item in fields(ReadOptions)})
         if self.source is None or not self.source.startswith("timm:"):
             return said
         return said.over(_input_in_timm(self.source.removeprefix("timm:")))

@@ -1,0 +1,85 @@
+"""Files and folders that hold weights in other ways, or several checkpoints: what each is and what to do with it."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Collection
+from pathlib import Path
+
+from repdiag.core.errors import CheckpointError
+
+_KERAS = "in Keras, weights = {v.path: v.numpy() for v in model.weights}; save them with safetensors.numpy.save_file"
+_ONNX = "give the training framework's own file; --backbone your_file.py:function where only the ONNX is left"
+# By the last part of the name; the bytes of the first and of the last are anybody's.
+_SUFFIXES = {
+    ".onnx": ("an ONNX graph", _ONNX),
+    ".gguf": ("a GGUF file of llama.cpp", "its tensors are quantised; take the model's safetensors file instead"),
+    ".tflite": ("a TensorFlow Lite model", "take the model that it was converted from"),
+    ".msgpack": ("Flax weights", "in transformers: from_pretrained(folder, from_flax=True).save_pretrained(out)"),
+    ".pb": ("a TensorFlow graph", "export its variables to safetensors"),
+    ".index": ("the index of a TensorFlow checkpoint", "export its variables to safetensors"),
+    ".meta": ("the graph of a TensorFlow checkpoint", "export its variables to safetensors"),
+    ".mlmodel": ("a Core ML model", "take the model that it was converted from"),
+    ".engine": ("a TensorRT engine", "take the model that it was built from"),
+    ".pdparams": ("Paddle weights", "export them to safetensors"),
+}  # fmt: skip
+_CHECKPOINTS = (".pth", ".pt", ".ckpt", ".tar", ".th", ".safetensors", ".bin", ".torch")
+_MOST_LOOKED_AT = 5_000
+_SHOWN = 8
+
+
+def other_format(path: Path, start: bytes) -> tuple[str, str] | None:
+    """Return what a file is by its first bytes or its suffix, and what to do with it; None for what is not known."""
+    if start.startswith(b"GGUF"):
+        return _SUFFIXES[".gguf"]
+    if start[4:8] == b"TFL3":
+        return _SUFFIXES[".tflite"]
+    if ".data-0" in path.name:
+        return _SUFFIXES[".index"]
+    return _SUFFIXES.get(path.suffix.lower())
+
+
+def archive_hint(names: Collection[str]) -> str | None:
+    """Return what to do with a zip archive that torch.save did not write, by the names in it."""
+    if any(name.endswith(("model.weights.h5", "metadata.json")) for name in names):
+        return f"it is a Keras model; {_KERAS}"
+    if names and all(name.endswith(".npy") for name in names):
+        return (
+            "it is a numpy archive (.npz): repdiag analyze reads embeddings from it; weights: safetensors.torch."
+            "save_file({name: torch.from_numpy(array) for name, array in numpy.load(path).items()}, out)"
+        )
+    if any(
+        name.endswith(("serialized_exported_program.json", "archive_format", "models/model.json")) for name in names
+    ):
+        return "it is a program of torch.export: torch.save(torch.export.load(path).state_dict, out) where you trust it"
+    return None
+
+
+PICKLE_HINT = (
+    "detectron2 and other projects save such files: where you trust it, "
+    "pickle.load it and torch.save the dict of tensors ('model' in detectron2's)"
+)
+
+
+def only_checkpoint(folder: Path) -> Path:
+    """Return the one checkpoint in a folder, at most three levels down; raises `CheckpointError` for none or several."""
+    adapter = folder / "adapter_config.json"
+    if adapter.is_file():
+        raise CheckpointError(
+            f"{folder} holds an adapter (PEFT), which changes the weights of a base model that is not in it",
+            hint="merge them first: peft.PeftModel.from_pretrained(base, folder).merge_and_unload().save_pretrained(out)",
+        )
+    levels = (folder.glob("*/" * depth + "*") for depth in range(3))
+    looked_at = itertools.islice(itertools.chain.from_iterable(levels), _MOST_LOOKED_AT)
+    found = sorted(item for item in looked_at if item.suffix.lower() in _CHECKPOINTS and item.is_file())
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        raise CheckpointError(f"no weights in the folder {folder}", hint=f"expected {' or '.join(_CHECKPOINTS)}")
+    shown = "\n    ".join(str(item.relative_to(folder)) for item in found[:_SHOWN])
+    more = f"\n    and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
+    raise CheckpointError(
+        f"{folder} holds {len(found)} checkpoints, and nothing says which one is meant",
+        found=f"\n    {shown}{more}",
+        hint=f"give one of them, such as {found[-1]}",
+    )
