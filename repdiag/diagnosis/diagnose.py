@@ -77,13 +77,19 @@ def diagnose(
     takes (then `labels` may come beside it). `train` is the same encoder on images it was trained on: without it, or
     without views, overfitting stays open. `reference` and `untrained` are other encoders on the same rows, compared by
     paired tests; they add evidence and never turn the verdict.
+
+    Example:
+        >>> import numpy as np, repdiag
+        >>> rows = np.repeat(np.eye(4), 20, axis=0) + 0.1 * np.random.default_rng(0).normal(size=(80, 4))
+        >>> repdiag.diagnose(rows, labels=np.repeat(np.arange(4), 20)).collapse.verdict
+        'not collapsed'
     """
     judged = _space(as_embedding_set(embeddings, labels=labels), space)
     split = judged.provenance.split if judged.provenance.split != TRAIN or train is None else "val"
     judged = replace(judged, provenance=replace(judged.provenance, split=split))
     possible = _possible(judged)
     with sharing():
-        table = evaluate(judged, [name for name in possible if name not in _WITHOUT_INTERVALS], seed=seed)
+        table: MetricTable = evaluate(judged, [name for name in possible if name not in _WITHOUT_INTERVALS], seed=seed)
         table += evaluate(judged, [name for name in possible if name in _WITHOUT_INTERVALS], seed=seed, intervals=False)
     if train is not None:
         table = _with_train(table, judged, _space(as_embedding_set(train), space), seed=seed)
@@ -153,7 +159,7 @@ def _with_train(table: MetricTable, judged: EmbeddingSet, train: EmbeddingSet, *
         return table
     source = replace(judged.provenance, split=TRAIN)
     with sharing():
-        rows = evaluate(replace(gallery, provenance=source), names, seed=seed)
+        rows: MetricTable = evaluate(replace(gallery, provenance=source), names, seed=seed)
         rows += evaluate(its, ["pretext_gap"], bank=gallery, seed=seed)
         if len(its) == len(judged):
             return table + rows

@@ -18,7 +18,7 @@ from repdiag.checkpoints.read_options import ReadOptions
 from repdiag.checkpoints.reading.branches import choose
 from repdiag.checkpoints.reading.contents import Contents, State, under
 from repdiag.core.errors import CheckpointError
-from repdiag.models.own_code import is_own_code
+from repdiag.core.own_code import is_own_code
 
 _NEARLY = 0.9  # a file that fills so much is more likely incomplete than of another architecture
 _LIBRARIES = ("timm:", "torchvision:")
