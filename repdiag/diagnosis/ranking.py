@@ -18,7 +18,7 @@ from torch import Tensor
 from repdiag.core.embedding_set import EmbeddingSet
 from repdiag.core.encoder_cost import EncoderCost
 from repdiag.core.errors import MetricError
-from repdiag.diagnosis.comparisons import check_same_rows
+from repdiag.embeddings.same_rows import on_same_rows
 from repdiag.metrics.pairwise import sharing
 from repdiag.metrics.registry import get
 
@@ -58,7 +58,8 @@ def rank_encoders(
                   the other, both ways; every dimension standardised, the penalty by leave-one-out error); without
                   labels "instance_discrimination_accuracy", which needs views.
     Range:        p_best in [0, 1], summing to 1 over the encoders of a score. Ties in rank share the smaller number.
-    Errors:       `MetricError` for other rows, for no encoder, or where neither labels nor views are there.
+    Errors:       `MetricError` for other rows, for no encoder, or where neither labels nor views are there; `DataError`
+                  where two sets give other labels to the same rows. Unlabelled rows are left out.
     Reference:    You et al. 2021 for LogME; arXiv 2510.06448 for model size as the baseline to beat.
 
     Example:
@@ -150,19 +151,18 @@ def probe_accuracy(features: Tensor, labels: Tensor, *, seed: int = 0) -> float 
 def _same_rows(sets: Mapping[str, EmbeddingSet], *, max_rows: int, seed: int) -> dict[str, EmbeddingSet]:
     """Return the sets with the rows that are used, after a check that they are the same ones."""
     first_name, first = next(iter(sets.items()))
-    for name, other in sets.items():
-        check_same_rows(first, other, name)
-        if (first.labels is None) != (other.labels is None) or (
-            first.labels is not None and not bool((_labels(first) == _labels(other)).all())
-        ):
-            raise MetricError(f"{first_name} and {name} come with other labels of the same rows")
+    found = {name: on_same_rows(first, other, names=(first_name, name)) for name, other in sets.items()}
+    labelled = first.labelled_rows()
+    if labelled is not None:
+        found = {name: each.select(labelled) for name, each in found.items()}
+    first = found[first_name]
     if len(first) <= max_rows:
-        return dict(sets)
+        return found
     truth = np.zeros(len(first), dtype=np.int64) if first.labels is None else _labels(first).cpu().numpy()
     order = np.random.default_rng(seed).permutation(len(first))
     order = order[np.argsort(truth[order], kind="stable")]
     rows = np.sort(order[np.linspace(0, len(order) - 1, max_rows).round().astype(np.int64)])
-    return {name: each.select(rows) for name, each in sets.items()}
+    return {name: each.select(rows) for name, each in found.items()}
 
 
 def _scored(
