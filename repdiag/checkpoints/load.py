@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from repdiag.checkpoints.callables import encoder_of_callable
 from repdiag.checkpoints.encoder import Encoder, EncoderInfo
 from repdiag.checkpoints.fitting.ceilings import bounded_image_size
 from repdiag.checkpoints.fitting.projection_heads import build_head, head_activation, head_tensors
@@ -24,7 +25,7 @@ from repdiag.checkpoints.reading.contents import Contents
 from repdiag.checkpoints.reading.one_error import one_kind_of_error
 from repdiag.checkpoints.reading.safe_load import Payload, read
 from repdiag.checkpoints.recognise import recognise
-from repdiag.core.errors import CheckpointError
+from repdiag.core.errors import CheckpointError, UsageError
 from repdiag.core.printable import one_line
 from repdiag.models.backbones import Backbone
 
@@ -32,7 +33,7 @@ _SUFFIXES = (".tar", ".pth", ".pt", ".th", ".ckpt", ".safetensors", ".bin")
 
 
 def load_encoder(
-    path: Path | str,
+    source: Path | str | Callable[[torch.Tensor], Any],
     *,
     branch: str | None = None,
     backbone: str | None = None,
@@ -47,11 +48,25 @@ def load_encoder(
 ) -> Encoder:
     """Return the encoder of a checkpoint file in eval mode; nothing in the file is executed.
 
+    `source` may also be a module or function in memory, images [B, 3, S, S] -> features [B, D]; it needs `image_size`.
     `branch` takes the student or the teacher (query/key, online/target, ema); the default is the family's own.
     `backbone` names the architecture (torchvision, timm, or your own `file.py:function`), `prefix` where its names
     start, `heads` and `stem_padding` what no file records; `image_size`, `mean` and `std` take the place of the
     family's own input. Raises `CheckpointError` unless all of the backbone is filled.
+
+    Example:
+        >>> import repdiag
+        >>> from torch import nn
+        >>> encoder = repdiag.load_encoder(nn.Sequential(nn.AvgPool2d(4), nn.Flatten()), image_size=8)
+        >>> encoder.info.feature_dim
+        12
     """
+    if callable(source):
+        told = (branch, backbone, prefix, heads, stem_padding)
+        if any(value is not None for value in told):
+            raise UsageError("an encoder in memory takes image_size, mean, std and name only")
+        found = encoder_of_callable(source, image_size=image_size, mean=mean, std=std, name=name)
+        return found.to(torch.device(device))
     read_options = ReadOptions(
         branch=branch,
         backbone=backbone,
@@ -62,7 +77,7 @@ def load_encoder(
         mean=mean,
         std=std,
     )
-    return load_with_options(path, read_options, name=name).to(torch.device(device))
+    return load_with_options(source, read_options, name=name).to(torch.device(device))
 
 
 def load_with_options(path: Path | str, read_options: ReadOptions, *, name: str | None = None) -> Encoder:

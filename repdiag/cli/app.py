@@ -18,9 +18,9 @@ from repdiag.cli import (
     evaluate,
     export,
     failures,
+    figures,
     inspect,
     metrics,
-    redraw,
     report,
     train,
 )
@@ -47,7 +47,7 @@ app.command("embed")(embed.embed)
 app.command("inspect")(inspect.inspect)
 app.command("convert")(convert.convert)
 app.command("report")(report.report)
-app.command("figures")(redraw.figures)
+app.command("figures")(figures.figures)
 app.command("export")(export.export)
 app.add_typer(metrics.app, name="metrics")
 app.command("datasets")(datasets.datasets)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,7 +14,8 @@ import typer
 
 from repdiag.core.errors import UsageError
 from repdiag.core.metric_table import plain
-from repdiag.core.printable import one_line, printable
+from repdiag.core.printable import printable
+from repdiag.workflows.speaking import CountLine
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -63,7 +63,7 @@ class Console:
     @contextmanager
     def counting(self, what: str) -> Iterator[Callable[[int, int], None]]:
         """Give a `(done, total)` callback that shows rate and time left: a live line on a terminal, else rare lines."""
-        line = _CountLine(what, live=sys.stderr.isatty(), enabled=self.progress and not self.quiet)
+        line = CountLine(what, live=sys.stderr.isatty(), enabled=self.progress and not self.quiet)
         try:
             yield line.update
         finally:
@@ -75,31 +75,6 @@ class _PrintableFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         return printable(super().format(record))
-
-
-class _CountLine:
-    """One line of progress on stderr."""
-
-    def __init__(self, what: str, *, live: bool, enabled: bool) -> None:
-        self.what, self.live, self.enabled = what, live, enabled
-        self.started = self.shown = time.monotonic()
-        self.wrote = False
-
-    def update(self, done: int, total: int) -> None:
-        now = time.monotonic()
-        if not self.enabled or now - self.shown < (0.2 if self.live else 15.0):
-            return
-        self.shown, self.wrote = now, True
-        rate = done / max(now - self.started, 1e-9)
-        left = (total - done) / rate if rate else 0.0
-        text = f"{one_line(self.what)}: {done:,} of {total:,}, {rate:,.0f}/s, {left:,.0f} s left"
-        sys.stderr.write(f"\r\x1b[K{text}" if self.live else f"{text}\n")
-        sys.stderr.flush()
-
-    def close(self) -> None:
-        if self.live and self.wrote:
-            sys.stderr.write("\r\x1b[K")
-            sys.stderr.flush()
 
 
 def resolve_device(name: str) -> str:

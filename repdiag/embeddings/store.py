@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from repdiag.core.embedding_set import ARRAY_FIELDS, EmbeddingSet, RowIds
-from repdiag.core.errors import StoreError
+from repdiag.core.errors import StoreError, UsageError
 from repdiag.core.files import write_atomic, write_json
 from repdiag.core.provenance import Provenance, sha256_of_file
 
@@ -35,6 +35,29 @@ def save_embedding_set(embeddings: EmbeddingSet, folder: Path) -> Path:
         _move_into_place(temporary, folder)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+    return folder
+
+
+def place_embedding_set(embeddings: EmbeddingSet, folder: Path, *, overwrite: bool) -> Path:
+    """Write the set into a folder that a user named: a new one, or with `overwrite` in place of a stored set.
+
+    The old set is replaced when the new one is whole. Raises `UsageError` where the folder is there and may not be
+    replaced, or holds anything but a stored set.
+    """
+    if not folder.exists():
+        return save_embedding_set(embeddings, folder)
+    if not overwrite:
+        raise UsageError(f"{folder} already exists", hint="choose another --out, or give --overwrite")
+    if not is_stored(folder):
+        hint = "choose another --out: only a stored set of embeddings is replaced"
+        raise UsageError(f"{folder} holds files that repdiag did not write", hint=hint)
+    beside = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}.", suffix=".tmp"))
+    try:
+        save_embedding_set(embeddings, beside / "new")
+        folder.rename(beside / "old")
+        (beside / "new").rename(folder)
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
     return folder
 
 

@@ -41,7 +41,7 @@ def row_frame(evaluation: Evaluation, embeddings: EmbeddingSet) -> pd.DataFrame:
     classes = class_names_of(embeddings)
     for number, parts in evaluation.per_row.items():
         if len(parts) == len(embeddings):
-            place = _place(evaluation.table.rows[number])
+            place = _place(evaluation.rows[number])
             values = {"class_name": classes, "row_id": embeddings.row_ids, "value": parts.double().cpu().numpy()}
             frame = pd.DataFrame({**place, **values})
             frames.append(frame[frame["value"].notna()])  # a row that is alone in its class has no retrieval
@@ -60,7 +60,7 @@ def _class_records(evaluation: Evaluation, embeddings: EmbeddingSet) -> Iterator
         return
     labels, places, counts = torch.unique(embeddings.labels.cpu(), return_inverse=True, return_counts=True)
     names = [embeddings.class_name(label) for label in labels.tolist()]
-    for number, row in enumerate(evaluation.table.rows):
+    for number, row in enumerate(evaluation.rows):
         values = evaluation.per_class.get(number)
         if values is None:
             values = _query_means(row, evaluation.per_row.get(number), places, counts)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from repdiag.core.errors import StoreError
-from repdiag.report.show import show_value
+from repdiag.core.numbers import show_value
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from repdiag.report.show import show_value
+from repdiag.core.numbers import show_p, show_value
 from repdiag.results.pairs import StoredPairs
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ def test_lines(pairs: StoredPairs) -> list[dict[str, Any]]:
             **row,
             "difference": f"{row['difference']:+.3f}",
             "interval": f"[{row['ci_low']:+.3f}, {row['ci_high']:+.3f}]",
-            "p": _shown_p(row["p_holm"]),
+            "p": show_p(row["p_holm"]),
             "said": "differ" if row["differs"] else "indistinguishable",
         }
         for row in _records(pairs.tests)
@@ -38,7 +38,7 @@ def change_lines(pairs: StoredPairs) -> tuple[list[dict[str, Any]], int]:
             **row,
             "shown": [show_value(row[name], percent=True) for name in ("first_value", "second_value")],
             "difference": f"{100 * row['difference']:+.1f}",
-            "p": _shown_p(row["p_holm"]),
+            "p": show_p(row["p_holm"]),
         }
         for row in _records(changed.loc[order].head(_CHANGES_SHOWN))
     ]
@@ -47,7 +47,3 @@ def change_lines(pairs: StoredPairs) -> tuple[list[dict[str, Any]], int]:
 
 def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
     return [{str(name): value for name, value in row.items()} for row in frame.to_dict(orient="records")]
-
-
-def _shown_p(value: float) -> str:
-    return "< .001" if value < 0.001 else f"{value:.3f}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +15,6 @@ from repdiag.results.pairs import StoredPairs, read_pairs
 if TYPE_CHECKING:
     from repdiag.core.embedding_set import EmbeddingSet
 
-UNTRAINED = " (untrained)"
 TABLE = "metrics.parquet"
 
 
@@ -41,11 +40,16 @@ class StoredRun:
 
     def embeddings(self, name: str) -> dict[str, EmbeddingSet]:
         """Return the stored sets of one checkpoint by split; empty where none were kept."""
-        from repdiag.embeddings.store import is_stored, load_embedding_set
+        return stored_sets(self.parts.get(name, self.folder))
 
-        root = self.parts.get(name, self.folder) / "embeddings"
-        folders = sorted(root.iterdir()) if root.is_dir() else []
-        return {folder.name: load_embedding_set(folder) for folder in folders if is_stored(folder)}
+
+def stored_sets(folder: Path) -> dict[str, EmbeddingSet]:
+    """Return the stored sets of one analysis by split; empty where none were kept."""
+    from repdiag.embeddings.store import is_stored, load_embedding_set
+
+    root = folder / "embeddings"
+    found = sorted(root.iterdir()) if root.is_dir() else []
+    return {part.name: load_embedding_set(part) for part in found if is_stored(part)}
 
 
 def read_run(folder: Path) -> StoredRun:
@@ -65,7 +69,7 @@ def read_run(folder: Path) -> StoredRun:
     path = folder / "verdict.json"
     judged = _read_json(path) if path.is_file() else {}
     verdicts = {str(judged["checkpoint"]): judged} if "checkpoint" in judged else judged
-    names = trained(table.names("checkpoint"))
+    names = table.checkpoints("trained", "reference")
     parts = {name: folder / "checkpoints" / name.replace("/", "-") for name in names}
     return StoredRun(
         folder=folder,
@@ -110,11 +114,6 @@ def read_record(folder: Path) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise StoreError(f"no finished run in {folder}", found=str(error)) from error
     return record
-
-
-def trained(names: Sequence[Any]) -> list[str]:
-    """Return the names without the untrained copies."""
-    return [str(name) for name in names if not str(name).endswith(UNTRAINED)]
 
 
 def _read_json(path: Path) -> dict[str, Any]:

@@ -14,23 +14,35 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from repdiag.core.metric_table import MetricTable
-    from repdiag.workflows.analyze import Analysis, AnalysisOptions, Rows
+    from repdiag.workflows.analysis import Analysis
+    from repdiag.workflows.rows import Rows
 
 SCHEMA_VERSION = 1
 TABLE = "metrics.parquet"
 
 
-def prepare(out: Path, *, overwrite: bool) -> None:
-    """Make the folder; refuse to write over another result unless told to."""
+def check_free(out: Path, *, overwrite: bool) -> None:
+    """Refuse to write over another result unless told to; makes nothing."""
     if (out / "run.json").exists() and not overwrite:
         raise UsageError(f"{out} already holds a result", hint="choose another --out, or give --overwrite")
+
+
+def prepare(out: Path, *, overwrite: bool) -> None:
+    """Make the folder; refuse to write over another result unless told to."""
+    check_free(out, overwrite=overwrite)
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise StoreError(f"cannot write to {out}", found=error.strerror or str(error)) from error
 
 
-def write_analysis(analysis: Analysis, options: AnalysisOptions, out: Path) -> None:
+def forget_parts(out: Path) -> None:
+    """Take away the analyses of a comparison's checkpoints, so that they are made anew."""
+    if (out / "run.json").is_file():
+        shutil.rmtree(out / "checkpoints", ignore_errors=True)
+
+
+def write_analysis(analysis: Analysis, out: Path) -> None:
     """Write tables, judgement, embeddings and, last, run.json, whose presence says that the rest is complete."""
     from repdiag.embeddings.store import save_embedding_set
 
@@ -45,12 +57,13 @@ def write_analysis(analysis: Analysis, options: AnalysisOptions, out: Path) -> N
         write_thumbnails(analysis.rows, out)
     write_run(
         out,
-        kind="analyze",
-        options=options.to_dict(),
-        encoder=analysis.info.to_dict(),
-        reference=None if analysis.reference is None else analysis.reference.to_dict(),
-        rows=analysis.rows.fingerprints() if analysis.rows is not None else None,
+        kind=analysis.kind,
+        options=analysis.options,
+        encoder=None if analysis.info is None else analysis.info.to_dict(),
+        reference=analysis.reference,
+        rows=None if analysis.rows is None else analysis.rows.fingerprints(),
         excluded=analysis.excluded,
+        notes=list(analysis.notes),
     )
 
 

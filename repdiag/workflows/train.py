@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any, Literal
 from repdiag.core.errors import StoppedError, UsageError
 
 if TYPE_CHECKING:
-    from repdiag.cli.console import Console
+    from collections.abc import Sequence
+
     from repdiag.config.training import TrainSettings
+    from repdiag.workflows.speaking import Speaker
 
 RUNS = Path("runs")
 
@@ -40,7 +42,51 @@ class TrainRequest:
     overwrite: bool = False
 
 
-def run_training(request: TrainRequest, console: Console) -> Path:
+def train(
+    recipe: str | None = None,
+    *,
+    data: str | None = None,
+    backbone: str | None = None,
+    epochs: int | None = None,
+    out: str | Path | None = None,
+    seed: int | None = None,
+    resume: str | None = None,
+    settings: Sequence[str] = (),
+    progress: bool = False,
+    **more: Any,
+) -> Path:
+    """Train an encoder, and return its last checkpoint. Without arguments: resnet20 on the digits by MoCo-v2.
+
+    `recipe` names one of `repdiag train --list`, or a file; `settings` are KEY=VALUE as after --set; `resume` is
+    "auto" or a run's folder; `more` are the further fields of `TrainRequest` (batch_size, limit, device, init_from,
+    monitor, tensorboard, download, strict_data, overwrite).
+
+    Raises `ConfigError` for settings that do not fit together, `UsageError` where `out` holds a run already.
+
+    Example:
+        >>> import tempfile
+        >>> import repdiag
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     repdiag.train(out=f"{folder}/run", epochs=1, limit=64, settings=["method.queue_size=32"]).name
+        'last.pt'
+    """
+    from repdiag.workflows.speaking import speaker
+
+    request = TrainRequest(
+        recipe=recipe,
+        data=data,
+        backbone=backbone,
+        epochs=epochs,
+        out=None if out is None else Path(out),
+        seed=seed,
+        resume=resume,
+        overrides=tuple(settings),
+        **more,
+    )
+    return run_training(request, speaker(progress=progress))
+
+
+def run_training(request: TrainRequest, told: Speaker) -> Path:
     """Train, or go on training, and return the last checkpoint.
 
     Raises `StoppedError`, which says what is left, where Ctrl-C comes before the first step or for a second time.
@@ -50,7 +96,7 @@ def run_training(request: TrainRequest, console: Console) -> Path:
         begun = _begun(request)
         settings = _settings(request, begun)
         out = begun or _choose_directory(request, settings)
-        return _trained(request, settings, out, console)
+        return _trained(request, settings, out, told)
     except KeyboardInterrupt as error:
         raise _interrupted(out) from error
 
@@ -74,16 +120,16 @@ def _settings(request: TrainRequest, begun: Path | None) -> TrainSettings:
     return settings
 
 
-def _trained(request: TrainRequest, settings: TrainSettings, out: Path, console: Console) -> Path:
+def _trained(request: TrainRequest, settings: TrainSettings, out: Path, told: Speaker) -> Path:
     from repdiag.training.loop import train
     from repdiag.training.progress import make_progress
     from repdiag.workflows.monitor import measure
 
     resume: Literal["auto", "never"] = "never" if request.resume is None else "auto"
     if resume == "auto" and request.out is None and not _has_run(out):
-        console.say("nothing unfinished to go on with: a new run")
-    console.say(f"{settings.recipe}: {settings.backbone.name} on {settings.data.dataset}, run {out}")
-    progress = make_progress(enabled=console.progress, quiet=console.quiet)
+        told.say("nothing unfinished to go on with: a new run")
+    told.say(f"{settings.recipe}: {settings.backbone.name} on {settings.data.dataset}, run {out}")
+    progress = make_progress(enabled=told.progress, quiet=told.quiet)
     watched = measure if request.monitor is not None else None
     return train(settings, out, resume=resume, device=request.device, progress=progress, measure=watched)
 

@@ -17,7 +17,7 @@ from repdiag.checkpoints.fitting.match import Match, fill, match
 from repdiag.checkpoints.fitting.unfilled import build_outline, build_unfilled
 from repdiag.checkpoints.formats.format import Facts
 from repdiag.core.errors import CheckpointError
-from repdiag.models.own_code import is_own_code
+from repdiag.core.own_code import is_own_code
 
 _SAME = 1e-5
 _MOST_BUILT = 12

@@ -1,14 +1,9 @@
-"""`repdiag figures RUN ...`: the figures of finished runs again, from the tables behind them."""
+"""The figures of finished runs again, from the tables behind them: no GPU, no images, no encoder."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
-
-import typer
-
-from repdiag.cli import options
-from repdiag.cli.console import Console
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,54 +13,35 @@ if TYPE_CHECKING:
     from repdiag.core.metric_table import MetricTable
     from repdiag.embeddings.projection_2d import Projection
 
-Columns = Annotated[
-    Literal["one", "two"], typer.Option("--columns", help="Printed width: one column of a paper (3.3 in), or two.")
-]
 
-Map = Annotated[
-    Literal["umap", "tsne", "pca"] | None,
-    typer.Option("--map", help="Make the embedding map anew, from the run's stored embeddings, by this method."),
-]
+def redraw(
+    runs: Sequence[Path], *, out: Path | None = None, columns: Literal["one", "two"] = "two", method: Any = None
+) -> list[Path]:
+    """Draw the figures of runs together, and return the files; the same bytes for the same tables.
 
-
-def figures(
-    runs: Annotated[list[Path], typer.Argument(help="Folders of finished analyses or comparisons, or of trainings.")],
-    out: options.Out = None,
-    columns: Columns = "two",
-    map_method: Map = None,
-    as_json: options.Json = False,
-) -> None:
-    """Draw figures from stored tables alone: no GPU, no images, no encoder, the same bytes for the same tables.
-
-    Several runs are drawn together; of a training that has not been analyzed, its history and, with --monitor, the
-    course of its metrics. From five trained checkpoints on, metrics are also drawn against accuracy, with
-    rank correlations. Writes PNG, PDF, SVG and the CSV behind each to --out (default: figures/ in the first run).
+    `columns` is the printed width, `method` makes the embedding map anew from stored embeddings. Default for `out`: the
+    figures of the first run.
     """
     from repdiag.plots.style import ONE_COLUMN, TWO_COLUMNS
-    from repdiag.results.reading import UNTRAINED, results_in
+    from repdiag.results.reading import results_in
     from repdiag.workflows.figures import FOLDER, draw_frames, in_order
 
-    console = Console(as_json=as_json)
-    runs = [results_in(run) for run in runs]
-    frames, names = stored_frames(runs)
-    if map_method is not None:
-        frames["embedding_map"] = maps_anew(runs, map_method)
-    frames = {name: in_order(frame, names) for name, frame in frames.items()}
-    untrained = tuple(name for name in names if name.endswith(UNTRAINED))
+    folders = [results_in(run) for run in runs]
+    frames, table = stored_frames(folders)
+    if method is not None:
+        frames["embedding_map"] = in_order(maps_anew(folders, method), list(table.checkpoints()))
     width = ONE_COLUMN if columns == "one" else TWO_COLUMNS
-    drawn = draw_frames(frames, out or runs[0] / FOLDER, untrained=untrained, width=width)
-    console.say(f"figures: {drawn[0].parent} ({len({path.stem for path in drawn})} figures)")
-    console.json({"figures": [str(path) for path in drawn]})
+    return draw_frames(frames, out or folders[0] / FOLDER, untrained=table.checkpoints("untrained"), width=width)
 
 
-def stored_frames(runs: Sequence[Path]) -> tuple[dict[str, pd.DataFrame], list[str]]:
-    """Return the frames of all figures that the runs' tables allow, and the names of the checkpoints."""
+def stored_frames(runs: Sequence[Path]) -> tuple[dict[str, pd.DataFrame], MetricTable]:
+    """Return the frames of all figures that the runs' tables allow, and the tables together."""
     import pandas as pd
 
     from repdiag.core.metric_table import MetricTable
     from repdiag.results.frames.trajectory import training_frames
     from repdiag.results.reading import read_run
-    from repdiag.workflows.figures import FOLDER, STORED_FIGURES, read_frame, table_frames
+    from repdiag.workflows.figures import FOLDER, STORED_FIGURES, in_order, read_frame, table_frames
 
     trainings = {run: record for run in runs if (record := _training_record(run)) is not None}
     table = MetricTable.concat(read_run(run).table for run in runs if run not in trainings)
@@ -81,7 +57,8 @@ def stored_frames(runs: Sequence[Path]) -> tuple[dict[str, pd.DataFrame], list[s
         for name, frame in own.items():
             parts.setdefault(name, []).append(frame)
     frames |= {name: pd.concat(parts[name], ignore_index=True) for name in STORED_FIGURES if name in parts}
-    return frames, [*map(str, table.names("checkpoint")), *(run.resolve().name for run in trainings)]
+    names = [*table.checkpoints(), *(run.resolve().name for run in trainings)]
+    return {name: in_order(frame, names) for name, frame in frames.items()}, table
 
 
 def _training_record(run: Path) -> dict[str, Any] | None:
@@ -116,10 +93,8 @@ def _against_accuracy(table: MetricTable) -> pd.DataFrame:
     """Return metrics against kNN accuracy over the trained checkpoints; empty where they are too few for a rank."""
     from repdiag.metrics.inference.rank_correlation import FEWEST, rank_correlation
     from repdiag.results.frames.table_frames import scatter_against_accuracy
-    from repdiag.results.reading import trained
 
-    names = trained(table.names("checkpoint"))
-    kept = type(table)(tuple(row for row in table if row.checkpoint in set(names)))
+    kept = type(table)(tuple(row for row in table if row.role != "untrained"))
     frame = scatter_against_accuracy(kept)
     known = frame.dropna(subset=["value", "accuracy"])
     if known["checkpoint"].nunique() < FEWEST:
