@@ -37,5 +37,8 @@ def figures(
 
     console = Console(as_json=as_json)
     drawn = redraw(runs, out=out, columns=columns, method=map_method)
-    console.say(f"figures: {drawn[0].parent} ({len({path.stem for path in drawn})} figures)")
+    if drawn:
+        console.say(f"figures: {drawn[0].parent} ({len({path.stem for path in drawn})} figures)")
+    else:
+        console.say("figures: none, for these results hold nothing that a figure shows")
     console.json({"figures": [str(path) for path in drawn]})

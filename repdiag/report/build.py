@@ -14,6 +14,7 @@ from repdiag.report.html import render_page
 from repdiag.report.methods import bibliography, methods_of
 from repdiag.report.pairs import change_lines, test_lines
 from repdiag.report.verdicts import cited_keys, headline, judgements
+from repdiag.results.frames.judged_split import judged_splits
 from repdiag.results.reading import StoredRun
 from repdiag.results.thumbnails import SHEET, Thumbnails
 
@@ -35,7 +36,7 @@ def render_report(
     """
     content = {
         **_content(stored),
-        "classes": class_table(stored.parts),
+        "classes": class_table(stored.parts, splits=judged_splits(stored.table)),
         "hardest": hardest,
         **({"points": None, "map_method": "none", "map_names": []} if points is None else points),
         **_sheet(pictures),
@@ -58,6 +59,7 @@ def _content(stored: StoredRun) -> dict[str, Any]:
         "headline": headline(judged),
         "judgements": judged,
         "comparison": comparison,
+        "split": ", ".join(dict.fromkeys(judged_splits(stored.table).values())),
         "best": best_sentence(comparison),
         "tests": test_lines(pairs),
         "changes": changes,

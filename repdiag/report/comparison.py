@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from repdiag.core.metric_table import MetricRow, MetricTable, untrained_name
 from repdiag.core.numbers import show_interval, show_value
+from repdiag.results.frames.judged_split import judged_splits
 from repdiag.results.frames.table_frames import headline_row
 from repdiag.results.headlines import HEADLINES, Headline
 from repdiag.results.pairs import StoredPairs
@@ -44,18 +45,21 @@ class ComparisonTable:
 
 
 def comparison_table(
-    table: MetricTable, pairs: StoredPairs | None = None, *, space: str = "features", split: str = "val"
+    table: MetricTable, pairs: StoredPairs | None = None, *, space: str = "features", split: str | None = None
 ) -> ComparisonTable:
-    """Return the table of one space and split.
+    """Return the table of one space and split; without a split, of the one that is judged of each checkpoint.
 
     Where `pairs` tested a metric they say which checkpoints are alike; elsewhere overlapping intervals do, which is the
     coarser of the two.
     """
     names = list(table.checkpoints())
     copies = set(table.checkpoints("untrained"))
+    judged = judged_splits(table)
     columns = []
     for headline in HEADLINES:
-        rows = [headline_row(table, headline, checkpoint=name, space=space, split=split) for name in names]
+        rows = [
+            headline_row(table, headline, checkpoint=name, space=space, split=split or judged[name]) for name in names
+        ]
         if any(row is not None for row in rows):
             letters = _letters(headline, rows, names, pairs)
             columns.append((headline, rows, _marks(headline, rows, names, letters), letters))

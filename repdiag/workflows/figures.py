@@ -90,7 +90,7 @@ def table_frames(table: MetricTable) -> dict[str, pd.DataFrame]:
 def draw_frames(
     frames: dict[str, pd.DataFrame], folder: Path, *, untrained: tuple[str, ...], width: float | None = None
 ) -> list[Path]:
-    """Draw every frame that is not empty into the folder; `width` in inches, None for two columns of a paper."""
+    """Draw every frame that has something to show; `width` in inches, None for two columns of a paper."""
     import inspect
     from importlib import import_module
 
@@ -98,7 +98,7 @@ def draw_frames(
 
     drawn: list[Path] = []
     for name, frame in frames.items():
-        if frame.empty:
+        if not _shows_anything(frame):
             continue
         plot: Callable[..., Any] = getattr(import_module(f"repdiag.plots.{name}"), name)
         takes = inspect.signature(plot).parameters
@@ -107,3 +107,13 @@ def draw_frames(
             settings["width"] = width
         drawn.extend(save_figure(plot(frame, **settings), frame, folder, name=name))
     return drawn
+
+
+# What a figure draws, where that may be missing.
+_DRAWN = ("value", "alignment", "uniformity")
+
+
+def _shows_anything(frame: pd.DataFrame) -> bool:
+    """Say whether a frame has a row with all that is drawn; axes around nothing but missing values say nothing."""
+    drawn = [name for name in _DRAWN if name in frame]
+    return not frame.empty and (not drawn or bool(frame[drawn].notna().all(axis=1).any()))

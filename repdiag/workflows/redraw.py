@@ -85,6 +85,8 @@ def maps_anew(runs: Sequence[Path], method: Projection) -> pd.DataFrame:
             val = stored.embeddings(name).get("val")
             if val is None:
                 raise StoreError(f"{stored.folder} holds no embeddings of {name} on val", hint="leave --map out")
+            if val.labels is None:
+                raise StoreError(f"the rows of {name} have no labels to colour a map by", hint="leave --map out")
             found.append(embedding_map(name, val, method=method))
     return pd.concat(found, ignore_index=True)
 
