@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 import threading
 import warnings
 from collections.abc import Callable
@@ -48,6 +49,7 @@ _MODE_NOTES = {
     "HSV": ("colours",),
 }
 _BITS, _DESCRIPTION, _SAMPLES = 258, 270, 277  # tags of a TIFF
+logging.getLogger("PIL.TiffImagePlugin").setLevel(logging.CRITICAL)  # what it cannot read is read, or named, here
 _WARNINGS = threading.Lock()  # Python's filters of warnings are shared by all threads
 
 

@@ -18,7 +18,7 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
         "frames": "animated, of which the first frame is read",
         "pages": "of several pages or frames, of which the first is read (pages=channels takes each for a channel)",
         "pages-are-channels": "of several pages, each taken for a channel as pages=channels says",
-        "channel-axis": "arrays without names of axes, of which the shortest is taken for the channels",
+        "channel-axis": "whose axes have no names: the shortest is taken for the channels",
         "16-bit": "of 16 bits, with 65535 as white (levels=LOW..HIGH changes that)",
         "scaled": "with black and white as levels=... says",
         "clipped": "with levels below black or above white, which are cut off",
