@@ -162,10 +162,11 @@ def _deep(image: Image.Image, data: bytes, reading: Reading, notes: tuple[str, .
 
 def _deep_png(data: bytes) -> Array:
     """Return all bits of a 16-bit colour PNG [C, H, W]; Pillow keeps the upper eight."""
-    from torchvision.io import ImageReadMode, decode_png
-
-    found: Array = decode_png(torch.frombuffer(bytearray(data), dtype=torch.uint8), ImageReadMode.UNCHANGED).numpy()
-    return found
+    try:
+        from imagecodecs import png_decode
+    except ImportError as error:
+        raise UnreadableImage(f"imagecodecs reads all bits of it: {INSTALL}") from error
+    return np.moveaxis(np.asarray(png_decode(data)), -1, 0)
 
 
 def _turned_array(array: Array, turn: int) -> Array:

@@ -182,5 +182,5 @@ def _passed_over(walk: Walk) -> list[ReadingNote]:
     count = sum(walk.passed_over.values())
     if not count:
         return []
-    kinds = tuple(f"{number} {kind}" for kind, number in walk.passed_over.most_common(4))
-    return [ReadingNote(what="that are no images by their names, passed over", count=count, of="files", first=kinds)]
+    kinds = ", ".join(f"{number} {kind}" for kind, number in walk.passed_over.most_common(4))
+    return [ReadingNote(what=f"that are no images by their names, passed over ({kinds})", count=count, of="files")]
