@@ -1,4 +1,4 @@
-"""Zip, tar, parquet, Arrow, LMDB and own datasets: the pixels and labels of the files that went in, and clear refusals."""
+"""Zip, tar, parquet, Arrow, LMDB and own datasets: the pixels and labels of the files that went in, or a refusal."""
 
 import io
 import json
@@ -237,7 +237,7 @@ def test_hub_folders_of_parquet_parts_and_configurations(tmp_path: Path, encoded
 
 def test_tables_without_images_say_what_they_have(tmp_path: Path) -> None:
     pq.write_table(pa.table({"pixels": [[1, 2]], "label": [0]}), tmp_path / "vectors.parquet")
-    with pytest.raises(DataError, match="no column of vectors.parquet holds paths"):
+    with pytest.raises(DataError, match=r"no column of vectors\.parquet holds paths"):
         both(f"parquet:{tmp_path}/vectors.parquet")
 
 
@@ -273,7 +273,8 @@ class Squares(Dataset):
         return self.count
     def __getitem__(self, row):
         pixels = np.full((9, 11, 3), 10 * row, np.uint8)
-        made = {"array": pixels, "pil": Image.fromarray(pixels), "float": torch.from_numpy(pixels / 255.0).permute(2, 0, 1),
+        made = {"array": pixels, "pil": Image.fromarray(pixels),
+                "float": torch.from_numpy(pixels / 255.0).permute(2, 0, 1),
                 "normalised": torch.from_numpy(pixels / 255.0 - 2.0).permute(2, 0, 1),
                 "random": np.random.default_rng().integers(0, 256, (9, 11, 3)).astype(np.uint8),
                 "many": np.full((5, 9, 11), row / 10, np.float32)}[self.kind]
@@ -341,7 +342,7 @@ def test_a_path_without_its_kind_is_told_how_it_is_named(tmp_path: Path, encoded
     write_zip(tmp_path / "photos.zip", {"a/1.png": encoded["00"]})
     with pytest.raises(UsageError, match="named zip:"):
         open_dataset(f"{tmp_path}/photos.zip", "train")
-    with pytest.raises(UsageError, match="named? it zip:|name it zip:"):
+    with pytest.raises(UsageError, match="name it zip:"):
         open_dataset(f"imagefolder:{tmp_path}/photos.zip", "train")
     with pytest.raises(UsageError, match="no columns to name"):
         open_dataset(f"zip:{tmp_path}/photos.zip,label=x", "train")

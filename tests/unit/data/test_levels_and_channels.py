@@ -1,4 +1,4 @@
-"""Float, 12-bit, 16-bit and many-channel images: scaled as said, refused without a known white, never black in silence."""
+"""Float, 12-bit, 16-bit and many-channel images: scaled as said, or refused without a known white."""
 
 import io
 from pathlib import Path
@@ -31,7 +31,7 @@ def many(channels: int = 12, kind: str = "uint16") -> np.ndarray:
 
 
 LAYOUTS = {
-    "pages": lambda array: tiff(array),
+    "pages": tiff,
     "planes": lambda array: tiff(array, photometric="minisblack", planarconfig="separate"),
     "pixels": lambda array: tiff(array.transpose(1, 2, 0), photometric="minisblack", planarconfig="contig"),
     "packed": lambda array: tiff(
@@ -169,7 +169,7 @@ def test_images_above_pillows_warning_and_below_its_error_are_read(monkeypatch: 
     Image.fromarray(np.full((20, 30), 9, np.uint8)).save(stream, "PNG")
     assert int(decode(stream.getvalue()).max()) == 9  # 600 pixels; a warning would be an error here
     Image.fromarray(np.zeros((20, 50), np.uint8)).save(stream := io.BytesIO(), "PNG")
-    with pytest.raises(UnreadableImage, match="1000 pixels|limit of 800"):
+    with pytest.raises(UnreadableImage, match="limit of 800"):
         decode(stream.getvalue())
 
 

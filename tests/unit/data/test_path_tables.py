@@ -90,7 +90,7 @@ def test_absolute_paths_json_lines_and_a_byte_order_mark(pictures: Path) -> None
 def test_a_root_says_where_paths_begin(pictures: Path, tmp_path: Path) -> None:
     (tmp_path / "tables").mkdir()
     spec = table(tmp_path / "tables", "path,label", "{n}.png,{c}")
-    with pytest.raises(DataError, match="no column of list.csv holds paths"):
+    with pytest.raises(DataError, match=r"no column of list\.csv holds paths"):
         both(spec)
     train, val = both(f"{spec},root={pictures / 'pictures'}")
     assert len(train) + len(val) == 12
