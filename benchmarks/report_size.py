@@ -81,7 +81,7 @@ def build(spec: str, out: Path, *, rows: int, map_method: Any) -> Path:
     save_thumbnails(out, (part.image(at) for part in splits.values() for at in range(len(part))), keys=keys)
     write_tables(table, out)
     write_json(out / "verdict.json", verdicts)
-    draw_comparison(table, out)
+    draw_comparison(table, {name: out / "checkpoints" / name for name in encoders()}, out)
     write_run(out, kind="compare", options={"rows": rows})
     return build_report(out, out / "report.html", map_method=map_method)
 

@@ -8,9 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from repdiag.core import folder_record
 from repdiag.core.errors import StoreError, UsageError
 from repdiag.core.metric_table import MetricTable
 from repdiag.results.pairs import StoredPairs, read_pairs
+from repdiag.results.verifying import check_files
 
 if TYPE_CHECKING:
     from repdiag.core.embedding_set import EmbeddingSet
@@ -53,15 +55,16 @@ def stored_sets(folder: Path) -> dict[str, EmbeddingSet]:
 
 
 def read_run(folder: Path) -> StoredRun:
-    """Read one run directory; raises `StoreError` naming what is missing or damaged."""
+    """Read one run directory; raises `StoreError` naming what is missing, damaged, or of another result."""
     import pandas as pd
 
     if not folder.is_dir():
         hint = "name the folder of a finished analysis or comparison, or of an analyzed training run"
         raise StoreError(f"there is no folder {folder}", hint=hint)
-    record = _read_json(folder / "run.json")
+    record = read_record(folder)
     if record.get("kind") == "train":
         raise StoreError(f"{folder} is a training run without an analysis", hint=f"repdiag analyze {folder}")
+    check_files(folder)
     try:
         table = MetricTable.from_frame(pd.read_parquet(folder / "metrics.parquet"))
     except (OSError, ValueError) as error:
@@ -73,7 +76,7 @@ def read_run(folder: Path) -> StoredRun:
     parts = {name: folder / "checkpoints" / name.replace("/", "-") for name in names}
     return StoredRun(
         folder=folder,
-        record=record,
+        record={name: value for name, value in record.items() if name not in ("files", "added")},
         table=table,
         verdicts=verdicts,
         parts={name: part for name, part in parts.items() if part.is_dir()} or dict.fromkeys(names[:1], folder),
@@ -94,6 +97,11 @@ def results_in(folder: Path) -> Path:
     return folder if (folder / TABLE).is_file() or not (inside / TABLE).is_file() else inside
 
 
+def read_record(folder: Path) -> dict[str, Any]:
+    """Read run.json, as this version writes it."""
+    return folder_record.read_record(folder)
+
+
 def read_table(folder: Path) -> MetricTable:
     """Read the stored table of a finished analysis or comparison."""
     import pandas as pd
@@ -104,16 +112,6 @@ def read_table(folder: Path) -> MetricTable:
     if not path.is_file():
         raise StoreError(f"no finished analysis in {folder}", found=f"{TABLE} is missing")
     return MetricTable.from_frame(pd.read_parquet(path))
-
-
-def read_record(folder: Path) -> dict[str, Any]:
-    """Read run.json."""
-    path = folder / "run.json"
-    try:
-        record: dict[str, Any] = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError) as error:
-        raise StoreError(f"no finished run in {folder}", found=str(error)) from error
-    return record
 
 
 def _read_json(path: Path) -> dict[str, Any]:

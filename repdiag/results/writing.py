@@ -1,58 +1,33 @@
-"""What an analysis leaves on disk, and reading it back: tables, judgement, embeddings, provenance."""
+"""What a result is made of: tables, judgement, embeddings, pictures, provenance; `transaction` says where it goes."""
 
 from __future__ import annotations
 
-import shutil
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from repdiag.core.errors import StoreError, UsageError
 from repdiag.core.files import write_atomic, write_json, write_text
+from repdiag.core.folder_record import SCHEMA_VERSION
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from repdiag.core.metric_table import MetricTable
     from repdiag.workflows.analysis import Analysis
-    from repdiag.workflows.rows import Rows
+    from repdiag.workflows.rows import AnalyzedImages
 
-SCHEMA_VERSION = 1
 TABLE = "metrics.parquet"
 
 
-def check_free(out: Path, *, overwrite: bool) -> None:
-    """Refuse to write over another result unless told to; makes nothing."""
-    if (out / "run.json").exists() and not overwrite:
-        raise UsageError(f"{out} already holds a result", hint="choose another --out, or give --overwrite")
-
-
-def prepare(out: Path, *, overwrite: bool) -> None:
-    """Make the folder; refuse to write over another result unless told to."""
-    check_free(out, overwrite=overwrite)
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise StoreError(f"cannot write to {out}", found=error.strerror or str(error)) from error
-
-
-def forget_parts(out: Path) -> None:
-    """Take away the analyses of a comparison's checkpoints, so that they are made anew."""
-    if (out / "run.json").is_file():
-        shutil.rmtree(out / "checkpoints", ignore_errors=True)
-
-
 def write_analysis(analysis: Analysis, out: Path) -> None:
-    """Write tables, judgement, embeddings and, last, run.json, whose presence says that the rest is complete."""
+    """Write tables, judgement, embeddings and run.json into the private folder of a transaction."""
     from repdiag.embeddings.store import save_embedding_set
 
     write_tables(analysis.table, out)
     write_parts(analysis.per_class, analysis.per_row, out)
     write_json(out / "verdict.json", analysis.diagnosis.to_dict())
     for split, embeddings in analysis.embeddings.items():
-        folder = out / "embeddings" / split
-        shutil.rmtree(folder, ignore_errors=True)
-        save_embedding_set(embeddings, folder)
+        save_embedding_set(embeddings, out / "embeddings" / split)
     if analysis.rows is not None:
         write_thumbnails(analysis.rows, out)
     write_run(
@@ -67,7 +42,7 @@ def write_analysis(analysis: Analysis, out: Path) -> None:
     )
 
 
-def write_thumbnails(rows: Rows, out: Path) -> None:
+def write_thumbnails(rows: AnalyzedImages, out: Path) -> None:
     """Write small pictures of the analyzed images, so that the report can show them without the dataset."""
     from repdiag.results.thumbnails import save_thumbnails, thumbnail_key
 
@@ -92,7 +67,7 @@ def write_parts(per_class: pd.DataFrame, per_row: pd.DataFrame | None, out: Path
 
 
 def write_run(out: Path, *, kind: str, **content: Any) -> None:
-    """Write run.json: what was run, with what, on what."""
+    """Write run.json: what was run, with what, on what. The transaction adds the list of all files."""
     from repdiag.core.provenance import environment
 
     record = {"schema_version": SCHEMA_VERSION, "kind": kind, "command": command_line(), **content}

@@ -7,21 +7,24 @@ import logging
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from repdiag.core.errors import RepdiagError, UsageError
 from repdiag.workflows.comparison import Comparison
 from repdiag.workflows.options import AnalysisOptions
+from repdiag.workflows.saving import save_analysis
 
 if TYPE_CHECKING:
-    from repdiag.core.metric_table import MetricTable
+    from repdiag.embeddings.sources.vector_options import VectorOptions
     from repdiag.workflows.analysis import Analysis
-    from repdiag.workflows.rows import Rows
+    from repdiag.workflows.rows import AnalyzedImages
     from repdiag.workflows.speaking import Speaker
     from repdiag.workflows.targets import Target, Targets
 
 _LOG = logging.getLogger(__name__)
+KIND = "compare"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,25 +85,30 @@ def compare_vectors(
     *,
     told: Speaker,
     labels: Any = None,
+    groups: Any = None,
+    bank: Sequence[Any] = (),
+    views: Sequence[Any] = (),
+    reading: VectorOptions | None = None,
     reference: str | None = None,
     figures: bool = False,
     seed: int = 0,
+    overwrite: bool = False,
     **options: Any,
 ) -> Comparison:
-    """Compare sets of vectors of the same rows; see `compare`."""
-    from repdiag.diagnosis.comparisons import check_same_rows
-    from repdiag.embeddings.as_embedding_set import as_embedding_set
+    """Compare sets of vectors of the same rows, joined by their names where they have some; see `compare`.
+
+    `bank` and `views` are one for each set, in their order. `reading` says how the sources are to be read.
+    """
+    from repdiag.embeddings.vector_inputs import beside_each, read_together
     from repdiag.workflows.vectors import analyze_vectors
 
-    sets = {name: as_embedding_set(source, labels=labels) for name, source in sources.items()}
-    first, *others = sets
-    for name in others:
-        check_same_rows(sets[first], sets[name], name)
+    sets, notes = read_together(sources, labels=labels, groups=groups, options=reading)
+    beside = beside_each(list(sets), bank=bank, views=views)
     sides = [
         _Side(
             name=name,
             analyze=lambda name=name, found=found: analyze_vectors(  # type: ignore[misc]
-                found, name=name, seed=seed, per_row=True, counting=told.counting, **options
+                found, name=name, seed=seed, per_row=True, counting=told.counting, **beside[name], **options
             ),
         )
         for name, found in sets.items()
@@ -109,7 +117,8 @@ def compare_vectors(
         "seed": seed,
         "sources": {name: str(source)[:500] for name, source in sources.items() if isinstance(source, str | Path)},
     }
-    return _compare(sides, out, options=said, told=told, figures=figures, reference=reference, seed=seed)
+    how: dict[str, Any] = {"told": told, "figures": figures, "reference": reference, "overwrite": overwrite}
+    return _compare(sides, out, options=said, seed=seed, reading=notes, **how)
 
 
 def compare_sources(
@@ -156,10 +165,12 @@ def compare_checkpoints(
     figures: bool,
     told: Speaker,
     reference: str | None = None,
+    overwrite: bool = False,
 ) -> Comparison:
     """Analyze every checkpoint into out/checkpoints/NAME, skipping those already done, and join their tables.
 
-    `reference` names the one of them that the judgements of all others are held against.
+    `reference` names the one of them that the judgements of all others are held against. `overwrite` does again what is
+    done already, and replaces a result of another kind.
     """
     from repdiag.workflows.rows import choose_rows
 
@@ -177,10 +188,11 @@ def compare_checkpoints(
         seed=options.seed,
         failures=targets.failures,
         missing=targets.missing,
+        overwrite=overwrite,
     )
 
 
-def _side(target: Any, options: AnalysisOptions, rows: Rows, told: Speaker) -> _Side:
+def _side(target: Any, options: AnalysisOptions, rows: AnalyzedImages, told: Speaker) -> _Side:
     from repdiag.checkpoints.load import load_with_options
     from repdiag.workflows.analyze import analyze_encoder
     from repdiag.workflows.targets import run_of
@@ -211,76 +223,112 @@ def _compare(
     seed: int,
     failures: Mapping[str, str] | None = None,
     missing: Mapping[str, str] | None = None,
+    reading: tuple[str, ...] = (),
+    overwrite: bool = False,
 ) -> Comparison:
     """Analyze what is not done yet, join the tables, test every two, and write it all to `out`."""
+    from repdiag.results.transaction import begun, replaced
+    from repdiag.workflows.figures import draw_comparison
+
+    with begun(out, kind=KIND, overwrite=overwrite) as retire:
+        save = partial(save_analysis, figures=figures, overwrite=True, before=retire)
+        folders, failed = _analyze_sides(sides, out, save=save, figures=figures, again=overwrite, told=told)
+        failed |= failures or {}
+        found = _joined(out, folders, failed, reference=reference, seed=seed)
+        found = replace(found, missing=dict(missing or {}), reading=reading)
+        with replaced(out, overwrite=overwrite, again=KIND) as fresh:
+            if figures:
+                draw_comparison(found.table, folders, fresh)
+            _write_comparison(found, options, fresh)
+    if overwrite:
+        _forget_others(out, folders)
+    return found
+
+
+def _analyze_sides(
+    sides: Sequence[_Side], out: Path, *, save: Callable[..., object], figures: bool, again: bool, told: Speaker
+) -> tuple[dict[str, Path], dict[str, str]]:
+    """Return the folder of each analysis, and why others could not be made."""
+    from repdiag.results.transaction import recover
+
+    folders: dict[str, Path] = {}
+    failed: dict[str, str] = {}
+    for place, side in enumerate(sides, start=1):
+        folder = out / "checkpoints" / side.name.replace("/", "-")
+        recover(folder)
+        drawn = not figures or (folder / "figures").is_dir()
+        if again or not drawn or not side.is_done(folder):
+            told.say(f"{place} of {len(sides)}: {side.name}")
+            try:
+                analysis = side.analyze()
+            except Exception as error:  # whatever is wrong with one file, or with a user's own code, the rest goes on
+                known = isinstance(error, RepdiagError)
+                failed[side.name] = str(error) if known else f"{type(error).__name__}: {error}"
+                told.say(f"left out {side.name}: {failed[side.name]}")
+                _LOG.info("while analyzing %s", side.name, exc_info=not known)
+                continue
+            save(analysis, folder)
+        folders[side.name] = folder
+    return folders, failed
+
+
+def _joined(
+    out: Path, folders: dict[str, Path], failed: dict[str, str], *, reference: str | None, seed: int
+) -> Comparison:
+    """Return the tables of all analyses together, with the tests of every two."""
     from repdiag.core.metric_table import MetricTable
     from repdiag.results.reading import read_table
     from repdiag.workflows.common_dimension import read_at_common_dimension
     from repdiag.workflows.pairs import compare_pairs
-    from repdiag.workflows.saving import save_analysis
 
-    tables: list[MetricTable] = []
-    verdicts: dict[str, Any] = {}
-    folders: dict[str, Path] = {}
-    failed = dict(failures or {})
-    for place, side in enumerate(sides, start=1):
-        folder = out / "checkpoints" / side.name.replace("/", "-")
-        try:
-            drawn = not figures or (folder / "figures").is_dir()
-            if not drawn or not side.is_done(folder):
-                told.say(f"{place} of {len(sides)}: {side.name}")
-                save_analysis(side.analyze(), folder, figures=figures, overwrite=True)
-            tables.append(read_table(folder))
-            verdicts[side.name] = json.loads((folder / "verdict.json").read_text("utf-8"))
-            folders[side.name] = folder
-        except Exception as error:  # whatever is wrong with one file, or with a user's own code, the rest goes on
-            known = isinstance(error, RepdiagError)
-            failed[side.name] = str(error) if known else f"{type(error).__name__}: {error}"
-            told.say(f"left out {side.name}: {failed[side.name]}")
-            _LOG.info("while analyzing %s", side.name, exc_info=not known)
+    tables = [read_table(folder) for folder in folders.values()]
+    verdicts = {name: json.loads((folder / "verdict.json").read_text("utf-8")) for name, folder in folders.items()}
     if not tables:
         raise RepdiagError("no checkpoint could be analyzed", found="; ".join(failed.values()))
     if reference is not None:
         verdicts = _held_against(reference, verdicts, folders, failed, seed=seed)
-    found = Comparison(
+    return Comparison(
         table=MetricTable.concat(tables),
         verdicts=verdicts,
         folder=out,
         folders=folders,
         failures=failed,
-        missing=dict(missing or {}),
         common=read_at_common_dimension(folders, seed=seed),
         paired=compare_pairs(folders, seed=seed),
         reference=reference,
     )
-    if figures:
-        from repdiag.workflows.figures import draw_comparison
-
-        draw_comparison(found.table, out)
-    write_comparison(found, options)
-    return found
 
 
-def write_comparison(comparison: Comparison, options: dict[str, Any]) -> None:
-    """Write the joined tables, the judgements and, last, run.json."""
+def _forget_others(out: Path, folders: Mapping[str, Path]) -> None:
+    """Take away the analyses of an earlier comparison that are no part of this one."""
+    from repdiag.results.transaction import forget
+
+    for part in (out / "checkpoints").iterdir():
+        if part not in folders.values():
+            forget(part)
+
+
+def _write_comparison(comparison: Comparison, options: dict[str, Any], out: Path) -> None:
+    """Write the joined tables, the judgements and run.json into the private folder of a transaction."""
     from repdiag.core.files import write_json, write_text
+    from repdiag.results.verifying import part_identities
     from repdiag.results.writing import write_run, write_tables
     from repdiag.workflows.pairs import write_pairs
 
-    out = comparison.folder
     write_tables(comparison.table, out)
-    common = out / "common_dimension.csv"
     if comparison.common is not None:
-        write_text(common, comparison.common.table.to_frame().to_csv(index=False, lineterminator="\n"))
-    else:
-        common.unlink(missing_ok=True)
+        table = comparison.common.table.to_frame()
+        write_text(out / "common_dimension.csv", table.to_csv(index=False, lineterminator="\n"))
     write_pairs(comparison.paired, out)
     write_json(out / "verdict.json", comparison.verdicts)
     write_run(
         out,
-        kind="compare",
+        kind=KIND,
         options=options,
-        checkpoints={name: folder.relative_to(out).as_posix() for name, folder in comparison.folders.items()},
+        checkpoints={
+            name: folder.relative_to(comparison.folder).as_posix() for name, folder in comparison.folders.items()
+        },
+        parts=part_identities(comparison.folders),
         reference=comparison.reference,
         notes=list(comparison.notes),
         failures=comparison.failures,
@@ -309,22 +357,25 @@ def _held_against(
     return held
 
 
-def _is_done(folder: Path, target: Target, options: AnalysisOptions, rows: Rows) -> bool:
+def _is_done(folder: Path, target: Target, options: AnalysisOptions, rows: AnalyzedImages) -> bool:
     """Say whether the folder holds this very file's analysis on these very rows with these very options."""
     from repdiag.checkpoints.reading.safe_load import weight_file
     from repdiag.checkpoints.reading.shards import sha256_of_weights
+    from repdiag.core.folder_record import find_record
     from repdiag.core.version import __version__
+    from repdiag.results.verifying import check_files
 
-    record = folder / "run.json"
-    if not record.is_file() or not (folder / "per_row.parquet").is_file():
-        return False
     try:
-        run = json.loads(record.read_text("utf-8"))
+        record = find_record(folder)
+        if record is None or not record.is_finished or not (folder / "per_row.parquet").is_file():
+            return False
+        check_files(folder)
+        run = record.content
         wanted = json.loads(json.dumps(options.to_dict()))  # tuples come back from the file as lists
-        same = run["options"] == wanted and run["environment"]["repdiag"] == __version__
+        same = run["options"] == wanted and run["environment"]["repdiag"] == __version__ and "id" in run
         same = same and run["rows"] == rows.fingerprints()
         return bool(same and run["encoder"]["sha256"] == sha256_of_weights(weight_file(target.path)))
-    except (KeyError, ValueError, TypeError):
+    except (RepdiagError, KeyError, ValueError, TypeError):
         return False
 
 

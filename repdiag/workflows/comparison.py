@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -48,6 +47,8 @@ class Comparison:
     common: CommonReading | None = None
     paired: PairTables | None = None
     reference: str | None = None
+    # What was joined, converted or left out when vectors were read.
+    reading: tuple[str, ...] = ()
     # Keeps a folder that nobody named for as long as the comparison lives.
     kept: Any = None
 
@@ -61,7 +62,7 @@ class Comparison:
     @property
     def notes(self) -> tuple[str, ...]:
         """What a reader must know beside the numbers."""
-        return () if self.common is None else (self.common.note,)
+        return (*self.reading, *(() if self.common is None else (self.common.note,)))
 
     @property
     def summary(self) -> str:
@@ -87,19 +88,23 @@ class Comparison:
 
     def save(self, folder: str | Path) -> Path:
         """Copy the results to a folder that is not there yet, and return it."""
+        from repdiag.results.transaction import copy_result
+
         out = Path(folder)
         if out.exists() and any(out.iterdir()):
             raise UsageError(f"{out} is not empty", hint="choose another folder")
-        shutil.copytree(self.folder, out, dirs_exist_ok=True)
+        copy_result(self.folder, out)
         return out
 
     def report(self, path: str | Path, *, map_method: MapMethod = "umap") -> Path:
         """Write one HTML page that opens offline, and return its path."""
+        from repdiag.results.transaction import added
         from repdiag.workflows.figures import FOLDER, draw_comparison
         from repdiag.workflows.report import build_report
 
         if not (self.folder / FOLDER).is_dir():
-            draw_comparison(self.table, self.folder)
+            with added(self.folder) as fresh:
+                draw_comparison(self.table, self.folders, fresh)
         return build_report(self.folder, Path(path), map_method=map_method)
 
     def __repr__(self) -> str:

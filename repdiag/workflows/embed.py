@@ -56,12 +56,15 @@ def embed(
     """
     from repdiag.data.datasets import open_dataset
     from repdiag.embeddings.extract import extract
-    from repdiag.embeddings.store import place_embedding_set
+    from repdiag.embeddings.store import write_embedding_set
+    from repdiag.results.transaction import check_place, replaced
     from repdiag.workflows.analyze import load_source
     from repdiag.workflows.options import AnalysisOptions
 
     if split not in SPLITS:
         raise UsageError(f"unknown split {split!r}", hint=f"one of: {', '.join(SPLITS)}")
+    if out is not None:
+        check_place(Path(out), overwrite=overwrite)
     options = AnalysisOptions(read_options=read_options or ReadOptions(), download=download)
     encoder, _ = load_source(source, options)
     spec = data or encoder.info.training.get("data")
@@ -78,7 +81,8 @@ def embed(
     settings = EvaluationSettings(preset=images.preset, seed=seed, views=views)
     found = extract(encoder, images, settings=settings, progress=progress, **extraction)
     if out is not None:
-        place_embedding_set(found, Path(out), overwrite=overwrite)
+        with replaced(Path(out), overwrite=overwrite) as fresh:
+            write_embedding_set(found, fresh)
     return found
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from repdiag.core.metric_table import untrained_name
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     import pandas as pd
 
@@ -43,13 +43,14 @@ def draw_analysis(analysis: Analysis, out: Path) -> list[Path]:
     return draw_frames(frames, out / FOLDER, untrained=analysis.table.checkpoints("untrained"))
 
 
-def draw_comparison(table: MetricTable, out: Path) -> list[Path]:
-    """Draw the joined figures of all checkpoints into out/figures, from stored tables alone."""
+def draw_comparison(table: MetricTable, parts: Mapping[str, Path], out: Path) -> list[Path]:
+    """Draw the joined figures of all checkpoints into out/figures, from the stored tables of their analyses alone."""
     import pandas as pd
 
     frames = table_frames(table)
     for name in STORED_FIGURES:
-        stored = sorted(out.glob(f"checkpoints/*/{FOLDER}/{name}.csv"))
+        kept = sorted(part / FOLDER / f"{name}.csv" for part in parts.values())
+        stored = [path for path in kept if path.is_file()]
         if stored:
             frames[name] = pd.concat([read_frame(path) for path in stored], ignore_index=True)
     frames = {name: in_order(frame, table.checkpoints()) for name, frame in frames.items()}

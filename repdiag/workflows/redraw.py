@@ -24,14 +24,20 @@ def redraw(
     """
     from repdiag.plots.style import ONE_COLUMN, TWO_COLUMNS
     from repdiag.results.reading import results_in
+    from repdiag.results.transaction import filed, recover
     from repdiag.workflows.figures import FOLDER, draw_frames, in_order
 
     folders = [results_in(run) for run in runs]
+    for folder in folders:
+        recover(folder)
     frames, table = stored_frames(folders)
     if method is not None:
         frames["embedding_map"] = in_order(maps_anew(folders, method), list(table.checkpoints()))
     width = ONE_COLUMN if columns == "one" else TWO_COLUMNS
-    return draw_frames(frames, out or folders[0] / FOLDER, untrained=table.checkpoints("untrained"), width=width)
+    place = out or folders[0] / FOLDER
+    with filed(place, run=folders[0], kind="figures") as fresh:
+        drawn = draw_frames(frames, fresh, untrained=table.checkpoints("untrained"), width=width)
+    return [place / path.relative_to(fresh) for path in drawn]
 
 
 def stored_frames(runs: Sequence[Path]) -> tuple[dict[str, pd.DataFrame], MetricTable]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from repdiag.core.files import write_text
 from repdiag.results.reading import StoredRun, read_run
 
 if TYPE_CHECKING:
@@ -18,15 +17,20 @@ MapMethod = Literal["umap", "tsne", "pca", "none"]
 
 
 def build_report(run: Path, out: Path, *, map_method: MapMethod = "umap", seed: int = 0) -> Path:
-    """Write the report of one analysis or comparison; `map_method` "none" leaves the interactive map out."""
-    from repdiag.report.build import render_report
+    """Write the report of one analysis or comparison; `map_method` "none" leaves the interactive map out.
 
+    A page within the result's folder belongs to its record. Raises `UsageError` for a file that is no such page.
+    """
+    from repdiag.report.build import render_report
+    from repdiag.results.pages import check_page, write_page
+
+    check_page(out, run=run)
     stored = read_run(run)
     pictures = _thumbnails(stored)
     tiles = {} if pictures is None else {key: place for place, key in enumerate(pictures.keys)}
     points = None if map_method == "none" else _points(stored, map_method, seed, tiles)
     page = render_report(stored, points=points, hardest=_hardest(stored, tiles), pictures=pictures)
-    return write_text(out, page)
+    return write_page(out, page, run=run)
 
 
 def _points(

@@ -20,7 +20,7 @@ UNLABELLED_ROWS = 500
 
 
 @dataclass(frozen=True, kw_only=True)
-class Rows:
+class AnalyzedImages:
     """The images of one analysis: equal galleries of train and val with views, and kNN bank and queries without.
 
     There is no train where the data have only a part to validate on, and no bank and queries without it or without
@@ -57,7 +57,7 @@ class Rows:
         return (*(f"{where}: {'; '.join(map(str, notes))}" for where, notes in lines.items() if notes), *self.said)
 
 
-def choose_rows(spec: str, options: AnalysisOptions) -> Rows:
+def choose_rows(spec: str, options: AnalysisOptions) -> AnalyzedImages:
     """Open the dataset and choose equal, class-balanced galleries from train and val, by seed alone.
 
     Without a part to train on val is taken alone; without labels rows are drawn by seed; train and val without a class
@@ -80,7 +80,7 @@ def choose_rows(spec: str, options: AnalysisOptions) -> Rows:
         train = opened("train")
     except NoTrainPartError:
         said = "the data have no part to train on: val is analyzed alone, and what compares it with train is left out"
-        return Rows(val=_evenly(val, options), said=(said,))
+        return AnalyzedImages(val=_evenly(val, options), said=(said,))
     if train.class_names != val.class_names:
         raise DataError(
             f"train and val of {spec} have different classes",
@@ -88,11 +88,11 @@ def choose_rows(spec: str, options: AnalysisOptions) -> Rows:
         )
     if not (train.labelled and val.labelled):
         rows = min(options.limit or UNLABELLED_ROWS, len(train), len(val))
-        return Rows(train=train.limited(rows, seed=options.seed), val=val.limited(rows, seed=options.seed))
+        return AnalyzedImages(train=train.limited(rows, seed=options.seed), val=val.limited(rows, seed=options.seed))
     return _of_classes(train, val, options)
 
 
-def _of_classes(train: ImageSplit, val: ImageSplit, options: AnalysisOptions) -> Rows:
+def _of_classes(train: ImageSplit, val: ImageSplit, options: AnalysisOptions) -> AnalyzedImages:
     from repdiag.data.image_split import equal_galleries
 
     per_class, bank_per_class = options.per_class, options.bank_per_class
@@ -106,7 +106,7 @@ def _of_classes(train: ImageSplit, val: ImageSplit, options: AnalysisOptions) ->
         galleries = (split.balanced(per_class, seed=options.seed) for split in (train, val))
         train_gallery, val_gallery = _of_one_size(*galleries, seed=options.seed)
         said = ("train and val have no class in common: each is balanced by itself, and kNN finds no class again",)
-    return Rows(
+    return AnalyzedImages(
         train=train_gallery,
         val=val_gallery,
         bank=train.balanced(bank_per_class, seed=options.seed),

@@ -5,23 +5,33 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from repdiag.core.errors import UsageError
-
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from repdiag.workflows.analysis import Analysis
     from repdiag.workflows.targets import Target
 
 
-def save_analysis(analysis: Analysis, out: Path, *, figures: bool = False, overwrite: bool = False) -> list[Path]:
-    """Write an analysis to a folder, and return the figures that were drawn."""
-    from repdiag.results.writing import prepare, write_analysis
+def save_analysis(
+    analysis: Analysis,
+    out: Path,
+    *,
+    figures: bool = False,
+    overwrite: bool = False,
+    before: Callable[[], None] | None = None,
+) -> list[Path]:
+    """Write an analysis to a folder, whole or not at all, and return the figures that were drawn.
+
+    `before` is called when all is written and nothing is in its place yet.
+    """
+    from repdiag.results.transaction import replaced
+    from repdiag.results.writing import write_analysis
     from repdiag.workflows.figures import draw_analysis
 
-    prepare(out, overwrite=overwrite)
-    (out / "run.json").unlink(missing_ok=True)
-    drawn = draw_analysis(analysis, out) if figures else []
-    write_analysis(analysis, out)
-    return drawn
+    with replaced(out, overwrite=overwrite, before=before) as fresh:
+        drawn = draw_analysis(analysis, fresh) if figures else []
+        write_analysis(analysis, fresh)
+    return [out / path.relative_to(fresh) for path in drawn]
 
 
 def default_folder(source: Target | Path | None) -> Path:
@@ -37,7 +47,8 @@ def default_folder(source: Target | Path | None) -> Path:
 
 def embeddings_folder(out: Path | None, name: str, *, overwrite: bool) -> Path:
     """Return where `repdiag embed` stores a set; refuse what is there unless told to replace it."""
+    from repdiag.results.transaction import check_place
+
     folder = out or Path("runs") / "embeddings" / name.replace("/", "-")
-    if folder.exists() and not overwrite:
-        raise UsageError(f"{folder} already exists", hint="choose another --out, or give --overwrite")
+    check_place(folder, overwrite=overwrite)
     return folder

@@ -121,7 +121,12 @@ def write_comparison(folder: Path, checkpoints: Sequence[str], **options: object
     write_table(folder, table)
     write_pairs(folder, checkpoints, options.get("names", ("one", "two", "three", "four")))  # type: ignore[arg-type]
     write_json(folder / "verdict.json", verdicts)
-    record = {"kind": "compare", "command": "repdiag compare", "failures": {"gone.pt": "cannot be read"}}
+    record = {
+        "schema_version": 1,
+        "kind": "compare",
+        "command": "repdiag compare",
+        "failures": {"gone.pt": "cannot be read"},
+    }
     write_json(folder / "run.json", record)
     return folder
 
