@@ -10,6 +10,7 @@ from typing import Any
 from repdiag.core.errors import DataError, DependencyError
 from repdiag.data.assembly import ReadRequest
 from repdiag.data.image_split import Excluded, ImageSplit
+from repdiag.data.rasters.levels import INSTALL
 from repdiag.data.reading_notes import ReadingNote
 from repdiag.data.sources.listing import Listing, label_or_none, open_listing
 from repdiag.data.sources.named_members import read_names
