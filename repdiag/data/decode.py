@@ -136,7 +136,7 @@ def _deep_tiff(image: Image.Image, data: bytes, reading: Reading) -> Decoded | N
     pages = page_note(getattr(image, "n_frames", 1), str(tags.get(_DESCRIPTION, "")))
     samples, bits = int(tags.get(_SAMPLES, 1)), max(_tuple(tags.get(_BITS, 1)))
     asked = reading != PLAIN and (bits > 8 or samples != 3 or pages is not None)
-    if pages == "array" or asked or (samples == 2 and "A" not in image.mode.upper()):
+    if pages == "array" or asked or (samples > 3 and bits > 8) or (samples == 2 and "A" not in image.mode.upper()):
         return decode_tiff(data, reading)
     return None
 

@@ -20,6 +20,7 @@ from repdiag.data.image_split import Excluded, ImageSplit
 from repdiag.data.reading_notes import ReadingNote
 from repdiag.data.sources.columns import RowColumns, read_columns
 from repdiag.data.sources.listing import Listing, joined, open_listing
+from repdiag.data.spec import METADATA
 from repdiag.data.splits import part_of
 from repdiag.data.walk import FoundFile
 
@@ -43,7 +44,6 @@ _PATHS = (
     "name",
     "id",
 )
-METADATA = ("metadata.csv", "metadata.jsonl", "metadata.parquet")
 _LOOKED_AT = 20  # rows by which a column of paths is known
 
 
@@ -95,11 +95,24 @@ def read_table(path: Path) -> tuple[pd.DataFrame, list[ReadingNote]]:
         if path.suffix.lower() in (".jsonl", ".ndjson"):
             return pd.read_json(path, lines=True, dtype=False), []
         if path.suffix.lower() == ".json":
-            return pd.read_json(path, dtype=False), []
+            return _json(path), []
         text, notes = _text(path)
         return _separated(text), notes
     except (ValueError, OSError, csv.Error) as error:
         raise DataError(f"{path} cannot be read as a table", found=" ".join(str(error).split())[:200]) from error
+
+
+def _json(path: Path) -> pd.DataFrame:
+    import json
+
+    found = json.loads(path.read_text("utf-8"))
+    if isinstance(found, dict) and isinstance(found.get("images"), list):
+        raise DataError(
+            f"{path.name} holds annotations of objects and no label an image",
+            found=", ".join(found)[:200],
+            hint="name the folder for images without labels, or write a table of paths and labels",
+        )
+    return pd.DataFrame(found)
 
 
 def _text(path: Path) -> tuple[str, list[ReadingNote]]:

@@ -155,6 +155,33 @@ def test_an_unlabelled_test_part_does_not_stand_for_val(tmp_path: Path) -> None:
     assert "not read: test, whose images have no classes" in notes(found)
 
 
+@pytest.mark.parametrize("where", ["val", "val/images"])
+def test_an_unlabelled_part_called_val_beside_classes_is_refused(tmp_path: Path, where: str) -> None:
+    fill(tmp_path / "train")
+    write_image(tmp_path / where / "1.png")
+    with pytest.raises(DataError, match=r"has no class folders, and the other part has(.|\n)*csv:PATH"):
+        open_image_folder(tmp_path, "val")
+    assert open_image_folder(tmp_path, "train").class_names == ("cat", "dog")
+
+
+@pytest.mark.parametrize("where", ["images", "images/train"])
+def test_a_single_folder_called_images_is_no_class(tmp_path: Path, where: str) -> None:
+    for number in range(10):
+        write_image(tmp_path / where / f"{number}.png", seed=number)
+    (tmp_path / "labels").mkdir()
+    found = open_image_folder(tmp_path, "train")
+    assert not found.labelled
+    assert "images is passed through" in notes(found)
+
+
+def test_a_table_that_is_not_read_beside_classes_is_named(tmp_path: Path) -> None:
+    fill(tmp_path)
+    (tmp_path / "metadata.csv").write_text("file_name,label\ncat/0.png,dog\n")
+    found = open_dataset(f"imagefolder:{tmp_path}", "train")
+    assert found.class_names == ("cat", "dog")
+    assert "not read: metadata.csv" in notes(found)
+
+
 def test_files_outside_of_classes_and_below_them_are_counted(tmp_path: Path) -> None:
     fill(tmp_path)
     write_image(tmp_path / "loose.png")

@@ -49,6 +49,20 @@ def test_twelve_channels_are_read_in_any_layout(layout: str) -> None:
     np.testing.assert_allclose(found.numpy(), many() / 65535.0, atol=1e-7)
 
 
+@pytest.mark.parametrize("layout", ["pages", "planes", "packed"])
+def test_cut_off_anywhere_many_channels_are_refused_or_whole(layout: str) -> None:
+    data = LAYOUTS[layout](many())
+    whole, refused = decode(data), 0
+    for length in np.unique(np.linspace(8, len(data) - 1, 40).astype(int)).tolist():
+        try:
+            found = decode(data[:length])
+        except UnreadableImage:
+            refused += 1
+        else:
+            assert torch.equal(found, whole), f"cut at {length} of {len(data)} bytes"
+    assert refused >= 20
+
+
 def test_levels_say_black_and_white_of_many_channels() -> None:
     found = decode_with_notes(tiff(many()), Reading(levels=(300.0, 3000.0)))
     np.testing.assert_allclose(found.pixels.numpy(), ((many() - 300.0) / 2700.0).clip(0, 1), atol=1e-6)
