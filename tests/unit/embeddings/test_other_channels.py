@@ -69,6 +69,11 @@ def test_features_are_the_networks_own_on_pixels_normalised_by_the_images_to_tra
     with torch.no_grad():
         wanted = network((stacks["val"] - mean) / std)
     torch.testing.assert_close(found.features, wanted, rtol=1e-4, atol=1e-5)
+    own_normalisation = repdiag.load_encoder(path, backbone=code, image_size=24, mean=(0.2,) * 12, std=(0.1,) * 12)
+    with torch.no_grad():
+        wanted = network((stacks["val"] - 0.2) / 0.1)
+    again = repdiag.extract(own_normalisation, open_dataset(tiles, "val"), views=0)
+    torch.testing.assert_close(again.features, wanted, rtol=1e-4, atol=1e-5)
 
 
 def test_a_known_network_with_twelve_channels_is_recognised_by_its_first_convolution(
