@@ -23,6 +23,7 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
         "scaled": "with black and white as levels=... says",
         "clipped": "with levels below black or above white, which are cut off",
         "each": "each with its own lowest level as black and highest as white, as levels=each says",
+        "unit-floats": "of floats in [0, 1], rounded to 8 bits where they have one or three channels",
         "not-finite": "with NaN or infinite pixels, which are shown as black",
         "window": "DICOM, seen through the window that the file names (levels=LOW..HIGH changes that)",
         "stored-bits": "DICOM without a window, from the lowest to the highest stored level (levels=... changes that)",

@@ -281,6 +281,7 @@ class Squares(Dataset):
         return {"image": made, "label": int(row >= 5)} if self.kind == "pil" else (made, int(row >= 5))
 
 def whole(): return Squares()
+def deep(): return [(np.full((8, 9), 300 * row, np.uint16), row % 2) for row in range(10)]
 def pil(): return Squares(kind="pil")
 def floats(): return Squares(kind="float")
 def normalised(): return Squares(kind="normalised")
@@ -317,10 +318,24 @@ def test_an_own_dataset_in_any_usual_form(own: str, function: str) -> None:
 def test_an_own_dataset_may_take_the_split_or_return_parts(own: str) -> None:
     assert [len(split) for split in both(f"{own}:by_split")] == [6, 4]
     assert [len(split) for split in both(f"{own}:by_part")] == [8, 3]
+    options = both(f"{own}:many,channels=3+2+1")[0]
+    assert options.channels == 3
+    with pytest.raises(UsageError, match="takes no option label"):
+        both(f"{own}:many,label=x")
+    with pytest.raises(UsageError, match="digits takes no option levels"):
+        both("digits,levels=12bit")
     many = both(f"{own}:many")[0]
     assert many.channels == 5
     assert many.statistics is not None
     assert np.allclose(many.statistics.mean, many.statistics.mean[0])
+
+
+def test_what_is_done_to_an_own_datasets_images_is_counted(own: str) -> None:
+    said = notes(both(f"{own}:deep")[0])
+    assert "10 images gray" in said
+    assert "10 images of 16 bits" in said
+    assert "no level above 2700 of 65535" in said
+    assert "10 images of floats in [0, 1], rounded to 8 bits" in notes(both(f"{own}:floats")[0])
 
 
 @pytest.mark.parametrize(
