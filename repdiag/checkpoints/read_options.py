@@ -50,8 +50,8 @@ class ReadOptions:
     image_size: int | None = None
     resize: str | int | None = None
     interpolation: str | None = None
-    mean: tuple[float, float, float] | None = None
-    std: tuple[float, float, float] | None = None
+    mean: tuple[float, ...] | None = None
+    std: tuple[float, ...] | None = None
 
     def __post_init__(self) -> None:
         for name, choices in _CHOICES.items():
@@ -106,5 +106,5 @@ class ReadKeywords(TypedDict, total=False):
     image_size: int | None
     resize: str | int | None
     interpolation: str | None
-    mean: tuple[float, float, float] | None
-    std: tuple[float, float, float] | None
+    mean: tuple[float, ...] | None
+    std: tuple[float, ...] | None

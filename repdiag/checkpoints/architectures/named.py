@@ -56,7 +56,7 @@ def is_indexed(state: Mapping[str, Tensor]) -> bool:
 
 def named_candidates(state: Mapping[str, Tensor], recorded: str | None, like: str | None) -> list[Candidate]:
     """Return the networks of these shapes; the recorded name alone if it is known, else those with `like` in it."""
-    known = known_names(state)
+    known = known_names(state) or _for_other_channels(state)
     if like:  # what the naming says about the output is certain; a recorded name is another code's
         alike = [item for item in known if like in item]
         known, recorded = alike or known, None if alike else recorded
@@ -68,6 +68,16 @@ def named_candidates(state: Mapping[str, Tensor], recorded: str | None, like: st
         elif not known and (source := _source_of(name)):
             known = [f"{source}:{name}"]
     return [candidate_by_name(item) for item in known]
+
+
+def _for_other_channels(state: Mapping[str, Tensor]) -> list[str]:
+    """Return the known networks with these tensors but for the channels of their first convolution."""
+    for name, value in state.items():
+        if value.ndim == 4 and value.shape[1] != 3:
+            known = known_names(state, {name: Size((value.shape[0], 3, *value.shape[2:]))})
+            if known:
+                return known
+    return []
 
 
 def candidate_by_name(name: str, settings: Mapping[str, Any] | None = None) -> Candidate:

@@ -6,9 +6,8 @@ import importlib.util
 import re
 from collections.abc import Mapping
 
-from torch import Size, Tensor
+from torch import Tensor
 
-from repdiag.checkpoints.architectures.named import known_names
 from repdiag.checkpoints.architectures.transformers import why_no_grid
 from repdiag.checkpoints.fitting.infer_arch import Fitted
 from repdiag.checkpoints.fitting.match import match
@@ -25,7 +24,7 @@ def unknown_architecture(
 ) -> CheckpointError:  # fmt: skip
     """Return the error for tensors that no known network has, or for a setting that no known network follows."""
     shown = "\n    ".join(f"{name[:90]} {tuple(value.shape)}" for name, value in list(state.items())[:8])
-    hint = _changed_weights(state) or why_no_grid(renamed) or _other_channels(renamed)
+    hint = _changed_weights(state) or why_no_grid(renamed)
     if unsupported is not None:
         return CheckpointError(
             f"{where} records what none of the networks here does",
@@ -63,17 +62,6 @@ def _changed_weights(state: Mapping[str, Tensor]) -> str | None:
     return None
 
 
-def _other_channels(state: State) -> str | None:
-    """Say so where the tensors are a known network's but for the channels of its images."""
-    for name, value in state.items():
-        if value.ndim == 4 and value.shape[1] != 3:
-            known = known_names(state, {name: Size((value.shape[0], 3, *value.shape[2:]))})
-            if known:
-                channels = f"images of {value.shape[1]} channels and not of 3, which are all that is read here"
-                return f"the network is {known[0]} for {channels}"
-    return None
-
-
 def explanations(contents: Contents, form: Format, branch: Branch, *, fitted: Fitted) -> list[str]:
     """Return what may be wrong, the nearest first, with the flag that would change it."""
     return [_other_network(fitted), _other_prefix(contents, branch), _other_branch(contents, form, branch, fitted)]
@@ -82,12 +70,6 @@ def explanations(contents: Contents, form: Format, branch: Branch, *, fitted: Fi
 def _other_network(fitted: Fitted) -> str:
     if changed := _changed_weights(fitted.given):
         return changed
-    for name in fitted.match.mismatched:
-        given, wanted = fitted.given[name], fitted.network.state_dict()[name]
-        if given.ndim == wanted.ndim == 4 and given.shape[1] != wanted.shape[1] == 3:
-            return (
-                f"the network takes images of {given.shape[1]} channels and not of 3, which are all that is read here"
-            )
     if fitted.match.complete:
         return "the file has layers that this architecture lacks: name the right one with --backbone"
     another = "another architecture: --backbone NAME or --backbone your_file.py:function"

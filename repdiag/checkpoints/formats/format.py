@@ -42,8 +42,8 @@ class Preprocessing:
     `origin` says where all of this was read, `origins` where single fields were.
     """
 
-    mean: tuple[float, float, float] = IMAGENET_MEAN
-    std: tuple[float, float, float] = IMAGENET_STD
+    mean: tuple[float, ...] = IMAGENET_MEAN
+    std: tuple[float, ...] = IMAGENET_STD
     image_size: int | None = None
     usual_size: int | None = None
     resize: int | None = None

@@ -145,7 +145,7 @@ def _framing(settings: Mapping[str, Any]) -> tuple[int | None, int | None, bool]
     return side, crop, both
 
 
-def _normalization(settings: Mapping[str, Any]) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
+def _normalization(settings: Mapping[str, Any]) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Return mean and std for images in [0, 1]: none where the processor does not normalise, or not from 0 to 255."""
     mean, std = triple(settings.get("image_mean"), IMAGENET_MEAN), triple(settings.get("image_std"), IMAGENET_STD)
     if settings.get("do_normalize") is False:

@@ -18,7 +18,7 @@ _PLACES = ("", "state_dict", "model")
 _LARGEST_SIDE = 4096
 
 
-def triple(value: Any, default: tuple[float, float, float]) -> tuple[float, float, float]:
+def triple(value: Any, default: tuple[float, ...]) -> tuple[float, ...]:
     """Return three numbers of a settings file, or the default where it does not have them."""
     if isinstance(value, list | tuple) and len(value) == 3 and all(isinstance(item, int | float) for item in value):
         return (float(value[0]), float(value[1]), float(value[2]))

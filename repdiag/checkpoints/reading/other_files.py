@@ -62,12 +62,12 @@ PICKLE_HINT = (
 
 
 def only_checkpoint(folder: Path) -> Path:
-    """Return the one checkpoint in a folder, at most three levels down; raises `CheckpointError` for none or several."""
+    """Return the one checkpoint in a folder, at most three levels down; none or several are a `CheckpointError`."""
     adapter = folder / "adapter_config.json"
     if adapter.is_file():
         raise CheckpointError(
             f"{folder} holds an adapter (PEFT), which changes the weights of a base model that is not in it",
-            hint="merge them first: peft.PeftModel.from_pretrained(base, folder).merge_and_unload().save_pretrained(out)",
+            hint="merge them: peft.PeftModel.from_pretrained(base, folder).merge_and_unload().save_pretrained(out)",
         )
     levels = (folder.glob("*/" * depth + "*") for depth in range(3))
     looked_at = itertools.islice(itertools.chain.from_iterable(levels), _MOST_LOOKED_AT)
