@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, ValidationInfo, field_validator
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, field_validator, model_validator
 
 from repdiag.checkpoints.formats.registry import all_formats
 from repdiag.checkpoints.own.native import FORMAT
@@ -96,14 +96,13 @@ class Entry(_Strict):
             raise ValueError(f"must be one of the formats that are read, such as {', '.join(near)}")
         return family
 
-    @field_validator("pool", "activation", "resample", "stride_in", "interpolation", "resize")
-    @classmethod
-    def _is_a_choice(cls, value: Any, info: ValidationInfo) -> Any:
+    @model_validator(mode="after")
+    def _choices_are_known(self) -> Entry:
         try:
-            ReadOptions(**{str(info.field_name): value})
+            ReadOptions(**{item.name: getattr(self, item.name) for item in fields(ReadOptions)})
         except UsageError as error:
-            raise ValueError(f"must be {error.hint}") from error
-        return value
+            raise ValueError(f"{error.problem}; {error.hint}") from error
+        return self
 
     @field_validator("branch")
     @classmethod

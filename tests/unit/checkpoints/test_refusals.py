@@ -51,7 +51,10 @@ def test_another_branch_that_is_whole_is_shown(tmp_path: Path) -> None:
 
 def test_images_of_other_channels_are_named(tmp_path: Path) -> None:
     state = resnet18().state_dict() | {"conv1.weight": torch.ones(64, 13, 7, 7)}
-    assert "13 channels" in str(_refusal(tmp_path, state).hint)
+    torch.save(state, tmp_path / "file.pth")
+    encoder = load_encoder(tmp_path / "file.pth")
+    assert any("13 channels" in note for note in encoder.info.notes)
+    assert encoder(torch.zeros(1, 13, 64, 64)).shape == (1, 512)
 
 
 @pytest.mark.parametrize(
