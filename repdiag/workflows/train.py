@@ -91,18 +91,22 @@ def run_training(request: TrainRequest, told: Speaker) -> Path:
 
     Raises `StoppedError`, which says what is left, where Ctrl-C comes before the first step or for a second time.
     """
+    from repdiag.training.opened import opened_once
+
     out: Path | None = None
     try:
-        begun = _begun(request)
-        settings = _settings(request, begun)
-        out = begun or _choose_directory(request, settings)
-        return _trained(request, settings, out, told)
+        with opened_once():
+            begun = _begun(request)
+            settings = _settings(request, begun)
+            out = begun or _choose_directory(request, settings)
+            return _trained(request, settings, out, told)
     except KeyboardInterrupt as error:
         raise _interrupted(out) from error
 
 
 def _settings(request: TrainRequest, begun: Path | None) -> TrainSettings:
     from repdiag.training.assembly import resolve_settings
+    from repdiag.training.opened import open_split
 
     settings = resolve_settings(
         request.recipe,
@@ -116,7 +120,7 @@ def _settings(request: TrainRequest, begun: Path | None) -> TrainSettings:
         stored=None if begun is None else _record(begun).get("config"),
     )
     if request.strict_data:
-        _refuse_corrupt_images(settings)
+        open_split(settings, "train", strict=True)
     return settings
 
 
@@ -159,13 +163,6 @@ def _interrupted(out: Path | None) -> StoppedError:
         found = f"{out} holds the run as it was last saved, within the {step} steps that it had taken"
     hint = f"repdiag train --resume {shlex.quote(str(out))} goes on"
     return StoppedError("stopped without waiting for the step in flight", found=found, hint=hint)
-
-
-def _refuse_corrupt_images(settings: TrainSettings) -> None:
-    from repdiag.data.datasets import open_dataset
-
-    data = settings.data
-    open_dataset(data.dataset, "train", root=Path(data.root) if data.root else None, strict=True)
 
 
 def _begun(request: TrainRequest) -> Path | None:
