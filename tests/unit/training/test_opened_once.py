@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from repdiag.training import opened
+from repdiag.training.assembly import resolve_settings
 from repdiag.workflows.train import train
 
 
@@ -24,12 +25,7 @@ def test_settings_loop_and_monitor_share_what_was_opened(tmp_path: Path, monkeyp
     small = ["method.queue_size=32", "loop.log_every=1"]
     train(out=tmp_path / "run", epochs=1, limit=64, batch_size=32, monitor=1, settings=small)
     assert seen == {"train": 1, "val": 1}
-    opened.open_split(_settings(tmp_path), "train")
-    assert seen["train"] == 2  # nothing is remembered when the training is over
-
-
-def _settings(folder: Path) -> Any:
-    from repdiag.training.assembly import resolve_settings
-
-    del folder
-    return resolve_settings(None, epochs=1)
+    settings = resolve_settings(None, epochs=1)
+    before = seen["train"]
+    opened.open_split(settings, "train")
+    assert seen["train"] == before + 1  # nothing is remembered when the training is over
