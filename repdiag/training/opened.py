@@ -25,14 +25,17 @@ def opened_once() -> Iterator[None]:
         _OPENED.reset(token)
 
 
-def open_split(settings: TrainSettings, name: str, *, strict: bool = False) -> ImageSplit:
-    """Return a split of the dataset that the settings name; `strict` makes unreadable images an error."""
+def open_split(
+    settings: TrainSettings, name: str, *, strict: bool = False, check_content: bool = False
+) -> ImageSplit:
+    """Return a split of the dataset that the settings name; `strict` fails on the first corrupt image."""
     data, known = settings.data, _OPENED.get()
     key = (data.dataset, data.root, name)
-    if known is not None and key in known and not strict:
+    if known is not None and key in known and not (strict or check_content):
         return known[key]
     root = Path(data.root) if data.root else None
-    split = open_dataset(data.dataset, name, root=root, download=data.download, strict=strict)
+    reading = {"strict": strict, "check_content": check_content}
+    split = open_dataset(data.dataset, name, root=root, download=data.download, **reading)
     if known is not None:
         known[key] = split
     return split

@@ -39,6 +39,7 @@ class TrainRequest:
     tensorboard: bool = False
     download: bool = False
     strict_data: bool = False
+    check_content: bool = False
     overwrite: bool = False
 
 
@@ -59,7 +60,7 @@ def train(
 
     `recipe` names one of `repdiag train --list`, or a file; `settings` are KEY=VALUE as after --set; `resume` is
     "auto" or a run's folder; `more` are the further fields of `TrainRequest` (batch_size, limit, device, init_from,
-    monitor, tensorboard, download, strict_data, overwrite).
+    monitor, tensorboard, download, strict_data, check_content, overwrite).
 
     Raises `ConfigError` for settings that do not fit together, `UsageError` where `out` holds a run already.
 
@@ -119,8 +120,8 @@ def _settings(request: TrainRequest, begun: Path | None) -> TrainSettings:
         overrides=list(request.overrides),
         stored=None if begun is None else _record(begun).get("config"),
     )
-    if request.strict_data:
-        open_split(settings, "train", strict=True)
+    if request.strict_data or request.check_content:
+        open_split(settings, "train", strict=request.strict_data, check_content=request.check_content)
     return settings
 
 
