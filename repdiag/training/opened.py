@@ -25,9 +25,7 @@ def opened_once() -> Iterator[None]:
         _OPENED.reset(token)
 
 
-def open_split(
-    settings: TrainSettings, name: str, *, strict: bool = False, check_content: bool = False
-) -> ImageSplit:
+def open_split(settings: TrainSettings, name: str, *, strict: bool = False, check_content: bool = False) -> ImageSplit:
     """Return a split of the dataset that the settings name; `strict` fails on the first corrupt image."""
     data, known = settings.data, _OPENED.get()
     key = (data.dataset, data.root, name)
