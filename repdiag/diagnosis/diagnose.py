@@ -83,9 +83,9 @@ def diagnose(
     `embeddings` is an `EmbeddingSet` of images that the encoder was not trained on, or anything `as_embedding_set`
     takes (then `labels`, `groups` and `views`, one set of vectors a view, may come beside it, and `reading` says how:
     column=, label_column=, group_column=, ...). `train`, or `bank`, is the same encoder on images it was trained on:
-    without it, or without views, overfitting stays open. `reference` and `untrained` are other encoders on the same rows, compared by
-    paired tests; they add evidence and never turn the verdict. `metrics` limits what is computed to these of the
-    metrics that are judged.
+    without it, or without views, overfitting stays open. `reference` and `untrained` are other encoders on the same
+    rows, compared by paired tests; they add evidence and never turn the verdict. `metrics` limits what is computed to
+    these of the metrics that are judged.
 
     Example:
         >>> import numpy as np, repdiag
