@@ -17,11 +17,13 @@ from repdiag.core.provenance import Provenance
 
 Space = Literal["features", "projections"]
 SPACES: tuple[Space, ...] = ("features", "projections")
-# Types ask for tensors, which is what a set holds; when it is made, whatever becomes one is taken.
+# Types say what a set holds: tensors. When it is made, whatever becomes one is taken, and the constructor says so.
 if TYPE_CHECKING:
-    Given = Tensor
+    from repdiag.core.given import Given
+
+    Held = Tensor
 else:
-    Given = Any
+    Held = Any
 RowIds = NDArray[Any]  # text or int64; beartype cannot check fixed-width text
 
 
@@ -33,16 +35,38 @@ class EmbeddingSet:
     labels [N] integers, views [V, N, D], view_projections [V, N, P], row_ids [N]. Only `features` is required. Arrays,
     lists and frames become tensors, text labels numbers with `class_names`. Raises `MetricError` when a field does not
     align with the rows.
+
+    Example:
+        >>> import repdiag
+        >>> rows = [[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]]
+        >>> found = repdiag.EmbeddingSet(features=rows, labels=["cat", "dog", "cat"])
+        >>> tuple(found.features.shape), found.class_names, found.labels.tolist()
+        ((3, 2), ('cat', 'dog'), [0, 1, 0])
     """
 
-    features: Given
-    projections: Given | None = None
-    labels: Given | None = None
-    views: Given | None = None
-    view_projections: Given | None = None
+    features: Held
+    projections: Held | None = None
+    labels: Held | None = None
+    views: Held | None = None
+    view_projections: Held | None = None
     row_ids: RowIds | None = None
     class_names: tuple[str, ...] | None = None
     provenance: Provenance = field(default_factory=Provenance)
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            *,
+            features: Given,
+            projections: Given | None = None,
+            labels: Given | None = None,
+            views: Given | None = None,
+            view_projections: Given | None = None,
+            row_ids: Given | None = None,
+            class_names: Sequence[str] | None = None,
+            provenance: Provenance = ...,
+        ) -> None: ...
 
     def __post_init__(self) -> None:
         for name in ARRAY_FIELDS:

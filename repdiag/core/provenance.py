@@ -17,7 +17,13 @@ UNKNOWN = "unknown"
 
 @dataclass(frozen=True, kw_only=True)
 class Provenance:
-    """Identity of the encoder, the rows and the views behind one `EmbeddingSet`."""
+    """Identity of the encoder, the rows and the views behind one `EmbeddingSet`.
+
+    Example:
+        >>> import repdiag
+        >>> repdiag.Provenance(checkpoint="small", dataset="digits", split="val").checkpoint
+        'small'
+    """
 
     checkpoint: str = UNKNOWN
     checkpoint_sha256: str = UNKNOWN

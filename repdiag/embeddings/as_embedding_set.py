@@ -32,6 +32,11 @@ def as_embedding_set(source: Any, *, labels: Any = None) -> EmbeddingSet:
     .safetensors or .pt, to a folder of such files, or a pattern of their names, which are parts of one set, by name.
     `labels` may be an array [N], a path of the same kinds or to .txt, .csv or .tsv, or text values, which become class
     names. Raises `DataError` naming what the file holds when no vectors are found in it.
+
+    Example:
+        >>> import numpy as np, repdiag
+        >>> repdiag.as_embedding_set(np.eye(3), labels=[0, 1, 1]).labels.tolist()
+        [0, 1, 1]
     """
     if isinstance(source, EmbeddingSet):
         return source if labels is None else _with_labels(source, labels)

@@ -76,6 +76,12 @@ def evaluate(
     population of classes: intervals then keep them together. Without `intervals` the values come without the resampling
     behind their confidence intervals. With `distributed` every process of the group makes this same call: the passes
     over pairs are shared among them, and each gets the whole table.
+
+    Example:
+        >>> import repdiag
+        >>> table = repdiag.evaluate([[1.0, 0.0], [0.0, 1.0]], ["uniformity"])
+        >>> table.value(metric="uniformity")
+        -4.0
     """
     embeddings = as_embedding_set(embeddings, labels=labels)
     bank, other = (None if second is None else as_embedding_set(second) for second in (bank, other))

@@ -18,7 +18,7 @@ from repdiag.workflows.saving import save_analysis
 
 if TYPE_CHECKING:
     from repdiag.workflows.analysis import Analysis
-    from repdiag.workflows.rows import Rows
+    from repdiag.workflows.rows import AnalyzedImages
     from repdiag.workflows.speaking import Speaker
     from repdiag.workflows.targets import Target, Targets
 
@@ -187,7 +187,7 @@ def compare_checkpoints(
     )
 
 
-def _side(target: Any, options: AnalysisOptions, rows: Rows, told: Speaker) -> _Side:
+def _side(target: Any, options: AnalysisOptions, rows: AnalyzedImages, told: Speaker) -> _Side:
     from repdiag.checkpoints.load import load_with_options
     from repdiag.workflows.analyze import analyze_encoder
     from repdiag.workflows.targets import run_of
@@ -351,7 +351,7 @@ def _held_against(
     return held
 
 
-def _is_done(folder: Path, target: Target, options: AnalysisOptions, rows: Rows) -> bool:
+def _is_done(folder: Path, target: Target, options: AnalysisOptions, rows: AnalyzedImages) -> bool:
     """Say whether the folder holds this very file's analysis on these very rows with these very options."""
     from repdiag.checkpoints.reading.safe_load import weight_file
     from repdiag.checkpoints.reading.shards import sha256_of_weights

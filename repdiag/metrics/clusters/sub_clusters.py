@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from repdiag.core.metric_value import MetricValue, undefined
 from repdiag.core.shapes import Bool, Features, Labels, Tensor
 from repdiag.metrics import pairwise
-from repdiag.metrics.algebra.moments import unit_rows
+from repdiag.metrics.algebra.moments import float64_unit_rows
 from repdiag.metrics.clusters.class_centres import squared_distances
-from repdiag.metrics.clusters.spread_starts import Rows
+from repdiag.metrics.clusters.spread_starts import RowArray
 from repdiag.metrics.clusters.valleys import Counts, border_counts, valleys
 from repdiag.metrics.pairwise import TopK, over_pairs
 from repdiag.metrics.registry import metric
@@ -159,7 +159,7 @@ def _plateau(gaps: Curve, top: int, *, errors: float = 1.0) -> Curve:
     return lowest
 
 
-def _borders(classes: Mapping[int, Rows], curves: Curve, *, seed: int) -> Counts:
+def _borders(classes: Mapping[int, RowArray], curves: Curve, *, seed: int) -> Counts:
     """Return the counts of every class at every number that resampled classes might choose [C, K, 4], else zeros.
 
     Those are the numbers on the plateau of the highest gap that has valleys, and all smaller ones. Of very many classes
@@ -190,13 +190,13 @@ def _standard_error(values: Curve) -> Curve:
     return errors
 
 
-def _classes(features: Features, labels: Labels, *, seed: int) -> dict[int, Rows]:
+def _classes(features: Features, labels: Labels, *, seed: int) -> dict[int, RowArray]:
     """Return the rows that count of every class that has enough of them, by the order in which classes appear.
 
     By first appearance: neither the names of the classes nor the order of these names may count.
     """
     at_home = _at_home(features, labels)
-    rows, names = _unlike(unit_rows(features[at_home]).float().cpu().numpy(), labels[at_home].cpu().numpy())
+    rows, names = _unlike(float64_unit_rows(features[at_home]).float().cpu().numpy(), labels[at_home].cpu().numpy())
     found = {}
     for number, name in enumerate(dict.fromkeys(names.tolist())):
         mine = rows[names == name]
@@ -216,7 +216,7 @@ def _at_home(features: Features, labels: Labels) -> Bool[Tensor, "N"]:
     return labels[nearest] == labels
 
 
-def _unlike(rows: Rows, labels: NDArray[np.int64]) -> tuple[Rows, NDArray[np.int64]]:
+def _unlike(rows: RowArray, labels: NDArray[np.int64]) -> tuple[RowArray, NDArray[np.int64]]:
     """Keep one of several equal rows, and none that stand in two classes."""
     _, first, group = np.unique(rows, axis=0, return_index=True, return_inverse=True)
     group = group.ravel()
@@ -227,7 +227,7 @@ def _unlike(rows: Rows, labels: NDArray[np.int64]) -> tuple[Rows, NDArray[np.int
     return rows[kept], labels[kept]
 
 
-def _coordinates(rows: Rows) -> Rows:
+def _coordinates(rows: RowArray) -> RowArray:
     """Return centred rows with the same distances in no more dimensions than there are rows."""
     centred = (rows - rows.mean(axis=0)).astype(np.float64)
     if centred.shape[1] > len(centred):
@@ -236,7 +236,7 @@ def _coordinates(rows: Rows) -> Rows:
     return np.ascontiguousarray(centred, dtype=np.float32)
 
 
-def _gap(rows: Rows, generator: np.random.Generator, *, seed: int) -> Curve:
+def _gap(rows: RowArray, generator: np.random.Generator, *, seed: int) -> Curve:
     count = len(rows)
     # Random sums of the centred rows are normal with the rows' own covariance, whatever its rank.
     mixing = (generator.standard_normal((count, count)) / math.sqrt(count - 1)).astype(np.float32)
@@ -249,7 +249,7 @@ def _gap(rows: Rows, generator: np.random.Generator, *, seed: int) -> Curve:
     return gaps
 
 
-def _log_dispersion(rows: Rows, number: int, *, seed: int) -> float:
+def _log_dispersion(rows: RowArray, number: int, *, seed: int) -> float:
     """Return the log of the trimmed sum of squared distances to the nearest of `number` centres."""
     squared = squared_distances(rows, number, seed=seed)
     kept = np.sort(squared)[: math.ceil(len(rows) * (1.0 - TRIM))]
