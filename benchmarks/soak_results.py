@@ -23,7 +23,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -87,13 +87,14 @@ class Runner:
         self._ask(argv, folder, how)
         return self._answer()
 
-    def full(self, argv: Sequence[str], folder: Path, places: Sequence[int]) -> list[dict[str, Any]]:
-        """Run a command with a disk that is full from each of the places on; return how each ended."""
+    def full(self, argv: Sequence[str], folder: Path, places: Sequence[int]) -> Iterator[dict[str, Any]]:
+        """Run a command with a disk that is full from each of the places on; yield how each ended."""
         self._ask(argv, folder, {"full": list(places)})
-        answers = []
+        assert self.process.stdin is not None
         while "done" not in (answer := self._answer()):
-            answers.append(answer)
-        return answers
+            yield answer
+            self.process.stdin.write("\n")
+            self.process.stdin.flush()
 
     def _ask(self, argv: Sequence[str], folder: Path, how: Mapping[str, Any]) -> None:
         assert self.process.stdin is not None
@@ -187,7 +188,7 @@ class Soak:
         return chance.uniform(0.0, 1.1) * self.seconds[name]
 
     def state(self, name: str, folder: Path) -> str | None:
-        """Say what is wrong with a result that was disturbed: what is called complete must be the old or the new one."""
+        """Say what is wrong after a disturbance: what is called complete must be the old result or the new one."""
         place = CASES[name].at
         path = folder / place
         if path.is_file():

@@ -72,22 +72,24 @@ def full_from(step):
     return act
 
 
-def full_at_each(places, report):
-    """At the first step, try each of `places` in a child of its own, report how it ended, and end."""
+def full_at_each(places, report, cwd):
+    """At the first step, try each of `places` in a child of its own, report how it ended, wait for a word, and end."""
 
     def act(count, name):
         if act.full is not None:
             return act.full(count, name)
         for place in places:
-            started, child = time.monotonic(), os.fork()
+            child = os.fork()
             if child == 0:
+                os.chdir(cwd)
                 report.truncate(0)
                 os.lseek(report.fileno(), 0, os.SEEK_SET)
                 os.dup2(report.fileno(), 2)
                 act.full = full_from(place)
                 return act.full(count, name)
             code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-            act.tell(place, code, time.monotonic() - started)
+            act.tell(place, code)
+            os.read(0, 1)
         os._exit(0)
 
     act.full = None
@@ -152,9 +154,9 @@ def with_full_disks(request, tell):
     with tempfile.NamedTemporaryFile(buffering=0) as words:
         child = os.fork()
         if child == 0:
-            act = full_at_each(request["full"], words)
+            act = full_at_each(request["full"], words, request["cwd"])
 
-            def told(place, code, seconds):
+            def told(place, code):
                 tell({"place": place, "code": code, "words": Path(words.name).read_text(errors="replace")[-2000:]})
 
             act.tell = told
@@ -206,8 +208,8 @@ def remember():
     Remembered(repdiag.workflows.analyze, "evaluate_sets", lambda sets, options: (name(sets["val"]), options))
     Remembered(repdiag.metrics.evaluate, "evaluate", name)
     Remembered(repdiag.diagnosis.comparisons, "hold_against", lambda _, found, others: (name(found), sorted(others)))
-    Remembered(repdiag.workflows.pairs, "compare_pairs", lambda folders: sorted(folders))
-    Remembered(repdiag.workflows.common_dimension, "read_at_common_dimension", lambda folders: sorted(folders))
+    Remembered(repdiag.workflows.pairs, "compare_pairs", sorted)
+    Remembered(repdiag.workflows.common_dimension, "read_at_common_dimension", sorted)
 
 
 class Response:
@@ -262,7 +264,6 @@ def download(target):
 def main():
     import torch
 
-    import repdiag.cli.app
     from repdiag.core.provenance import environment
 
     torch.set_num_threads(1)
@@ -274,6 +275,7 @@ def main():
     for line in sys.stdin:
         request = json.loads(line)
         if "full" in request:
+
             def tell(answer):
                 answers.write(json.dumps(answer) + "\n")
                 answers.flush()
