@@ -17,6 +17,7 @@ import signal
 import sys
 import tempfile
 import time
+import traceback
 from pathlib import Path
 
 WRITES = ("rename", "replace", "mkdir")
@@ -104,7 +105,7 @@ def command(argv, cwd, steps):
     sys.argv = ["repdiag", *argv]
     steps.watch()
     if argv[0] == "download":
-        return download(*argv[1:])
+        return downloaded(*argv[1:])
     try:
         main()
     except SystemExit as left:
@@ -122,8 +123,10 @@ def in_child(request):
                 os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
                 steps = Steps(kill_at(request.get("kill")))
                 code = command(request["argv"], request["cwd"], steps)
-                sys.stderr.flush()
+            except BaseException:
+                traceback.print_exc()
             finally:
+                sys.stderr.flush()
                 os.write(counted.fileno(), str(steps.count).encode())
                 os._exit(code if isinstance(code, int) else 1)
         number = signal.SIGTERM if "signal" in request else signal.SIGKILL
@@ -164,8 +167,10 @@ def with_full_disks(request, tell):
             try:
                 os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
                 code = command(request["argv"], request["cwd"], Steps(act))
-                sys.stderr.flush()
+            except BaseException:
+                traceback.print_exc()
             finally:
+                sys.stderr.flush()
                 os._exit(code if isinstance(code, int) else 1)
         os.waitpid(child, 0)
 
@@ -243,6 +248,20 @@ class Response:
 
     def __exit__(self, *_):
         pass
+
+
+def downloaded(target):
+    """Fetch a file and say on stderr why not, as the command line does; return the exit code."""
+    from repdiag.cli import failures
+
+    try:
+        download(target)
+    except Exception as error:
+        if not failures.is_expected(error):
+            raise
+        failures.show(error)
+        return 1
+    return 0
 
 
 def download(target):
