@@ -18,13 +18,11 @@ from repdiag.metrics.inference import PairedTest, compare, holm
 from repdiag.metrics.pairwise import sharing
 from repdiag.metrics.registry import get
 
-# Metrics whose fall marks over-clustering (+1 where a higher value speaks against it, -1 where it speaks for it).
-_SPEAKS = {"precision_at_1": 1, "r_precision": 1, "class_distance_ratio": -1}
-_WORDS = {
-    "precision_at_1": "nearest neighbour of the same class",
-    "r_precision": "R-precision",
-    "class_distance_ratio": "intra / inter distance",
-}
+# Metrics whose fall marks worse grouped classes. Ratios of distances are no evidence: they fall with collapse as well.
+_SPEAKS = {"precision_at_1": 1, "r_precision": 1}
+_WORDS = {"precision_at_1": "nearest neighbour of the same class", "r_precision": "R-precision"}
+# What is held against permuted labels, where the direction is not in doubt.
+_BEATS_CHANCE = {"precision_at_1": 1, "class_distance_ratio": -1}
 PERMUTATIONS = 99
 _LEVEL = 0.05
 
@@ -102,7 +100,7 @@ def null_evidence(embeddings: EmbeddingSet, *, seed: int) -> list[Evidence]:
     shuffles = [labels[torch.randperm(len(labels), generator=generator)] for _ in range(PERMUTATIONS)]
     found = []
     with sharing():
-        for name in ("precision_at_1", "class_distance_ratio"):
+        for name in _BEATS_CHANCE:
             function = get(name).function
             value = function(features=embeddings.features, labels=labels).value
             null = [function(features=embeddings.features, labels=shuffle).value for shuffle in shuffles]
@@ -113,7 +111,7 @@ def null_evidence(embeddings: EmbeddingSet, *, seed: int) -> list[Evidence]:
 
 
 def _null(embeddings: EmbeddingSet, metric: str, value: float, null: list[float]) -> Evidence:
-    better = sum((item - value) * _SPEAKS[metric] >= 0 for item in null)
+    better = sum((item - value) * _BEATS_CHANCE[metric] >= 0 for item in null)
     p_value = (better + 1) / (len(null) + 1)
     low, high = min(null), max(null)
     sentence = (
@@ -125,7 +123,7 @@ def _null(embeddings: EmbeddingSet, metric: str, value: float, null: list[float]
         space="features",
         split=embeddings.provenance.split,
         value=value,
-        threshold=low if _SPEAKS[metric] < 0 else high,
+        threshold=low if _BEATS_CHANCE[metric] < 0 else high,
         against_what="permuted labels",
         reading="neutral",
         sentence=sentence,

@@ -13,6 +13,7 @@ from typing import Any, Literal, cast
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from repdiag.core.arrays import TEXT_KINDS, listed, to_array, to_class_names, to_class_numbers, to_floating
@@ -35,7 +36,7 @@ Family = Literal[
     "probes",
     "external",
 ]
-Interval = Literal["per_query", "u_statistic", "seeds", "subsample", "halves", "own", "none"]
+Interval = Literal["per_query", "u_statistic", "seeds", "subsample", "halves", "two_sets", "own", "none"]
 
 DATA_PARAMETERS = ("features", "labels", "views", "other_features", "other_labels", "other_views")
 # Sums of fourth powers over millions of rows and thousands of dimensions, and products of two such sums, stay finite.
@@ -55,6 +56,8 @@ class Sizes:
     bank_rows: int | None
 
 
+OnParts = Callable[[NDArray[np.int64]], float | None]
+Side = tuple[str, dict[str, Any]]  # a metric's name and its arguments
 Variants = Sequence[Mapping[str, Any]] | Callable[[Sizes], Sequence[Mapping[str, Any]]]
 
 
@@ -65,8 +68,10 @@ class Metric:
     `variants` are the settings that `evaluate` runs by default, one row of the table each. `needs` are the data
     parameters, read from the signature. `second` says whether `other_*` is a bank (the train set) or a second
     encoder on the same rows. `interval` names how its confidence interval is made ("own": by itself);
-    `classes_left_out`: its error falls less with the number of rows than halves of the classes assume.
-    `reductions` lists what it wants from the shared pass over similarity tiles (metrics/pairwise).
+    `blocks_left_out`: its error falls less with the number of rows than halves of them assume. `on_parts` gives its
+    value on any part of the rows without a search of their own; `sides` names the metric on the bank and on the rows
+    whose difference it is. `reductions` lists what it wants from the shared pass over similarity tiles
+    (metrics/pairwise).
     """
 
     name: str
@@ -79,11 +84,13 @@ class Metric:
     reference: str
     second: Second | None
     interval: Interval
-    classes_left_out: bool
+    blocks_left_out: bool
     variants: Variants
     spaces: tuple[str, ...]
     default: bool
     reductions: Callable[..., Sequence[Any]] | None
+    on_parts: Callable[..., OnParts] | None
+    sides: Callable[..., tuple[Side, Side]] | None
 
     @property
     def needs(self) -> tuple[str, ...]:
@@ -95,11 +102,6 @@ class Metric:
     def takes(self) -> tuple[str, ...]:
         """Names of all data parameters, optional ones included."""
         return tuple(p for p in inspect.signature(self.function).parameters if p in DATA_PARAMETERS)
-
-    @property
-    def own_gallery(self) -> bool:
-        """Say whether the queries search one another for their class: then classes change each other's parts."""
-        return self.interval == "per_query" and self.second is None and "labels" in self.needs
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -128,12 +130,14 @@ def metric(
     version: int,
     reference: str,
     interval: Interval = "none",
-    classes_left_out: bool = False,
+    blocks_left_out: bool = False,
     second: Second | None = None,
     variants: Variants = (),
     spaces: tuple[str, ...] = ("features", "projections"),
     default: bool = True,
     reductions: Callable[..., Sequence[Any]] | None = None,
+    on_parts: Callable[..., OnParts] | None = None,
+    sides: Callable[..., tuple[Side, Side]] | None = None,
     family: Family | None = None,
 ) -> Callable[[Callable[..., MetricValue]], Callable[..., MetricValue]]:
     """Register a metric under its function's name and give it the common door.
@@ -178,11 +182,13 @@ def metric(
             reference=reference,
             second=second,
             interval=interval,
-            classes_left_out=classes_left_out,
+            blocks_left_out=blocks_left_out,
             variants=variants,
             spaces=spaces,
             default=default,
             reductions=reductions,
+            on_parts=on_parts,
+            sides=sides,
         )
         return door
 

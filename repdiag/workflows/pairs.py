@@ -45,7 +45,7 @@ def compare_pairs(folders: Mapping[str, Path], *, seed: int) -> PairTables | Non
         )
         for name, folder in folders.items()
     }
-    return PairTables(tests=paired_tests(sides, seed=seed), classes=class_changes(sides, seed=seed))
+    return PairTables(tests=paired_tests(sides, seed=seed), classes=class_changes(sides))
 
 
 def write_pairs(pairs: PairTables | None, out: Path) -> None:
