@@ -147,14 +147,14 @@ def compare(plan: Plan, runs: Path, out: Path, options: argparse.Namespace) -> N
 
 def draw(plan: Plan, comparison: Path) -> None:
     """Draw the metrics against the varied setting from the comparison's tables."""
+    from repdiag.core.metric_table import untrained_name
     from repdiag.plots.save import save_figure
     from repdiag.plots.setting_curves import setting_curves
     from repdiag.results.frames.setting_frame import setting_frame
-    from repdiag.results.writing import read_table
-    from repdiag.workflows.analyze import UNTRAINED
+    from repdiag.results.reading import read_table
 
-    frame = setting_frame(read_table(comparison), plan.varied, settings=tuple(plan.values), untrained=UNTRAINED)
-    figure = setting_curves(frame, untrained=tuple(name + UNTRAINED for name in plan.values))
+    frame = setting_frame(read_table(comparison), plan.varied, settings=tuple(plan.values))
+    figure = setting_curves(frame, untrained=tuple(map(untrained_name, plan.values)))
     save_figure(figure, frame, comparison / "figures", name="setting_curves")
 
 

@@ -15,10 +15,10 @@ from pathlib import Path
 
 import torch
 
-from repdiag.results.frames.trajectory import measure
 from repdiag.training.assembly import resolve_settings
 from repdiag.training.loop import train
 from repdiag.training.monitor import Measure
+from repdiag.workflows.monitor import measure
 
 
 def seconds(recipe: str, *, epochs: int, watched: Measure | None) -> float:

@@ -30,11 +30,11 @@ from repdiag.data.image_split import ImageSplit
 from repdiag.diagnosis.diagnose import judge
 from repdiag.embeddings.store import save_embedding_set
 from repdiag.metrics.breakdown import class_frame
-from repdiag.metrics.evaluate import evaluate_full
-from repdiag.report.build import build_report
+from repdiag.metrics.evaluate import evaluate
 from repdiag.results.thumbnails import save_thumbnails, thumbnail_key
 from repdiag.results.writing import write_parts, write_run, write_tables
 from repdiag.workflows.figures import draw_comparison
+from repdiag.workflows.report import build_report
 
 ROWS = 20_000
 LIMIT_MB, LIMIT_SECONDS = 15.0, 3.0
@@ -72,16 +72,16 @@ def build(spec: str, out: Path, *, rows: int, map_method: Any) -> Path:
         for split, images in splits.items():
             save_embedding_set(_embedded(name, encode, images, split=split), folder / "embeddings" / split)
         val = _embedded(name, encode, splits["val"], split="val").select(range(min(_JUDGED, rows // 2)))
-        found = evaluate_full(val, list(_METRICS))
+        found = evaluate(val, list(_METRICS))
         write_parts(class_frame(found, val), None, folder)
-        tables.append(found.table)
-        verdicts[name] = judge(found.table).to_dict()
+        tables.append(found)
+        verdicts[name] = judge(found).to_dict()
     table = MetricTable.concat(tables)
     keys = [thumbnail_key(split, str(row)) for split, images in splits.items() for row in images.row_ids]
     save_thumbnails(out, (part.image(at) for part in splits.values() for at in range(len(part))), keys=keys)
     write_tables(table, out)
     write_json(out / "verdict.json", verdicts)
-    draw_comparison(table, out)
+    draw_comparison(table, {name: out / "checkpoints" / name for name in encoders()}, out)
     write_run(out, kind="compare", options={"rows": rows})
     return build_report(out, out / "report.html", map_method=map_method)
 

@@ -7,6 +7,7 @@ import inspect
 import sys
 from pathlib import Path
 
+from docs.metric_stub import stub
 from repdiag.metrics.registry import Metric, load_all
 
 HERE = Path(__file__).parent
@@ -19,6 +20,7 @@ FAMILIES = {
     "spectrum": "Spectrum",
     "similarity": "Two encoders on the same rows",
     "probes": "Probes on frozen features",
+    "transfer": "Scores of transfer, without training",
 }
 
 
@@ -38,7 +40,7 @@ def main() -> None:
 
 def pages() -> dict[Path, str]:
     """Return every generated page: path -> text."""
-    return {HERE / "metrics.md": metric_cards()}
+    return {HERE / "metrics.md": metric_cards(), HERE.parent / "repdiag" / "metrics" / "__init__.pyi": stub()}
 
 
 def metric_cards() -> str:
@@ -85,7 +87,8 @@ def card(metric: Metric) -> list[str]:
         "```",
         "",
         f"Needs {', '.join(f'`{name}`' for name in metric.needs)}; settings: {settings}; bounds [{low:g}, {high:g}]; "
-        f"invariant under {', '.join(sorted(metric.invariances)) or 'nothing declared'}; better: {metric.direction}.",
+        f"invariant under {', '.join(sorted(metric.invariances)) or 'nothing declared'}; better: {metric.direction}"
+        + ("; comparable inside one training method only." if metric.comparable == "one method" else "."),
     ]
 
 

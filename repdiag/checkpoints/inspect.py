@@ -13,9 +13,11 @@ from torch import Tensor, nn
 from repdiag.checkpoints.load import encoder_of
 from repdiag.checkpoints.own.native import is_native
 from repdiag.checkpoints.read_options import ReadOptions
+from repdiag.checkpoints.reading.one_error import one_kind_of_error
 from repdiag.checkpoints.reading.safe_load import Payload, read
 from repdiag.checkpoints.reading.shards import size_of_weights
 from repdiag.core.errors import CheckpointError
+from repdiag.core.printable import brief
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +63,8 @@ def inspect_checkpoint(path: Path | str, read_options: ReadOptions | None = None
         "top_level": _top_level(payload),
     }
     try:
-        found |= _understood(payload, read_options or ReadOptions())
+        with one_kind_of_error(payload.path):
+            found |= _understood(payload, read_options or ReadOptions())
     except CheckpointError as error:
         found["problem"] = {"problem": error.problem, "found": error.found, "hint": error.hint}
     return Inspection(**found)
@@ -97,7 +100,7 @@ def _top_level(payload: Payload) -> dict[str, str]:
     if not isinstance(tree, Mapping):
         return {"": type(tree).__name__}
     if is_native(tree) or not all(isinstance(value, Tensor) for value in tree.values()):
-        return {str(key)[:80]: _summary(value) for key, value in list(tree.items())[:40]}
+        return {brief(key, 80).strip("'"): _summary(value) for key, value in list(tree.items())[:40]}
     return {"": f"{len(tree)} tensors"}
 
 
@@ -106,4 +109,4 @@ def _summary(value: Any) -> str:
         return f"tensor {tuple(value.shape)} {str(value.dtype).removeprefix('torch.')}"
     if isinstance(value, Mapping | list | tuple):
         return f"{type(value).__name__} of {len(value)}"
-    return repr(value)[:80] if isinstance(value, str | int | float | bool | None) else type(value).__name__
+    return brief(value, 80)

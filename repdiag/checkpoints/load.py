@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,25 +10,30 @@ from typing import Any
 import torch
 from torch import nn
 
+from repdiag.checkpoints.callables import encoder_of_callable
 from repdiag.checkpoints.encoder import Encoder, EncoderInfo
+from repdiag.checkpoints.fitting.ceilings import bounded_image_size
 from repdiag.checkpoints.fitting.projection_heads import build_head, head_activation, head_tensors
 from repdiag.checkpoints.fitting.resolve import Resolved, resolve
+from repdiag.checkpoints.fitting.unfilled import width_of_output
 from repdiag.checkpoints.formats.format import Branch, Format
 from repdiag.checkpoints.own.convert import format_of, is_converted, own_tree, read_header, write_foreign, write_own
 from repdiag.checkpoints.own.native import FORMAT, is_native, verify_native
 from repdiag.checkpoints.own.native_encoder import native_encoder
 from repdiag.checkpoints.read_options import ReadOptions
 from repdiag.checkpoints.reading.contents import Contents
+from repdiag.checkpoints.reading.one_error import one_kind_of_error
 from repdiag.checkpoints.reading.safe_load import Payload, read
 from repdiag.checkpoints.recognise import recognise
-from repdiag.core.errors import CheckpointError
+from repdiag.core.errors import CheckpointError, UsageError
+from repdiag.core.printable import one_line
 from repdiag.models.backbones import Backbone
 
 _SUFFIXES = (".tar", ".pth", ".pt", ".th", ".ckpt", ".safetensors", ".bin")
 
 
 def load_encoder(
-    path: Path | str,
+    source: Path | str | Callable[[torch.Tensor], Any],
     *,
     branch: str | None = None,
     backbone: str | None = None,
@@ -43,11 +48,25 @@ def load_encoder(
 ) -> Encoder:
     """Return the encoder of a checkpoint file in eval mode; nothing in the file is executed.
 
+    `source` may also be a module or function in memory, images [B, 3, S, S] -> features [B, D]; it needs `image_size`.
     `branch` takes the student or the teacher (query/key, online/target, ema); the default is the family's own.
     `backbone` names the architecture (torchvision, timm, or your own `file.py:function`), `prefix` where its names
     start, `heads` and `stem_padding` what no file records; `image_size`, `mean` and `std` take the place of the
     family's own input. Raises `CheckpointError` unless all of the backbone is filled.
+
+    Example:
+        >>> import repdiag
+        >>> from torch import nn
+        >>> encoder = repdiag.load_encoder(nn.Sequential(nn.AvgPool2d(4), nn.Flatten()), image_size=8)
+        >>> encoder.info.feature_dim
+        12
     """
+    if callable(source):
+        told = (branch, backbone, prefix, heads, stem_padding)
+        if any(value is not None for value in told):
+            raise UsageError("an encoder in memory takes image_size, mean, std and name only")
+        found = encoder_of_callable(source, image_size=image_size, mean=mean, std=std, name=name)
+        return found.to(torch.device(device))
     read_options = ReadOptions(
         branch=branch,
         backbone=backbone,
@@ -58,18 +77,20 @@ def load_encoder(
         mean=mean,
         std=std,
     )
-    return load_with_options(path, read_options, name=name).to(torch.device(device))
+    return load_with_options(source, read_options, name=name).to(torch.device(device))
 
 
 def load_with_options(path: Path | str, read_options: ReadOptions, *, name: str | None = None) -> Encoder:
     """Return the encoder of a checkpoint file, read as the options say; see `load_encoder`."""
-    return encoder_of(read(path), read_options, name=name or _short_name(Path(path)))[0]
+    with one_kind_of_error(Path(path)):
+        return encoder_of(read(path), read_options, name=name or _short_name(Path(path)))[0]
 
 
 def convert_checkpoint(path: Path | str, out: Path, read_options: ReadOptions | None = None) -> EncoderInfo:
     """Write the encoder of a checkpoint in our own safe form and return what was recognised."""
     payload = read(path)
-    encoder, resolved = encoder_of(payload, read_options or ReadOptions(), name=_short_name(Path(path)))
+    with one_kind_of_error(Path(path)):
+        encoder, resolved = encoder_of(payload, read_options or ReadOptions(), name=_short_name(Path(path)))
     if resolved is not None:
         write_foreign(out, Contents(payload), resolved)
     elif is_native(payload.tree):
@@ -116,7 +137,7 @@ def _expect_family(found: str, read_options: ReadOptions, payload: Payload) -> N
 def _assemble(contents: Contents, resolved: Resolved, *, name: str) -> Encoder:
     form, branch, fitted = resolved.format, resolved.branch, resolved.fitted
     preprocessing = form.preprocessing_of(contents)
-    size = preprocessing.image_size or fitted.candidate.image_size or 224
+    size = bounded_image_size(preprocessing.image_size or fitted.candidate.image_size or 224)
     dim = _feature_dim(fitted.network, size)
     backbone = Backbone(fitted.network, name=fitted.candidate.name, layer=fitted.candidate.layer, feature_dim=dim)
     projector = _projector(contents, form, branch, dim=dim)
@@ -148,8 +169,7 @@ def _assemble(contents: Contents, resolved: Resolved, *, name: str) -> Encoder:
 
 def _feature_dim(network: nn.Module, size: int) -> int:
     try:
-        with torch.no_grad():
-            return int(network(torch.zeros(1, 3, size, size)).shape[1])
+        return width_of_output(network, size)
     except (RuntimeError, AssertionError, ValueError, TypeError, IndexError) as error:  # what networks raise for a size
         raise CheckpointError(
             f"the network does not take images of {size} pixels",
@@ -190,7 +210,8 @@ def _epoch(contents: Contents) -> int | None:
 
 def _recorded(form: Format, contents: Contents) -> dict[str, Any]:
     found: Mapping[str, Any] = form.training(contents)
-    return {key: value for key, value in found.items() if isinstance(value, str | int | float | bool)}
+    plain = {key: value for key, value in found.items() if isinstance(value, str | int | float | bool)}
+    return {key: one_line(value) if isinstance(value, str) else value for key, value in plain.items()}
 
 
 def _notes(resolved: Resolved, payload: Payload) -> tuple[str, ...]:

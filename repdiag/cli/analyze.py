@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from repdiag.cli import options
-from repdiag.cli.console import Console, is_first_process, resolve_device
-
-if TYPE_CHECKING:
-    from repdiag.workflows.analyze import Analysis, AnalysisOptions
-    from repdiag.workflows.targets import Target
+from repdiag.cli.console import Console, resolve_device
+from repdiag.core.distributed.first_process import is_first_process
 
 Embeddings = Annotated[
     Path | None,
@@ -44,7 +41,7 @@ FailOn = Annotated[
 
 def analyze(
     checkpoint: Annotated[
-        str | None, typer.Argument(help="A checkpoint file, a run directory, or a manifest's name.")
+        str | None, typer.Argument(help="A checkpoint file, a run directory, a manifest's name, or a file of vectors.")
     ] = None,
     embeddings: Embeddings = None,
     labels: Labels = None,
@@ -89,104 +86,79 @@ def analyze(
     """
     from repdiag.cli import summary
     from repdiag.cli.gates import check_gates, parse_gates
+    from repdiag.cli.reading import read_options_of
+    from repdiag.results.transaction import check_place
+    from repdiag.workflows.analyze import analyze_checkpoint
+    from repdiag.workflows.options import AnalysisOptions
+    from repdiag.workflows.saving import default_folder, save_analysis
+    from repdiag.workflows.targets import find_checkpoint
+    from repdiag.workflows.vectors import analyze_vectors
 
     first = is_first_process()
     console = Console(as_json=as_json and first, quiet=quiet or not first, verbose=verbose, progress=not no_progress)
     gates = parse_gates(fail_on)
-    if embeddings is not None:
-        from repdiag.workflows.vectors import analyze_vectors
-
-        _refuse_both(checkpoint)
-        result = analyze_vectors(
-            embeddings,
+    vectors = _vectors(checkpoint, embeddings, labels=labels, groups=groups)
+    target = find_checkpoint(_named(checkpoint), download=download) if vectors is None else None
+    beside = reference if vectors is not None or reference is None else find_checkpoint(reference, download=download)
+    folder = out or default_folder(vectors if target is None else target)
+    if first:
+        check_place(folder, overwrite=overwrite or out is None)
+    if target is None:
+        found = analyze_vectors(
+            vectors,
             labels,
             groups=groups,
-            reference=None if reference is None else Path(reference),
-            out=out,
+            reference=beside,
             seed=seed,
-            overwrite=overwrite,
             protocol=protocol,
             per_row=per_row,
             counting=console.counting,
         )
-        if first:
-            summary.show_vectors(console, result)
-            check_gates(result.diagnosis, gates)
-        return
-    _refuse_for_images(labels=labels, groups=groups)
-    target = _needed(checkpoint, download=download)
-    beside = None if reference is None else _needed(reference, download=download)
-    folder = out or _default_out(target)
-    from repdiag.cli.reading import read_options_of
-    from repdiag.results.writing import prepare
-    from repdiag.workflows.analyze import AnalysisOptions, analyze_checkpoint
-
+    else:
+        told: dict[str, Any] = {"branch": branch, "backbone": backbone, "prefix": prefix, "heads": heads}
+        read_options = read_options_of(**told, stem_padding=stem_padding, image_size=image_size, mean=mean, std=std)
+        chosen = AnalysisOptions(
+            data=data,
+            read_options=read_options,
+            per_class=per_class,
+            seed=seed,
+            limit=limit,
+            untrained=untrained,
+            protocol=protocol,
+            per_row=per_row,
+            device=resolve_device(device),
+            batch_size=batch_size,
+            workers=workers,
+            fast=fast,
+            cache=not no_cache,
+            download=download,
+            strict_data=strict_data,
+        )
+        found = analyze_checkpoint(target, chosen, reference=beside, counting=console.counting)
     if first:
-        prepare(folder, overwrite=overwrite or out is None)
-    told: dict[str, Any] = {"branch": branch, "backbone": backbone, "prefix": prefix, "heads": heads}
-    read_options = read_options_of(**told, stem_padding=stem_padding, image_size=image_size, mean=mean, std=std)
-    chosen = AnalysisOptions(
-        data=data,
-        read_options=read_options.over(target.read_options),
-        per_class=per_class,
-        seed=seed,
-        limit=limit,
-        untrained=untrained,
-        protocol=protocol,
-        per_row=per_row,
-        device=resolve_device(device),
-        batch_size=batch_size,
-        workers=workers,
-        fast=fast,
-        cache=not no_cache,
-        download=download,
-        strict_data=strict_data,
-    )
-    analysis = analyze_checkpoint(target.path, chosen, name=target.name, reference=beside, counting=console.counting)
-    if first:
-        drawn = _written(analysis, chosen, folder, training=target.path.parent.parent, figures=figures)
-        summary.show_analysis(console, analysis, folder, drawn)
-        check_gates(analysis.diagnosis, gates)
+        drawn = save_analysis(found, folder, figures=figures, overwrite=overwrite or out is None)
+        summary.show_analysis(console, found, folder, drawn)
+        check_gates(found.diagnosis, gates)
 
 
-def _written(
-    analysis: Analysis, options: AnalysisOptions, folder: Path, *, training: Path, figures: bool
-) -> list[Path]:
-    """Write the tables and, if wanted, the figures; return the figures."""
-    from repdiag.results.writing import write_analysis
-    from repdiag.workflows.figures import draw_analysis
-
-    write_analysis(analysis, options, folder)
-    return draw_analysis(analysis, folder, training=training) if figures else []
-
-
-def _needed(checkpoint: str | None, *, download: bool) -> Target:
+def _vectors(checkpoint: str | None, embeddings: Path | None, **given: object) -> Path | None:
+    """Return the file of vectors that is meant; None for a checkpoint."""
     from repdiag.core.errors import UsageError
-    from repdiag.workflows.targets import find_checkpoint
+    from repdiag.workflows.vectors import is_vectors
 
-    if checkpoint is None:
-        raise UsageError("nothing to analyze", hint="give a checkpoint, or vectors with --embeddings FILE")
-    return find_checkpoint(checkpoint, download=download)
-
-
-def _refuse_both(checkpoint: str | None) -> None:
-    from repdiag.core.errors import UsageError
-
-    if checkpoint is not None:
+    if embeddings is not None and checkpoint is not None:
         raise UsageError("give a checkpoint or --embeddings, not both")
-
-
-def _refuse_for_images(**given: object) -> None:
-    from repdiag.core.errors import UsageError
-
+    if embeddings is not None or (checkpoint is not None and is_vectors(checkpoint)):
+        return embeddings or Path(str(checkpoint))
     for name, value in given.items():
         if value is not None:
-            raise UsageError(f"--{name} belongs to --embeddings", hint="classes of images are the folders they lie in")
+            raise UsageError(f"--{name} belongs to vectors", hint="classes of images are the folders they lie in")
+    return None
 
 
-def _default_out(target: Target) -> Path:
-    """Return RUN/analysis/STEM for a checkpoint of a run directory, else runs/analysis/NAME."""
-    from repdiag.workflows.targets import run_of
+def _named(checkpoint: str | None) -> str:
+    from repdiag.core.errors import UsageError
 
-    run = run_of(target.path)
-    return Path("runs") / "analysis" / target.name if run is None else run / "analysis" / target.path.stem
+    if checkpoint is None:
+        raise UsageError("nothing to analyze", hint="give a checkpoint or a file of vectors")
+    return checkpoint

@@ -18,14 +18,16 @@ from repdiag.cli import (
     evaluate,
     export,
     failures,
+    figures,
     inspect,
     metrics,
-    redraw,
     report,
+    streams,
     train,
 )
-from repdiag.cli.console import is_first_process
+from repdiag.core.distributed.first_process import is_first_process, process_count
 from repdiag.core.errors import StoppedError, UsageError
+from repdiag.core.signals import forget_interrupts, interrupt_on_signals
 from repdiag.core.version import __version__
 
 app = typer.Typer(
@@ -36,7 +38,7 @@ app = typer.Typer(
     rich_markup_mode=None,  # plain help: importing rich takes longer than everything else together
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Representation-space diagnostics: is this encoder any good, and what is wrong with it?",
-    epilog="Exit codes: 0 ok, 1 failed, 2 usage, 3 a gate given with --fail-on did not hold. "
+    epilog="Exit codes: 0 ok, 1 failed, 2 usage, 3 a gate given with --fail-on did not hold, 130 stopped. "
     "--debug anywhere shows the traceback of an error.",
 )
 app.command("train")(train.train)
@@ -47,7 +49,7 @@ app.command("embed")(embed.embed)
 app.command("inspect")(inspect.inspect)
 app.command("convert")(convert.convert)
 app.command("report")(report.report)
-app.command("figures")(redraw.figures)
+app.command("figures")(figures.figures)
 app.command("export")(export.export)
 app.add_typer(metrics.app, name="metrics")
 app.command("datasets")(datasets.datasets)
@@ -70,7 +72,7 @@ def root(
 ) -> None:
     """Diagnose the representation space of any image encoder."""
     del version  # its callback has answered
-    if int(os.environ.get("WORLD_SIZE", "1")) > 1 and context.invoked_subcommand not in _SHARED:
+    if process_count() > 1 and context.invoked_subcommand not in _SHARED:
         raise UsageError(
             f"{context.invoked_subcommand} does not share its work among processes",
             found=f"{os.environ['WORLD_SIZE']} processes, as started by torchrun",
@@ -85,16 +87,20 @@ def main() -> None:
     debug, as_json = "--debug" in sys.argv, "--json" in sys.argv and is_first_process()
     sys.argv[1:] = [argument for argument in sys.argv[1:] if argument != "--debug"]
     try:
+        streams.prepare(needed=as_json)
+        interrupt_on_signals()
         code = app(standalone_mode=False)
         if code == StoppedError.exit_code:  # all that typer leaves of a KeyboardInterrupt
             raise KeyboardInterrupt
+        streams.finish()
+        forget_interrupts()
         sys.exit(code)
     except BrokenPipeError:
-        # The reader of our output went away (`| head`): not a failure, and nothing more can be said.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        streams.give_up()  # the reader of our output went away (`| head`): not a failure
     except (Exception, KeyboardInterrupt) as error:
-        if as_json:
-            typer.echo(failures.failure_of(error).to_json())
+        forget_interrupts()
+        if as_json and not streams.say(failures.failure_of(error).to_json()):
+            streams.give_up()
         if debug or not failures.is_expected(error):
             raise
         failures.show(error)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -49,38 +49,36 @@ def compare(
     the encoders differ in width, also common_dimension.csv, read at the smallest one.
     """
     from repdiag.cli import summary
-    from repdiag.workflows.analyze import AnalysisOptions
-    from repdiag.workflows.compare import compare_checkpoints, write_comparison
-    from repdiag.workflows.figures import draw_comparison
-    from repdiag.workflows.targets import find_checkpoints, with_reference
+    from repdiag.workflows.compare import compare_checkpoints, compare_vectors
+    from repdiag.workflows.options import AnalysisOptions
+    from repdiag.workflows.targets import find_checkpoints, named_sources, with_reference
+    from repdiag.workflows.vectors import is_vectors
 
     console = Console(as_json=as_json, quiet=quiet, verbose=verbose, progress=not no_progress)
     folder = out or Path("runs") / "compare"
-    chosen = AnalysisOptions(
-        data=data,
-        per_class=per_class,
-        seed=seed,
-        limit=limit,
-        untrained=untrained,
-        device=resolve_device(device),
-        batch_size=batch_size,
-        workers=workers,
-        fast=fast,
-        cache=not no_cache,
-        download=download,
-        strict_data=strict_data,
-    )
-    if overwrite and folder.is_dir():
-        import shutil
-
-        shutil.rmtree(folder / "checkpoints", ignore_errors=True)
-    targets = find_checkpoints(checkpoints, only=only, download=download, console=console)
-    beside = None
-    if reference is not None:
-        targets, beside = with_reference(targets, reference, download=download)
-    comparison = compare_checkpoints(targets, chosen, folder, figures=figures, console=console, reference=beside)
-    drawn = draw_comparison(comparison.table, folder) if figures else []
-    write_comparison(comparison, chosen, folder)
-    summary.show_comparison(console, comparison, folder, drawn)
-    if comparison.failures:
+    how: dict[str, Any] = {"told": console, "figures": figures, "overwrite": overwrite}
+    if all(is_vectors(word) for word in checkpoints):
+        found = compare_vectors(named_sources(checkpoints), folder, reference=reference, seed=seed, **how)
+    else:
+        chosen = AnalysisOptions(
+            data=data,
+            per_class=per_class,
+            seed=seed,
+            limit=limit,
+            untrained=untrained,
+            device=resolve_device(device),
+            batch_size=batch_size,
+            workers=workers,
+            fast=fast,
+            cache=not no_cache,
+            download=download,
+            strict_data=strict_data,
+        )
+        targets = find_checkpoints(checkpoints, only=only, download=download, told=console)
+        beside = None
+        if reference is not None:
+            targets, beside = with_reference(targets, reference, download=download)
+        found = compare_checkpoints(targets, chosen, folder, reference=beside, **how)
+    summary.show_comparison(console, found, folder, sorted((folder / "figures").glob("*.png")) if figures else [])
+    if found.failures:
         raise typer.Exit(1)

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,6 +14,8 @@ import typer
 
 from repdiag.core.errors import UsageError
 from repdiag.core.metric_table import plain
+from repdiag.core.printable import printable
+from repdiag.workflows.speaking import CountLine
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,21 +34,26 @@ class Console:
 
     def __post_init__(self) -> None:
         level = logging.ERROR if self.quiet else logging.INFO if self.verbose else logging.WARNING
-        logging.basicConfig(level=level, format="%(levelname)s: %(message)s", stream=sys.stderr, force=True)
+        handler = logging.StreamHandler(sys.stderr)
+        handler.setFormatter(_PrintableFormatter("%(levelname)s: %(message)s"))
+        logging.basicConfig(level=level, handlers=[handler], force=True)
 
     def say(self, text: str = "") -> None:
-        """Print a line for people; with --json it goes to stderr."""
+        """Print a line for people; with --json it goes to stderr. What a file wrote into it acts on no terminal."""
         if not self.quiet:
-            typer.echo(text, err=self.as_json)
+            typer.echo(printable(text), err=self.as_json)
 
     def table(self, table: Table) -> None:
         """Print a rich table for people."""
         if self.quiet:
             return
         from rich.console import Console as RichConsole
+        from rich.segment import Segment, Segments
 
         width = None if sys.stdout.isatty() else 120
-        RichConsole(stderr=self.as_json, width=width, highlight=False).print(table)
+        screen = RichConsole(stderr=self.as_json, width=width, highlight=False)
+        drawn = (Segment(printable(part.text), part.style, part.control) for part in screen.render(table))
+        screen.print(Segments(drawn), end="")
 
     def json(self, value: Any) -> None:
         """Print the result as JSON when it was asked for."""
@@ -58,41 +63,18 @@ class Console:
     @contextmanager
     def counting(self, what: str) -> Iterator[Callable[[int, int], None]]:
         """Give a `(done, total)` callback that shows rate and time left: a live line on a terminal, else rare lines."""
-        line = _CountLine(what, live=sys.stderr.isatty(), enabled=self.progress and not self.quiet)
+        line = CountLine(what, live=sys.stderr.isatty(), enabled=self.progress and not self.quiet)
         try:
             yield line.update
         finally:
             line.close()
 
 
-class _CountLine:
-    """One line of progress on stderr."""
+class _PrintableFormatter(logging.Formatter):
+    """Log lines in which nothing that a file wrote acts on a terminal."""
 
-    def __init__(self, what: str, *, live: bool, enabled: bool) -> None:
-        self.what, self.live, self.enabled = what, live, enabled
-        self.started = self.shown = time.monotonic()
-        self.wrote = False
-
-    def update(self, done: int, total: int) -> None:
-        now = time.monotonic()
-        if not self.enabled or now - self.shown < (0.2 if self.live else 15.0):
-            return
-        self.shown, self.wrote = now, True
-        rate = done / max(now - self.started, 1e-9)
-        left = (total - done) / rate if rate else 0.0
-        text = f"{self.what}: {done:,} of {total:,}, {rate:,.0f}/s, {left:,.0f} s left"
-        sys.stderr.write(f"\r\x1b[K{text}" if self.live else f"{text}\n")
-        sys.stderr.flush()
-
-    def close(self) -> None:
-        if self.live and self.wrote:
-            sys.stderr.write("\r\x1b[K")
-            sys.stderr.flush()
-
-
-def is_first_process() -> bool:
-    """Say whether this process writes files and talks to the user: the first one under torchrun, else the only one."""
-    return os.environ.get("RANK", "0") == "0"
+    def format(self, record: logging.LogRecord) -> str:
+        return printable(super().format(record))
 
 
 def resolve_device(name: str) -> str:

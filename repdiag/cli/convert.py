@@ -27,14 +27,14 @@ def convert(
 ) -> None:
     """Write a checkpoint's encoder and heads as one safetensors file that proves itself and records what is known."""
     from repdiag.checkpoints.load import convert_checkpoint
+    from repdiag.checkpoints.own.convert import check_target
     from repdiag.cli.reading import read_options_of
     from repdiag.core.errors import UsageError
     from repdiag.workflows.targets import find_checkpoint
 
     if out.suffix != ".safetensors":
         raise UsageError(f"{out} must end in .safetensors")
-    if out.exists() and not overwrite:
-        raise UsageError(f"{out} exists", hint="--overwrite replaces it")
+    check_target(out, overwrite=overwrite)
     console = Console(as_json=as_json)
     read_options = read_options_of(
         branch=branch,

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -42,55 +41,36 @@ def embed(
 
     --out names a folder (default: runs/embeddings/NAME-SPLIT).
     """
-    import shutil
-
-    from repdiag.checkpoints.load import load_with_options
     from repdiag.cli.reading import read_options_of
-    from repdiag.config.views import EvaluationSettings
-    from repdiag.core.errors import UsageError
-    from repdiag.data.datasets import open_dataset
-    from repdiag.embeddings.extract import extract
-    from repdiag.embeddings.store import save_embedding_set
+    from repdiag.workflows.embed import embed as run
+    from repdiag.workflows.saving import embeddings_folder
     from repdiag.workflows.targets import find_checkpoint
 
     console = Console(as_json=as_json, quiet=quiet, progress=not no_progress)
     target = find_checkpoint(checkpoint, download=download)
-    read_options = read_options_of(
-        branch=branch,
-        backbone=backbone,
-        prefix=prefix,
-        heads=heads,
-        stem_padding=stem_padding,
-        image_size=image_size,
-        mean=mean,
-        std=std,
-    )
-    encoder = load_with_options(target.path, read_options.over(target.read_options), name=target.name)
-    spec = data or encoder.info.training.get("data")
-    if spec is None:
-        raise UsageError(f"{target.path.name} does not say which images to embed", hint="name some with --data")
-    if split not in ("train", "val"):
-        raise UsageError(f"unknown split {split!r}", hint="one of: train, val")
-    folder = out or Path("runs") / "embeddings" / f"{target.name.replace('/', '-')}-{split}"
-    if folder.exists() and not overwrite:
-        raise UsageError(f"{folder} already exists", hint="choose another --out, or give --overwrite")
-    images = open_dataset(str(spec), "train" if split == "train" else "val", download=download, strict=strict_data)
-    if limit is not None:
-        images = images.subset(range(min(limit, len(images))))
-    settings = EvaluationSettings(preset=images.preset, seed=seed, views=views)
+    told: dict[str, Any] = {"branch": branch, "backbone": backbone, "prefix": prefix, "heads": heads}
+    read_options = read_options_of(**told, stem_padding=stem_padding, image_size=image_size, mean=mean, std=std)
+    folder = embeddings_folder(out, f"{target.name}-{split}", overwrite=overwrite)
     with console.counting(f"{target.name}: {split}") as progress:
-        found = extract(
-            encoder,
-            images,
-            settings=settings,
+        found = run(
+            target,
+            data=data,
+            split=split,
+            views=views,
+            out=folder,
+            limit=limit,
+            seed=seed,
+            overwrite=overwrite,
+            read_options=read_options,
+            download=download,
+            strict_data=strict_data,
+            progress=progress,
             device=resolve_device(device),
             batch_size=batch_size,
             workers=workers,
             fast=fast,
-            progress=progress,
         )
-    shutil.rmtree(folder, ignore_errors=True)
-    save_embedding_set(found, folder)
     rows, dims = found.features.shape
-    console.say(f"{rows} rows x {dims} features ({encoder.info.layer}) in {folder}")
-    console.json({"folder": str(folder), "rows": rows, "dims": dims, "encoder": encoder.info.to_dict()})
+    console.say(f"{rows} rows x {dims} features ({found.provenance.layer}) in {folder}")
+    record = {"rows": rows, "dims": dims, "provenance": found.provenance.to_dict()}
+    console.json({"folder": str(folder), **record})

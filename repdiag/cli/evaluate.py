@@ -32,12 +32,15 @@ def evaluate(
     from repdiag.cli import summary
     from repdiag.embeddings.as_embedding_set import as_embedding_set
     from repdiag.metrics.evaluate import evaluate as run
-    from repdiag.results.writing import write_tables
+    from repdiag.results.transaction import check_place, replaced
+    from repdiag.results.writing import write_run, write_tables
 
     console = Console(as_json=as_json)
     names = None if metrics is None else [name.strip() for name in metrics.split(",") if name.strip()]
     if names == []:
         raise UsageError("--metrics names no metric", hint="leave it out for all that apply; repdiag metrics list")
+    if out is not None:
+        check_place(out, overwrite=False, again="evaluate")
     table = run(
         as_embedding_set(vectors, labels=labels),
         names,
@@ -47,6 +50,8 @@ def evaluate(
         seed=seed,
     )
     if out is not None:
-        write_tables(table, out)
+        with replaced(out, overwrite=False, again="evaluate") as fresh:
+            write_tables(table, fresh)
+            write_run(fresh, kind="evaluate", options={"source": str(vectors), "seed": seed, "protocol": protocol})
     summary.show_rows(console, table)
     console.json(table.to_records())

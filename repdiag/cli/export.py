@@ -33,22 +33,25 @@ def export(
     of the metrics by image. --out names a folder (default: export/ in the run).
     """
     from repdiag.core.errors import StoreError
-    from repdiag.results.reading import read_run
-    from repdiag.results.writing import results_in
+    from repdiag.results.reading import read_run, results_in
+    from repdiag.results.transaction import filed
 
     console = Console(as_json=as_json)
     run = results_in(run)
     stored = read_run(run)
     folder = out or run / "export"
     written = []
-    for name, part in stored.parts.items():
-        found = stored.embeddings(name).get(split)
-        if found is None:
-            kept = " or ".join(stored.embeddings(name))
-            hint = f"--split {kept}" if kept else "vectors of --embeddings are not stored again: take the file itself"
-            raise StoreError(f"{run} holds no embeddings of {name} on {split}", hint=hint)
-        written.append(_write(found, part, folder, name=f"{name.replace('/', '-')}-{split}", to=to, seed=seed))
-        console.say(f"{len(found)} rows: {written[-1]}")
+    with filed(folder, run=run, kind="export") as fresh:
+        for name, part in stored.parts.items():
+            found = stored.embeddings(name).get(split)
+            if found is None:
+                kept = " or ".join(stored.embeddings(name))
+                own = "vectors of --embeddings are not stored again: take the file itself"
+                hint = f"--split {kept}" if kept else own
+                raise StoreError(f"{run} holds no embeddings of {name} on {split}", hint=hint)
+            path = _write(found, part, fresh, name=f"{name.replace('/', '-')}-{split}", to=to, seed=seed)
+            written.append(folder / path.relative_to(fresh))
+            console.say(f"{len(found)} rows: {written[-1]}")
     console.json({"written": [str(path) for path in written]})
 
 

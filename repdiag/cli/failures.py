@@ -9,6 +9,7 @@ from typing import cast
 import typer
 
 from repdiag.core.errors import RepdiagError, StoppedError
+from repdiag.core.signals import stop_reason
 
 # The parser's own errors. typer brings its parser along or imports it, by version; the family is the same in both.
 Misuse = cast("type[typer.BadParameter]", typer.BadParameter.__mro__[2])
@@ -37,7 +38,17 @@ def failure_of(error: BaseException) -> Failure:
     if isinstance(error, Misuse):
         return Failure(kind="UsageError", problem=error.format_message(), exit_code=error.exit_code)
     if isinstance(error, KeyboardInterrupt | typer.Abort):
-        return Failure(kind=StoppedError.__name__, problem="interrupted", exit_code=StoppedError.exit_code)
+        return Failure(
+            kind=StoppedError.__name__, problem=f"stopped by {stop_reason()}", exit_code=StoppedError.exit_code
+        )
+    if _is_name(error):
+        assert isinstance(error, UnicodeEncodeError)
+        return Failure(
+            kind="DataError",
+            problem="the name of a file or a folder is not UTF-8 text",
+            found=ascii(error.object[:200]),
+            hint="rename it",
+        )
     if isinstance(error, OSError):  # no permission, a full disk, a name that is too long
         where = str(error.filename)[:200] if error.filename else "a file or a device"
         return Failure(kind="OSError", problem=f"{where} cannot be used", found=error.strerror or str(error)[:200])
@@ -51,7 +62,7 @@ def failure_of(error: BaseException) -> Failure:
 
 def is_expected(error: BaseException) -> bool:
     """Say whether an error has a cause that the user can know; others need their traceback."""
-    return isinstance(error, RepdiagError | Misuse | KeyboardInterrupt | typer.Abort | OSError)
+    return isinstance(error, RepdiagError | Misuse | KeyboardInterrupt | typer.Abort | OSError) or _is_name(error)
 
 
 def show(error: BaseException) -> None:
@@ -60,8 +71,13 @@ def show(error: BaseException) -> None:
         error.show()
         return
     if isinstance(error, KeyboardInterrupt | typer.Abort):
-        typer.echo("interrupted", err=True)
+        typer.echo(f"stopped by {stop_reason()}: what was finished before is kept, nothing is half-written", err=True)
         return
     failure = failure_of(error)
     typer.secho("error: ", fg="red", bold=True, nl=False, err=True)
     typer.echo(str(RepdiagError(failure.problem, found=failure.found, hint=failure.hint)), err=True)
+
+
+def _is_name(error: BaseException) -> bool:
+    """Say whether text could not be encoded because it is a file's name in another encoding."""
+    return isinstance(error, UnicodeEncodeError) and any("\ud800" <= sign <= "\udfff" for sign in str(error.object))

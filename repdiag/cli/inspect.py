@@ -8,6 +8,7 @@ import typer
 
 from repdiag.cli import options
 from repdiag.cli.console import Console
+from repdiag.core.printable import one_line
 
 if TYPE_CHECKING:
     from repdiag.checkpoints.inspect import Inspection
@@ -53,14 +54,16 @@ def inspect(
 
 
 def _print(console: Console, found: Inspection) -> None:
-    console.say(f"{found.path}  ({found.bytes:,} bytes)")
+    console.say(f"{one_line(found.path)}  ({found.bytes:,} bytes)")
     console.say(f"  sha256      {found.sha256}")
-    placeholders = f"; left as placeholders: {', '.join(found.placeholders)}" if found.placeholders else ""
+    placeholders = (
+        f"; left as placeholders: {one_line(', '.join(found.placeholders), 600)}" if found.placeholders else ""
+    )
     console.say(f"  safe        yes, nothing in it was executed ({found.container}, {found.reader}{placeholders})")
     console.say(f"  integrity   {found.integrity}")
     info = found.encoder
     if info is not None:
-        branches = f" of {', '.join(found.branches)}" if len(found.branches) > 1 else ""
+        branches = f" of {one_line(', '.join(found.branches), 400)}" if len(found.branches) > 1 else ""
         console.say(f"  family      {found.family}, branch {info['branch']}{branches}")
         console.say(f"  backbone    {info['backbone']}, {info['parameters']:,} parameters, {info['match']:.0%} filled")
         if found.keymap:

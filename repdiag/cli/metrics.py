@@ -47,6 +47,7 @@ def show(name: Annotated[str, typer.Argument(help="A metric's name.")], as_json:
         "family": metric.family,
         "version": metric.version,
         "better": metric.direction,
+        "comparable": metric.comparable,
         "bounds": [bound if math.isfinite(bound) else None for bound in metric.bounds],
         "needs": list(metric.needs),
         "settings": dict(metric.settings),
@@ -61,5 +62,7 @@ def show(name: Annotated[str, typer.Argument(help="A metric's name.")], as_json:
     console.say(str(card["card"]))
     console.say(f"\nneeds:    {', '.join(metric.needs)}")
     said = [f"{key}={value!r} ({allowed.get(key, 'anything')})" for key, value in metric.settings.items()]
+    if metric.comparable == "one method":
+        console.say("compare:  inside one training method only; between methods a difference says nothing of quality")
     console.say(f"settings: {f'{chr(10)}          '.join(said) or 'none'}")
     console.json(card)

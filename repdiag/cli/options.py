@@ -11,7 +11,10 @@ Out = Annotated[Path | None, typer.Option("--out", "-o", help="Where to write. D
 Json = Annotated[bool, typer.Option("--json", help="Print JSON only on stdout; everything else goes to stderr.")]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:N.")]
 Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed of everything that is drawn.")]
-Limit = Annotated[int | None, typer.Option("--limit", min=1, help="Use at most this many images of each split.")]
+Limit = Annotated[
+    int | None,
+    typer.Option("--limit", min=1, help="Use at most this many images of each split, evenly over the classes."),
+]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what is already at --out.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Say more.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say only what went wrong.")]

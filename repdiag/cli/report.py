@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import typer
 
 from repdiag.cli import options
-from repdiag.cli.console import Console
+from repdiag.cli.console import Console, resolve_device
 
 Map = Annotated[Literal["umap", "tsne", "pca", "none"], typer.Option("--map", help="How the interactive map is made.")]
 
@@ -34,29 +34,20 @@ def report(
     Default --out: report.html in the run's folder. Of a manifest, what `repdiag compare MANIFEST` has not yet done in
     runs/NAME is done first, on --data, --limit and --device; the exit code is 1 where a file of it cannot be read.
     """
-    from repdiag.report.build import build_report
-    from repdiag.results.writing import results_in
-    from repdiag.workflows.targets import is_manifest
+    from repdiag.checkpoints.sources.manifest_path import is_manifest
+    from repdiag.results.reading import results_in
+    from repdiag.workflows.compare import compare_manifest
+    from repdiag.workflows.report import build_report
 
     console = Console(as_json=as_json)
     complete = True
     if is_manifest(run):
-        run, complete = _compared(run, data=data, limit=limit, device=device, quiet=as_json)
+        told = Console(as_json=as_json, quiet=as_json, progress=not as_json)
+        found = compare_manifest(run, told=told, data=data, limit=limit, device=resolve_device(device))
+        run, complete = found.folder, not found.failures
     run = results_in(run)
     path = build_report(run, out or run / "report.html", map_method=map_method, seed=seed)
     console.say(f"report: {path} ({path.stat().st_size / 1e6:.1f} MB)")
     console.json({"report": str(path), "bytes": path.stat().st_size})
     if not complete:
         raise typer.Exit(1)
-
-
-def _compared(manifest: Path, *, quiet: bool, **settings: Any) -> tuple[Path, bool]:
-    """Compare what a manifest lists; return the folder of the results and whether every file could be read."""
-    from repdiag.cli.compare import compare
-
-    folder = Path("runs") / manifest.stem
-    try:
-        compare([str(manifest)], out=folder, quiet=quiet, no_progress=quiet, **settings)
-    except typer.Exit as left:
-        return folder, left.exit_code == 0
-    return folder, True

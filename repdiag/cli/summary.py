@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from repdiag.core.numbers import show_interval, show_value
 from repdiag.results.headlines import HEADLINES, Headline
 
 if TYPE_CHECKING:
@@ -15,9 +16,8 @@ if TYPE_CHECKING:
 
     from repdiag.cli.console import Console
     from repdiag.core.metric_table import MetricRow, MetricTable
-    from repdiag.workflows.analyze import Analysis
-    from repdiag.workflows.compare import Comparison
-    from repdiag.workflows.vectors import VectorAnalysis
+    from repdiag.workflows.analysis import Analysis
+    from repdiag.workflows.comparison import Comparison
 
 # Beside the headlines of the report, which are read on val.
 _ON_TRAIN = "instance_discrimination_accuracy"
@@ -29,49 +29,35 @@ _PERCENT = {headline.metric for headline in (*HEADLINES, *_MORE) if headline.per
 
 
 def show_analysis(console: Console, analysis: Analysis, folder: Path, drawn: Sequence[Path]) -> None:
-    """Print one checkpoint: trained features, projections, and the untrained copy's features beside them."""
-    from repdiag.workflows.analyze import UNTRAINED
-
-    info = analysis.info
-    val = analysis.embeddings["val"]
-    title = f"{info.name}: {info.backbone}, {info.parameters / 1e6:.2f} M parameters, {val.provenance.dataset}"
-    columns = [
-        ("features", info.name, "features"),
-        ("projections", info.name, "projections"),
-        ("untrained", info.name + UNTRAINED, "features"),
-    ]
-    present = [c for c in columns if len(analysis.table.where(checkpoint=c[1], space=c[2]))]
-    console.table(_headline_table(title, analysis.table, present))
+    """Print one encoder with the untrained copy's features beside it, or one set of vectors."""
+    name, info = analysis.name, analysis.info
+    rows, dims = analysis.size
+    if info is None:
+        show_rows(console, analysis.table, title=f"{name}: {rows} rows x {dims} dimensions")
+    else:
+        dataset = analysis.embeddings["val"].provenance.dataset
+        title = f"{name}: {info.backbone}, {info.parameters / 1e6:.2f} M parameters, {dataset}"
+        columns = [("features", name, "features"), ("projections", name, "projections")]
+        columns += [("untrained", copy, "features") for copy in analysis.table.checkpoints("untrained")]
+        present = [c for c in columns if len(analysis.table.where(checkpoint=c[1], space=c[2]))]
+        console.table(_headline_table(title, analysis.table, present))
     _say_left_out(console, analysis.excluded)
     _say_diagnosis(console, analysis.diagnosis.to_dict())
+    for note in analysis.notes:
+        console.say(f"\nnote: {note}")
     console.say(f"\nresults: {folder}")
     if drawn:
         console.say(f"figures: {drawn[0].parent} ({len({path.stem for path in drawn})} figures)")
+    console.say(f"next:    repdiag report {folder}")
     console.json(
         {
-            "checkpoint": info.to_dict(),
+            "name": name,
+            "checkpoint": None if info is None else info.to_dict(),
             "metrics": analysis.table.to_records(),
             "verdict": analysis.diagnosis.to_dict(),
             "excluded": analysis.excluded,
+            "notes": list(analysis.notes),
             "folder": str(folder),
-        }
-    )
-
-
-def show_vectors(console: Console, result: VectorAnalysis) -> None:
-    """Print one set of vectors."""
-    show_rows(console, result.table, title=f"{result.name}: {result.rows} rows x {result.dims} dimensions")
-    _say_diagnosis(console, result.diagnosis.to_dict())
-    if result.note is not None:
-        console.say(f"\nnote: {result.note}")
-    console.say(f"\nresults: {result.folder}")
-    console.json(
-        {
-            "name": result.name,
-            "metrics": result.table.to_records(),
-            "verdict": result.diagnosis.to_dict(),
-            "note": result.note,
-            "folder": str(result.folder),
         }
     )
 
@@ -90,9 +76,9 @@ def show_comparison(console: Console, comparison: Comparison, folder: Path, draw
         title = f"At {comparison.common.dims} dimensions; features, val; kNN against the train gallery"
         trained = [(name, name, "features") for name in comparison.common.widths]
         console.table(_headline_table(title, comparison.common.table, trained, intervals=False))
-    if comparison.pairs is not None:
+    if comparison.paired is not None:
         console.say("\npaired tests on the same rows, Holm's correction (paired_tests.csv, class_changes.csv):")
-        for sentence in comparison.pairs.sentences():
+        for sentence in comparison.paired.sentences():
             console.say(f"  {sentence}")
     for name, reason in comparison.failures.items():
         console.say(f"left out: {name} ({reason.splitlines()[0]})")
@@ -105,7 +91,7 @@ def show_comparison(console: Console, comparison: Comparison, folder: Path, draw
         {
             "metrics": comparison.table.to_records(),
             "common_dimension": None if comparison.common is None else comparison.common.table.to_records(),
-            "paired_tests": None if comparison.pairs is None else _plain_records(comparison.pairs.tests),
+            "paired_tests": None if comparison.paired is None else _plain_records(comparison.paired.tests),
             "verdicts": comparison.verdicts,
             "failures": comparison.failures,
             "missing": comparison.missing,
@@ -176,15 +162,12 @@ def _number(row: MetricRow) -> str:
 
 
 def _interval(row: MetricRow) -> str:
-    if row.ci_low is None or row.ci_high is None:
-        return ""
-    return f"\\[{_format(row.metric, row.ci_low)}, {_format(row.metric, row.ci_high)}]"
+    shown = show_interval(row.ci_low, row.ci_high, percent=row.metric in _PERCENT)
+    return shown.replace("[", "\\[")  # an opening bracket would be markup
 
 
 def _format(metric: str, value: float) -> str:
-    if metric in _PERCENT:
-        return f"{100 * value:.1f} %"
-    return f"{value:.3f}" if abs(value) < 10 else f"{value:.1f}"
+    return show_value(value, percent=metric in _PERCENT)
 
 
 def _say_left_out(console: Console, excluded: list[dict[str, str]]) -> None:

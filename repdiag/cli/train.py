@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 
 from repdiag.cli import options
-from repdiag.cli.console import Console, is_first_process, resolve_device
+from repdiag.cli.console import Console, resolve_device
+from repdiag.core.distributed.first_process import is_first_process
 
 
 def train(
@@ -16,6 +17,9 @@ def train(
     backbone: Annotated[str | None, typer.Option("--backbone", help="A backbone's name, or file.py:function.")] = None,
     epochs: Annotated[int | None, typer.Option("--epochs", min=1, help="Passes over the training images.")] = None,
     batch_size: Annotated[int | None, typer.Option("--batch-size", min=2, help="Images a step.")] = None,
+    limit: Annotated[
+        int | None, typer.Option("--limit", min=1, help="Train on at most this many images, evenly over the classes.")
+    ] = None,
     out: options.Out = None,
     device: options.Device = "auto",
     seed: Annotated[int | None, typer.Option("--seed", min=0, help="Seed of weights, order and views.")] = None,
@@ -61,6 +65,7 @@ def train(
         backbone=backbone,
         epochs=epochs,
         batch_size=batch_size,
+        limit=limit,
         out=out,
         device=resolve_device(device),
         seed=seed,

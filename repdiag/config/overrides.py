@@ -1,10 +1,11 @@
-"""KEY=VALUE overrides, and validation whose errors name the nearest setting."""
+"""Changes of settings, as values or as KEY=VALUE text, and validation whose errors name the nearest setting."""
 
 from __future__ import annotations
 
 import copy
 import difflib
 from collections.abc import Mapping, Sequence
+from types import NoneType
 from typing import Any, get_args
 
 import yaml
@@ -14,21 +15,41 @@ from repdiag.config.training import TrainSettings
 from repdiag.core.errors import ConfigError, UsageError, unknown_name
 
 
-def apply_overrides(settings: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
-    """Return a copy of nested settings with each "section.key=value" applied; values are read as YAML.
+def set_values(settings: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a copy of nested settings with each "section.key" set to its value, which is taken as it is.
 
     Another `method.name` starts from that method's defaults, since the settings of one mean nothing to another.
     Raises `ConfigError` with the nearest names for a key that does not exist.
+
+    Example:
+        >>> set_values({"data": {"workers": 2}}, {"data.dataset": "imagefolder:/photos #2"})
+        {'data': {'workers': 2, 'dataset': 'imagefolder:/photos #2'}}
     """
     result = copy.deepcopy(dict(settings))
+    for key, value in values.items():
+        path = key.split(".")
+        _annotation_at(path)
+        _assign(result, path, value)
+    return result
+
+
+def apply_overrides(settings: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
+    """Return a copy of nested settings with each "section.key=value" applied, as `set_values` does.
+
+    The value of a setting that is text, such as a path, is the text itself, or what stands in quotes; null and nothing
+    at all unset one that may be absent. All other values are read as YAML. Raises `ConfigError` for what is neither.
+
+    Example:
+        >>> apply_overrides({}, ["data.dataset=imagefolder:/photos #2", "optimizer.betas=[0.9, 0.95]"])
+        {'data': {'dataset': 'imagefolder:/photos #2'}, 'optimizer': {'betas': [0.9, 0.95]}}
+    """
     for override in overrides:
         key, equals, text = override.partition("=")
         if not equals or not key.strip():
             raise ConfigError("an override must look like section.key=value", found=repr(override))
-        path = key.strip().split(".")
-        _check_path(path)
-        _assign(result, path, _read_value(text))
-    return result
+        name = key.strip()
+        settings = set_values(settings, {name: _read_value(text, _annotation_at(name.split(".")))})
+    return copy.deepcopy(dict(settings))
 
 
 def parse_settings(raw: Mapping[str, Any]) -> TrainSettings:
@@ -39,7 +60,7 @@ def parse_settings(raw: Mapping[str, Any]) -> TrainSettings:
         first = error.errors(include_url=False)[0]
         path = [str(part) for part in first["loc"]]
         if first["type"] == "extra_forbidden":
-            _check_path([part for part in path if part not in _method_names()])
+            _annotation_at([part for part in path if part not in _method_names()])
         if path == ["method"]:
             raise _method_problem(raw.get("method")) from error
         raise ConfigError(
@@ -74,16 +95,22 @@ def _assign(settings: dict[str, Any], path: list[str], value: Any) -> None:
     section[path[-1]] = value
 
 
-def _read_value(text: str) -> Any:
+def _read_value(text: str, annotation: Any) -> Any:
+    """Return what the text of an override says to a setting of this type; as YAML a path could lose its end."""
+    kinds = set(get_args(annotation)) or {annotation}
+    plain = text.strip()
+    if kinds <= {str, NoneType} and plain[:1] not in ("'", '"'):
+        return None if NoneType in kinds and plain in ("", "null", "~") else plain
     try:
         return yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise ConfigError("the value of an override must be YAML", found=repr(text)) from error
 
 
-def _check_path(path: Sequence[str]) -> None:
-    """Walk the settings' classes along `path`; a missing name raises with the nearest ones."""
+def _annotation_at(path: Sequence[str]) -> Any:
+    """Return the type of the setting at `path`; a missing name raises with the nearest ones."""
     models: tuple[type[BaseModel], ...] = (TrainSettings,)
+    annotation: Any = TrainSettings
     for depth, part in enumerate(path):
         fields = {name: field for model in models for name, field in model.model_fields.items()}
         if part not in fields:
@@ -93,7 +120,8 @@ def _check_path(path: Sequence[str]) -> None:
         if not models:
             if depth + 1 < len(path) and annotation != dict[str, Any]:
                 raise ConfigError(f"setting {'.'.join(path[: depth + 1])} has no parts", found=".".join(path))
-            return
+            return annotation if depth + 1 == len(path) else Any
+    return annotation
 
 
 def _unknown_setting(path: Sequence[str], depth: int, fields: Mapping[str, Any]) -> ConfigError:

@@ -22,9 +22,14 @@ def list_recipes() -> dict[str, str]:
 
 def load_recipe(name: str, overrides: list[str] | None = None) -> TrainSettings:
     """Return the settings of a shipped recipe, or of a YAML file of one's own, with overrides applied."""
+    return parse_settings(apply_overrides(read_recipe(name), overrides or []))
+
+
+def read_recipe(name: str) -> dict[str, Any]:
+    """Return what a shipped recipe, or a YAML file of one's own, says; not yet checked."""
     raw = _read_file(Path(name)) if name.endswith((".yaml", ".yml")) else _read_recipe(name)
     raw.setdefault("recipe", Path(name).stem)
-    return parse_settings(apply_overrides(raw, overrides or []))
+    return raw
 
 
 def recipe_text(name: str) -> str:

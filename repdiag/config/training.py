@@ -44,7 +44,7 @@ class DataSettings(_Settings):
     image_size: Positive | None = None
     """Side of the training views; None takes the dataset's own size, or 224 where images differ in size."""
     limit: Positive | None = None
-    """Train on this many images only, spread over the whole split."""
+    """Train on at most this many images, spread evenly over the classes; the same ones for every seed."""
     workers: Natural = 0
     """Processes that decode and crop; images that lie in memory need none."""
     pack: Positive | None = None

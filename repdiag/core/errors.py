@@ -5,23 +5,28 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+from repdiag.core.printable import on_screen
+
 
 class RepdiagError(Exception):
     """Base of every error that repdiag raises on purpose.
 
     `problem` says in one line what was wrong, `found` what was there instead, `hint` what to do next. The
-    command line prints exactly these, without a traceback, and exits with `exit_code`.
+    command line prints exactly these, without a traceback, and exits with `exit_code`. What they quote may come from a
+    stranger's file, so that control characters are shown as escapes and all three fit one screen of 4 kB.
     """
 
     exit_code = 1
 
     def __init__(self, problem: str, *, found: str | None = None, hint: str | None = None) -> None:
-        self.problem, self.found, self.hint = problem, found, hint
-        lines = [problem]
-        if found:
-            lines.append(f"  found: {found}")
-        if hint:
-            lines.append(f"  try:   {hint}")
+        self.problem = on_screen(problem, most_bytes=600, most_lines=6)
+        self.found = found and on_screen(found, most_bytes=2300, most_lines=26)
+        self.hint = hint and on_screen(hint, most_bytes=800, most_lines=8)
+        lines = [self.problem]
+        if self.found:
+            lines.append(f"  found: {self.found}")
+        if self.hint:
+            lines.append(f"  try:   {self.hint}")
         super().__init__("\n".join(lines))
 
     def __reduce__(self) -> tuple[object, ...]:

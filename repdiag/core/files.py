@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from repdiag.core.errors import StoreError
+from repdiag.core.temporary import lock, make_parents, remove_leftovers, temporary_name
 
 _FULL = {
     errno.ENOSPC: "the disk is full",
@@ -22,27 +23,27 @@ _FULL = {
 def write_atomic(path: Path, write: Callable[[BinaryIO], object]) -> Path:
     """Let `write` fill a private temporary file beside `path`, fsync it, rename it, fsync the directory.
 
-    Raises `StoreError` naming the cause (full disk, quota, permission); no temporary file is left behind.
+    Raises `StoreError` naming the cause (full disk, quota, permission); no temporary file is left behind, and what a
+    killed process left of an earlier try is removed.
     """
+    temporary = temporary_name(path)
+    made: list[Path] = []
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
-    except OSError as error:
-        raise _store_error(path, error) from error
-    temporary = Path(name)
-    try:
-        with os.fdopen(handle, "wb") as stream:
+        for folder in make_parents(path.parent):
+            made.append(folder)  # noqa: PERF402 - those that were made before one failed are to be known
+        remove_leftovers(path)
+        with temporary.open("xb") as stream:
+            lock(stream)
             write(stream)
             stream.flush()
             os.fsync(stream.fileno())
         temporary.chmod(0o644)
         temporary.replace(path)
-        _sync_directory(path.parent)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise _store_error(path, error) from error
-    except BaseException:
-        temporary.unlink(missing_ok=True)
+        sync_folder(path.parent)
+    except BaseException as error:
+        _remove(temporary, made)
+        if isinstance(error, OSError):
+            raise store_error(path, error) from error
         raise
     return path
 
@@ -57,20 +58,36 @@ def write_json(path: Path, value: Any) -> Path:
     return write_text(path, json.dumps(value, indent=2, sort_keys=False, allow_nan=False) + "\n")
 
 
-def _sync_directory(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder durable."""
     if os.name != "posix":
         return  # directories cannot be opened for fsync elsewhere
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    with contextlib.suppress(OSError):  # the names are there; only a power cut could still lose them
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
-def _store_error(path: Path, error: OSError) -> StoreError:
-    cause = _FULL.get(error.errno or 0, error.strerror or str(error))
+def is_full(error: OSError) -> bool:
+    """Say whether a disk refused: full, out of quota, or failing."""
+    return error.errno in _FULL
+
+
+def store_error(path: Path, error: OSError) -> StoreError:
+    """Return what a failed write means to a user; the old `path` must be as it was."""
     return StoreError(
         f"could not write {path}",
-        found=cause,
+        found=_FULL.get(error.errno or 0, error.strerror or str(error)),
         hint="free some space or choose another place with --out; what was there before is untouched",
     )
+
+
+def _remove(temporary: Path, made: list[Path]) -> None:
+    """Take away what a write that failed has made."""
+    with contextlib.suppress(OSError):
+        temporary.unlink(missing_ok=True)
+    for folder in reversed(made):
+        with contextlib.suppress(OSError):
+            folder.rmdir()

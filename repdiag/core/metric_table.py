@@ -4,21 +4,31 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field, fields
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import TYPE_CHECKING, Any, Literal
 
 from repdiag.core.errors import MetricError, unknown_name
+from repdiag.core.html_table import html_table, text_table
+from repdiag.core.numbers import show_interval, show_value
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
+Role = Literal["trained", "untrained", "reference"]
+
+
 @dataclass(frozen=True, kw_only=True)
 class MetricRow:
-    """One value of one metric, with everything needed to tell it from another and to trust it."""
+    """One value of one metric, with everything needed to tell it from another and to trust it.
+
+    `role` says what the encoder is here: the one in question, its untrained copy, or a reference. `classes` counts the
+    classes among the rows, None without labels.
+    """
 
     checkpoint: str
+    role: Role = "trained"
     epoch: int | None = None
     dataset: str
     split: str
@@ -31,6 +41,7 @@ class MetricRow:
     ci_high: float | None = None
     ci_method: str | None = None
     n: int
+    classes: int | None = None
     seed: int | None = None
     reason: str | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
@@ -42,11 +53,18 @@ class MetricRow:
             raise MetricError(f"{self.metric} gave no value and no reason")
 
 
+_UNTRAINED_ENDING = " (untrained)"
 COLUMNS = tuple(item.name for item in fields(MetricRow))
 _JSON_COLUMNS = ("params", "extra")
+_ROWS_SHOWN = 30
 
 
-@dataclass(frozen=True)
+def untrained_name(checkpoint: str) -> str:
+    """Return what the untrained copy of a checkpoint is called; what it is, its rows' role says."""
+    return checkpoint + _UNTRAINED_ENDING
+
+
+@dataclass(frozen=True, repr=False)
 class MetricTable:
     """An immutable sequence of `MetricRow`; filters return tables."""
 
@@ -82,6 +100,14 @@ class MetricTable:
             raise unknown_name("column", column, COLUMNS)
         return tuple(dict.fromkeys(getattr(row, column) for row in self.rows))
 
+    def with_role(self, role: Role) -> MetricTable:
+        """Return the rows as those of an encoder in this role."""
+        return MetricTable(tuple(replace(row, role=role) for row in self.rows))
+
+    def checkpoints(self, *roles: Role) -> tuple[str, ...]:
+        """Return the names of the checkpoints in these roles (without any: in all), in order of appearance."""
+        return tuple(dict.fromkeys(row.checkpoint for row in self.rows if not roles or row.role in roles))
+
     def to_records(self) -> list[dict[str, Any]]:
         """Return one plain dictionary a row."""
         return [asdict(row) for row in self.rows]
@@ -96,11 +122,41 @@ class MetricTable:
                 record[name] = json.dumps(record[name], sort_keys=True, default=plain)
         frame = pd.DataFrame.from_records(records, columns=list(COLUMNS))
         numeric = {"value": "float64", "ci_low": "float64", "ci_high": "float64"}
-        return frame.astype({**numeric, "epoch": "Int64", "seed": "Int64", "n": "int64", "version": "int64"})
+        return frame.astype(
+            {**numeric, "epoch": "Int64", "seed": "Int64", "classes": "Int64", "n": "int64", "version": "int64"}
+        )
+
+    def __repr__(self) -> str:
+        return self._shown(text_table)
+
+    def _repr_html_(self) -> str:
+        return self._shown(html_table)
+
+    def _shown(self, draw: Callable[..., str]) -> str:
+        """Return the first rows that have a value, and how many there are in all."""
+        known = [row for row in self.rows if row.value is not None]
+        heading = ("checkpoint", "split", "space", "metric", "settings", "value", "95 % interval", "n")
+        cells = [
+            (
+                *(row.checkpoint, row.split, row.space, row.metric),
+                ", ".join(f"{name}={value}" for name, value in sorted(row.params.items())),
+                *(show_value(row.value or 0.0), show_interval(row.ci_low, row.ci_high), str(row.n)),
+            )
+            for row in known[:_ROWS_SHOWN]
+        ]
+        said = f"{len(self.rows)} rows, {len(known)} with a value; .to_frame() gives all of them"
+        shown = draw(heading, cells)
+        return f"{shown}<div>{said}</div>" if draw is html_table else f"{shown}\n{said}"
 
     @classmethod
     def from_frame(cls, frame: pd.DataFrame) -> MetricTable:
-        """Rebuild from `to_frame` (also after a round trip through CSV or parquet)."""
+        """Rebuild from `to_frame` (also after a round trip through CSV or parquet).
+
+        Tables of schema 1 had neither roles nor class counts: the role was the ending of the name.
+        """
+        if "role" not in frame.columns and "checkpoint" in frame.columns:
+            ends = frame["checkpoint"].astype(str).str.endswith(_UNTRAINED_ENDING)
+            frame = frame.assign(role=ends.map({True: "untrained", False: "trained"}), classes=None)
         missing = [name for name in COLUMNS if name not in frame.columns]
         if missing:
             raise MetricError("not a metric table", found=f"columns missing: {', '.join(missing)}")
@@ -135,6 +191,6 @@ def _row_from_record(record: Mapping[Any, Any]) -> MetricRow:
             values[name] = json.loads(value) if isinstance(value, str) else dict(value or {})
         else:
             values[name] = None if pd.isna(value) else value
-    for name in ("version", "n", "epoch", "seed"):
+    for name in ("version", "n", "classes", "epoch", "seed"):
         values[name] = None if values[name] is None else int(values[name])
     return MetricRow(**values)

@@ -11,7 +11,7 @@ from torch import Tensor
 from repdiag.core.errors import MetricError
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class MetricValue:
     """One number with what is needed to read it.
 
@@ -40,6 +40,13 @@ class MetricValue:
         if self.value is None:
             raise MetricError("the value could not be computed", found=self.reason)
         return self.value
+
+    def __repr__(self) -> str:
+        settings = "".join(f", {name}={value!r}" for name, value in self.params.items())
+        if self.value is None:
+            return f"MetricValue(n/a: {self.reason}, n={self.n}{settings})"
+        interval = "" if self.ci_low is None else f", interval=[{self.ci_low:.4g}, {self.ci_high:.4g}]"
+        return f"MetricValue({self.value:.6g}{interval}, n={self.n}{settings})"
 
     def __format__(self, spec: str) -> str:
         return format(float(self), spec) if self.value is not None else "n/a"

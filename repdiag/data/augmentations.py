@@ -24,26 +24,31 @@ __all__ = ["ViewParameters", "augment", "draw_parameters", "recolour", "reframe"
 
 _JITTER = (colour.scale_brightness, colour.scale_contrast, colour.scale_saturation, colour.shift_hue)
 
+COLOUR_ONLY = (colour.scale_saturation, colour.shift_hue)
+LEFT_OUT = "saturation, hue and grayscale"
+"""What views leave out of images of other than three channels."""
+
 _CACHE_PIXELS = 1 << 16  # on a CPU, samples are coloured in groups of this many pixels, which stay in its cache
 
 
 def augment(images: Tensor, parameters: ViewParameters) -> Tensor:
-    """Return the view of each image: uint8 [B, 3, H, W] to float32 [B, 3, S, S] in [0, 1], on the images' device."""
+    """Return the view of each image: [B, C, H, W] to float32 [B, C, S, S] in [0, 1], on the images' device."""
     with torch.no_grad(), torch.autocast(images.device.type, enabled=False):
         return recolour(reframe(images, parameters), parameters)
 
 
 def reframe(images: Tensor, parameters: ViewParameters) -> Tensor:
-    """Return the images moved, cropped, resized and flipped: uint8 [B, 3, H, W] to float32 [B, 3, S, S]."""
+    """Return the images moved, cropped, resized and flipped: [B, C, H, W] to float32 [B, C, S, S]."""
     view, size = parameters.settings, parameters.size
     unframed = view.crop_scale is None and view.flip_p == 0.0 and images.shape[-2:] == (size, size)
-    if runs_kernels(images) and parameters.affine is None and not unframed:
+    if runs_kernels(images) and images.dtype == torch.uint8 and parameters.affine is None and not unframed:
         from repdiag.data.kernels.resample import resize_crops as resize_on_gpu
 
         return resize_on_gpu(
             images, parameters.boxes, size=size, flip=parameters.flip, interpolation=view.interpolation
         )
-    pixels = images.float().div_(255.0)
+    # A copy in either case: several views are cut from the same images, and colours change in place.
+    pixels = images.float().div_(255.0) if images.dtype == torch.uint8 else images.float().clone()
     if parameters.affine is not None:
         (affine,) = to_device([parameters.affine], images.device)
         degrees, right, down, zoom = affine.unbind(dim=1)
@@ -55,21 +60,21 @@ def reframe(images: Tensor, parameters: ViewParameters) -> Tensor:
 
 
 def reframe_one(image: Tensor, parameters: ViewParameters, row: int) -> Tensor:
-    """Return one image of any size cropped, resized and flipped: uint8 [3, H, W] to uint8 [3, S, S].
+    """Return one image of any size cropped, resized and flipped: [C, H, W] to [C, S, S].
 
     The same view as `reframe` gives up to the rounding to whole levels, at the cost of the crop instead of the batch.
     """
     if parameters.affine is not None:
-        framed = reframe(image[None], parameters.row(row))
-        return framed[0].mul_(255.0).round_().to(torch.uint8)
+        framed = reframe(image[None], parameters.row(row))[0]
+        return framed if image.dtype != torch.uint8 else framed.mul_(255.0).round_().to(torch.uint8)
     box = parameters.boxes[row]
     framed = resize_one(image, box, size=parameters.size, interpolation=parameters.settings.interpolation)
     return framed.flip(2) if parameters.flip[row] else framed
 
 
 def recolour(images: Tensor, parameters: ViewParameters) -> Tensor:
-    """Apply jitter, grayscale, blur, solarization and hiding to float [B, 3, S, S] in [0, 1]; may work in place."""
-    if runs_kernels(images):
+    """Apply jitter, grayscale, blur, solarization and hiding to float [B, C, S, S] in [0, 1]; may work in place."""
+    if runs_kernels(images) and images.shape[1] == 3:
         from repdiag.data.kernels.views import recolour_on_gpu
 
         return recolour_on_gpu(images.contiguous(), parameters)
@@ -94,7 +99,7 @@ class _Change:
 
 
 def _recolour(images: Tensor, parameters: ViewParameters, group: slice) -> Tensor:
-    changes = list(_changes(parameters, group))
+    changes = list(_changes(parameters, group, coloured=images.shape[1] == 3))
     arrays = [array for change in changes for array in (change.rows, change.argument) if array is not None]
     hidden = [] if parameters.hidden is None else [parameters.hidden[group]]
     placed = iter(to_device([*arrays, *hidden], images.device))
@@ -110,15 +115,19 @@ def _recolour(images: Tensor, parameters: ViewParameters, group: slice) -> Tenso
     return images.clamp_(0.0, 1.0)  # sums of weights that round above one
 
 
-def _changes(parameters: ViewParameters, group: slice) -> Iterator[_Change]:
-    """Yield what is done to which rows, in order; all of it is decided before the device is asked for anything."""
+def _changes(parameters: ViewParameters, group: slice, *, coloured: bool) -> Iterator[_Change]:
+    """Yield what is done to which rows, in order; all of it is decided before the device is asked for anything.
+
+    Saturation, hue and grayscale are of red, green and blue, and left out where images are not `coloured`.
+    """
     view = parameters.settings
     jitter, order, factors = parameters.jitter[group], parameters.order[group], parameters.factors[group]
     for place in range(4) if jitter.any() else ():
         for index, operation in enumerate(_JITTER):
-            if jitter_strengths(view)[index]:
+            if jitter_strengths(view)[index] and (coloured or operation not in COLOUR_ONLY):
                 yield from _on_rows(jitter & (order[:, place] == index), operation, factors[:, index])
-    yield from _on_rows(parameters.gray[group], colour.to_gray)
+    if coloured:
+        yield from _on_rows(parameters.gray[group], colour.to_gray)
     sigma = parameters.blur[group]
     blur = partial(gaussian_blur, largest=float(sigma.max(initial=0.0)))
     yield from _on_rows(sigma > 0, blur, sigma)

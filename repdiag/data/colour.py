@@ -25,9 +25,10 @@ def scale_brightness(images: Tensor, factor: Tensor) -> Tensor:
 
 
 def scale_contrast(images: Tensor, factor: Tensor) -> Tensor:
-    """Blend with the image's mean luma."""
+    """Blend with the image's mean luma; of other than three channels, with the mean of them all."""
     factor = _each(factor)
-    offset = luma(images).mean(dim=(2, 3), keepdim=True).mul_(1.0 - factor)
+    level = luma(images) if images.shape[1] == 3 else images.mean(dim=1, keepdim=True)
+    offset = level.mean(dim=(2, 3), keepdim=True).mul_(1.0 - factor)
     return images.mul_(factor).add_(offset).clamp_(0.0, 1.0)
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from repdiag.core.errors import unknown_name
+from repdiag.core.own_code import is_own_code
 from repdiag.data.digits import open_digits
 from repdiag.data.fixed_size_datasets import (
     FASHION_DEBIAN,
@@ -19,9 +20,12 @@ from repdiag.data.fixed_size_datasets import (
 )
 from repdiag.data.folder_datasets import CALTECH101, IMAGENET, open_caltech101, open_imagenet
 from repdiag.data.folders import data_root
-from repdiag.data.image_folder import open_image_folder
 from repdiag.data.image_split import ImageSplit
 from repdiag.data.open_request import Opener, OpenRequest
+from repdiag.data.reading import parse_reading
+from repdiag.data.sources.kinds import KINDS, PathRequest, named_as
+from repdiag.data.sources.own_dataset import open_own_dataset
+from repdiag.data.spec import parse_spec
 
 SPLITS = ("train", "val")
 FOLDER = "imagefolder:"
@@ -34,7 +38,8 @@ class DatasetInfo:
     """One dataset that can be named, whether it is here, and how to get it."""
 
     name: str
-    present: bool
+    present: bool | None
+    """None for a kind of data that is named by its path."""
     where: Path | None
     how_to_get: str
     classes: int | None = None
@@ -108,33 +113,53 @@ def open_dataset(
     download: bool = False,
     strict: bool = False,
     check: bool | None = None,
+    check_content: bool = False,
 ) -> ImageSplit:
-    """Open a split ("train" or "val") of a dataset: a name of `list_datasets`, or `imagefolder:PATH`.
+    """Open a split ("train" or "val") of a dataset: a name of `list_datasets`, KIND:PATH, or FILE.py:FUNCTION.
+
+    Options follow a path, such as `csv:list.csv,label=species` or `imagefolder:PATH,levels=0..4095`.
 
     Named datasets are looked for below `root` (default `$REPDIAG_DATA`, or ~/.cache/repdiag/data) and fetched only when
-    `download` is set. `strict` makes unreadable images an error; `check` decides whether a folder's images are all
-    decoded at once to find them (default: when there are at most 200,000).
+    `download` is set. `strict` makes unreadable images an error; `check` decides whether all images are decoded at once
+    to find them (default: when there are at most 200,000). Files whose size and times did not change since count as
+    unchanged; with `check_content` each is read again.
     """
     if split not in SPLITS:
         raise unknown_name("split", split, SPLITS)
-    if spec.startswith(FOLDER):
-        return open_image_folder(Path(spec.removeprefix(FOLDER)), split, name=spec, strict=strict, check=check)
     place = data_root(None if root is None else Path(root))
-    return _opener(spec)(OpenRequest(split=split, root=place, download=download, strict=strict, check=check))
+    parsed = parse_spec(spec, tuple(KINDS))
+    reading = parse_reading(parsed.options)
+    request = OpenRequest(
+        split=split,
+        root=place,
+        download=download,
+        strict=strict,
+        check=check,
+        check_content=check_content,
+        reading=reading,
+    )
+    if parsed.kind:
+        return KINDS[parsed.kind].open(PathRequest(parsed, spec, split, request.read_request()))
+    if is_own_code(parsed.path) and parsed.path not in _KNOWN:
+        return open_own_dataset(parsed.path, split)
+    return _opener(parsed.path)(request)
 
 
 def list_datasets(root: str | Path | None = None) -> tuple[DatasetInfo, ...]:
     """Return what can be named, whether it is here, and how to get it."""
     place = data_root(None if root is None else Path(root))
     known = tuple(_info(name, dataset, place) for name, dataset in _KNOWN.items())
-    folders = DatasetInfo(
-        name=f"{FOLDER}PATH", present=True, where=None, how_to_get="any folder with one folder of images a class"
+    kinds = tuple(
+        DatasetInfo(name=f"{name}:PATH", present=None, where=None, how_to_get=kind.what) for name, kind in KINDS.items()
+    )
+    own = DatasetInfo(
+        name="FILE.py:FUNCTION", present=None, where=None, how_to_get="a torch Dataset that your function returns"
     )
     others = tuple(
         DatasetInfo(name=point.name, present=True, where=None, how_to_get=f"from {point.value}")
         for point in entry_points(group=ENTRY_POINTS)
     )
-    return (*known, folders, *others)
+    return (*known, *kinds, own, *others)
 
 
 def _opener(name: str) -> Opener:
@@ -144,7 +169,7 @@ def _opener(name: str) -> Opener:
     if name in others:
         opener: Opener = others[name].load()
         return opener
-    here = f"a folder is named {FOLDER}{name}" if Path(name).is_dir() else f"folders of images are {FOLDER}PATH"
+    here = named_as(name) or f"folders of images are {FOLDER}PATH"
     raise unknown_name("dataset", name, {*_KNOWN, *others}, hint=here)
 
 

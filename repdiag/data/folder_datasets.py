@@ -18,7 +18,7 @@ def open_imagenet(request: OpenRequest) -> ImageSplit:
         raise missing(
             "imagenet", folder, how="its licence forbids fetching it here: unpack train/ and val/, one folder a class"
         )
-    return open_image_folder(folder, request.split, name="imagenet", strict=request.strict, check=request.check)
+    return open_image_folder(folder, request.split, name="imagenet", request=request.read_request())
 
 
 def open_caltech101(request: OpenRequest) -> ImageSplit:
@@ -36,5 +36,5 @@ def open_caltech101(request: OpenRequest) -> ImageSplit:
     if not folder.is_dir():
         raise missing("caltech101", folder, how="ask for the download, or unpack 101_ObjectCategories there")
     return open_image_folder(
-        folder, request.split, name="caltech101", strict=request.strict, check=request.check, skip=(_BACKGROUND,)
+        folder, request.split, name="caltech101", skip=(_BACKGROUND,), request=request.read_request()
     )

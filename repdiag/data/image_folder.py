@@ -1,41 +1,22 @@
-"""Image folders: one folder a class, below train/ and val/ (or test/), or flat and split by a seeded draw."""
+"""Image folders: one folder a class, below the parts of the usual names, or flat and split by a seeded draw."""
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Collection
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from repdiag.core.errors import DataError, StoreError
-from repdiag.data.file_source import FileSource
-from repdiag.data.image_split import Excluded, ImageSplit, first_of_each_class
-from repdiag.data.packed import pack
-from repdiag.data.scan import Checked, scan
+from repdiag.core.errors import DataError
+from repdiag.data.assembly import ImageFiles, ReadRequest, assemble
+from repdiag.data.file_source import Folder
+from repdiag.data.folder_layout import Layout, find_layout, holds_images
+from repdiag.data.image_split import ImageSplit
+from repdiag.data.many_channels import with_statistics
+from repdiag.data.reading_notes import ReadingNote
+from repdiag.data.splits import chosen_part
 from repdiag.data.walk import FoundFile, Walk, readable_name
-
-_LOG = logging.getLogger(__name__)
-_PART_FOLDERS = {"train": ("train", "training"), "val": ("val", "valid", "validation", "test")}
-
-VAL_SHARE = 0.2
-"""Part of each class that a flat folder gives to val: at least one image, and never the only one."""
-CHECK_AT_OPEN = 200_000
-"""Folders of up to so many images are decoded in full when they are first opened."""
-PACK_UP_TO = 128
-"""Images that are all squares of one size, of up to so many pixels, are packed when they are first opened."""
-
-
-@dataclass(frozen=True)
-class _Row:
-    found: FoundFile
-    label: int
-    checked: Checked | None
-
-    @property
-    def content(self) -> str:
-        return self.checked.digest if self.checked is not None else f"{self.found.size} bytes"
 
 
 def open_image_folder(
@@ -46,121 +27,160 @@ def open_image_folder(
     strict: bool = False,
     check: bool | None = None,
     skip: Collection[str] = (),
+    request: ReadRequest | None = None,
 ) -> ImageSplit:
     """Open a split of a folder of images; class names are the folders', row ids the paths below `root`.
 
     Files that cannot be decoded whole are left out, counted and named in `excluded`; `strict` makes them an error.
     They are found by decoding every file once (see scan.py), for up to `CHECK_AT_OPEN` images or as `check` says;
     without that check, an unreadable image is an error when its turn comes. `skip` names folders that are no classes.
+    A folder of images without class folders is a set without labels.
     """
     root = root.expanduser()
     if not root.is_dir():
         raise DataError(f"{root} is not a folder", hint="name a folder that holds one folder of images a class")
-    walk = Walk(root)
-    part, reference = _parts(walk, split)
-    class_names = [folder for folder in _class_names(walk, part, reference) if folder not in skip]
-    rows, excluded = _read_rows(walk, part, class_names, check=check)
-    if strict and excluded:
-        raise DataError(
-            f"{len(excluded)} files of {root} cannot be used, and strict reading was asked for",
-            found=f"{excluded[0].path}: {excluded[0].reason}",
-            hint="mend or remove them, or read without strict to leave them out",
+    layout = find_layout(root)
+    asked = request or ReadRequest(strict=strict, check=check)
+    found = _Opened(layout, name or f"imagefolder:{root}", frozenset(skip))
+    opened = assemble(found.files(split), asked)
+    if opened.channels != 3 and split == "val" and len(layout.parts) > 1 and "train" in layout.parts:
+        # Both splits are normalised alike: by what there is to train on.
+        opened = with_statistics(opened, assemble(found.files("train"), asked))
+    return opened
+
+
+@dataclass(frozen=True)
+class _Opened:
+    layout: Layout
+    name: str
+    skip: frozenset[str]
+
+    def files(self, split: str) -> ImageFiles:
+        """Return the files of a split with their labels, and what was passed over."""
+        part, drawn = self._part(split)
+        walk = Walk(self.layout.root)
+        above = part.split("/") if part else []
+        for depth in range(len(above)):
+            walk.folders("/".join(above[:depth]))  # what lies beside the part is no place for links to lead to
+        listed = walk.folders(part)
+        classes = self._classes()
+        notes = list(self.layout.notes)
+        if drawn and part:
+            notes.append(ReadingNote(what=f"val is drawn from {part}, the only part: a fifth of each class, by hash"))
+        notes += _junk([name for name in listed if name not in classes and name not in self.skip], part)
+        if not classes:
+            files = walk.loose_files(part)
+            labels = [-1] * len(files)
+        else:
+            here = [name for name in classes if name in listed and holds_images(self.layout.root / part / name)]
+            files, labels, more = _of_classes(walk, part, here, classes)
+            notes += more
+        if not files and not walk.excluded:
+            raise DataError(
+                f"{self.layout.root / part} has no class folders with images, and no images",
+                found=", ".join(map(readable_name, listed[:8])) or None,
+                hint="name a folder that holds one folder of images a class, or images without labels",
+            )
+        notes += self._about_classes(part, classes) + _passed_over(walk)
+        return ImageFiles(
+            name=self.name,
+            split=split,
+            archive=Folder(self.layout.root),
+            files=files,
+            labels=np.array(labels, dtype=np.int64),
+            class_names=tuple(map(readable_name, classes)),
+            excluded=tuple(walk.excluded),
+            notes=tuple(notes),
+            drawn=drawn,
         )
-    opened = ImageSplit(
-        name=name or f"imagefolder:{root}",
-        split=split,
-        source=FileSource(root, [row.found.path for row in rows]),
-        positions=np.arange(len(rows)),
-        labels=np.array([row.label for row in rows], dtype=np.int64),
-        row_ids=np.array([readable_name(row.found.path) for row in rows], dtype=np.str_),
-        class_names=tuple(map(readable_name, class_names)),
-        content=np.array([row.content for row in rows], dtype=np.str_),
-        preset="moco_v2",
-        excluded=excluded,
-    )
-    return _packed_if_small(opened if part else _drawn_part(opened, split), rows)
+
+    def _part(self, split: str) -> tuple[str, bool]:
+        if not self.layout.parts:
+            return "", True
+        parts = self._labelled_parts()
+        return chosen_part(parts, split, str(self.layout.root))
+
+    def _labelled_parts(self) -> dict[str, str]:
+        """Return the parts without a test part that has no classes beside a train part that has."""
+        parts = self.layout.parts
+        if "train" not in parts or "val" in parts or not self._class_folders(parts["train"]):
+            return parts
+        return {part: name for part, name in parts.items() if part == "train" or self._class_folders(name)}
+
+    def _classes(self) -> list[str]:
+        """Return the class folders of all parts that are read; the same for every split."""
+        parts = self._labelled_parts().values() or ("",)
+        found: set[str] = set()
+        for part in parts:
+            found.update(self._class_folders(part))
+        return sorted(found - self.skip)
+
+    def _class_folders(self, part: str) -> list[str]:
+        folder = self.layout.root / part
+        # A walk lists a folder once, however many links lead to it.
+        return [name for name in Walk(self.layout.root).folders(part) if holds_images(folder / name)]
+
+    def _about_classes(self, part: str, classes: list[str]) -> list[ReadingNote]:
+        parts = self._labelled_parts()
+        left = sorted(set(self.layout.parts.values()) - set(parts.values()))
+        notes = [ReadingNote(what=f"not read: {name}, whose images have no classes") for name in left]
+        if not classes:
+            return [*notes, ReadingNote(what="there are no class folders: the images have no labels")]
+        if "train" in parts and part != parts["train"]:
+            here, there = set(self._class_folders(part)), set(self._class_folders(parts["train"]))
+            new = sorted(here - there)
+            if new:
+                what = f"of {part} that {parts['train']} lacks"
+                first = tuple(map(readable_name, new[:3]))
+                notes.append(ReadingNote(what=what, count=len(new), of="classes", first=first))
+        if len(classes) == 1:
+            notes.append(ReadingNote(what=f"there is one class, {readable_name(classes[0])}"))
+        return notes
 
 
-def _parts(walk: Walk, split: str) -> tuple[str, str]:
-    """Return the folder of the split, and the one whose classes count; both are "" in a flat folder."""
-    top = walk.folders("")
-    found = {part: next((name for name in names if name in top), None) for part, names in _PART_FOLDERS.items()}
-    if not any(found.values()):
-        return "", ""
-    folder = found[split]
-    if folder is None:
-        raise DataError(
-            f"{walk.root} has no folder for {split}",
-            found=", ".join(map(readable_name, top[:8])),
-            hint=f"name it {' or '.join(_PART_FOLDERS[split])}",
-        )
-    return folder, found["train"] or folder
-
-
-def _class_names(walk: Walk, part: str, reference: str) -> list[str]:
-    # The top level of a flat folder has been listed, and its folders entered, so it is walked afresh.
-    listed = {folder: Walk(walk.root).folders(folder) for folder in {part, reference}}
-    if not listed[reference]:
-        raise DataError(
-            f"{walk.root / reference} has no class folders",
-            hint="put the images of each class into a folder, or unlabelled ones into one of any name",
-        )
-    strange = sorted(set(listed[part]) - set(listed[reference]))
-    if strange:
-        raise DataError(
-            f"{walk.root / part} has classes that {reference} lacks", found=", ".join(map(readable_name, strange[:8]))
-        )
-    if part:
-        walk.folders(part)
-    return listed[reference]
-
-
-def _read_rows(
-    walk: Walk, part: str, class_names: list[str], *, check: bool | None
-) -> tuple[list[_Row], tuple[Excluded, ...]]:
-    folders = {name: f"{part}/{name}" if part else name for name in class_names}
-    here = [name for name in class_names if (walk.root / folders[name]).is_dir()]
-    listed = walk.files([folders[name] for name in here])
-    _refuse_empty(walk.root / part, [name for name, files in zip(here, listed, strict=True) if not files], "image")
+def _of_classes(
+    walk: Walk, part: str, here: list[str], classes: list[str]
+) -> tuple[list[FoundFile], list[int], list[ReadingNote]]:
+    """Return the files of the class folders, their labels, and notes on files that lie deeper or outside."""
+    folders = [f"{part}/{name}" if part else name for name in here]
+    listed = walk.files(folders)
+    _refuse_empty(walk, part, [name for name, one in zip(here, listed, strict=True) if not one])
     files = [found for one in listed for found in one]
-    labels = [class_names.index(name) for name, one in zip(here, listed, strict=True) for _ in one]
-    wanted = check if check is not None else len(files) <= CHECK_AT_OPEN
-    checked: list[Checked | None] = [*scan(walk.root, files)] if wanted else [None] * len(files)
-    rows = [_Row(*parts) for parts in zip(files, labels, checked, strict=True)]
-    bad = [row for row in rows if row.checked is not None and row.checked.reason is not None]
-    good = [row for row in rows if row.checked is None or row.checked.reason is None]
-    left = {row.label for row in good}
-    _refuse_empty(walk.root / part, [name for name in here if class_names.index(name) not in left], "readable image")
-    unreadable = (Excluded(readable_name(row.found.path), str(row.checked and row.checked.reason)) for row in bad)
-    return good, (*walk.excluded, *unreadable)
+    labels = [classes.index(name) for name, one in zip(here, listed, strict=True) for _ in one]
+    depth = part.count("/") + 2 if part else 1
+    deeper = [found.path for found in files if found.path.count("/") > depth]
+    notes = []
+    if deeper:
+        what = "lie in folders below their class folder and belong to it"
+        notes.append(ReadingNote(what=what, count=len(deeper), first=(readable_name(deeper[0]),)))
+    loose = Walk(walk.root).loose_files(part)
+    if loose:
+        what = "lie outside the class folders and are left out"
+        first = tuple(readable_name(found.path) for found in loose[:2])
+        notes.append(ReadingNote(what=what, count=len(loose), first=first))
+    return files, labels, notes
 
 
-def _refuse_empty(folder: Path, names: list[str], what: str) -> None:
+def _refuse_empty(walk: Walk, part: str, names: list[str]) -> None:
     if names:
         raise DataError(
-            f"{len(names)} class folders of {folder} hold no {what}",
-            found=", ".join(map(readable_name, names[:8])),
+            f"{len(names)} class folders of {walk.root / part} hold no readable image",
+            found=", ".join(map(readable_name, names[:8]))
+            + "".join(f"; {one.path}: {one.reason}" for one in walk.excluded[:1]),
             hint="remove them, or put their images there",
         )
 
 
-def _drawn_part(opened: ImageSplit, split: str) -> ImageSplit:
-    """Return a flat folder's train or val: `VAL_SHARE` of each class, by hash of the row ids."""
-    counts = np.bincount(opened.labels, minlength=len(opened.class_names))
-    wanted = np.minimum(np.maximum(np.rint(counts * VAL_SHARE), 1), counts - 1).astype(np.int64)
-    is_val = np.zeros(len(opened), dtype=bool)
-    is_val[first_of_each_class(opened, wanted, purpose="flat folder", seed=0)] = True
-    return opened.subset(is_val if split == "val" else ~is_val)
+def _junk(names: list[str], part: str) -> list[ReadingNote]:
+    if not names:
+        return []
+    what = f"of {part or 'the data'} without an image, skipped"
+    return [ReadingNote(what=what, count=len(names), of="folders", first=tuple(map(readable_name, names[:3])))]
 
 
-def _packed_if_small(opened: ImageSplit, rows: list[_Row]) -> ImageSplit:
-    shapes = {(row.checked.height, row.checked.width) if row.checked is not None else (0, 1) for row in rows}
-    height, width = shapes.pop() if len(shapes) == 1 else (0, 1)
-    if height != width or height > PACK_UP_TO:
-        return opened
-    opened = replace(opened, preset="moco_v2_32" if height <= 64 else opened.preset)
-    try:
-        return pack(opened, height)
-    except StoreError as error:
-        _LOG.warning("the images are decoded anew each time: %s", error.found)
-        return opened
+def _passed_over(walk: Walk) -> list[ReadingNote]:
+    count = sum(walk.passed_over.values())
+    if not count:
+        return []
+    kinds = tuple(f"{number} {kind}" for kind, number in walk.passed_over.most_common(4))
+    return [ReadingNote(what="that are no images by their names, passed over", count=count, of="files", first=kinds)]

@@ -14,7 +14,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from repdiag.core.errors import DataError
+from repdiag.data.channels import ChannelStatistics
 from repdiag.data.counter_rng import CounterStream, Keys, row_keys
+from repdiag.data.reading_notes import ReadingNote
 
 Rows = Sequence[int] | NDArray[Any] | Tensor
 Texts = NDArray[Any]
@@ -29,11 +31,11 @@ class ImageSource(Protocol):
     """Side in pixels when all images are squares of one size, else None."""
 
     def image(self, position: int) -> Tensor:
-        """Return one RGB image, uint8 [3, H, W]."""
+        """Return one image: RGB uint8 [3, H, W], or float32 [C, H, W] in [0, 1] of other than three channels."""
         ...
 
     def stack(self, positions: NDArray[np.int64]) -> Tensor:
-        """Return images of one fixed size, uint8 [B, 3, S, S]."""
+        """Return images of one fixed size: [B, C, S, S] of the same type as one image."""
         ...
 
 
@@ -49,8 +51,10 @@ class Excluded:
 class ImageSplit:
     """The images of one split, their labels and their stable names.
 
-    `content` identifies the pixels (hashes of the files or of the array), so that `fingerprint` changes when a
-    pixel, a label or a row does, and does not change when the folder is moved.
+    `labels` index `class_names`; -1 is an image without a label. `content` identifies the pixels (hashes of the files
+    or of the array, and how they are read), so that `fingerprint` changes when a pixel, a label or a row does, and does
+    not change when the folder is moved. `notes` say what was done to read them; `groups` which were made together, one
+    name a row; `statistics` belong to images of other than three channels.
     """
 
     name: str
@@ -63,18 +67,29 @@ class ImageSplit:
     content: Texts
     preset: str
     excluded: tuple[Excluded, ...] = field(default=())
+    notes: tuple[ReadingNote, ...] = field(default=())
+    channels: int = 3
+    statistics: ChannelStatistics | None = None
+    groups: Texts | None = None
 
     def __post_init__(self) -> None:
         for name in ("labels", "row_ids", "content"):
             if getattr(self, name).shape != self.positions.shape:
                 raise DataError(f"{name} must have one entry for each of the {len(self)} images")
-        if len(self) and not 0 <= self.labels.min() <= self.labels.max() < len(self.class_names):
+        if self.groups is not None and self.groups.shape != self.positions.shape:
+            raise DataError(f"groups must have one entry for each of the {len(self)} images")
+        if len(self) and not -1 <= self.labels.min() <= self.labels.max() < max(1, len(self.class_names)):
             raise DataError("labels must index the class names", found=f"{self.labels.min()}..{self.labels.max()}")
         if len(np.unique(self.row_ids)) != len(self):
             raise DataError("row ids must be unique", found=f"{self.name}, {self.split}")
 
     def __len__(self) -> int:
         return len(self.positions)
+
+    @property
+    def labelled(self) -> bool:
+        """Tell whether any image has a label."""
+        return bool((self.labels >= 0).any())
 
     @property
     def native_size(self) -> int | None:
@@ -99,11 +114,11 @@ class ImageSplit:
         return digest.hexdigest()
 
     def image(self, row: int) -> Tensor:
-        """Return the image of one row, RGB uint8 [3, H, W]."""
+        """Return the image of one row: RGB uint8 [3, H, W], or float32 [C, H, W] in [0, 1]."""
         return self.source.image(int(self.positions[row]))
 
     def images(self, rows: Rows) -> Tensor:
-        """Return the images of some rows of a split with a `native_size`, uint8 [B, 3, S, S]."""
+        """Return the images of some rows of a split with a `native_size`: [B, C, S, S]."""
         if self.native_size is None:
             raise DataError("the images differ in size", hint="read them one by one with .image(row)")
         return self.source.stack(self.positions[np.asarray(rows)])
@@ -118,16 +133,33 @@ class ImageSplit:
             labels=self.labels[index],
             row_ids=self.row_ids[index],
             content=self.content[index],
+            groups=None if self.groups is None else self.groups[index],
         )
+
+    def class_counts(self) -> NDArray[np.int64]:
+        """Return how many images each class has: [C]."""
+        return np.bincount(self.labels[self.labels >= 0], minlength=len(self.class_names))
 
     def balanced(self, per_class: int, *, seed: int = 0) -> ImageSplit:
         """Return the same number of rows of every class that has any: `per_class`, or the smallest class's.
 
-        The choice depends on the seed and the row ids alone; rows keep their order.
+        The choice depends on the seed and the row ids alone; rows keep their order. Rows without a label are left out.
         """
-        counts = np.bincount(self.labels, minlength=len(self.class_names))
+        counts = self.class_counts()
         wanted = min(per_class, int(counts[counts > 0].min(initial=per_class)))
         return self.subset(np.sort(first_of_each_class(self, wanted, purpose="balanced", seed=seed)))
+
+    def limited(self, count: int, *, seed: int = 0) -> ImageSplit:
+        """Return at most `count` rows, spread as evenly over the classes as these allow.
+
+        Two classes differ by one row at most, unless the smaller one has no more. The choice depends on the seed and
+        the row ids alone, and a smaller `count` chooses among the rows of a larger one; rows keep their order. Rows
+        without a label count as one class.
+        """
+        if count >= len(self):
+            return self
+        lots, rank = _drawn(self, purpose="limited", seed=seed)
+        return self.subset(np.sort(np.lexsort((self.row_ids, lots, rank))[:count]))
 
 
 def equal_galleries(*splits: ImageSplit, per_class: int, seed: int = 0) -> tuple[ImageSplit, ...]:
@@ -135,25 +167,34 @@ def equal_galleries(*splits: ImageSplit, per_class: int, seed: int = 0) -> tuple
 
     A class that one of them lacks is left out of all. Raises `DataError` where they have no class in common.
     """
-    counts = np.array([np.bincount(split.labels, minlength=len(split.class_names)) for split in splits])
+    counts = np.array([split.class_counts() for split in splits])
     common: NDArray[np.bool_] = np.all(counts > 0, axis=0)
     if not common.any():
         found = ", ".join(f"{len(split)} images in {split.split}" for split in splits)
         raise DataError("no class has images in every part of the data", found=found, hint="two images a class or more")
     rows = min(per_class, int(counts[:, common].min()))
-    return tuple(split.subset(common[split.labels]).balanced(rows, seed=seed) for split in splits)
+    kept = (split.subset((split.labels >= 0) & common[split.labels]) for split in splits)
+    return tuple(split.balanced(rows, seed=seed) for split in kept)
 
 
 def first_of_each_class(
     split: ImageSplit, count: int | NDArray[np.int64], *, purpose: str, seed: int
 ) -> NDArray[np.int64]:
     """Return the rows of the first `count` (one for all, or one a class) of every class in a seeded random order."""
+    _, rank = _drawn(split, purpose=purpose, seed=seed)
+    limits = np.append(np.broadcast_to(count, len(split.class_names)), 0)  # the last is of rows without a label, -1
+    kept = np.flatnonzero(rank < limits[split.labels])
+    return kept[np.lexsort((rank[kept], split.labels[kept]))]
+
+
+def _drawn(split: ImageSplit, *, purpose: str, seed: int) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
+    """Return each row's lot, and its place among the lots of its class."""
     lots = CounterStream.keyed(split.keys, purpose=purpose, seed=seed).bits(0)[:, 0]
     by_class = np.lexsort((split.row_ids, lots, split.labels))
     ordered = split.labels[by_class]
-    rank = np.arange(len(split)) - np.searchsorted(ordered, ordered)
-    limits = np.broadcast_to(count, len(split.class_names))
-    return by_class[rank < limits[ordered]]
+    rank = np.empty(len(split), dtype=np.int64)
+    rank[by_class] = np.arange(len(split)) - np.searchsorted(ordered, ordered)
+    return lots, rank
 
 
 class ArraySource:

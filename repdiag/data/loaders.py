@@ -13,8 +13,8 @@ from torch.utils.data import Dataset
 
 from repdiag.config.views import Interval, ViewSettings
 from repdiag.core.errors import ConfigError, DataError
+from repdiag.data.assembly import PACK_UP_TO
 from repdiag.data.counter_rng import permutation
-from repdiag.data.image_folder import PACK_UP_TO
 from repdiag.data.image_split import ImageSplit
 from repdiag.data.views import Frames, SeededViews
 from repdiag.data.workers import over_workers

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from repdiag.core.errors import DataError
+from repdiag.data.assembly import ReadRequest
 from repdiag.data.image_split import ImageSplit
+from repdiag.data.reading import PLAIN, Reading
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -15,7 +17,7 @@ class OpenRequest:
     """Open `split` ("train" or "val") below `root`; fetch it only if `download`.
 
     `strict` makes unreadable images an error; `check` says whether all images are decoded at once to find them (None
-    leaves that to the size of the set).
+    leaves that to the size of the set), `check_content` whether files that seem unchanged are read again.
     """
 
     split: str
@@ -23,6 +25,12 @@ class OpenRequest:
     download: bool = False
     strict: bool = False
     check: bool | None = None
+    check_content: bool = False
+    reading: Reading = PLAIN
+
+    def read_request(self) -> ReadRequest:
+        """Return how images are read."""
+        return ReadRequest(strict=self.strict, check=self.check, check_content=self.check_content, reading=self.reading)
 
 
 Opener = Callable[[OpenRequest], ImageSplit]

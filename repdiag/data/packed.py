@@ -9,6 +9,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -27,7 +28,7 @@ _LOG = logging.getLogger(__name__)
 _VERSION = 1  # raised when a file packs to other pixels
 _SHARD_BYTES = 1 << 26
 
-Pixels = NDArray[np.uint8]
+Pixels = NDArray[Any]
 Progress = Callable[[int, int], None]
 """Called with the images that are packed and the number of all."""
 
@@ -47,7 +48,7 @@ def pack(split: ImageSplit, size: int, *, workers: int = 0, progress: Progress |
 
 
 class PackedSource:
-    """Shards of uint8 [n, 3, S, S], each a .npy file whose name holds the SHA-256 of its bytes.
+    """Shards of [n, C, S, S], uint8 of three channels, else float32; each a .npy whose name holds its SHA-256.
 
     Each shard is hashed when it is first read, and made again if it is damaged or missing.
     """
@@ -55,7 +56,9 @@ class PackedSource:
     def __init__(self, original: ImageSplit, size: int, *, folder: Path) -> None:
         self.native_size: int | None = size
         self._original, self._size, self._folder = original, size, folder
-        per_shard = max(1, _SHARD_BYTES // (3 * size * size))
+        self._channels, self._kind = original.channels, np.dtype(np.uint8 if original.channels == 3 else np.float32)
+        self._image_bytes = self._channels * size * size * self._kind.itemsize
+        per_shard = max(1, _SHARD_BYTES // self._image_bytes)
         self._shards = [
             range(start, min(start + per_shard, len(original))) for start in range(0, len(original), per_shard)
         ]
@@ -84,7 +87,7 @@ class PackedSource:
 
     def stack(self, positions: NDArray[np.int64]) -> Tensor:
         """Return the images at the positions."""
-        found = np.empty((len(positions), 3, self._size, self._size), np.uint8)
+        found = np.empty((len(positions), self._channels, self._size, self._size), self._kind)
         shard, place = np.divmod(positions, len(self._shards[0]))
         for number in np.unique(shard).tolist():
             chosen = shard == number
@@ -107,7 +110,7 @@ class PackedSource:
         return next(iter(sorted(self._folder.glob(f"{number:05d}-*.npy"))), None)
 
     def _check_room(self, images: int) -> None:
-        needed = images * 3 * self._size * self._size
+        needed = images * self._image_bytes
         if not needed:
             return
         place = next(folder for folder in (self._folder, *self._folder.parents) if folder.exists())
@@ -122,7 +125,7 @@ class PackedSource:
     def make(self, number: int) -> Path:
         """Decode the images of one shard and write it."""
         rows, size = self._shards[number], self._size
-        pixels = np.empty((len(rows), 3, size, size), np.uint8)
+        pixels = np.empty((len(rows), self._channels, size, size), self._kind)
         for place, row in enumerate(rows):
             image = resize_and_centre(self._original.image(row), resize=size, size=size, interpolation="bilinear")
             pixels[place] = image.numpy()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -37,7 +38,13 @@ def draw_cells(
 
 
 def hide(images: Tensor, hidden: Tensor) -> Tensor:
-    """Give the hidden pixels [B, H, W] of images [B, 3, H, W] the colour of the mean, in place."""
+    """Give the hidden pixels [B, H, W] of images [B, C, H, W] the colour of the mean, in place.
+
+    That is ImageNet's mean of three channels, and each image's own mean of any other number.
+    """
+    if images.shape[1] != 3:
+        own = images.mean(dim=(2, 3), keepdim=True).expand_as(images)
+        return images.copy_(torch.where(hidden[:, None], own, images))
     for channel, level in zip(images.unbind(dim=1), HIDDEN_COLOUR, strict=True):
         channel.masked_fill_(hidden, level)
     return images

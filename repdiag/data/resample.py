@@ -23,7 +23,7 @@ def resize_crops(
 ) -> Tensor:
     """Cut each sample's box out, resize it to `size` x `size` and mirror it where asked.
 
-    Floating [B, 3, H, W] to [B, 3, size, size]. Only pixels within the box count, as if it had been cut out first.
+    Floating [B, C, H, W] to [B, C, size, size]. Only pixels within the box count, as if it had been cut out first.
     """
     height, width = images.shape[-2:]
     corners, flipped = to_device([boxes.T, flip], images.device)
@@ -37,13 +37,13 @@ def resize_crops(
 
 
 def resize_one(image: Tensor, box: NDArray[np.int64], *, size: int, interpolation: Interpolation) -> Tensor:
-    """Cut one uint8 image [3, H, W] and resize it to uint8 [3, size, size]."""
+    """Cut one image [C, H, W] and resize it to [C, size, size], of its own type."""
     top, left, height, width = box.tolist()
     return resize_whole(image[:, top : top + height, left : left + width], (size, size), interpolation)
 
 
 def resize_whole(images: Tensor, shape: tuple[int, int], interpolation: Interpolation) -> Tensor:
-    """Resize uint8 images [..., 3, H, W] to the shape, antialiased."""
+    """Resize images [..., C, H, W] to the shape, antialiased."""
     if images.shape[-2:] == shape:
         return images
     resized = F.interpolate(_interleaved(images), shape, mode=interpolation, align_corners=False, antialias=True)
@@ -51,7 +51,7 @@ def resize_whole(images: Tensor, shape: tuple[int, int], interpolation: Interpol
 
 
 def resize_and_centre(images: Tensor, *, resize: int, size: int, interpolation: Interpolation) -> Tensor:
-    """Resize the shorter side of uint8 images [..., 3, H, W] to `resize` and cut the central `size` x `size` out."""
+    """Resize the shorter side of images [..., C, H, W] to `resize` and cut the central `size` x `size` out."""
     height, width = images.shape[-2:]
     shorter = min(height, width)
     # Whole pixels as torchvision counts them: the longer side is cut, the crop's corner rounded.

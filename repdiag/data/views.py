@@ -27,7 +27,8 @@ VIEWS_VERSION = 1
 class Frames:
     """The pixels of some rows on their way to views: what a worker process hands over.
 
-    Either one uint8 stack that all views are cut from, or one uint8 stack of finished crops for each view.
+    Either one stack that all views are cut from, or one stack of finished crops for each view: uint8 of three channels,
+    float32 in [0, 1] of any other number.
     """
 
     shared: Tensor | None
@@ -40,7 +41,7 @@ class Frames:
         return Frames(shared, tuple(crop.pin_memory() for crop in self.crops), self.parameters)
 
     def finish(self, device: torch.device) -> tuple[Tensor, ...]:
-        """Return one float tensor [B, 3, S, S] in [0, 1] for each view, computed on the device."""
+        """Return one float tensor [B, C, S, S] in [0, 1] for each view, computed on the device."""
         if self.shared is not None:
             images = self.shared.to(device, non_blocking=True)
             return tuple(augment(images, drawn) for drawn in self.parameters)
@@ -91,7 +92,7 @@ class SeededViews:
         parameters = self.draw(split, rows, sizes=sizes, number=number)
         crops = []
         for drawn in parameters:
-            stack = torch.empty(len(images), 3, drawn.size, drawn.size, dtype=torch.uint8)
+            stack = _room_for(images, drawn.size)
             for row, image in enumerate(images):
                 stack[row] = reframe_one(image, drawn, row)
             crops.append(stack)
@@ -144,14 +145,14 @@ class EvaluationViews:
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
     def originals(self, split: ImageSplit, rows: Rows) -> Tensor:
-        """Return the rows' original views: float [B, 3, S, S] in [0, 1]."""
+        """Return the rows' original views: float [B, C, S, S] in [0, 1]."""
         if split.native_size is not None:
             return _unit(self._originals(split.images(rows)))
         return self._stacked([split.image(int(row)) for row in np.asarray(rows)])
 
     def views(self, split: ImageSplit, rows: Rows) -> Tensor:
-        """Return the rows' augmented views: float [V, B, 3, S, S] in [0, 1]."""
-        return self._finished(self._views.frame(split, rows), len(np.asarray(rows)))
+        """Return the rows' augmented views: float [V, B, C, S, S] in [0, 1]."""
+        return self._finished(self._views.frame(split, rows), len(np.asarray(rows)), split.channels)
 
     def batch(self, split: ImageSplit, rows: Rows) -> tuple[Tensor, Tensor]:
         """Return originals and views together, each image read once."""
@@ -159,7 +160,7 @@ class EvaluationViews:
             return self.originals(split, rows), self.views(split, rows)
         images = [split.image(int(row)) for row in np.asarray(rows)]
         frames = self._views.frame_images(images, split, rows)
-        return self._stacked(images), self._finished(frames, len(images))
+        return self._stacked(images), self._finished(frames, len(images), split.channels)
 
     def overlaps(self, split: ImageSplit, rows: Rows) -> Uniforms:
         """Return the IoU of each later view's crop with the first view's: [V - 1, B]."""
@@ -173,16 +174,24 @@ class EvaluationViews:
         return resize_and_centre(images, resize=self.resize, size=size, interpolation=interpolation)
 
     def _stacked(self, images: list[Tensor]) -> Tensor:
-        levels = torch.empty(len(images), 3, self.image_size, self.image_size, dtype=torch.uint8)
+        levels = _room_for(images, self.image_size)
         for row, image in enumerate(images):
             levels[row] = self._originals(image)
         return _unit(levels)
 
-    def _finished(self, frames: Frames, count: int) -> Tensor:
+    def _finished(self, frames: Frames, count: int, channels: int) -> Tensor:
         views = frames.finish(torch.device("cpu"))
-        return torch.stack(views) if views else torch.empty(0, count, 3, self.image_size, self.image_size)
+        return torch.stack(views) if views else torch.empty(0, count, channels, self.image_size, self.image_size)
+
+
+def _room_for(images: list[Tensor], size: int) -> Tensor:
+    """Return an empty stack [B, C, size, size] of the images' type."""
+    channels, kind = (images[0].shape[0], images[0].dtype) if images else (3, torch.uint8)
+    return torch.empty(len(images), channels, size, size, dtype=kind)
 
 
 def _unit(images: Tensor) -> Tensor:
-    """Return uint8 pixels as floats in [0, 1], planes apart."""
+    """Return pixels as floats in [0, 1], planes apart; floats lie there already, but for what bicubic overshoots."""
+    if images.dtype != torch.uint8:
+        return images.float().clamp(0.0, 1.0)
     return torch.empty(images.shape, device=images.device).copy_(images).div_(255.0)

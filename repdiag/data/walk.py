@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from repdiag.data.decode import EXTENSIONS
+from repdiag.data.extensions import EXTENSIONS, UNREAD_IMAGES, extension
 from repdiag.data.image_split import Excluded
 
 Identity = tuple[int, int]
@@ -22,6 +23,8 @@ class FoundFile:
     """Relative to the folder that was walked, with forward slashes."""
     size: int
     mtime_ns: int
+    ctime_ns: int = 0
+    """When the file was last changed in any way, which no program can set back; 0 where that is not known."""
 
 
 @dataclass
@@ -29,11 +32,14 @@ class Walk:
     """One walk below `root`, listing each real folder once, so that links cannot lead in circles.
 
     Links to files and folders are followed, also out of the root, but a folder counts where it really is: links are
-    followed after all real folders were entered. Hidden names and files without an image's extension are passed over.
+    followed after all real folders were entered. Hidden names are passed over, and so are files without an image's
+    extension, which `passed_over` counts.
     """
 
     root: Path
     excluded: list[Excluded] = field(default_factory=list)
+    passed_over: Counter[str] = field(default_factory=Counter)
+    """Files that are no images by their names, by the ends of these."""
     _entered: set[Identity] = field(default_factory=set)
 
     def folders(self, path: str) -> list[str]:
@@ -64,11 +70,32 @@ class Walk:
                         yield from self._below(name, links=links, owner=owner)
                 elif entry.is_dir():
                     links.append((owner, name))
-                elif entry.name[entry.name.rfind(".") :].lower() in EXTENSIONS:
-                    status = entry.stat()
-                    yield FoundFile(name, status.st_size, status.st_mtime_ns)
+                else:
+                    yield from self._file(entry, name)
             except OSError as error:
                 self._exclude(name, "a broken link" if entry.is_symlink() else str(error.strerror))
+
+    def _file(self, entry: os.DirEntry[str], name: str) -> Iterator[FoundFile]:
+        kind = extension(entry.name)
+        if kind in EXTENSIONS:
+            status = entry.stat()
+            yield FoundFile(name, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+        elif kind in UNREAD_IMAGES:
+            self._exclude(name, UNREAD_IMAGES[kind])
+        else:
+            self.passed_over[kind or "no extension"] += 1
+
+    def loose_files(self, folder: str) -> list[FoundFile]:
+        """Return the image files that lie in a folder itself, sorted, and count the others there."""
+        found: list[FoundFile] = []
+        for entry in self._entries(folder):
+            try:
+                if not entry.is_dir():
+                    found += self._file(entry, _join(folder, entry.name))
+            except OSError as error:
+                name = _join(folder, entry.name)
+                self._exclude(name, "a broken link" if entry.is_symlink() else str(error.strerror))
+        return sorted(found, key=lambda one: one.path)
 
     def _entries(self, path: str) -> list[os.DirEntry[str]]:
         try:

@@ -23,7 +23,8 @@ _PROJECTOR = Advice(
     what="Try a wider or deeper projector, and read the features before it.",
     because="The projector absorbs the invariance that the loss asks for, so that the features keep more.",
     reference="shi2022",
-    limits="The better shape differs between architectures; compare both spaces with --space projections.",
+    limits="The better shape differs between architectures. Compare both spaces: metrics.csv has them in its column "
+    'space, and repdiag.diagnose(embeddings, space="projections") judges the other one.',
 )
 _INITIALISATION = Advice(
     what="Start from weights that already group classes: a few epochs of distillation or another trained encoder.",

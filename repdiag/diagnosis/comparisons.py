@@ -32,13 +32,14 @@ def hold_against(
 ) -> Diagnosis:
     """Return the diagnosis with its space held against permuted labels and against others, read on the same rows.
 
-    The features of `embeddings` are those that were judged; `others` are sets by what they are called ("untrained
-    copy", "reference resnet50"). They add evidence and a standing each, and never turn a verdict.
+    The features of `embeddings` are those that were judged, of the space that the diagnosis names; `others` are sets by
+    what they are called ("untrained copy", "reference resnet50"). They add evidence and a standing each, and never turn
+    a verdict.
     """
     evidence = null_evidence(embeddings, seed=seed) if null else []
     for name, other in others.items():
         evidence += paired_evidence(embeddings, other, name=name, seed=seed)
-    return with_evidence(found, evidence, others)
+    return with_evidence(found, [replace(item, space=found.space) for item in evidence], others)
 
 
 def with_evidence(found: Diagnosis, evidence: Sequence[Evidence], others: Iterable[str]) -> Diagnosis:

@@ -83,14 +83,14 @@ def diagnose(
     judged = replace(judged, provenance=replace(judged.provenance, split=split))
     possible = _possible(judged)
     with sharing():
-        table = evaluate(judged, [name for name in possible if name not in _WITHOUT_INTERVALS], seed=seed)
+        table: MetricTable = evaluate(judged, [name for name in possible if name not in _WITHOUT_INTERVALS], seed=seed)
         table += evaluate(judged, [name for name in possible if name in _WITHOUT_INTERVALS], seed=seed, intervals=False)
     if train is not None:
         table = _with_train(table, judged, _space(as_embedding_set(train), space), seed=seed)
     given = ((UNTRAINED, untrained), (REFERENCE, reference))
     others = {name: _space(as_embedding_set(other), space) for name, other in given if other is not None}
-    found = judge(table, thresholds=thresholds)
-    return replace(hold_against(found, judged, others, seed=seed), space=space)
+    told = MetricTable(tuple(replace(row, space=space) for row in table))  # evaluated as if they were features
+    return hold_against(judge(told, thresholds=thresholds, space=space), judged, others, seed=seed)
 
 
 def judge(
@@ -153,7 +153,7 @@ def _with_train(table: MetricTable, judged: EmbeddingSet, train: EmbeddingSet, *
         return table
     source = replace(judged.provenance, split=TRAIN)
     with sharing():
-        rows = evaluate(replace(gallery, provenance=source), names, seed=seed)
+        rows: MetricTable = evaluate(replace(gallery, provenance=source), names, seed=seed)
         rows += evaluate(its, ["pretext_gap"], bank=gallery, seed=seed)
         if len(its) == len(judged):
             return table + rows

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from repdiag.core.metric_table import MetricRow
+from repdiag.core.provenance import UNKNOWN
 from repdiag.diagnosis.advice import advice_for
 from repdiag.diagnosis.intervals import SQUARE_AND_ADD, Estimate, difference, proportion
 from repdiag.diagnosis.rows import TRAIN, JudgedRows, evidence_from, interval_of
@@ -125,8 +126,7 @@ def _context(rows: JudgedRows) -> list[Evidence]:
     for split in (TRAIN, rows.split) if rows.has_train else (rows.split,):
         row: MetricRow | None = rows.find("alignment", split=split, pair=PAIRS[0])
         if row is not None and row.value is not None:
-            sentence = (
-                f"Views of {split} images lie at a mean squared distance of {row.value:.3f} from their originals."
-            )
+            views = "Views" if split == UNKNOWN else f"Views of {split} images"
+            sentence = f"{views} lie at a mean squared distance of {row.value:.3f} from their originals."
             found.append(evidence_from(row, reading="neutral", sentence=sentence, against_what="context"))
     return found

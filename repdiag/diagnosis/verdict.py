@@ -50,7 +50,7 @@ class Advice:
     limits: str
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Finding:
     """The answer to one question about a space.
 
@@ -66,6 +66,9 @@ class Finding:
     thresholds: Mapping[str, float]
     advice: tuple[Advice, ...] = ()
 
+    def __repr__(self) -> str:
+        return f"{self.verdict}: {self.summary}"
+
     @property
     def conclusive(self) -> bool:
         """Return whether the evidence sufficed for an answer."""
@@ -76,7 +79,7 @@ class Finding:
         return asdict(self)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class CollapseFinding(Finding):
     """The answer about collapse, with one finding a kind: complete, cone, dimensional."""
 
@@ -108,7 +111,7 @@ class Standing:
     sentence: str
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Diagnosis:
     """The judgement of one encoder on one dataset in one space; `standings` holds it against other encoders."""
 
@@ -138,6 +141,20 @@ class Diagnosis:
         open_questions = [name.replace("_", "-") for name, finding in self if not finding.conclusive]
         said = ", ".join(self.faults) if self.faults else "no fault found"
         return said + (f"; inconclusive about {', '.join(open_questions)}" if open_questions else "")
+
+    def __repr__(self) -> str:
+        lines = [f"{name.replace('_', '-')}: {finding.verdict}\n  {finding.summary}" for name, finding in self]
+        return "\n".join([f"{self.checkpoint} on {self.dataset}: {self.summary}", *lines, *self._standing_lines()])
+
+    def _repr_html_(self) -> str:
+        from repdiag.core.html_table import html_table
+
+        rows = [(name.replace("_", "-"), finding.verdict, finding.summary) for name, finding in self]
+        below = " ".join(self._standing_lines())
+        return html_table(("question", "answer", "why"), rows, title=f"{self.checkpoint}: {self.summary}", below=below)
+
+    def _standing_lines(self) -> list[str]:
+        return [standing.sentence for standing in self.standings]
 
     @classmethod
     def from_dict(cls, stored: Mapping[str, Any]) -> Diagnosis:

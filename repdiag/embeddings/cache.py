@@ -13,7 +13,8 @@ from pathlib import Path
 
 from repdiag.core.embedding_set import EmbeddingSet
 from repdiag.core.errors import StoreError
-from repdiag.embeddings.store import is_stored, load_embedding_set, save_embedding_set
+from repdiag.core.temporary import temporary_name
+from repdiag.embeddings.store import load_embedding_set, save_embedding_set
 
 log = logging.getLogger(__name__)
 
@@ -43,22 +44,32 @@ class EmbeddingCache:
         `agree` tells whether all processes that share the work have found theirs: they make it together or not at all.
         """
         folder = self.root / "embeddings" / key[:2] / key
-        found = self._stored(folder)
+        found = self._stored(folder, key)
         if agree(found is not None) and found is not None:
             return found
         made = make()
         try:
-            save_embedding_set(made, folder)
+            save_embedding_set(made, folder, key=key)
         except (StoreError, OSError) as error:
             log.warning("embeddings could not be cached (the result is not affected): %s", error)
         return made
 
-    def _stored(self, folder: Path) -> EmbeddingSet | None:
-        if not is_stored(folder):
+    def _stored(self, folder: Path, key: str) -> EmbeddingSet | None:
+        if not folder.exists():
             return None
         try:
-            return load_embedding_set(folder)
+            return load_embedding_set(folder, key=key)
         except StoreError as error:
-            log.warning("cached embeddings are damaged and are made again: %s", error.problem)
-            shutil.rmtree(folder, ignore_errors=True)
+            log.warning("cached embeddings are made again: %s (%s)", error.problem, error.found)
+            _remove(folder)
             return None
+
+
+def _remove(entry: Path) -> None:
+    """Take an entry away in one step, so that nobody meets a part of it, and delete it then."""
+    away = temporary_name(entry)
+    try:
+        entry.rename(away)
+    except OSError:
+        away = entry  # another process was faster, or the cache is read-only
+    shutil.rmtree(away, ignore_errors=True)

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import shutil
-import tempfile
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -14,49 +10,61 @@ from torch import Tensor
 
 from repdiag.core.embedding_set import ARRAY_FIELDS, EmbeddingSet, RowIds
 from repdiag.core.errors import StoreError
-from repdiag.core.files import write_atomic, write_json
+from repdiag.core.files import store_error, sync_folder, write_atomic
+from repdiag.core.folder_record import SET as MANIFEST
 from repdiag.core.provenance import Provenance, sha256_of_file
+from repdiag.core.temporary import TemporaryFolder, remove_leftovers
+from repdiag.embeddings.manifest import read_manifest, write_manifest
 
-FORMAT_VERSION = 1
-MANIFEST = "manifest.json"
 ROWS = "rows.parquet"
 
 
-def save_embedding_set(embeddings: EmbeddingSet, folder: Path) -> Path:
-    """Write the set into `folder`, all or nothing.
+def save_embedding_set(embeddings: EmbeddingSet, folder: Path, *, key: str | None = None) -> Path:
+    """Write the set into `folder`, all or nothing; `key` names what its values depend on.
 
     Everything goes into a private temporary folder first, which is then renamed. Where another process has put the
     same set there in the meantime, the one in place stays: no lock is needed and none is trusted.
     """
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}.", suffix=".tmp"))
     try:
-        _write_parts(embeddings, temporary)
-        _move_into_place(temporary, folder)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        remove_leftovers(folder)
+        with TemporaryFolder(folder) as stage:
+            fresh = stage / "new"
+            fresh.mkdir()
+            write_embedding_set(embeddings, fresh, key=key)
+            _move_into_place(fresh, folder)
+    except OSError as error:
+        raise store_error(folder, error) from error
     return folder
 
 
-def load_embedding_set(folder: Path) -> EmbeddingSet:
-    """Read a stored set; arrays stay memory-mapped. Raises `StoreError` when any file differs from its checksum."""
+def load_embedding_set(folder: Path, *, key: str | None = None) -> EmbeddingSet:
+    """Read a stored set; arrays stay memory-mapped.
+
+    Raises `StoreError` when any file differs from its checksum, or when the set is not the one of `key`, where given.
+    """
     from safetensors import safe_open
 
-    manifest = read_manifest(folder)
+    manifest = read_manifest(folder, key=key)
     for name, expected in manifest["sha256"].items():
         _verify(folder / name, expected)
-    arrays: dict[str, Tensor] = {}
-    for name in manifest["arrays"]:
-        with safe_open(folder / f"{name}.safetensors", framework="pt") as shard:
-            arrays[name] = shard.get_tensor(name)
-    row_ids, labels = _read_rows(folder / ROWS)
-    return EmbeddingSet(
-        **arrays,
-        labels=labels,
-        row_ids=row_ids,
-        class_names=tuple(manifest["class_names"]) if manifest["class_names"] is not None else None,
-        provenance=Provenance.from_dict(manifest["provenance"]),
-    )
+    try:
+        arrays: dict[str, Tensor] = {}
+        for name in manifest["arrays"]:
+            with safe_open(folder / f"{name}.safetensors", framework="pt") as shard:
+                arrays[name] = shard.get_tensor(name)
+        row_ids, labels = _read_rows(folder / ROWS)
+        return EmbeddingSet(
+            **arrays,
+            labels=labels,
+            row_ids=row_ids,
+            class_names=tuple(manifest["class_names"]) if manifest["class_names"] is not None else None,
+            provenance=Provenance.from_dict(manifest["provenance"]),
+        )
+    except StoreError:
+        raise
+    except Exception as error:  # the files are whole but are not what the manifest says that they are
+        said = f"{type(error).__name__}: {error}"[:300]
+        raise StoreError(f"{folder} is damaged", found=said, hint="delete the folder and extract it again") from error
 
 
 def is_stored(folder: Path) -> bool:
@@ -64,20 +72,8 @@ def is_stored(folder: Path) -> bool:
     return (folder / MANIFEST).is_file()
 
 
-def read_manifest(folder: Path) -> dict[str, Any]:
-    """Return the manifest of a stored set."""
-    path = folder / MANIFEST
-    try:
-        manifest: dict[str, Any] = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError) as error:
-        raise StoreError(f"not a stored embedding set: {folder}", found=str(error)) from error
-    if manifest.get("format_version") != FORMAT_VERSION:
-        found = f"format version {manifest.get('format_version')}, this release reads {FORMAT_VERSION}"
-        raise StoreError(f"cannot read the embedding set {folder}", found=found, hint="extract it again")
-    return manifest
-
-
-def _write_parts(embeddings: EmbeddingSet, folder: Path) -> None:
+def write_embedding_set(embeddings: EmbeddingSet, folder: Path, *, key: str | None = None) -> None:
+    """Write the files of a set into a folder that nobody else reads yet; see `save_embedding_set`."""
     from safetensors.torch import save
 
     arrays = [name for name in ARRAY_FIELDS if name != "labels" and getattr(embeddings, name) is not None]
@@ -86,15 +82,16 @@ def _write_parts(embeddings: EmbeddingSet, folder: Path) -> None:
         write_atomic(folder / f"{name}.safetensors", lambda stream, data=data: stream.write(data))  # type: ignore[misc]
     _write_rows(embeddings, folder / ROWS)
     files = sorted(path.name for path in folder.iterdir())
-    manifest = {
-        "format_version": FORMAT_VERSION,
+    content = {
+        "key": key,
         "rows": len(embeddings),
         "arrays": arrays,
         "class_names": embeddings.class_names,
         "provenance": embeddings.provenance.to_dict(),
         "sha256": {name: sha256_of_file(folder / name) for name in files},
     }
-    write_json(folder / MANIFEST, manifest)
+    write_manifest(folder, content)
+    sync_folder(folder)
 
 
 def _write_rows(embeddings: EmbeddingSet, path: Path) -> None:
@@ -120,7 +117,7 @@ def _read_rows(path: Path) -> tuple[RowIds, Tensor | None]:
 def _verify(path: Path, expected: str) -> None:
     if not path.is_file() or sha256_of_file(path) != expected:
         found = "missing" if not path.is_file() else "its checksum differs"
-        raise StoreError(f"{path} is damaged", found=found, hint="delete the folder; it will be extracted again")
+        raise StoreError(f"{path} is damaged", found=found, hint="delete the folder and extract it again")
 
 
 def _move_into_place(temporary: Path, folder: Path) -> None:

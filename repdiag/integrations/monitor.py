@@ -15,11 +15,7 @@ from repdiag.data.datasets import open_dataset
 from repdiag.data.image_split import equal_galleries
 from repdiag.embeddings.extract import extract
 from repdiag.metrics.evaluate import evaluate
-
-METRICS = (
-    *("knn_accuracy", "instance_discrimination_accuracy", "pretext_gap"),
-    *("alignment", "uniformity", "intra_class_distance"),
-)
+from repdiag.results.headlines import MONITORED as METRICS
 
 
 class RepresentationMonitor:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from repdiag.core.metric_table import MetricRow, MetricTable
-from repdiag.results.reading import UNTRAINED, StoredRun, read_run, trained
+from repdiag.core.metric_table import MetricRow, MetricTable, untrained_name
+from repdiag.results.reading import StoredRun, read_run
 
 # What a tracker keeps of a run: small, and readable without repdiag. Embeddings and pictures stay where they are.
 FILES = ("metrics.csv", "verdict.json", "run.json", "paired_tests.csv", "class_changes.csv", "report.html", "figures")
@@ -44,23 +44,23 @@ def scalars_of(table: MetricTable) -> dict[str, float]:
     the folder of another (stores on disk make files of them). What is null is left out: trackers know no reason.
     Characters that trackers refuse in names become underscores.
     """
-    several = len(trained(table.names("checkpoint"))) > 1
+    originals = table.checkpoints("trained", "reference")
+    named = {untrained_name(name): name for name in originals}
     found: dict[str, float] = {}
     for row in table:
         if row.value is None:
             continue
-        name = _name(row, several=several)
+        name = _name(row, of=named.get(row.checkpoint, row.checkpoint) if len(originals) > 1 else "")
         found[name] = row.value
         if row.ci_low is not None and row.ci_high is not None:
             found |= {f"{name}.low": row.ci_low, f"{name}.high": row.ci_high}
     return found
 
 
-def _name(row: MetricRow, *, several: bool) -> str:
+def _name(row: MetricRow, *, of: str) -> str:
     settings = "_".join(f"{key}-{value}" for key, value in sorted(row.params.items()))
-    of = row.checkpoint.removesuffix(UNTRAINED)
-    copy = "untrained" if row.checkpoint != of else ""
-    parts = (copy, of if several else "", row.split, row.space, row.metric, settings)
+    copy = "untrained" if row.role == "untrained" else ""
+    parts = (copy, of, row.split, row.space, row.metric, settings)
     return "/".join(_plain(part) for part in parts if part)
 
 

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _WHERE = ("checkpoint", "dataset", "split", "space", "metric", "version")
+CLASS_COLUMNS = (*_WHERE, "params", "class_name", "value", "n")
+ROW_COLUMNS = (*_WHERE, "params", "class_name", "row_id", "value")
 
 
 def class_frame(evaluation: Evaluation, embeddings: EmbeddingSet) -> pd.DataFrame:
@@ -30,7 +32,7 @@ def class_frame(evaluation: Evaluation, embeddings: EmbeddingSet) -> pd.DataFram
     """
     import pandas as pd
 
-    return pd.DataFrame.from_records(list(_class_records(evaluation, embeddings)))
+    return pd.DataFrame.from_records(list(_class_records(evaluation, embeddings)), columns=list(CLASS_COLUMNS))
 
 
 def row_frame(evaluation: Evaluation, embeddings: EmbeddingSet) -> pd.DataFrame:
@@ -41,11 +43,11 @@ def row_frame(evaluation: Evaluation, embeddings: EmbeddingSet) -> pd.DataFrame:
     classes = class_names_of(embeddings)
     for number, parts in evaluation.per_row.items():
         if len(parts) == len(embeddings):
-            place = _place(evaluation.table.rows[number])
+            place = _place(evaluation.rows[number])
             values = {"class_name": classes, "row_id": embeddings.row_ids, "value": parts.double().cpu().numpy()}
             frame = pd.DataFrame({**place, **values})
             frames.append(frame[frame["value"].notna()])  # a row that is alone in its class has no retrieval
-    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
+    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=list(ROW_COLUMNS))
 
 
 def class_names_of(embeddings: EmbeddingSet) -> list[str] | None:
@@ -60,7 +62,7 @@ def _class_records(evaluation: Evaluation, embeddings: EmbeddingSet) -> Iterator
         return
     labels, places, counts = torch.unique(embeddings.labels.cpu(), return_inverse=True, return_counts=True)
     names = [embeddings.class_name(label) for label in labels.tolist()]
-    for number, row in enumerate(evaluation.table.rows):
+    for number, row in enumerate(evaluation.rows):
         values = evaluation.per_class.get(number)
         if values is None:
             values = _query_means(row, evaluation.per_row.get(number), places, counts)

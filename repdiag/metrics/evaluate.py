@@ -32,13 +32,12 @@ _WHERE_FROM = {
 }
 
 
-@dataclass(frozen=True)
-class Evaluation:
+@dataclass(frozen=True, repr=False)
+class Evaluation(MetricTable):
     """A table with the parts behind its values: tensors [N] a row and [C] a class, by the place of the table's row."""
 
-    table: MetricTable
-    per_row: dict[int, Tensor] = field(default_factory=dict)
-    per_class: dict[int, Tensor] = field(default_factory=dict)
+    per_row: dict[int, Tensor] = field(default_factory=dict, compare=False)
+    per_class: dict[int, Tensor] = field(default_factory=dict, compare=False)
 
 
 @dataclass(frozen=True)
@@ -65,8 +64,8 @@ def evaluate(
     distributed: bool = False,
     progress: Progress | None = None,
     pass_progress: Progress | None = None,
-) -> MetricTable:
-    """Return one row a metric, setting and space.
+) -> Evaluation:
+    """Return one row a metric, setting and space, as a `MetricTable` that also keeps the parts behind its values.
 
     `embeddings` is an `EmbeddingSet`, or an array, tensor or file of vectors, whose `labels` may come beside it: one
     number or text a row, or a file of them. `metrics` are names, or (name, settings) as pairs or as a mapping, or one
@@ -78,41 +77,6 @@ def evaluate(
     behind their confidence intervals. With `distributed` every process of the group makes this same call: the passes
     over pairs are shared among them, and each gets the whole table.
     """
-    found = evaluate_full(
-        embeddings,
-        metrics,
-        labels=labels,
-        protocol=protocol,
-        bank=bank,
-        other=other,
-        groups=groups,
-        seed=seed,
-        intervals=intervals,
-        memory_budget=memory_budget,
-        distributed=distributed,
-        progress=progress,
-        pass_progress=pass_progress,
-    )
-    return found.table
-
-
-def evaluate_full(
-    embeddings: EmbeddingSet | Any,
-    metrics: Metrics | None = None,
-    *,
-    labels: Any = None,
-    protocol: str | None = None,
-    bank: EmbeddingSet | Any | None = None,
-    other: EmbeddingSet | Any | None = None,
-    groups: Any = None,
-    seed: int = 0,
-    intervals: bool = True,
-    memory_budget: int | None = None,
-    distributed: bool = False,
-    progress: Progress | None = None,
-    pass_progress: Progress | None = None,
-) -> Evaluation:
-    """Return the table of `evaluate` with the per-row and per-class parts of its values."""
     embeddings = as_embedding_set(embeddings, labels=labels)
     bank, other = (None if second is None else as_embedding_set(second) for second in (bank, other))
     if other is not None:
@@ -124,8 +88,10 @@ def evaluate_full(
         for space in SPACES
         for call in _plan(embeddings, chosen, space=space, bank=bank, other=other, strict=metrics is not None)
     ]
+    classes = None if embeddings.labels is None else len(torch.unique(embeddings.labels))
     rows: list[MetricRow] = []
-    found = Evaluation(MetricTable())
+    per_row: dict[int, Tensor] = {}
+    per_class: dict[int, Tensor] = {}
     with (
         sharing(memory_budget=memory_budget, progress=pass_progress),
         over_processes() if distributed else nullcontext(),
@@ -134,13 +100,13 @@ def evaluate_full(
         for number, call in enumerate(calls):
             value = _value(call, embeddings, groups=together, seed=seed, intervals=intervals)
             if value.per_row is not None:
-                found.per_row[number] = _over_all_rows(value, rows=len(embeddings))
+                per_row[number] = _over_all_rows(value, rows=len(embeddings))
             if value.per_class is not None:
-                found.per_class[number] = value.per_class
-            rows.append(_row(embeddings, call, value, seed=seed))
+                per_class[number] = value.per_class
+            rows.append(_row(embeddings, call, value, classes=classes, seed=seed))
             if progress is not None:
                 progress(number + 1, len(calls))
-    return Evaluation(MetricTable(tuple(rows)), found.per_row, found.per_class)
+    return Evaluation(tuple(rows), per_row, per_class)
 
 
 def _plan(
@@ -231,16 +197,16 @@ def _sizes(data: Mapping[str, Tensor]) -> Sizes:
 
 def _requests(calls: Sequence[_Call]) -> list[PairRequest]:
     """Return what all metrics want of the pairs, so that one pass over the tiles serves them."""
-    read_options: list[PairRequest] = []
+    requests: list[PairRequest] = []
     for call in calls:
         if call.metric.reductions is None or call.missing:
             continue
         try:
             check_rows(call.data)
-            read_options.extend(call.metric.reductions(**call.data, **{**call.metric.settings, **call.settings}))
+            requests.extend(call.metric.reductions(**call.data, **{**call.metric.settings, **call.settings}))
         except MetricError:
             continue  # the metric itself meets the same error, and its row says so
-    return read_options
+    return requests
 
 
 def _value(call: _Call, embeddings: EmbeddingSet, *, groups: Tensor | None, seed: int, intervals: bool) -> MetricValue:
@@ -268,7 +234,7 @@ def _over_all_rows(value: MetricValue, *, rows: int) -> Tensor:
     )
 
 
-def _row(embeddings: EmbeddingSet, call: _Call, value: MetricValue, *, seed: int) -> MetricRow:
+def _row(embeddings: EmbeddingSet, call: _Call, value: MetricValue, *, classes: int | None, seed: int) -> MetricRow:
     source = embeddings.provenance
     return MetricRow(
         checkpoint=source.checkpoint,
@@ -284,6 +250,7 @@ def _row(embeddings: EmbeddingSet, call: _Call, value: MetricValue, *, seed: int
         ci_high=value.ci_high,
         ci_method=value.ci_method,
         n=value.n,
+        classes=classes,
         seed=call.settings.get("seed", seed) if "seed" in call.metric.settings else None,
         reason=value.reason,
         extra=dict(value.extra),

@@ -9,7 +9,7 @@ import logging
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal, cast
+from typing import Any, Literal, ParamSpec, cast
 
 import numpy as np
 import torch
@@ -23,6 +23,7 @@ from repdiag.metrics.settings import checked_settings
 
 log = logging.getLogger(__name__)
 
+P = ParamSpec("P")
 Direction = Literal["higher", "lower", "context"]
 Second = Literal["bank", "other"]
 Family = Literal[
@@ -34,15 +35,27 @@ Family = Literal[
     "spectrum",
     "similarity",
     "probes",
+    "transfer",
     "external",
 ]
+Comparable = Literal["encoders", "one method"]
 Interval = Literal["per_query", "u_statistic", "seeds", "subsample", "halves", "two_sets", "own", "none"]
 
 DATA_PARAMETERS = ("features", "labels", "views", "other_features", "other_labels", "other_views")
 # Sums of fourth powers over millions of rows and thousands of dimensions, and products of two such sums, stay finite.
 LARGEST = 2.0**105
 ENTRY_POINT_GROUP = "repdiag.metrics"
-FAMILIES = ("hypersphere", "classes", "clusters", "pretext", "neighbors", "spectrum", "similarity", "probes")
+FAMILIES = (
+    "hypersphere",
+    "classes",
+    "clusters",
+    "pretext",
+    "neighbors",
+    "spectrum",
+    "similarity",
+    "probes",
+    "transfer",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,6 +101,7 @@ class Metric:
     variants: Variants
     spaces: tuple[str, ...]
     default: bool
+    comparable: Comparable
     reductions: Callable[..., Sequence[Any]] | None
     on_parts: Callable[..., OnParts] | None
     sides: Callable[..., tuple[Side, Side]] | None
@@ -135,31 +149,36 @@ def metric(
     variants: Variants = (),
     spaces: tuple[str, ...] = ("features", "projections"),
     default: bool = True,
+    comparable: Comparable = "encoders",
     reductions: Callable[..., Sequence[Any]] | None = None,
     on_parts: Callable[..., OnParts] | None = None,
     sides: Callable[..., tuple[Side, Side]] | None = None,
     family: Family | None = None,
-) -> Callable[[Callable[..., MetricValue]], Callable[..., MetricValue]]:
+) -> Callable[[Callable[P, MetricValue]], Callable[P, MetricValue]]:
     """Register a metric under its function's name and give it the common door.
 
     The door accepts arrays and tensors of any device, checks shapes and finiteness of the data parameters, holds the
     settings against their annotations, and completes `params` of the result with the settings of the call. A result
-    that is not finite is an error. The function itself stays pure.
+    that is not finite is an error. Data may be given by position, in the order features, labels, views, other_*; one
+    view [N, D] is taken for [1, N, D]. The function itself stays pure.
     """
 
-    def register(function: Callable[..., MetricValue]) -> Callable[..., MetricValue]:
+    def register(function: Callable[P, MetricValue]) -> Callable[P, MetricValue]:
         signature = inspect.signature(function)
         parameters, name = signature.parameters, function.__name__
+        by_position = [parameter for parameter in parameters if parameter in DATA_PARAMETERS]
 
         @functools.wraps(function)
         def door(*args: Any, **kwargs: Any) -> MetricValue:
-            settings = {key: value for key, value in kwargs.items() if key not in DATA_PARAMETERS}
-            bound = signature.bind(*args, **{**kwargs, **_REGISTRY[name].checked(settings)})
+            named = _by_name(name, args, kwargs, by_position)
+            settings = {key: value for key, value in named.items() if key not in DATA_PARAMETERS}
+            bound = signature.bind(**{**named, **_REGISTRY[name].checked(settings)})
             bound.apply_defaults()
             data = {name: value for name, value in bound.arguments.items() if name in DATA_PARAMETERS}
             optional = {name for name, value in data.items() if value is None and parameters[name].default is None}
             given = number_text_labels({name: value for name, value in data.items() if name not in optional})
             bound.arguments.update({name: as_tensor(name, value) for name, value in given.items()})
+            _one_view_is_enough(bound.arguments)
             check_rows(bound.arguments)
             if second == "bank":
                 _check_same_space(bound.arguments)
@@ -186,13 +205,35 @@ def metric(
             variants=variants,
             spaces=spaces,
             default=default,
+            comparable=comparable,
             reductions=reductions,
             on_parts=on_parts,
             sides=sides,
         )
-        return door
+        return cast(Callable[P, MetricValue], door)
 
     return register
+
+
+def _by_name(name: str, args: tuple[Any, ...], kwargs: dict[str, Any], data: Sequence[str]) -> dict[str, Any]:
+    """Return all arguments by name; those given by position are the metric's data, in order."""
+    given = dict(zip(data, args, strict=False))
+    if len(args) > len(data):
+        raise MetricError(
+            f"{name} takes {len(data)} arrays: {', '.join(data)}", found=f"{len(args)}", hint="settings go by name"
+        )
+    twice = sorted(given.keys() & kwargs.keys())
+    if twice:
+        raise MetricError(f"{name} was given {', '.join(twice)} twice", found="by position and by name")
+    return {**given, **kwargs}
+
+
+def _one_view_is_enough(arguments: dict[str, Any]) -> None:
+    """Take one view [N, D] for [1, N, D], where it has the shape of the rows that it shows."""
+    for base, name in (("features", "views"), ("other_features", "other_views")):
+        rows, views = arguments.get(base), arguments.get(name)
+        if rows is not None and views is not None and views.ndim == 2 and views.shape == rows.shape:
+            arguments[name] = views[None]
 
 
 def get(name: str) -> Metric:

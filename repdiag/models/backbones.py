@@ -12,9 +12,9 @@ import torch
 from torch import nn
 
 from repdiag.core.errors import ConfigError, unknown_name
+from repdiag.core.own_code import call_named, is_own_code
 from repdiag.core.shapes import Float, Tensor
 from repdiag.models.cifar_resnet import DEPTHS, CifarResNet
-from repdiag.models.own_code import call_named, is_own_code
 
 _LOG = logging.getLogger(__name__)
 

@@ -13,8 +13,9 @@ from repdiag.plots.frame_check import distinct, require
 from repdiag.plots.palette import GREY, checkpoint_styles
 from repdiag.plots.style import TWO_COLUMNS, panels, styled
 from repdiag.plots.text import add_caption, add_legend, label_points, missing_note, short_names, source_of
+from repdiag.results.frames import columns
 
-COLUMNS = ("checkpoint", "dataset", "split", "space", "alignment", "uniformity", "n")
+COLUMNS = columns.ALIGNMENT_UNIFORMITY_PLANE
 _MARKERS = {"val": "o", "test": "o", "train": "s"}
 
 

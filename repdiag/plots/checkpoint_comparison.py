@@ -16,8 +16,9 @@ from repdiag.plots.frame_check import distinct, require
 from repdiag.plots.palette import CheckpointStyle, checkpoint_styles
 from repdiag.plots.style import TWO_COLUMNS, panels, styled
 from repdiag.plots.text import add_caption, missing_note, short_names, source_of
+from repdiag.results.frames import columns
 
-COLUMNS = ("checkpoint", "dataset", "split", "space", "metric", "label", "direction", "value", "ci_low", "ci_high", "n")
+COLUMNS = columns.CHECKPOINT_COMPARISON
 _BETTER = {
     "higher": "better \N{RIGHTWARDS ARROW}",
     "lower": "\N{LEFTWARDS ARROW} better",

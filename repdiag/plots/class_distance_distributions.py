@@ -14,8 +14,9 @@ from repdiag.plots.frame_check import distinct, require
 from repdiag.plots.palette import BLUE, ORANGE
 from repdiag.plots.style import TWO_COLUMNS, panels, styled
 from repdiag.plots.text import add_caption, add_legend, missing_note, short_names, source_of
+from repdiag.results.frames import columns
 
-COLUMNS = ("checkpoint", "dataset", "split", "space", "kind", "left", "right", "density", "n")
+COLUMNS = columns.CLASS_DISTANCE_DISTRIBUTIONS
 _KINDS: dict[str, tuple[str, Any, str]] = {
     "intra": (BLUE, "-", "within a class"),
     "inter": (ORANGE, (0, (3, 1.2)), "between classes"),

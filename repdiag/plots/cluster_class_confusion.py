@@ -12,8 +12,9 @@ from matplotlib.ticker import PercentFormatter
 from repdiag.plots.frame_check import distinct, require
 from repdiag.plots.style import TWO_COLUMNS, panels, styled
 from repdiag.plots.text import add_caption, short_names, source_of
+from repdiag.results.frames import columns
 
-COLUMNS = ("checkpoint", "dataset", "split", "space", "cluster", "class_name", "count", "share", "n")
+COLUMNS = columns.CLUSTER_CLASS_CONFUSION
 _MOST_TICKS = 26
 _MOST_NUMBERS = 12
 

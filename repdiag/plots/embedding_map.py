@@ -11,8 +11,9 @@ from repdiag.plots.frame_check import distinct, require
 from repdiag.plots.palette import CLASS_COLORS, class_colors
 from repdiag.plots.style import TWO_COLUMNS, panels, styled
 from repdiag.plots.text import add_caption, add_legend, missing_note, short_names, source_of
+from repdiag.results.frames import columns
 
-COLUMNS = ("checkpoint", "dataset", "split", "row_id", "view", "class_name", "x", "y", "n")
+COLUMNS = columns.EMBEDDING_MAP
 ORIGINAL = "original"
 
 

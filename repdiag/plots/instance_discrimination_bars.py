@@ -14,19 +14,21 @@ from repdiag.plots.frame_check import distinct, require
 from repdiag.plots.palette import ORANGE, SKY
 from repdiag.plots.style import TWO_COLUMNS, panels, styled
 from repdiag.plots.text import add_caption, add_legend, missing_note, short_names, source_of
+from repdiag.results.frames import columns
 
-COLUMNS = ("checkpoint", "dataset", "split", "k", "value", "ci_low", "ci_high", "n")
-_SPLITS = {"train": (ORANGE, ""), "val": (SKY, "////")}
+COLUMNS = columns.INSTANCE_DISCRIMINATION_BARS
+_TRAIN, _OTHER = (ORANGE, ""), (SKY, "////")
+_WIDTH = 0.38
 
 
 @styled
 def instance_discrimination_bars(frame: pd.DataFrame, *, width: float = TWO_COLUMNS) -> Figure:
-    """Draw one panel per checkpoint, a train and a val bar for each k; the gap at the smallest k in the title.
+    """Draw one panel per checkpoint, a bar for each k and split; the gap at the smallest k in the title.
 
     Columns:
         checkpoint       str    one panel each
         dataset          str    for the caption
-        split            str    "train" or "val", galleries of equal size
+        split            str    "train" and "val", galleries of equal size; or the one that vectors come from
         k                int    top-k
         value            float  accuracy, fraction; null where it could not be computed
         ci_low, ci_high  float  interval of the value, fraction; null where there is none
@@ -40,10 +42,11 @@ def instance_discrimination_bars(frame: pd.DataFrame, *, width: float = TWO_COLU
     figure, axes = panels(len(names), width=width, panel_height=1.85)
     shown = {name: textwrap.fill(text, 18) for name, text in short_names(names, limit=34).items()}
     columns = axes[0].get_gridspec().ncols  # type: ignore[union-attr]
+    splits = sorted(distinct(frame, "split"), key=lambda split: split != "train")
     highest = frame[["value", "ci_high"]].max().max()
     for number, (axis, name) in enumerate(zip(axes, names, strict=True)):
         rows = frame[frame["checkpoint"].astype(str) == name]
-        _draw(axis, rows)
+        _draw(axis, rows, splits=splits)
         axis.set_ylim(0, 1 if np.isnan(highest) else min(1, max(0.05, 1.08 * highest)))  # one scale, from zero, for all
         gap = _gap(rows)
         axis.set_title(shown[name], pad=12 if gap else None)
@@ -57,13 +60,16 @@ def instance_discrimination_bars(frame: pd.DataFrame, *, width: float = TWO_COLU
     return figure
 
 
-def _draw(axis: Axes, rows: pd.DataFrame) -> None:
+def _draw(axis: Axes, rows: pd.DataFrame, *, splits: list[str]) -> None:
     ks = sorted(set(rows["k"]))
     at = np.arange(len(ks))
-    for side, (split, (color, hatch)) in zip((-0.2, 0.2), _SPLITS.items(), strict=True):
+    step = 0.8 / max(2, len(splits))  # a single bar stands in the middle, two of them side by side
+    for number, split in enumerate(splits):
+        side = step * (number - (len(splits) - 1) / 2)
+        color, hatch = _TRAIN if split == "train" else _OTHER
         part = rows[rows["split"] == split].set_index("k").reindex(ks)
         value = part["value"].to_numpy(dtype=float)
-        axis.bar(at + side, value, 0.38, color=color, hatch=hatch, edgecolor="white", label=split)
+        axis.bar(at + side, value, min(_WIDTH, 0.95 * step), color=color, hatch=hatch, edgecolor="white", label=split)
         low, high = (part[name].to_numpy(dtype=float) for name in ("ci_low", "ci_high"))
         axis.errorbar(
             at + side, value, np.vstack([value - low, high - value]), fmt="none", ecolor="black", elinewidth=0.7

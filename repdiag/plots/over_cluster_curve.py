@@ -12,8 +12,9 @@ from repdiag.plots.frame_check import distinct, require
 from repdiag.plots.palette import CheckpointStyle, checkpoint_styles
 from repdiag.plots.style import TWO_COLUMNS, panels, styled
 from repdiag.plots.text import add_caption, add_legend, missing_note, short_names, source_of
+from repdiag.results.frames import columns
 
-COLUMNS = ("checkpoint", "dataset", "split", "space", "metric", "clusters", "ratio", "value", "low", "high", "n")
+COLUMNS = columns.OVER_CLUSTER_CURVE
 _LABELS = {
     "kmeans_purity": "Purity",
     "ami": "AMI (corrected for chance)",

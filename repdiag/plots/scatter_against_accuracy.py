@@ -13,8 +13,9 @@ from repdiag.plots.frame_check import distinct, require
 from repdiag.plots.palette import CheckpointStyle, checkpoint_styles
 from repdiag.plots.style import TWO_COLUMNS, panels, styled
 from repdiag.plots.text import add_caption, label_points, missing_note, short_names, source_of
+from repdiag.results.frames import columns
 
-COLUMNS = ("checkpoint", "dataset", "metric", "label", "value", "accuracy", "n")
+COLUMNS = columns.SCATTER_AGAINST_ACCURACY
 BARS = frozenset({"value_low", "value_high", "accuracy_low", "accuracy_high"})
 
 

@@ -14,11 +14,9 @@ from repdiag.plots.frame_check import distinct, require
 from repdiag.plots.palette import CheckpointStyle, checkpoint_styles
 from repdiag.plots.style import TWO_COLUMNS, panels, styled
 from repdiag.plots.text import add_caption, missing_note, short_names, source_of
+from repdiag.results.frames import columns
 
-COLUMNS = (
-    *("checkpoint", "varied", "setting", "dataset", "split", "space"),
-    *("metric", "label", "percent", "value", "ci_low", "ci_high", "n"),
-)
+COLUMNS = columns.SETTING_CURVES
 
 
 @styled

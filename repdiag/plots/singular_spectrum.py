@@ -10,8 +10,9 @@ from repdiag.plots.frame_check import distinct, require
 from repdiag.plots.palette import checkpoint_styles
 from repdiag.plots.style import TWO_COLUMNS, panels, styled
 from repdiag.plots.text import add_caption, add_legend, missing_note, short_names, source_of
+from repdiag.results.frames import columns
 
-COLUMNS = ("checkpoint", "dataset", "split", "space", "index", "singular_value", "rankme", "dims", "n")
+COLUMNS = columns.SINGULAR_SPECTRUM
 # Below this a value is rounding; showing it would flatten the part that matters.
 _FLOOR = 1e-6
 

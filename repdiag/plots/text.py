@@ -128,7 +128,9 @@ def add_caption(figure: Figure, *parts: str) -> None:
 
 
 def add_legend(figure: Figure, handles: Sequence[Artist | Container], *, columns: int) -> None:
-    """Put one legend for all panels above them and make the figure taller by what it needs."""
+    """Put one legend for all panels above them and make the figure taller by what it needs; none without handles."""
+    if not handles:
+        return
     width, height = figure.get_size_inches()
     rows = -(-len(handles) // columns)
     columns = -(-len(handles) // rows)  # filled column by column: even ones keep a checkpoint above its untrained copy

@@ -11,8 +11,9 @@ from repdiag.plots.frame_check import distinct, require
 from repdiag.plots.palette import checkpoint_styles
 from repdiag.plots.style import TWO_COLUMNS, panels, styled
 from repdiag.plots.text import add_caption, add_legend, short_names, source_of
+from repdiag.results.frames import columns
 
-COLUMNS = ("checkpoint", "epoch", "loss", "contrast_accuracy", "lr")
+COLUMNS = columns.TRAINING_HISTORY
 _PANELS = {"loss": "Loss", "contrast_accuracy": "Contrast accuracy", "lr": "Learning rate"}
 
 

@@ -1,45 +1,47 @@
-"""`build_report`: one run directory -> one HTML file that opens offline."""
+"""One stored analysis or comparison, with what was computed for its page, as one HTML text that opens offline."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from repdiag.core.errors import StoreError
-from repdiag.core.files import write_text
-from repdiag.embeddings.projection_2d import READINGS, TITLES, method_for
 from repdiag.report.classes import class_table
 from repdiag.report.comparison import best_sentence, comparison_table
 from repdiag.report.drawings import data_uri, drawings_in
 from repdiag.report.html import render_page
 from repdiag.report.methods import bibliography, methods_of
+from repdiag.report.pairs import change_lines, test_lines
 from repdiag.report.verdicts import cited_keys, headline, judgements
-from repdiag.results.pairs import change_lines, test_lines
-from repdiag.results.reading import StoredRun, read_run
-from repdiag.results.thumbnails import SHEET, Thumbnails, load_thumbnails, thumbnail_key
-from repdiag.workflows.hardest import hardest_images
-from repdiag.workflows.point_map import PointMap, packed, point_map
+from repdiag.results.frames.judged_split import judged_splits
+from repdiag.results.reading import StoredRun
+from repdiag.results.thumbnails import SHEET, Thumbnails
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-MapMethod = Literal["umap", "tsne", "pca", "none"]
+    from repdiag.workflows.hardest import HardImage
 
 
-def build_report(run: Path, out: Path, *, map_method: MapMethod = "umap", seed: int = 0) -> Path:
-    """Write the report of one analysis or comparison; `map_method` "none" leaves the interactive map out."""
-    stored = read_run(run)
-    points = _points(stored, map_method, seed)
-    pictures = _thumbnails(stored)
-    tiles = {} if pictures is None else {key: place for place, key in enumerate(pictures.keys)}
+def render_report(
+    stored: StoredRun,
+    *,
+    points: Mapping[str, Any] | None,
+    hardest: Mapping[str, Sequence[HardImage]],
+    pictures: Thumbnails | None,
+) -> str:
+    """Return the page. `points` is what the interactive map needs (None leaves it out), `hardest` the images that each
+    checkpoint gets most wrong, `pictures` the thumbnails of both.
+    """
     content = {
         **_content(stored),
-        **_drill_down(stored, tiles),
-        **_map_content(points, map_method, tiles),
+        "classes": class_table(stored.parts, splits=judged_splits(stored.table)),
+        "hardest": hardest,
+        **({"points": None, "map_method": "none", "map_names": []} if points is None else points),
         **_sheet(pictures),
     }
-    return write_text(out, render_page(content, with_map=points is not None))
+    return render_page(content, with_map=points is not None)
 
 
 def _content(stored: StoredRun) -> dict[str, Any]:
@@ -57,6 +59,7 @@ def _content(stored: StoredRun) -> dict[str, Any]:
         "headline": headline(judged),
         "judgements": judged,
         "comparison": comparison,
+        "split": ", ".join(dict.fromkeys(judged_splits(stored.table).values())),
         "best": best_sentence(comparison),
         "tests": test_lines(pairs),
         "changes": changes,
@@ -72,47 +75,11 @@ def _content(stored: StoredRun) -> dict[str, Any]:
     }
 
 
-def _drill_down(stored: StoredRun, tiles: Mapping[str, int]) -> dict[str, Any]:
-    hardest = {}
-    for name in stored.parts:
-        val = stored.embeddings(name).get("val")
-        found = () if val is None else hardest_images(val, split="val", tiles=tiles)
-        if found:
-            hardest[name] = found
-    return {"classes": class_table(stored.parts), "hardest": hardest}
-
-
-def _map_content(points: PointMap | None, method: MapMethod, tiles: Mapping[str, int]) -> dict[str, Any]:
-    if points is None or method == "none":
-        return {"points": None, "map_method": method, "map_names": []}
-    shown = map(thumbnail_key, points.splits, points.row_ids)
-    tile_of = packed([tiles.get(key, -1) for key in shown], "<i4") if tiles else None
-    drawn_by = method_for(len(points.row_ids), method)
-    return {
-        "points": {**points.to_dict(), "tileOf": tile_of},
-        "map_method": TITLES[drawn_by],
-        "map_reading": READINGS[drawn_by],
-        "map_names": [one.name for one in points.maps],
-    }
-
-
 def _sheet(pictures: Thumbnails | None) -> dict[str, Any]:
     if pictures is None:
         return {"sheet": None}
     source = data_uri(pictures.sheet, Path(SHEET))
     return {"sheet": {"source": source, "tile": pictures.tile, "columns": pictures.columns}}
-
-
-def _points(stored: StoredRun, method: MapMethod, seed: int) -> PointMap | None:
-    if method == "none":
-        return None
-    return point_map({name: stored.embeddings(name) for name in stored.parts}, method=method, seed=seed)
-
-
-def _thumbnails(stored: StoredRun) -> Thumbnails | None:
-    folders: Sequence[Path] = (stored.folder, *stored.parts.values())
-    found = (load_thumbnails(folder) for folder in folders)
-    return next((pictures for pictures in found if pictures is not None), None)
 
 
 def _shown(record: dict[str, Any]) -> dict[str, Any]:

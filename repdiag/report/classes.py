@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from repdiag.core.errors import StoreError
-from repdiag.report.show import show_value
+from repdiag.core.numbers import show_value
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,14 +41,20 @@ class ClassTable:
     lines: tuple[tuple[str, int, tuple[ClassCell, ...]], ...]
 
 
-def class_table(parts: Mapping[str, Path], *, space: str = "features", split: str = "val") -> ClassTable | None:
-    """Return the table of all trained checkpoints from their per_class.parquet; None where none was kept."""
+def class_table(
+    parts: Mapping[str, Path], *, space: str = "features", splits: Mapping[str, str] | None = None
+) -> ClassTable | None:
+    """Return the table of all trained checkpoints from their per_class.parquet; None where none was kept.
+
+    `splits` names the split that is judged of each; val where it does not say.
+    """
     columns: list[tuple[tuple[str, str], Mapping[str, ClassCell]]] = []
     images: dict[str, int] = {}
     for name, folder in parts.items():
         frame = _read(folder / "per_class.parquet")
         if frame is None:
             continue
+        split = (splits or {}).get(name, "val")
         frame = frame[(frame["checkpoint"] == name) & (frame["space"] == space) & (frame["split"] == split)]
         for heading, cells, counts in _measured(frame):
             columns.append(((heading, name), cells))
@@ -107,6 +113,7 @@ def _read(path: Path) -> pd.DataFrame | None:
     if not path.is_file():
         return None
     try:
-        return pd.read_parquet(path)
+        found = pd.read_parquet(path)
     except (OSError, ValueError) as error:
         raise StoreError(f"cannot read {path}", found=str(error)) from error
+    return None if found.empty else found  # of vectors without labels

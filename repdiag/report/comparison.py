@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from repdiag.core.metric_table import MetricRow, MetricTable
-from repdiag.report.show import show_value
+from repdiag.core.metric_table import MetricRow, MetricTable, untrained_name
+from repdiag.core.numbers import show_interval, show_value
+from repdiag.results.frames.judged_split import judged_splits
 from repdiag.results.frames.table_frames import headline_row
 from repdiag.results.headlines import HEADLINES, Headline
 from repdiag.results.pairs import StoredPairs
-from repdiag.results.reading import UNTRAINED
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,24 +45,28 @@ class ComparisonTable:
 
 
 def comparison_table(
-    table: MetricTable, pairs: StoredPairs | None = None, *, space: str = "features", split: str = "val"
+    table: MetricTable, pairs: StoredPairs | None = None, *, space: str = "features", split: str | None = None
 ) -> ComparisonTable:
-    """Return the table of one space and split.
+    """Return the table of one space and split; without a split, of the one that is judged of each checkpoint.
 
     Where `pairs` tested a metric they say which checkpoints are alike; elsewhere overlapping intervals do, which is the
     coarser of the two.
     """
-    names = [str(name) for name in table.names("checkpoint")]
+    names = list(table.checkpoints())
+    copies = set(table.checkpoints("untrained"))
+    judged = judged_splits(table)
     columns = []
     for headline in HEADLINES:
-        rows = [headline_row(table, headline, checkpoint=name, space=space, split=split) for name in names]
+        rows = [
+            headline_row(table, headline, checkpoint=name, space=space, split=split or judged[name]) for name in names
+        ]
         if any(row is not None for row in rows):
             letters = _letters(headline, rows, names, pairs)
             columns.append((headline, rows, _marks(headline, rows, names, letters), letters))
     lines = [
         Line(
             name=name,
-            trained=not name.endswith(UNTRAINED),
+            trained=name not in copies,
             cells=tuple(
                 replace(_cell(headline, rows[at], marks[at]), letters=letters.get(name, ""))
                 for headline, rows, marks, letters in columns
@@ -80,7 +84,7 @@ def best_sentence(found: ComparisonTable) -> str:
     first = {line.name: line.cells[0] for line in found.lines if line.trained and line.cells[0].sort}
     if len(first) == 1:
         ((name, cell),) = first.items()
-        copy = next((line.cells[0].text for line in found.lines if line.name == name + UNTRAINED), "")
+        copy = next((line.cells[0].text for line in found.lines if line.name == untrained_name(name)), "")
         beside = f", its untrained copy {copy}" if copy else ""
         return f"Classes by nearest neighbours: {cell.text} {cell.interval} right{beside}."
     best = next((name for name, cell in first.items() if cell.mark == "best"), None)
@@ -101,11 +105,7 @@ def _cell(headline: Headline, row: MetricRow | None, mark: str) -> Cell:
         return Cell(text="\N{EN DASH}", note="not measured")
     if row.value is None:
         return Cell(text="n/a", note=row.reason or "")
-    interval = ""
-    if row.ci_low is not None and row.ci_high is not None:
-        # The unit stands beside the value; once more at both ends, it costs a table the width of a column.
-        ends = (show_value(end, percent=headline.percent).removesuffix(" %") for end in (row.ci_low, row.ci_high))
-        interval = f"[{', '.join(ends)}]"
+    interval = show_interval(row.ci_low, row.ci_high, percent=headline.percent)
     note = f"n = {row.n:,}" + (f"; interval: {row.ci_method}" if interval and row.ci_method else "")
     return Cell(
         text=show_value(row.value, percent=headline.percent),
@@ -116,12 +116,12 @@ def _cell(headline: Headline, row: MetricRow | None, mark: str) -> Cell:
     )
 
 
-def _scores(headline: Headline, rows: Sequence[MetricRow | None], names: Sequence[str]) -> dict[int, float]:
+def _scores(headline: Headline, rows: Sequence[MetricRow | None]) -> dict[int, float]:
     """Return the places of the trained checkpoints that have a value, with a number that is higher for the better."""
     return {
         at: _score(headline, row.value)
-        for at, (row, name) in enumerate(zip(rows, names, strict=True))
-        if row is not None and row.value is not None and not name.endswith(UNTRAINED)
+        for at, row in enumerate(rows)
+        if row is not None and row.value is not None and row.role != "untrained"
     }
 
 
@@ -130,7 +130,7 @@ def _letters(
 ) -> Mapping[str, str]:
     if pairs is None:
         return {}
-    scores = _scores(headline, rows, names)
+    scores = _scores(headline, rows)
     return pairs.letters(headline.metric, [names[at] for at in sorted(scores, key=lambda at: -scores[at])])
 
 
@@ -138,7 +138,7 @@ def _marks(
     headline: Headline, rows: Sequence[MetricRow | None], names: Sequence[str], letters: Mapping[str, str]
 ) -> list[str]:
     """Mark the best trained checkpoint, and those that are not told apart from it."""
-    scores = _scores(headline, rows, names)
+    scores = _scores(headline, rows)
     marks = [""] * len(rows)
     if len(scores) < 2 or headline.direction == "context":
         return marks

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from repdiag.report.show import show_value
+from repdiag.core.numbers import show_value
 
 FINDINGS = {"over_clustering": "Over-clustering", "overfitting": "Overfitting", "collapse": "Collapse"}
 _TONES = {"none": "good", "unknown": "open", "mild": "warn", "marked": "bad", "severe": "bad"}

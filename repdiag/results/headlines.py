@@ -40,3 +40,9 @@ HEADLINES = (
     Headline(metric="r_precision", label="R-precision", direction="higher", percent=True),
     Headline(metric="rankme", label="RankMe", direction="higher"),
 )
+
+# What is followed over a training.
+MONITORED = (
+    *("knn_accuracy", "instance_discrimination_accuracy", "pretext_gap"),
+    *("alignment", "uniformity", "intra_class_distance"),
+)

@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from repdiag.core.errors import StoreError
-from repdiag.report.show import show_value
 
 if TYPE_CHECKING:
     import pandas as pd
 
-_CHANGES_SHOWN = 400
 Together = frozenset[str]
 
 
@@ -58,42 +56,6 @@ def read_pairs(folder: Path) -> StoredPairs:
     )
 
 
-def test_lines(pairs: StoredPairs) -> list[dict[str, Any]]:
-    """Return every test as the report shows it."""
-    return [
-        {
-            **row,
-            "difference": f"{row['difference']:+.3f}",
-            "interval": f"[{row['ci_low']:+.3f}, {row['ci_high']:+.3f}]",
-            "p": _shown_p(row["p_holm"]),
-            "said": "differ" if row["differs"] else "indistinguishable",
-        }
-        for row in _records(pairs.tests)
-    ]
-
-
-def change_lines(pairs: StoredPairs) -> tuple[list[dict[str, Any]], int]:
-    """Return the classes that changed, largest changes first, and how many tests there were."""
-    if pairs.classes.empty:
-        return [], 0
-    changed = pairs.classes[pairs.classes["differs"]]
-    order = changed["difference"].abs().sort_values(ascending=False).index
-    lines = [
-        {
-            **row,
-            "shown": [show_value(row[name], percent=True) for name in ("first_value", "second_value")],
-            "difference": f"{100 * row['difference']:+.1f}",
-            "p": _shown_p(row["p_holm"]),
-        }
-        for row in _records(changed.loc[order].head(_CHANGES_SHOWN))
-    ]
-    return lines, len(pairs.classes)
-
-
-def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    return [{str(name): value for name, value in row.items()} for row in frame.to_dict(orient="records")]
-
-
 def _cliques(
     group: set[str], candidates: set[str], excluded: set[str], alike: Mapping[str, set[str]]
 ) -> Iterator[Together]:
@@ -104,10 +66,6 @@ def _cliques(
         yield from _cliques(group | {name}, candidates & alike[name], excluded & alike[name], alike)
         candidates = candidates - {name}
         excluded = excluded | {name}
-
-
-def _shown_p(value: float) -> str:
-    return "< .001" if value < 0.001 else f"{value:.3f}"
 
 
 def _read(path: Path, columns: Sequence[str]) -> pd.DataFrame:

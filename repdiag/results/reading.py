@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from repdiag.core.errors import StoreError
+from repdiag.core import folder_record
+from repdiag.core.errors import StoreError, UsageError
 from repdiag.core.metric_table import MetricTable
 from repdiag.results.pairs import StoredPairs, read_pairs
+from repdiag.results.verifying import check_files
 
 if TYPE_CHECKING:
     from repdiag.core.embedding_set import EmbeddingSet
 
-UNTRAINED = " (untrained)"
+TABLE = "metrics.parquet"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,23 +42,29 @@ class StoredRun:
 
     def embeddings(self, name: str) -> dict[str, EmbeddingSet]:
         """Return the stored sets of one checkpoint by split; empty where none were kept."""
-        from repdiag.embeddings.store import is_stored, load_embedding_set
+        return stored_sets(self.parts.get(name, self.folder))
 
-        root = self.parts.get(name, self.folder) / "embeddings"
-        folders = sorted(root.iterdir()) if root.is_dir() else []
-        return {folder.name: load_embedding_set(folder) for folder in folders if is_stored(folder)}
+
+def stored_sets(folder: Path) -> dict[str, EmbeddingSet]:
+    """Return the stored sets of one analysis by split; empty where none were kept."""
+    from repdiag.embeddings.store import is_stored, load_embedding_set
+
+    root = folder / "embeddings"
+    found = sorted(root.iterdir()) if root.is_dir() else []
+    return {part.name: load_embedding_set(part) for part in found if is_stored(part)}
 
 
 def read_run(folder: Path) -> StoredRun:
-    """Read one run directory; raises `StoreError` naming what is missing or damaged."""
+    """Read one run directory; raises `StoreError` naming what is missing, damaged, or of another result."""
     import pandas as pd
 
     if not folder.is_dir():
         hint = "name the folder of a finished analysis or comparison, or of an analyzed training run"
         raise StoreError(f"there is no folder {folder}", hint=hint)
-    record = _read_json(folder / "run.json")
+    record = read_record(folder)
     if record.get("kind") == "train":
         raise StoreError(f"{folder} is a training run without an analysis", hint=f"repdiag analyze {folder}")
+    check_files(folder)
     try:
         table = MetricTable.from_frame(pd.read_parquet(folder / "metrics.parquet"))
     except (OSError, ValueError) as error:
@@ -64,20 +72,46 @@ def read_run(folder: Path) -> StoredRun:
     path = folder / "verdict.json"
     judged = _read_json(path) if path.is_file() else {}
     verdicts = {str(judged["checkpoint"]): judged} if "checkpoint" in judged else judged
-    names = trained(table.names("checkpoint"))
+    names = table.checkpoints("trained", "reference")
     parts = {name: folder / "checkpoints" / name.replace("/", "-") for name in names}
     return StoredRun(
         folder=folder,
-        record=record,
+        record={name: value for name, value in record.items() if name not in ("files", "added")},
         table=table,
         verdicts=verdicts,
         parts={name: part for name, part in parts.items() if part.is_dir()} or dict.fromkeys(names[:1], folder),
     )
 
 
-def trained(names: Sequence[Any]) -> list[str]:
-    """Return the names without the untrained copies."""
-    return [str(name) for name in names if not str(name).endswith(UNTRAINED)]
+def results_in(folder: Path) -> Path:
+    """Return the folder of results that is meant; a training run stands for the analysis of its last checkpoint.
+
+    Raises `UsageError` for a manifest, which names checkpoints and has no results.
+    """
+    from repdiag.checkpoints.sources.manifest_path import is_manifest
+
+    if is_manifest(folder):
+        hint = f"repdiag compare {folder} --data DATA --out runs/all, then this command on runs/all"
+        raise UsageError(f"{folder} is a manifest and holds no results", hint=hint)
+    inside = folder / "analysis" / "last"
+    return folder if (folder / TABLE).is_file() or not (inside / TABLE).is_file() else inside
+
+
+def read_record(folder: Path) -> dict[str, Any]:
+    """Read run.json, as this version writes it."""
+    return folder_record.read_record(folder)
+
+
+def read_table(folder: Path) -> MetricTable:
+    """Read the stored table of a finished analysis or comparison."""
+    import pandas as pd
+
+    from repdiag.core.metric_table import MetricTable
+
+    path = folder / TABLE
+    if not path.is_file():
+        raise StoreError(f"no finished analysis in {folder}", found=f"{TABLE} is missing")
+    return MetricTable.from_frame(pd.read_parquet(path))
 
 
 def _read_json(path: Path) -> dict[str, Any]:

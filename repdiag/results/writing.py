@@ -1,57 +1,44 @@
-"""What an analysis leaves on disk, and reading it back: tables, judgement, embeddings, provenance."""
+"""What a result is made of: tables, judgement, embeddings, pictures, provenance; `transaction` says where it goes."""
 
 from __future__ import annotations
 
-import json
-import shutil
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from repdiag.core.errors import StoreError, UsageError
 from repdiag.core.files import write_atomic, write_json, write_text
+from repdiag.core.folder_record import SCHEMA_VERSION
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from repdiag.core.metric_table import MetricTable
-    from repdiag.workflows.analyze import Analysis, AnalysisOptions, Rows
+    from repdiag.workflows.analysis import Analysis
+    from repdiag.workflows.rows import Rows
 
-SCHEMA_VERSION = 1
 TABLE = "metrics.parquet"
 
 
-def prepare(out: Path, *, overwrite: bool) -> None:
-    """Make the folder; refuse to write over another result unless told to."""
-    if (out / "run.json").exists() and not overwrite:
-        raise UsageError(f"{out} already holds a result", hint="choose another --out, or give --overwrite")
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise StoreError(f"cannot write to {out}", found=error.strerror or str(error)) from error
-
-
-def write_analysis(analysis: Analysis, options: AnalysisOptions, out: Path) -> None:
-    """Write tables, judgement, embeddings and, last, run.json, whose presence says that the rest is complete."""
+def write_analysis(analysis: Analysis, out: Path) -> None:
+    """Write tables, judgement, embeddings and run.json into the private folder of a transaction."""
     from repdiag.embeddings.store import save_embedding_set
 
     write_tables(analysis.table, out)
     write_parts(analysis.per_class, analysis.per_row, out)
     write_json(out / "verdict.json", analysis.diagnosis.to_dict())
     for split, embeddings in analysis.embeddings.items():
-        folder = out / "embeddings" / split
-        shutil.rmtree(folder, ignore_errors=True)
-        save_embedding_set(embeddings, folder)
+        save_embedding_set(embeddings, out / "embeddings" / split)
     if analysis.rows is not None:
         write_thumbnails(analysis.rows, out)
     write_run(
         out,
-        kind="analyze",
-        options=options.to_dict(),
-        encoder=analysis.info.to_dict(),
-        reference=None if analysis.reference is None else analysis.reference.to_dict(),
-        rows=analysis.rows.fingerprints() if analysis.rows is not None else None,
+        kind=analysis.kind,
+        options=analysis.options,
+        encoder=None if analysis.info is None else analysis.info.to_dict(),
+        reference=analysis.reference,
+        rows=None if analysis.rows is None else analysis.rows.fingerprints(),
         excluded=analysis.excluded,
+        notes=list(analysis.notes),
     )
 
 
@@ -80,7 +67,7 @@ def write_parts(per_class: pd.DataFrame, per_row: pd.DataFrame | None, out: Path
 
 
 def write_run(out: Path, *, kind: str, **content: Any) -> None:
-    """Write run.json: what was run, with what, on what."""
+    """Write run.json: what was run, with what, on what. The transaction adds the list of all files."""
     from repdiag.core.provenance import environment
 
     record = {"schema_version": SCHEMA_VERSION, "kind": kind, "command": command_line(), **content}
@@ -92,39 +79,3 @@ def command_line() -> str:
     import shlex
 
     return "repdiag " + shlex.join(sys.argv[1:])
-
-
-def results_in(folder: Path) -> Path:
-    """Return the folder of results that is meant; a training run stands for the analysis of its last checkpoint.
-
-    Raises `UsageError` for a manifest, which names checkpoints and has no results.
-    """
-    from repdiag.workflows.targets import is_manifest
-
-    if is_manifest(folder):
-        hint = f"repdiag compare {folder} --data DATA --out runs/all, then this command on runs/all"
-        raise UsageError(f"{folder} is a manifest and holds no results", hint=hint)
-    inside = folder / "analysis" / "last"
-    return folder if (folder / TABLE).is_file() or not (inside / TABLE).is_file() else inside
-
-
-def read_table(folder: Path) -> MetricTable:
-    """Read the stored table of a finished analysis or comparison."""
-    import pandas as pd
-
-    from repdiag.core.metric_table import MetricTable
-
-    path = folder / TABLE
-    if not path.is_file():
-        raise StoreError(f"no finished analysis in {folder}", found=f"{TABLE} is missing")
-    return MetricTable.from_frame(pd.read_parquet(path))
-
-
-def read_run(folder: Path) -> dict[str, Any]:
-    """Read run.json."""
-    path = folder / "run.json"
-    try:
-        record: dict[str, Any] = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError) as error:
-        raise StoreError(f"no finished run in {folder}", found=str(error)) from error
-    return record

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
-from repdiag.config.overrides import apply_overrides, parse_settings
-from repdiag.config.recipe_files import DEFAULT_RECIPE, load_recipe
+from repdiag.config.overrides import apply_overrides, parse_settings, set_values
+from repdiag.config.recipe_files import DEFAULT_RECIPE, read_recipe
+from repdiag.config.short_runs import WARMUP, shortened_warmup
 from repdiag.config.training import TrainSettings
 from repdiag.core.distributed.world import World
 from repdiag.core.errors import ConfigError, StoppedError, TrainingError
@@ -44,13 +44,15 @@ def resolve_settings(
     epochs: int | None = None,
     batch_size: int | None = None,
     seed: int | None = None,
+    values: Mapping[str, Any] | None = None,
     overrides: list[str] | None = None,
     stored: Mapping[str, Any] | None = None,
 ) -> TrainSettings:
     """Return complete settings: recipe, then named options, then overrides, then what the data decides.
 
-    Without a recipe the settings of a run, as its record has `stored` them, are the start; without either, the digits
-    get their recipe and any other data the plain MoCo v2 of the papers.
+    Named options and `values` ("section.key" to value) are taken as they are, the text of `overrides` is read. Without
+    a recipe the settings of a run, as its record has `stored` them, are the start; without either, the digits get their
+    recipe and any other data the plain MoCo v2 of the papers. A warm-up that is longer than `epochs` is shortened.
     """
     options = {
         "data.dataset": data,
@@ -59,13 +61,28 @@ def resolve_settings(
         "loop.batch_size": batch_size,
         "loop.seed": seed,
     }
-    given = [f"{key}={value}" for key, value in options.items() if value is not None]
-    given += overrides or []
+    given = {key: value for key, value in options.items() if value is not None} | dict(values or {})
     if recipe is None and stored is not None:
-        settings = parse_settings(apply_overrides(stored, given))
+        start = dict(stored)
     else:
-        settings = load_recipe(recipe or (DEFAULT_RECIPE if data in (None, "digits") else "moco_v2"), given)
+        start = read_recipe(recipe or (DEFAULT_RECIPE if data in (None, "digits") else "moco_v2"))
+    if epochs is not None and not any(text.partition("=")[0].strip() == WARMUP for text in overrides or ()):
+        given |= _short_warmup(start, epochs)
+    settings = parse_settings(apply_overrides(set_values(start, given), overrides or []))
     return fit_to_data(settings, open_train_split(settings))
+
+
+def _short_warmup(start: Mapping[str, Any], epochs: int) -> dict[str, float]:
+    """Return the warm-up that fits into so few epochs, and say so; nothing where it fits already."""
+    warmup = shortened_warmup(start, epochs=epochs)
+    if warmup is None:
+        return {}
+    before = start["schedule"]["warmup_epochs"]
+    _LOG.warning(
+        "a warm-up of %g epochs is longer than the %d of --epochs: it is shortened in proportion, to %g; --set %s=...",
+        *(before, epochs, warmup, WARMUP),
+    )
+    return {WARMUP: warmup}
 
 
 def open_train_split(settings: TrainSettings) -> ImageSplit:
@@ -73,9 +90,7 @@ def open_train_split(settings: TrainSettings) -> ImageSplit:
     data = settings.data
     root = Path(data.root) if data.root else None
     split = open_dataset(data.dataset, "train", root=root, download=data.download)
-    if data.limit is not None and data.limit < len(split):
-        split = split.subset(np.linspace(0, len(split) - 1, data.limit).round().astype(np.int64))
-    return split
+    return split if data.limit is None else split.limited(data.limit)  # the same images whatever the seed of the run
 
 
 def silent(text: str) -> None:

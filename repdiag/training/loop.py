@@ -127,6 +127,7 @@ class _Run:
         start = self.parts.settings.initialize_from
         if found is not None:
             self.state.restore(found.payload)
+            self.progress.message(self._where())
         elif start is not None:
             self.progress.message(f"starting from {initialize_from(self.state.method, Path(start))} of {start}")
         if self.world.is_first:
@@ -147,6 +148,15 @@ class _Run:
             "steps_per_epoch": self.state.steps_per_epoch,
         }
         self.directory.begin(self.parts.settings, step=self.state.step, facts=facts)
+
+    def _where(self) -> str:
+        """Say where a run that was stopped goes on."""
+        step, steps = self.state.step, self.state.steps_per_epoch * self.parts.settings.schedule.epochs
+        return (
+            f"continuing at step {step} of {steps}"
+            if step < steps
+            else f"nothing left to do: all {steps} steps are done"
+        )
 
     def watch(self, measure: Measure | None) -> None:
         """Open what follows the run beside its history: TensorBoard events and the monitor."""

@@ -16,10 +16,10 @@ from repdiag.config.training import TrainSettings
 from repdiag.core.embedding_set import EmbeddingSet
 from repdiag.core.files import write_text
 from repdiag.core.metric_table import MetricTable
+from repdiag.core.own_code import is_own_code
 from repdiag.data.datasets import open_dataset
 from repdiag.data.image_split import ImageSplit, equal_galleries
 from repdiag.embeddings.extract import extract
-from repdiag.models.own_code import is_own_code
 
 Measure = Callable[[EmbeddingSet, EmbeddingSet], MetricTable]
 """From the embeddings of val and train rows, equally many of each class, to metrics."""

@@ -18,6 +18,7 @@ from repdiag.training.checkpoint_files import CheckpointFiles
 
 _LOG = logging.getLogger(__name__)
 SCHEMA_VERSION = 1
+_LOCK = ".lock"
 Status = Literal["running", "completed", "interrupted", "failed"]
 
 
@@ -32,12 +33,13 @@ class RunDirectory:
         self.record_path = path / "run.json"
         self.record: dict[str, Any] = {}
         self._lock: TextIO | None = None
+        self._was_there = path.exists()
 
     def __enter__(self) -> RunDirectory:
         if self.writes:
             try:
                 self.path.mkdir(parents=True, exist_ok=True)
-                self._lock = (self.path / ".lock").open("w")
+                self._lock = (self.path / _LOCK).open("w")
             except OSError as error:
                 raise StoreError(f"cannot use {self.path} for a run", found=error.strerror) from error
             _lock(self._lock, self.path)
@@ -47,7 +49,16 @@ class RunDirectory:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._lock is not None:
+            if error is not None and not self._was_there:
+                self._leave_nothing_empty()
             self._lock.close()
+
+    def _leave_nothing_empty(self) -> None:
+        """Remove the folder that this run made, where it came to hold nothing but the lock."""
+        if [path.name for path in self.path.iterdir()] == [_LOCK]:
+            with contextlib.suppress(OSError):
+                (self.path / _LOCK).unlink()
+                self.path.rmdir()
 
     def clear(self) -> None:
         """Remove what a run that begins anew would take for its own: checkpoints, history, the monitor's tables."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
     from pathlib import Path
 
     from repdiag.core.metric_table import MetricTable
@@ -37,21 +37,29 @@ def read_at_common_dimension(folders: Mapping[str, Path], *, seed: int) -> Commo
     """
     from repdiag.core.metric_table import MetricTable
     from repdiag.embeddings.common_dimension import at_dimension, common_dimension
-    from repdiag.embeddings.store import load_embedding_set
     from repdiag.metrics.evaluate import evaluate
     from repdiag.results.headlines import HEADLINES
+    from repdiag.results.reading import stored_sets
 
-    sets = {
-        name: {split: load_embedding_set(folder / "embeddings" / split) for split in ("train", "val")}
-        for name, folder in folders.items()
-    }
+    sets = {name: stored_sets(folder) for name, folder in folders.items()}
     widths = {name: int(item["val"].features.shape[1]) for name, item in sets.items()}
     if len(set(widths.values())) < 2:
         return None
-    dims = common_dimension({name: item["train"] for name, item in sets.items()})
+    # Vectors alone have no train rows: then the principal components are those of the rows themselves.
+    fitted = {name: item.get("train", item["val"]) for name, item in sets.items()}
+    dims = common_dimension(fitted)
     metrics = list(dict.fromkeys(headline.metric for headline in HEADLINES))
     tables = []
-    for item in sets.values():
-        reduced = at_dimension(item["train"], item, dims=dims)
-        tables.append(evaluate(reduced["val"], metrics, bank=reduced["train"], seed=seed))
+    for name, item in sets.items():
+        reduced = at_dimension(fitted[name], item, dims=dims)
+        there = reduced["val"].available()
+        bank = reduced.get("train")
+        wanted = [name for name in metrics if _can_be_measured(name, there, banked=bank is not None)]
+        tables.append(evaluate(reduced["val"], wanted, bank=bank, seed=seed))
     return CommonReading(dims=dims, widths=widths, table=MetricTable.concat(tables))
+
+
+def _can_be_measured(name: str, there: Collection[str], *, banked: bool) -> bool:
+    from repdiag.metrics.registry import get
+
+    return all(need in there or (banked and need.startswith("other_")) for need in get(name).needs)

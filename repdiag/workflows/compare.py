@@ -1,42 +1,155 @@
-"""Composition of a comparison: every checkpoint on the same rows and views, resumable, one failure stops no other."""
+"""`compare`: encoders, or sets of vectors, side by side on the same rows."""
 
 from __future__ import annotations
 
 import json
 import logging
-from dataclasses import dataclass, field, replace
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from repdiag.core.errors import RepdiagError, UsageError
+from repdiag.workflows.comparison import Comparison
+from repdiag.workflows.options import AnalysisOptions
+from repdiag.workflows.saving import save_analysis
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
-
-    from repdiag.core.metric_table import MetricTable
-    from repdiag.workflows.analyze import Analysis, AnalysisOptions, Rows
-    from repdiag.workflows.common_dimension import CommonReading
-    from repdiag.workflows.pairs import PairTables
+    from repdiag.workflows.analysis import Analysis
+    from repdiag.workflows.rows import Rows
+    from repdiag.workflows.speaking import Speaker
     from repdiag.workflows.targets import Target, Targets
 
 _LOG = logging.getLogger(__name__)
+KIND = "compare"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Comparison:
-    """The joined table, one judgement a checkpoint, what could not be analyzed and why, and what is not here.
+class _Side:
+    """One of those compared: how it is analyzed, and whether a folder holds just that analysis already."""
 
-    `common` is the reading at a common number of dimensions, where the encoders differ in width; `pairs` holds the
-    paired tests, where there are two.
+    name: str
+    analyze: Callable[[], Analysis]
+    is_done: Callable[[Path], bool] = lambda _: False
+
+
+def compare(
+    sources: Mapping[str, Any] | Sequence[Any],
+    *,
+    data: str | None = None,
+    labels: Any = None,
+    reference: str | None = None,
+    out: str | Path | None = None,
+    figures: bool = False,
+    seed: int = 0,
+    progress: bool = False,
+    **options: Any,
+) -> Comparison:
+    """Put encoders side by side on the same rows and views, with paired tests of every two.
+
+    `sources` maps names to what `repdiag.analyze` takes: checkpoints on the images of `data`, or vectors of the same
+    rows (whose `labels` may come beside them). A sequence names them by their files. `reference` is the name of one of
+    them: all others are held against it. `out` keeps the results, and a comparison that was stopped goes on there;
+    without it they live as long as the returned object. A source that cannot be read is left out and named in
+    `failures`.
+
+    Raises `RepdiagError` where nothing could be compared.
     """
+    from repdiag.workflows.speaking import speaker
+    from repdiag.workflows.targets import named_sources
+    from repdiag.workflows.vectors import is_vectors
 
-    table: MetricTable
-    verdicts: dict[str, Any]
-    folders: dict[str, Path]
-    failures: dict[str, str] = field(default_factory=dict)
-    missing: dict[str, str] = field(default_factory=dict)
-    common: CommonReading | None = None
-    pairs: PairTables | None = None
+    kept = None if out is not None else tempfile.TemporaryDirectory(prefix="repdiag-compare-")
+    folder = Path(out) if out is not None else Path(kept.name)  # type: ignore[union-attr]
+    named = named_sources(sources)
+    told = speaker(progress=progress)
+    kinds = {is_vectors(source) for source in named.values()}
+    if len(kinds) > 1:
+        raise UsageError(
+            "checkpoints and vectors cannot be compared", hint="`repdiag embed` makes vectors of a checkpoint"
+        )
+    if kinds == {True}:
+        found = compare_vectors(named, folder, labels=labels, reference=reference, seed=seed, told=told, **options)
+    else:
+        chosen = AnalysisOptions(data=data, seed=seed, **options)
+        found = compare_sources(named, chosen, folder, told=told, reference=reference, figures=figures)
+    return replace(found, kept=kept)
+
+
+def compare_vectors(
+    sources: Mapping[str, Any],
+    out: Path,
+    *,
+    told: Speaker,
+    labels: Any = None,
+    reference: str | None = None,
+    figures: bool = False,
+    seed: int = 0,
+    overwrite: bool = False,
+    **options: Any,
+) -> Comparison:
+    """Compare sets of vectors of the same rows; see `compare`."""
+    from repdiag.diagnosis.comparisons import check_same_rows
+    from repdiag.embeddings.as_embedding_set import as_embedding_set
+    from repdiag.workflows.vectors import analyze_vectors
+
+    sets = {name: as_embedding_set(source, labels=labels) for name, source in sources.items()}
+    first, *others = sets
+    for name in others:
+        check_same_rows(sets[first], sets[name], name)
+    sides = [
+        _Side(
+            name=name,
+            analyze=lambda name=name, found=found: analyze_vectors(  # type: ignore[misc]
+                found, name=name, seed=seed, per_row=True, counting=told.counting, **options
+            ),
+        )
+        for name, found in sets.items()
+    ]
+    said = {
+        "seed": seed,
+        "sources": {name: str(source)[:500] for name, source in sources.items() if isinstance(source, str | Path)},
+    }
+    how: dict[str, Any] = {"told": told, "figures": figures, "reference": reference, "overwrite": overwrite}
+    return _compare(sides, out, options=said, seed=seed, **how)
+
+
+def compare_sources(
+    sources: Mapping[str, Any],
+    options: AnalysisOptions,
+    out: Path,
+    *,
+    told: Speaker,
+    reference: str | None = None,
+    figures: bool = False,
+) -> Comparison:
+    """Compare checkpoints or encoders by name; see `compare`."""
+    from repdiag.workflows.targets import Targets, find_checkpoint
+
+    here: list[Any] = []
+    for name, source in sources.items():
+        found = find_checkpoint(str(source)) if isinstance(source, str | Path) else source
+        here.append(replace(found, name=name) if hasattr(found, "read_options") else _Loaded(name, found))
+    return compare_checkpoints(Targets(here=tuple(here)), options, out, figures=figures, told=told, reference=reference)
+
+
+def compare_manifest(manifest: Path, *, told: Speaker, **options: Any) -> Comparison:
+    """Compare what a manifest lists, into runs/NAME, with figures; what is done already is not done again."""
+    from repdiag.workflows.targets import find_checkpoints
+
+    targets = find_checkpoints([str(manifest)], only=None, download=False, told=told)
+    folder = Path("runs") / manifest.stem
+    return compare_checkpoints(targets, AnalysisOptions(**options), folder, figures=True, told=told)
+
+
+@dataclass(frozen=True)
+class _Loaded:
+    """An encoder that is in memory already, under a name."""
+
+    name: str
+    encoder: Any
 
 
 def compare_checkpoints(
@@ -45,75 +158,173 @@ def compare_checkpoints(
     out: Path,
     *,
     figures: bool,
-    console: Any,
+    told: Speaker,
     reference: str | None = None,
+    overwrite: bool = False,
 ) -> Comparison:
     """Analyze every checkpoint into out/checkpoints/NAME, skipping those already done, and join their tables.
 
-    `reference` names the one of them that the judgements of all others are held against.
+    `reference` names the one of them that the judgements of all others are held against. `overwrite` does again what is
+    done already, and replaces a result of another kind.
     """
-    from repdiag.core.metric_table import MetricTable
-    from repdiag.results.writing import read_table
-    from repdiag.workflows.analyze import choose_rows
-    from repdiag.workflows.common_dimension import read_at_common_dimension
-    from repdiag.workflows.pairs import compare_pairs
+    from repdiag.workflows.rows import choose_rows
 
     spec = options.data or _common_dataset(targets.here)
     options = replace(options, data=spec, per_row=True)  # the paired tests compare image by image
     rows = choose_rows(spec, options)
-    tables, verdicts, folders = [], {}, {}
-    failures = dict(targets.failures)
-    for place, target in enumerate(targets.here, start=1):
-        folder = out / "checkpoints" / target.name.replace("/", "-")
-        chosen = replace(options, read_options=target.read_options)
-        try:
-            drawn = not figures or (folder / "figures").is_dir()
-            if not drawn or not _is_done(folder, target, chosen, rows):
-                console.say(f"{place} of {len(targets.here)}: {target.name}")
-                analysis = _analyze(target, chosen, rows, console)
-                _write(analysis, target, chosen, folder, figures=figures)
-            tables.append(read_table(folder))
-            verdicts[target.name] = json.loads((folder / "verdict.json").read_text("utf-8"))
-            folders[target.name] = folder
-        except Exception as error:  # whatever is wrong with one file, or with a user's own code, the rest goes on
-            known = isinstance(error, RepdiagError)
-            failures[target.name] = str(error) if known else f"{type(error).__name__}: {error}"
-            console.say(f"left out {target.name}: {failures[target.name]}")
-            _LOG.info("while analyzing %s", target.path, exc_info=not known)
-    if not tables:
-        raise RepdiagError("no checkpoint could be analyzed", found="; ".join(failures.values()))
-    if reference is not None:
-        verdicts = _held_against(reference, verdicts, folders, failures, seed=options.seed)
-    return Comparison(
-        table=MetricTable.concat(tables),
-        verdicts=verdicts,
-        folders=folders,
-        failures=failures,
+    sides = [_side(target, options, rows, told) for target in targets.here]
+    return _compare(
+        sides,
+        out,
+        options=options.to_dict(),
+        told=told,
+        figures=figures,
+        reference=reference,
+        seed=options.seed,
+        failures=targets.failures,
         missing=targets.missing,
-        common=read_at_common_dimension(folders, seed=options.seed),
-        pairs=compare_pairs(folders, seed=options.seed),
+        overwrite=overwrite,
     )
 
 
-def write_comparison(comparison: Comparison, options: AnalysisOptions, out: Path) -> None:
-    """Write the joined tables, the judgements and, last, run.json."""
+def _side(target: Any, options: AnalysisOptions, rows: Rows, told: Speaker) -> _Side:
+    from repdiag.checkpoints.load import load_with_options
+    from repdiag.workflows.analyze import analyze_encoder
+    from repdiag.workflows.targets import run_of
+
+    if isinstance(target, _Loaded):
+        return _Side(
+            name=target.name,
+            analyze=lambda: analyze_encoder(target.encoder, rows, options, name=target.name, counting=told.counting),
+        )
+    chosen = replace(options, read_options=target.read_options)
+
+    def analyzed() -> Analysis:
+        encoder = load_with_options(target.path, chosen.read_options, name=target.name)
+        found = analyze_encoder(encoder, rows, chosen, counting=told.counting)
+        return replace(found, training=run_of(target.path))
+
+    return _Side(name=target.name, analyze=analyzed, is_done=lambda folder: _is_done(folder, target, chosen, rows))
+
+
+def _compare(
+    sides: Sequence[_Side],
+    out: Path,
+    *,
+    options: dict[str, Any],
+    told: Speaker,
+    figures: bool,
+    reference: str | None,
+    seed: int,
+    failures: Mapping[str, str] | None = None,
+    missing: Mapping[str, str] | None = None,
+    overwrite: bool = False,
+) -> Comparison:
+    """Analyze what is not done yet, join the tables, test every two, and write it all to `out`."""
+    from repdiag.results.transaction import begun, replaced
+    from repdiag.workflows.figures import draw_comparison
+
+    with begun(out, kind=KIND, overwrite=overwrite) as retire:
+        save = partial(save_analysis, figures=figures, overwrite=True, before=retire)
+        folders, failed = _analyze_sides(sides, out, save=save, figures=figures, again=overwrite, told=told)
+        failed |= failures or {}
+        found = _joined(out, folders, failed, reference=reference, seed=seed)
+        found = replace(found, missing=dict(missing or {}))
+        with replaced(out, overwrite=overwrite, again=KIND) as fresh:
+            if figures:
+                draw_comparison(found.table, folders, fresh)
+            _write_comparison(found, options, fresh)
+    if overwrite:
+        _forget_others(out, folders)
+    return found
+
+
+def _analyze_sides(
+    sides: Sequence[_Side], out: Path, *, save: Callable[..., object], figures: bool, again: bool, told: Speaker
+) -> tuple[dict[str, Path], dict[str, str]]:
+    """Return the folder of each analysis, and why others could not be made."""
+    from repdiag.results.transaction import recover
+
+    folders: dict[str, Path] = {}
+    failed: dict[str, str] = {}
+    for place, side in enumerate(sides, start=1):
+        folder = out / "checkpoints" / side.name.replace("/", "-")
+        recover(folder)
+        drawn = not figures or (folder / "figures").is_dir()
+        if again or not drawn or not side.is_done(folder):
+            told.say(f"{place} of {len(sides)}: {side.name}")
+            try:
+                analysis = side.analyze()
+            except Exception as error:  # whatever is wrong with one file, or with a user's own code, the rest goes on
+                known = isinstance(error, RepdiagError)
+                failed[side.name] = str(error) if known else f"{type(error).__name__}: {error}"
+                told.say(f"left out {side.name}: {failed[side.name]}")
+                _LOG.info("while analyzing %s", side.name, exc_info=not known)
+                continue
+            save(analysis, folder)
+        folders[side.name] = folder
+    return folders, failed
+
+
+def _joined(
+    out: Path, folders: dict[str, Path], failed: dict[str, str], *, reference: str | None, seed: int
+) -> Comparison:
+    """Return the tables of all analyses together, with the tests of every two."""
+    from repdiag.core.metric_table import MetricTable
+    from repdiag.results.reading import read_table
+    from repdiag.workflows.common_dimension import read_at_common_dimension
+    from repdiag.workflows.pairs import compare_pairs
+
+    tables = [read_table(folder) for folder in folders.values()]
+    verdicts = {name: json.loads((folder / "verdict.json").read_text("utf-8")) for name, folder in folders.items()}
+    if not tables:
+        raise RepdiagError("no checkpoint could be analyzed", found="; ".join(failed.values()))
+    if reference is not None:
+        verdicts = _held_against(reference, verdicts, folders, failed, seed=seed)
+    return Comparison(
+        table=MetricTable.concat(tables),
+        verdicts=verdicts,
+        folder=out,
+        folders=folders,
+        failures=failed,
+        common=read_at_common_dimension(folders, seed=seed),
+        paired=compare_pairs(folders, seed=seed),
+        reference=reference,
+    )
+
+
+def _forget_others(out: Path, folders: Mapping[str, Path]) -> None:
+    """Take away the analyses of an earlier comparison that are no part of this one."""
+    from repdiag.results.transaction import forget
+
+    for part in (out / "checkpoints").iterdir():
+        if part not in folders.values():
+            forget(part)
+
+
+def _write_comparison(comparison: Comparison, options: dict[str, Any], out: Path) -> None:
+    """Write the joined tables, the judgements and run.json into the private folder of a transaction."""
     from repdiag.core.files import write_json, write_text
+    from repdiag.results.verifying import part_identities
     from repdiag.results.writing import write_run, write_tables
     from repdiag.workflows.pairs import write_pairs
 
     write_tables(comparison.table, out)
-    common = out / "common_dimension.csv"
     if comparison.common is not None:
-        write_text(common, comparison.common.table.to_frame().to_csv(index=False, lineterminator="\n"))
-    else:
-        common.unlink(missing_ok=True)
-    write_pairs(comparison.pairs, out)
+        table = comparison.common.table.to_frame()
+        write_text(out / "common_dimension.csv", table.to_csv(index=False, lineterminator="\n"))
+    write_pairs(comparison.paired, out)
     write_json(out / "verdict.json", comparison.verdicts)
     write_run(
         out,
-        kind="compare",
-        options=options.to_dict(),
-        checkpoints={name: str(folder) for name, folder in comparison.folders.items()},
+        kind=KIND,
+        options=options,
+        checkpoints={
+            name: folder.relative_to(comparison.folder).as_posix() for name, folder in comparison.folders.items()
+        },
+        parts=part_identities(comparison.folders),
+        reference=comparison.reference,
+        notes=list(comparison.notes),
         failures=comparison.failures,
         missing=comparison.missing,
     )
@@ -140,42 +351,25 @@ def _held_against(
     return held
 
 
-def _analyze(target: Target, options: AnalysisOptions, rows: Rows, console: Any) -> Analysis:
-    from repdiag.checkpoints.load import load_with_options
-    from repdiag.workflows.analyze import analyze_encoder
-
-    encoder = load_with_options(target.path, options.read_options, name=target.name)
-    return analyze_encoder(encoder, rows, options, counting=console.counting)
-
-
-def _write(analysis: Analysis, target: Target, options: AnalysisOptions, folder: Path, *, figures: bool) -> None:
-    """Write one checkpoint's results; what was there before is not complete from the first change on."""
-    from repdiag.results.writing import prepare, write_analysis
-    from repdiag.workflows.figures import draw_analysis
-
-    (folder / "run.json").unlink(missing_ok=True)
-    prepare(folder, overwrite=True)
-    if figures:
-        draw_analysis(analysis, folder, training=target.path.parent.parent)
-    write_analysis(analysis, options, folder)
-
-
 def _is_done(folder: Path, target: Target, options: AnalysisOptions, rows: Rows) -> bool:
     """Say whether the folder holds this very file's analysis on these very rows with these very options."""
     from repdiag.checkpoints.reading.safe_load import weight_file
     from repdiag.checkpoints.reading.shards import sha256_of_weights
+    from repdiag.core.folder_record import find_record
     from repdiag.core.version import __version__
+    from repdiag.results.verifying import check_files
 
-    record = folder / "run.json"
-    if not record.is_file() or not (folder / "per_row.parquet").is_file():
-        return False
     try:
-        run = json.loads(record.read_text("utf-8"))
+        record = find_record(folder)
+        if record is None or not record.is_finished or not (folder / "per_row.parquet").is_file():
+            return False
+        check_files(folder)
+        run = record.content
         wanted = json.loads(json.dumps(options.to_dict()))  # tuples come back from the file as lists
-        same = run["options"] == wanted and run["environment"]["repdiag"] == __version__
+        same = run["options"] == wanted and run["environment"]["repdiag"] == __version__ and "id" in run
         same = same and run["rows"] == rows.fingerprints()
         return bool(same and run["encoder"]["sha256"] == sha256_of_weights(weight_file(target.path)))
-    except (KeyError, ValueError, TypeError):
+    except (RepdiagError, KeyError, ValueError, TypeError):
         return False
 
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from repdiag.core.metric_table import untrained_name
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     import pandas as pd
 
     from repdiag.core.metric_table import MetricTable
-    from repdiag.workflows.analyze import Analysis
+    from repdiag.workflows.analysis import Analysis
 
 FOLDER = "figures"
 # Their frames need vectors or the files of a training: drawn again from the CSV behind them.
@@ -21,40 +23,38 @@ STORED_FIGURES = (
 )
 
 
-def draw_analysis(analysis: Analysis, out: Path, *, training: Path) -> list[Path]:
-    """Draw every figure of one checkpoint into out/figures, those of its training too where `training` is its run."""
+def draw_analysis(analysis: Analysis, out: Path) -> list[Path]:
+    """Draw every figure of one analysis into out/figures, those of the encoder's training too where it is known."""
     from repdiag.results.frames.trajectory import training_frames
     from repdiag.workflows import vector_frames
-    from repdiag.workflows.analyze import UNTRAINED
 
-    val = analysis.embeddings["val"]
-    sets = {analysis.info.name: val}
+    name, val = analysis.name, analysis.embeddings["val"]
+    sets = {name: val}
     if analysis.untrained is not None:
-        sets[analysis.info.name + UNTRAINED] = analysis.untrained
+        sets[untrained_name(name)] = analysis.untrained
     frames = table_frames(analysis.table)
     frames["class_distance_distributions"] = vector_frames.class_distances(sets)
-    frames["cluster_class_confusion"] = vector_frames.cluster_classes({analysis.info.name: val})
+    frames["cluster_class_confusion"] = vector_frames.cluster_classes({name: val})
     frames["singular_spectrum"] = vector_frames.spectra(sets, analysis.table)
-    frames["embedding_map"] = vector_frames.embedding_map(analysis.info.name, val)
-    dataset = str(analysis.info.training.get("data", ""))
-    frames |= training_frames(training, name=analysis.info.name, dataset=dataset)
-    return draw_frames(frames, out / FOLDER, untrained=tuple(name for name in sets if name.endswith(UNTRAINED)))
+    frames["embedding_map"] = vector_frames.embedding_map(name, val)
+    if analysis.training is not None and analysis.info is not None:
+        dataset = str(analysis.info.training.get("data", ""))
+        frames |= training_frames(analysis.training, name=name, dataset=dataset)
+    return draw_frames(frames, out / FOLDER, untrained=analysis.table.checkpoints("untrained"))
 
 
-def draw_comparison(table: MetricTable, out: Path) -> list[Path]:
-    """Draw the joined figures of all checkpoints into out/figures, from stored tables alone."""
+def draw_comparison(table: MetricTable, parts: Mapping[str, Path], out: Path) -> list[Path]:
+    """Draw the joined figures of all checkpoints into out/figures, from the stored tables of their analyses alone."""
     import pandas as pd
-
-    from repdiag.workflows.analyze import UNTRAINED
 
     frames = table_frames(table)
     for name in STORED_FIGURES:
-        stored = sorted(out.glob(f"checkpoints/*/{FOLDER}/{name}.csv"))
+        kept = sorted(part / FOLDER / f"{name}.csv" for part in parts.values())
+        stored = [path for path in kept if path.is_file()]
         if stored:
             frames[name] = pd.concat([read_frame(path) for path in stored], ignore_index=True)
-    names = [str(name) for name in table.names("checkpoint")]
-    frames = {name: in_order(frame, names) for name, frame in frames.items()}
-    return draw_frames(frames, out / FOLDER, untrained=tuple(name for name in names if name.endswith(UNTRAINED)))
+    frames = {name: in_order(frame, table.checkpoints()) for name, frame in frames.items()}
+    return draw_frames(frames, out / FOLDER, untrained=table.checkpoints("untrained"))
 
 
 def read_frame(path: Path) -> pd.DataFrame:
@@ -91,7 +91,7 @@ def table_frames(table: MetricTable) -> dict[str, pd.DataFrame]:
 def draw_frames(
     frames: dict[str, pd.DataFrame], folder: Path, *, untrained: tuple[str, ...], width: float | None = None
 ) -> list[Path]:
-    """Draw every frame that is not empty into the folder; `width` in inches, None for two columns of a paper."""
+    """Draw every frame that has something to show; `width` in inches, None for two columns of a paper."""
     import inspect
     from importlib import import_module
 
@@ -99,7 +99,7 @@ def draw_frames(
 
     drawn: list[Path] = []
     for name, frame in frames.items():
-        if frame.empty:
+        if not _shows_anything(frame):
             continue
         plot: Callable[..., Any] = getattr(import_module(f"repdiag.plots.{name}"), name)
         takes = inspect.signature(plot).parameters
@@ -108,3 +108,13 @@ def draw_frames(
             settings["width"] = width
         drawn.extend(save_figure(plot(frame, **settings), frame, folder, name=name))
     return drawn
+
+
+# What a figure draws, where that may be missing.
+_DRAWN = ("value", "alignment", "uniformity")
+
+
+def _shows_anything(frame: pd.DataFrame) -> bool:
+    """Say whether a frame has a row with all that is drawn; axes around nothing but missing values say nothing."""
+    drawn = [name for name in _DRAWN if name in frame]
+    return not frame.empty and (not drawn or bool(frame[drawn].notna().all(axis=1).any()))

@@ -49,13 +49,9 @@ def compare_pairs(folders: Mapping[str, Path], *, seed: int) -> PairTables | Non
 
 
 def write_pairs(pairs: PairTables | None, out: Path) -> None:
-    """Write paired_tests.csv and class_changes.csv, or take old ones away."""
+    """Write paired_tests.csv and class_changes.csv; nothing for a single checkpoint."""
     from repdiag.core.files import write_text
 
     frames = {} if pairs is None else {"paired_tests": pairs.tests, "class_changes": pairs.classes}
-    for name in ("paired_tests", "class_changes"):
-        path = out / f"{name}.csv"
-        if name in frames:
-            write_text(path, frames[name].to_csv(index=False, lineterminator="\n"))
-        else:
-            path.unlink(missing_ok=True)
+    for name, frame in frames.items():
+        write_text(out / f"{name}.csv", frame.to_csv(index=False, lineterminator="\n"))

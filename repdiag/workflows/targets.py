@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from repdiag.checkpoints.read_options import ReadOptions
+from repdiag.checkpoints.sources.manifest_path import is_manifest
 from repdiag.core.errors import CheckpointError, RepdiagError, UsageError
+from repdiag.core.metric_table import untrained_name
 
 if TYPE_CHECKING:
     from repdiag.checkpoints.sources.manifest import Entry
-    from repdiag.cli.console import Console
+    from repdiag.workflows.speaking import Speaker
 
 MANIFEST = Path("checkpoints_manifest.yaml")
 
@@ -59,12 +61,7 @@ def find_checkpoint(word: str, *, download: bool = False) -> Target:
     raise CheckpointError(f"no checkpoint {word!r}", hint=_nearest_files(path))
 
 
-def is_manifest(path: Path) -> bool:
-    """Say whether a path names a list of checkpoints: no checkpoint itself, and no folder of results."""
-    return path.suffix in {".yaml", ".yml"}
-
-
-def find_checkpoints(words: Sequence[str], *, only: str | None, download: bool, console: Console) -> Targets:
+def find_checkpoints(words: Sequence[str], *, only: str | None, download: bool, told: Speaker) -> Targets:
     """Return every target; a manifest stands for its entries, and one that cannot be had does not stop the rest."""
     manifests = [Path(word) for word in words if is_manifest(Path(word))]
     if only is not None and not manifests:
@@ -78,14 +75,14 @@ def find_checkpoints(words: Sequence[str], *, only: str | None, download: bool, 
             continue
         try:
             if not entry.is_present():
-                console.say(f"fetching {entry.id} from {entry.source}")
+                told.say(f"fetching {entry.id} from {entry.source}")
             here.append(_target_of(entry, download=download))
         except RepdiagError as error:
             failures[entry.id] = str(error)
-            console.say(f"left out {entry.id}: {error}")
+            told.say(f"left out {entry.id}: {error}")
     for word in words:
         if len(words) > 1 and _holds_results(Path(word)):
-            console.say(f"left out {word}: results of repdiag, not a checkpoint")
+            told.say(f"left out {word}: results of repdiag, not a checkpoint")
         elif not is_manifest(Path(word)):
             here.append(find_checkpoint(word))
     if not here:
@@ -100,6 +97,19 @@ def find_checkpoints(words: Sequence[str], *, only: str | None, download: bool, 
     names = unique_names(here)
     targets = tuple(replace(target, name=name) for target, name in zip(here, names, strict=True))
     return Targets(here=targets, missing=missing, failures=failures)
+
+
+def named_sources(sources: Mapping[str, Any] | Sequence[Any]) -> dict[str, Any]:
+    """Return what is to be compared by name: files by their own names, anything else by its number."""
+    if isinstance(sources, Mapping):
+        return {str(name): source for name, source in sources.items()}
+    if isinstance(sources, str | Path):
+        raise UsageError("give several to compare", found=str(sources), hint="a list of paths, or {name: path}")
+    names: list[str] = []
+    for number, source in enumerate(sources, start=1):
+        name = default_name(Path(source)) if isinstance(source, str | Path) else f"encoder {number}"
+        names.append(name if name not in names else f"{name}#{number}")
+    return dict(zip(names, sources, strict=True))
 
 
 def with_reference(targets: Targets, word: str, *, download: bool) -> tuple[Targets, str]:
@@ -176,7 +186,8 @@ def unique_names(targets: Sequence[Target]) -> list[str]:
     names: list[str] = []
     for target in targets:
         options = (target.name, f"{target.path.resolve().parent.name}/{target.name}")
-        free = [name for name in options if _folder(name) not in map(_folder, names)]
+        taken = {_folder(name) for used in names for name in (used, untrained_name(used))}
+        free = [name for name in options if _folder(name) not in taken]
         names.append(free[0] if free else f"{target.name}#{len(names) + 1}")
     return names
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from repdiag.core.errors import UsageError
+from repdiag.core.errors import StoppedError, UsageError
 
 if TYPE_CHECKING:
-    from repdiag.cli.console import Console
+    from collections.abc import Sequence
+
     from repdiag.config.training import TrainSettings
+    from repdiag.workflows.speaking import Speaker
 
 RUNS = Path("runs")
 
@@ -25,6 +28,7 @@ class TrainRequest:
     backbone: str | None = None
     epochs: int | None = None
     batch_size: int | None = None
+    limit: int | None = None
     out: Path | None = None
     device: str = "cpu"
     seed: int | None = None
@@ -38,13 +42,68 @@ class TrainRequest:
     overwrite: bool = False
 
 
-def run_training(request: TrainRequest, console: Console) -> Path:
-    """Train, or go on training, and return the last checkpoint."""
-    from repdiag.training.assembly import resolve_settings
-    from repdiag.training.loop import train
-    from repdiag.training.progress import make_progress
+def train(
+    recipe: str | None = None,
+    *,
+    data: str | None = None,
+    backbone: str | None = None,
+    epochs: int | None = None,
+    out: str | Path | None = None,
+    seed: int | None = None,
+    resume: str | None = None,
+    settings: Sequence[str] = (),
+    progress: bool = False,
+    **more: Any,
+) -> Path:
+    """Train an encoder, and return its last checkpoint. Without arguments: resnet20 on the digits by MoCo-v2.
 
-    begun = _begun(request)
+    `recipe` names one of `repdiag train --list`, or a file; `settings` are KEY=VALUE as after --set; `resume` is
+    "auto" or a run's folder; `more` are the further fields of `TrainRequest` (batch_size, limit, device, init_from,
+    monitor, tensorboard, download, strict_data, overwrite).
+
+    Raises `ConfigError` for settings that do not fit together, `UsageError` where `out` holds a run already.
+
+    Example:
+        >>> import tempfile
+        >>> import repdiag
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     repdiag.train(out=f"{folder}/run", epochs=1, limit=64, settings=["method.queue_size=32"]).name
+        'last.pt'
+    """
+    from repdiag.workflows.speaking import speaker
+
+    request = TrainRequest(
+        recipe=recipe,
+        data=data,
+        backbone=backbone,
+        epochs=epochs,
+        out=None if out is None else Path(out),
+        seed=seed,
+        resume=resume,
+        overrides=tuple(settings),
+        **more,
+    )
+    return run_training(request, speaker(progress=progress))
+
+
+def run_training(request: TrainRequest, told: Speaker) -> Path:
+    """Train, or go on training, and return the last checkpoint.
+
+    Raises `StoppedError`, which says what is left, where Ctrl-C comes before the first step or for a second time.
+    """
+    out: Path | None = None
+    try:
+        begun = _begun(request)
+        settings = _settings(request, begun)
+        out = begun or _choose_directory(request, settings)
+        return _trained(request, settings, out, told)
+    except KeyboardInterrupt as error:
+        raise _interrupted(out) from error
+
+
+def _settings(request: TrainRequest, begun: Path | None) -> TrainSettings:
+    from repdiag.training.assembly import resolve_settings
+
     settings = resolve_settings(
         request.recipe,
         data=request.data,
@@ -52,28 +111,54 @@ def run_training(request: TrainRequest, console: Console) -> Path:
         epochs=request.epochs,
         batch_size=request.batch_size,
         seed=request.seed,
-        overrides=_overrides(request),
+        values=_values(request),
+        overrides=list(request.overrides),
         stored=None if begun is None else _record(begun).get("config"),
     )
     if request.strict_data:
         _refuse_corrupt_images(settings)
-    out = begun or _choose_directory(request, settings)
+    return settings
+
+
+def _trained(request: TrainRequest, settings: TrainSettings, out: Path, told: Speaker) -> Path:
+    from repdiag.training.loop import train
+    from repdiag.training.progress import make_progress
+    from repdiag.workflows.monitor import measure
+
     resume: Literal["auto", "never"] = "never" if request.resume is None else "auto"
     if resume == "auto" and request.out is None and not _has_run(out):
-        console.say("nothing unfinished to go on with: a new run")
-    console.say(f"{settings.recipe}: {settings.backbone.name} on {settings.data.dataset}, run {out}")
-    progress = make_progress(enabled=console.progress, quiet=console.quiet)
-    from repdiag.results.frames.trajectory import measure
-
+        told.say("nothing unfinished to go on with: a new run")
+    told.say(f"{settings.recipe}: {settings.backbone.name} on {settings.data.dataset}, run {out}")
+    progress = make_progress(enabled=told.progress, quiet=told.quiet)
     watched = measure if request.monitor is not None else None
     return train(settings, out, resume=resume, device=request.device, progress=progress, measure=watched)
 
 
-def _overrides(request: TrainRequest) -> list[str]:
-    switches = {"loop.tensorboard": request.tensorboard, "data.download": request.download}
-    named = {"initialize_from": request.init_from, "loop.monitor_every_epochs": request.monitor}
-    given = [f"{key}={value}" for key, value in named.items() if value is not None]
-    return [*(f"{key}=true" for key, on in switches.items() if on), *given, *request.overrides]
+def _values(request: TrainRequest) -> dict[str, Any]:
+    """Return the settings of the options that have no name of their own in `resolve_settings`, as they were typed."""
+    named = {
+        "initialize_from": request.init_from,
+        "loop.monitor_every_epochs": request.monitor,
+        "data.limit": request.limit,
+        "loop.tensorboard": request.tensorboard or None,
+        "data.download": request.download or None,
+    }
+    return {key: value for key, value in named.items() if value is not None}
+
+
+def _interrupted(out: Path | None) -> StoppedError:
+    """Say what a stop leaves that was not waited for: nothing, or a run up to its last save."""
+    if out is None or not any((out / "checkpoints").glob("*.pt")):
+        return StoppedError(
+            "stopped before the first step", found="nothing is left of it", hint="the same command again"
+        )
+    step = _record(out).get("step", 0)
+    if not step:
+        found = f"{out} holds the weights that the run starts from and no step"
+    else:
+        found = f"{out} holds the run as it was last saved, within the {step} steps that it had taken"
+    hint = f"repdiag train --resume {shlex.quote(str(out))} goes on"
+    return StoppedError("stopped without waiting for the step in flight", found=found, hint=hint)
 
 
 def _refuse_corrupt_images(settings: TrainSettings) -> None:
@@ -90,9 +175,14 @@ def _begun(request: TrainRequest) -> Path | None:
     if request.resume == "auto":
         if request.out is not None:
             return _a_training(request.out) if _has_run(request.out) else None
-        says = (request.recipe, request.data, request.backbone, request.epochs, request.batch_size, request.seed)
-        nothing_said = all(value is None for value in says) and not request.overrides and request.init_from is None
-        return _unfinished("*") if nothing_said else None
+        if not _is_alone(request):
+            return None
+        if (newest := _unfinished("*")) is None:
+            raise UsageError(
+                f"nothing to resume: no unfinished training in {RUNS}/",
+                hint="repdiag train starts one; --resume RUN names the directory of another",
+            )
+        return newest
     path = Path(request.resume)
     folder = path.parent.parent if path.parent.name == "checkpoints" else path
     if not _has_run(folder):
@@ -101,6 +191,12 @@ def _begun(request: TrainRequest) -> Path | None:
             hint="auto, a run directory or a checkpoint in one; --init-from takes anybody's",
         )
     return _a_training(folder)
+
+
+def _is_alone(request: TrainRequest) -> bool:
+    """Say whether nothing is asked for that a new run could be made of."""
+    asked = ("recipe", "data", "backbone", "epochs", "batch_size", "limit", "seed", "init_from")
+    return all(getattr(request, name) is None for name in asked) and not request.overrides
 
 
 def _a_training(folder: Path) -> Path:

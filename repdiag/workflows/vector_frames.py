@@ -85,7 +85,7 @@ def spectra(sets: dict[str, EmbeddingSet], table: MetricTable) -> pd.DataFrame:
             if rows is None:
                 continue
             values = singular_values(rows)
-            found = table.where(checkpoint=name, space=space, split="val", metric="rankme").rows
+            found = table.where(checkpoint=name, space=space, split=embeddings.provenance.split, metric="rankme").rows
             common = {
                 "checkpoint": name,
                 **_where(embeddings),

@@ -3,108 +3,132 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from repdiag.core.embedding_set import EmbeddingSet
+from repdiag.workflows.analysis import Analysis
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from repdiag.core.embedding_set import EmbeddingSet
-    from repdiag.core.metric_table import MetricTable
-    from repdiag.diagnosis.verdict import Diagnosis
+    from repdiag.metrics.evaluate import Evaluation
+
+VECTOR_KIND = "analyze-vectors"
+# Endings that no checkpoint has; .pt and .safetensors may be either, and are checkpoints unless told otherwise.
+_VECTOR_FILES = (".npz", ".npy", ".parquet")
 
 
-@dataclass(frozen=True, kw_only=True)
-class VectorAnalysis:
-    """Numbers and judgement of one set of vectors, and where they were written."""
+def is_vectors(source: Any) -> bool:
+    """Say whether a source holds vectors rather than an encoder: a file by its ending, anything else by its kind."""
+    from repdiag.checkpoints.encoder import Encoder
+    from repdiag.embeddings.store import is_stored
+    from repdiag.workflows.targets import Target
 
-    name: str
-    rows: int
-    dims: int
-    table: MetricTable
-    diagnosis: Diagnosis
-    folder: Path
-    note: str | None = None
+    if isinstance(source, Encoder | Target):
+        return False
+    if not isinstance(source, str | Path):
+        return True
+    path = Path(source)
+    return path.suffix.lower() in _VECTOR_FILES or is_stored(path)
 
 
 def analyze_vectors(
-    source: Path,
-    labels: Path | None,
+    source: Any,
+    labels: Any = None,
     *,
-    groups: str | None = None,
-    reference: Path | None = None,
-    out: Path | None,
-    seed: int,
-    overwrite: bool,
+    groups: Any = None,
+    reference: Any = None,
+    metrics: Any = None,
     protocol: str | None = None,
     per_row: bool = False,
+    name: str | None = None,
+    seed: int = 0,
     counting: Any = None,
-) -> VectorAnalysis:
-    """Evaluate and judge a file of vectors; what needs views or a train set is null with the reason.
+) -> Analysis:
+    """Evaluate and judge vectors; what needs views or a train set is null with the reason.
 
-    `reference` is a file of other vectors of the same rows in the same order. `groups` names a file that says which
-    rows were drawn together, or is the word classes.
+    `source`, `labels` and `reference` (other vectors of the same rows) are arrays, frames, files or sets. `groups`
+    says which rows were drawn together, one value a row or a file of them, or is the word "classes".
     """
-    from dataclasses import replace
-
-    from repdiag.cli.console import is_first_process
     from repdiag.core.distributed.world import join_world
-    from repdiag.core.files import write_json
     from repdiag.diagnosis.comparisons import check_same_rows, hold_against
     from repdiag.diagnosis.diagnose import judge
     from repdiag.embeddings.as_embedding_set import as_embedding_set
-    from repdiag.embeddings.shards import name_of
     from repdiag.metrics.breakdown import class_frame, row_frame
-    from repdiag.metrics.evaluate import evaluate_full
+    from repdiag.metrics.evaluate import evaluate
     from repdiag.metrics.near_copies import near_copy_note
     from repdiag.metrics.registry import check_rows
-    from repdiag.results.writing import prepare, write_parts, write_run, write_tables
     from repdiag.workflows.analyze import reference_name
 
-    embeddings = as_embedding_set(source, labels=labels)
-    name = name_of(source)
-    named = replace(embeddings.provenance, checkpoint=name, dataset=source.name)
-    embeddings = replace(embeddings, provenance=named)
-    given = {name: getattr(embeddings, name) for name in ("features", "labels", "views")}
+    called = name or _name_of(source, "vectors")
+    embeddings = _named(as_embedding_set(source, labels=labels), called, source)
+    given = {field: getattr(embeddings, field) for field in ("features", "labels", "views")}
     check_rows(given)  # nothing could be said of an empty set, or of rows that are not finite
-    others = {} if reference is None else {reference_name(name_of(reference)): as_embedding_set(reference)}
-    for called, other in others.items():
-        check_same_rows(embeddings, other, called)  # a mistake is said before anything is evaluated
+    others = {}
+    if reference is not None:
+        others[reference_name(_name_of(reference, "vectors"))] = as_embedding_set(reference)
+    for other_name, other in others.items():
+        check_same_rows(embeddings, other, other_name)  # a mistake is said before anything is evaluated
     together = _read_groups(groups, embeddings)
-    folder = out or Path("runs") / "analysis" / name
-    if is_first_process():
-        prepare(folder, overwrite=overwrite or out is None)
     with join_world(on_gpu=False) as world, counting("tiles of pairs") if counting else nullcontext() as tiles:
-        several = world.size > 1
-        found = evaluate_full(
-            embeddings, protocol=protocol, groups=together, seed=seed, distributed=several, pass_progress=tiles
+        found: Evaluation = evaluate(
+            embeddings,
+            metrics,
+            protocol=protocol,
+            groups=together,
+            seed=seed,
+            distributed=world.size > 1,
+            pass_progress=tiles,
         )
-    table = found.table
-    diagnosis = hold_against(judge(table), embeddings, others, seed=seed)
-    rows, dims = embeddings.features.shape
-    result = VectorAnalysis(
-        name=name,
-        rows=rows,
-        dims=dims,
-        table=table,
-        diagnosis=diagnosis,
-        folder=folder,
-        note=near_copy_note(embeddings, grouped=groups is not None),
+    note = near_copy_note(embeddings, grouped=groups is not None)
+    told = {"source": _said(source), "seed": seed, "protocol": protocol, "groups": _said(groups)}
+    return Analysis(
+        kind=VECTOR_KIND,
+        name=called,
+        table=found,
+        diagnosis=hold_against(judge(found), embeddings, others, seed=seed),
+        embeddings={"val": embeddings},
+        per_class=class_frame(found, embeddings),
+        per_row=row_frame(found, embeddings) if per_row else None,
+        reference=None if reference is None else {"source": _said(reference)},
+        notes=() if note is None else (note,),
+        options=told,
     )
-    if not is_first_process():
-        return result
-    write_tables(table, folder)
-    write_parts(class_frame(found, embeddings), row_frame(found, embeddings) if per_row else None, folder)
-    write_json(folder / "verdict.json", diagnosis.to_dict())
-    options = {"source": str(source), "seed": seed, "protocol": protocol, "groups": groups}
-    write_run(folder, kind="analyze-vectors", options=options, reference=None if reference is None else str(reference))
-    return result
 
 
-def _read_groups(groups: str | None, embeddings: EmbeddingSet) -> Tensor | None:
+def _name_of(source: Any, otherwise: str) -> str:
+    from repdiag.core.provenance import UNKNOWN
+    from repdiag.embeddings.shards import name_of
+
+    if isinstance(source, str | Path):
+        return name_of(Path(source))
+    if isinstance(source, EmbeddingSet) and source.provenance.checkpoint != UNKNOWN:
+        return source.provenance.checkpoint
+    return otherwise
+
+
+def _named(embeddings: EmbeddingSet, name: str, source: Any) -> EmbeddingSet:
+    from repdiag.core.provenance import UNKNOWN
+
+    known = embeddings.provenance
+    dataset = Path(source).name if isinstance(source, str | Path) else known.dataset
+    split = "val" if known.split == UNKNOWN else known.split  # rows that the encoder is not known to be trained on
+    return replace(embeddings, provenance=replace(known, checkpoint=name, dataset=dataset, split=split))
+
+
+def _said(value: Any) -> str | None:
+    """Return what run.json can say of an argument: a path or a word as it is, of anything else its kind."""
+    if value is None or isinstance(value, str):
+        return value
+    return str(value) if isinstance(value, Path) else type(value).__name__
+
+
+def _read_groups(groups: Any, embeddings: EmbeddingSet) -> Tensor | None:
     from repdiag.embeddings.vector_files import read_labels
     from repdiag.metrics.inference.units import CLASSES, as_groups
 
-    given = groups if groups is None or groups == CLASSES else read_labels(Path(groups))
+    named = isinstance(groups, str | Path) and groups != CLASSES
+    given = read_labels(Path(groups)) if named else groups
     return as_groups(given, embeddings.labels, rows=len(embeddings))

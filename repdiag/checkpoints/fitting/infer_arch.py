@@ -14,8 +14,10 @@ from repdiag.checkpoints.architectures.named import candidate_by_name, named_can
 from repdiag.checkpoints.architectures.resnets import resnet_candidates
 from repdiag.checkpoints.architectures.transformers import has_other_layers, transformer_candidates
 from repdiag.checkpoints.fitting.match import Match, fill, match
+from repdiag.checkpoints.fitting.unfilled import build_outline, build_unfilled
 from repdiag.checkpoints.formats.format import Facts
 from repdiag.core.errors import CheckpointError
+from repdiag.core.own_code import is_own_code
 
 _SAME = 1e-5
 _MOST_BUILT = 12
@@ -76,7 +78,7 @@ def fit(state: Mapping[str, Tensor], options: Sequence[Candidate], *, file_name:
         network = _built(candidate)
         found = match(network, state)
         if found.complete:
-            fill(network, state)
+            network = _filled(candidate, network, state)
         fitted.append(Fitted(candidate=candidate, network=network, match=found, given=state))
     complete = [item for item in fitted if item.match.complete]
     if not complete:
@@ -87,9 +89,22 @@ def fit(state: Mapping[str, Tensor], options: Sequence[Candidate], *, file_name:
     return _only_one(complete)
 
 
+def _filled(candidate: Candidate, outline: nn.Module, state: Mapping[str, Tensor]) -> nn.Module:
+    """Return the network with the tensors of a file as its weights; none are drawn before where its code allows it."""
+    if not _is_of_user(candidate):  # whose outline was built with values
+        outline = build_unfilled(candidate.build) or candidate.build().eval()
+    fill(outline, state)
+    return outline
+
+
+def _is_of_user(candidate: Candidate) -> bool:
+    return is_own_code(candidate.name) and not candidate.name.startswith(("timm:", "torchvision:"))
+
+
 def _built(candidate: Candidate) -> nn.Module:
+    """Return the network to compare with; what a user's own code does while it builds is done once, and in full."""
     try:
-        return candidate.build().eval()
+        return candidate.build().eval() if _is_of_user(candidate) else build_outline(candidate.build)
     except (RuntimeError, AssertionError, ValueError, TypeError, KeyError) as error:  # what libraries raise for a shape
         raise CheckpointError(
             f"{candidate.name} cannot be built for these tensors",

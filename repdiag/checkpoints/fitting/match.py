@@ -75,10 +75,13 @@ def _fits(given: Tensor, wanted: Tensor) -> bool:
 
 
 def fill(network: nn.Module, state: Mapping[str, Tensor]) -> None:
-    """Copy the tensors into a network that they match completely; they must be finite."""
+    """Make the tensors of a state dict that matches completely the network's own; they must be finite.
+
+    Nothing is copied but what has another type, or shares its memory with other tensors of the file.
+    """
     wanted = network.state_dict()
-    values = {name: state.get(name, wanted[name]) for name in wanted}
-    for name, value in values.items():
+    given = {name: state.get(name, wanted[name]) for name in wanted}
+    for name, value in given.items():
         if value.is_floating_point() and not torch.isfinite(value).all():
             raise CheckpointError(
                 "the weights are not finite",
@@ -87,17 +90,28 @@ def fill(network: nn.Module, state: Mapping[str, Tensor]) -> None:
             )
         if name.endswith("running_var") and bool((value < 0).any()):
             raise CheckpointError("a variance is negative", found=name, hint="the file is damaged: take another copy")
-    load_strictly(network, values)
+    taken: set[int] = set()
+    load_strictly(network, {name: _own(value, wanted[name], taken) for name, value in given.items()}, assign=True)
 
 
-def load_strictly(network: nn.Module, values: Mapping[str, Tensor]) -> None:
-    """Load values that name every tensor of the network.
+def _own(value: Tensor, wanted: Tensor, taken: set[int]) -> Tensor:
+    """Return the tensor in the type wanted and in memory of its own, which no other tensor has taken."""
+    found = value.detach().to(wanted.dtype).contiguous()
+    memory = found.untyped_storage()
+    shared = memory.data_ptr() in taken or memory.nbytes() != found.numel() * found.element_size()
+    found = found.clone() if shared else found
+    taken.add(found.untyped_storage().data_ptr())
+    return found
+
+
+def load_strictly(network: nn.Module, values: Mapping[str, Tensor], *, assign: bool = False) -> None:
+    """Load values that name every tensor of the network, by copying them or, with `assign`, by taking them over.
 
     Modules that changed their format over the years ask for its version and fail without one: it is their own here.
     """
     versioned = OrderedDict(values)
     versioned._metadata = network.state_dict()._metadata  # type: ignore[attr-defined]
-    network.load_state_dict(versioned, strict=True)
+    network.load_state_dict(versioned, strict=True, assign=assign)
 
 
 def refuse(found: Match, *, what: str, backbone: str, explanations: Sequence[str]) -> CheckpointError:

@@ -100,7 +100,8 @@ def _layer(tensors: Mapping[str, Tensor], width: int) -> nn.Module | None:
         layer = nn.Linear(width, weight.shape[0], bias="bias" in tensors)
     else:
         layer = nn.LayerNorm(width)
-    if set(layer.state_dict()) - {"num_batches_tracked"} != set(tensors) - {"num_batches_tracked"}:
+    wanted = {name: value.shape for name, value in layer.state_dict().items() if name != "num_batches_tracked"}
+    if wanted != {name: value.shape for name, value in tensors.items() if name != "num_batches_tracked"}:
         return None
     counter = {"num_batches_tracked": torch.tensor(0)} if "running_mean" in tensors else {}
     layer.load_state_dict(

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from repdiag.checkpoints.architectures.candidate import Candidate
 from repdiag.checkpoints.architectures.named import HEADS, candidate_by_name
+from repdiag.checkpoints.fitting.ceilings import expect_bounded
 from repdiag.checkpoints.fitting.infer_arch import Fitted, candidates, fit
 from repdiag.checkpoints.fitting.match import match, refuse
 from repdiag.checkpoints.formats.format import Branch, Facts, Format
@@ -17,7 +18,7 @@ from repdiag.checkpoints.read_options import ReadOptions
 from repdiag.checkpoints.reading.branches import choose
 from repdiag.checkpoints.reading.contents import Contents, State, under
 from repdiag.core.errors import CheckpointError
-from repdiag.models.own_code import is_own_code
+from repdiag.core.own_code import is_own_code
 
 _NEARLY = 0.9  # a file that fills so much is more likely incomplete than of another architecture
 _LIBRARIES = ("timm:", "torchvision:")
@@ -71,6 +72,7 @@ def _try_branch(
     contents: Contents, form: Format, branch: Branch, read_options: ReadOptions
 ) -> Resolved | tuple[float, CheckpointError]:
     state = under(contents.state(branch.place) or {}, branch.prefix)
+    expect_bounded(state)
     renamed = rename(state, KEYMAPS)
     facts = form.facts_of(contents)
     if renamed.keymap:

@@ -21,11 +21,12 @@ from repdiag.checkpoints.formats.registry import FORMATS
 from repdiag.checkpoints.own.native import payload_digest
 from repdiag.checkpoints.reading.contents import Contents
 from repdiag.checkpoints.reading.safe_load import Payload
-from repdiag.core.errors import CheckpointError
+from repdiag.core.errors import CheckpointError, UsageError
 from repdiag.core.files import write_atomic
 
 FORMAT = "repdiag.encoder.v1"
 _NATIVE = ("config", "progress", "normalization", "image_size")
+_LONGEST_HEADER = 2**26
 _PREFIX = "encoder."
 _PARTS = ("backbone", "projector")
 
@@ -90,6 +91,27 @@ def own_tree(payload: Payload, header: Mapping[str, Any]) -> dict[str, Any]:
         part, _, inner = name.partition(".")
         parts[part][inner] = value
     return {**parts, **header["own"]}
+
+
+def check_target(path: Path, *, overwrite: bool) -> None:
+    """Raise `UsageError` unless a file of this form may be written to `path`: only one of this form is replaced."""
+    if not path.exists() and not path.is_symlink():
+        return
+    if not overwrite and path.is_file():
+        raise UsageError(f"{path} exists", hint="--overwrite replaces it, if repdiag wrote it")
+    if not _is_of_this_form(path):
+        raise UsageError(f"{path} is not a file that repdiag wrote", hint="choose another name")
+
+
+def _is_of_this_form(path: Path) -> bool:
+    """Say whether a file begins as ours do; nothing of it is trusted."""
+    try:
+        with path.open("rb") as stream:
+            length = int.from_bytes(stream.read(8), "little")
+            header = json.loads(stream.read(length)) if length < _LONGEST_HEADER else None
+        return isinstance(header, dict) and header["__metadata__"]["format"] == FORMAT
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return False
 
 
 def format_of(header: Mapping[str, Any]) -> Format:

@@ -17,8 +17,8 @@ from repdiag.checkpoints.reading.contents import under
 from repdiag.checkpoints.reading.safe_load import Payload
 from repdiag.config.training import TrainSettings
 from repdiag.core.errors import CheckpointError
+from repdiag.core.own_code import is_own_code
 from repdiag.models.backbones import build_backbone
-from repdiag.models.own_code import is_own_code
 
 _BRANCHES = {"online": ("backbone", "projector"), "momentum": ("momentum_backbone", "momentum_projector")}
 

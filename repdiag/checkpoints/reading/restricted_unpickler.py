@@ -14,11 +14,13 @@ from typing import IO, Any, cast
 
 from repdiag.checkpoints.reading.foreign_names import is_suspicious
 from repdiag.checkpoints.reading.stand_ins import GlobalName, Placeholder, StorageRecord, TensorRecord
-from repdiag.checkpoints.reading.tensor_records import build_storage, call, is_plain
+from repdiag.checkpoints.reading.tensor_records import build_storage, call, copied_by_call, is_plain, key_of
+from repdiag.checkpoints.reading.work import Work
 from repdiag.core.errors import CheckpointError
+from repdiag.core.printable import brief, one_line
 
-MAX_OPCODES = 1_000_000
-_LARGEST_KEY = 2**60  # larger integers can be chosen to collide in a dictionary
+MAX_NAME = 200
+"""Characters of a class name, with its module."""
 
 
 class RestrictedUnpickler:
@@ -28,8 +30,7 @@ class RestrictedUnpickler:
         self.stream = stream
         self.foreign: dict[str, None] = {}
         self.storages: dict[str, StorageRecord] = {}
-        self.protocol = 0
-        self.is_plain = True  # nothing in it but what a state dict needs
+        self._work = Work()
         self._stack: list[Any] = []
         self._outer: list[list[Any]] = []
         self._memo: dict[int, Any] = {}
@@ -40,16 +41,16 @@ class RestrictedUnpickler:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # Python's, of a backslash that escapes nothing: files must not speak
                 self._run()
-        except (ValueError, IndexError, KeyError, TypeError, AttributeError, OverflowError) as error:
-            raise CheckpointError("the pickle is damaged", found=str(error)[:120] or type(error).__name__) from error
+        except _DAMAGE as error:
+            found = one_line(str(error), 120) or type(error).__name__
+            raise CheckpointError("the pickle is damaged", found=found) from error
         if self._outer or len(self._stack) != 1:
             raise CheckpointError("the pickle is damaged", found="values left over at its end")
         return self._stack[0]
 
     def _run(self) -> None:
-        for count, (opcode, argument, _) in enumerate(pickletools.genops(cast(IO[bytes], self.stream))):
-            if count >= MAX_OPCODES:
-                raise CheckpointError("the pickle is too long", found=f"more than {MAX_OPCODES} operations")
+        for opcode, argument, _ in pickletools.genops(cast(IO[bytes], self.stream)):
+            self._work.step()
             self._step(opcode.name, argument)
 
     def _step(self, name: str, argument: Any) -> None:
@@ -92,9 +93,6 @@ class RestrictedUnpickler:
 
     def _memoize(self, _: Any) -> None:
         self._memo[len(self._memo)] = self._stack[-1]
-
-    def _proto(self, version: Any) -> None:
-        self.protocol = version
 
     def _ignore(self, _: Any) -> None:
         pass
@@ -148,31 +146,26 @@ class RestrictedUnpickler:
     def _pairs(self, items: list[Any]) -> dict[Any, Any]:
         if len(items) % 2:
             raise CheckpointError("the pickle is damaged", found="a key without its value")
-        return {self._key(items[i]): items[i + 1] for i in range(0, len(items), 2)}
-
-    def _key(self, key: Any) -> Any:
-        """Return the key itself, or a name for one whose hash a hostile file could choose."""
-        if isinstance(key, str | bytes | bool | None) or (isinstance(key, int) and abs(key) < _LARGEST_KEY):
-            return key
-        self.is_plain = False
-        return f"<{type(key).__name__} {id(key)}>"
+        return {key_of(items[i]): items[i + 1] for i in range(0, len(items), 2)}
 
     # Names and calls: recorded, never followed.
 
     def _name(self, module: Any, name: Any) -> None:
         if not isinstance(module, str) or not isinstance(name, str):
             raise CheckpointError("the pickle names a class by something that is not text")
+        if len(module) + len(name) >= MAX_NAME:
+            found = f"{len(module) + len(name) + 1:,} characters, {one_line(module, 60)}"
+            raise CheckpointError("the pickle names a class by a name that none has", found=found)
         full = f"{module}.{name}"
         if is_suspicious(full):
             raise CheckpointError(
                 "the pickle names a function that no checkpoint needs; it may be an attack",
-                found=full[:120],
+                found=one_line(full),
                 hint="do not load this file; ask its author for a safetensors file",
             )
         if not is_plain(full):
-            self.foreign[full[:200]] = None
-            self.is_plain = False
-        self._stack.append(GlobalName(full[:200]))
+            self.foreign[one_line(full)] = None
+        self._stack.append(GlobalName(full))
 
     def _global(self, argument: Any) -> None:
         module, _, name = argument.partition(" ")
@@ -184,7 +177,9 @@ class RestrictedUnpickler:
 
     def _call(self, function: Any, arguments: Any) -> None:
         if not isinstance(function, GlobalName) or not isinstance(arguments, tuple):
-            raise CheckpointError("the pickle calls something that is not a named class", found=repr(function)[:80])
+            raise CheckpointError("the pickle calls something that is not a named class", found=brief(function))
+        self._work.step(len(arguments) + copied_by_call(function, arguments))
+        self._work.text(len(arguments[0]) if arguments and isinstance(arguments[0], str) else 0)
         self._stack.append(call(function, arguments))
 
     def _reduce(self, _: Any) -> None:
@@ -213,19 +208,35 @@ class RestrictedUnpickler:
         target = self._stack[-1]
         if isinstance(target, Placeholder):
             for part in state if isinstance(state, tuple) else (state,):
+                self._work.step()
                 if isinstance(part, dict):
+                    self._work.step(len(part))
                     target.fields.update(part)
                 elif part is not None:
                     target.arguments.append(part)
-        elif not isinstance(target, dict | TensorRecord):  # `_metadata` of a state dict is not needed
-            raise CheckpointError("the pickle alters something it may not", found=type(target).__name__)
+        elif not isinstance(target, dict):  # attributes of a state dict, such as `_metadata`, are not needed
+            kind = "a tensor after it was made" if isinstance(target, TensorRecord) else "something that it may not"
+            raise CheckpointError(f"the pickle alters {kind}", found=brief(target))
 
     def _persistent(self, _: Any) -> None:
         storage = build_storage(self._stack.pop())
         if self.storages.setdefault(storage.key, storage) != storage:
-            raise CheckpointError("the pickle declares one storage in two ways", found=f"storage {storage.key[:40]}")
+            raise CheckpointError(
+                "the pickle declares one storage in two ways", found=f"storage {one_line(storage.key, 40)}"
+            )
         self._stack.append(storage)
 
+
+_DAMAGE = (
+    ValueError,
+    IndexError,
+    KeyError,
+    TypeError,
+    AttributeError,
+    OverflowError,
+    RecursionError,
+    MemoryError,
+)
 
 _CONSTANTS = frozenset(
     {
@@ -292,7 +303,7 @@ _ACTIONS: dict[str, Callable[[RestrictedUnpickler, Any], None]] = {
     "OBJ": RestrictedUnpickler._obj,
     "BUILD": RestrictedUnpickler._build,
     "BINPERSID": RestrictedUnpickler._persistent,
-    "PROTO": RestrictedUnpickler._proto,
+    "PROTO": RestrictedUnpickler._ignore,
     "FRAME": RestrictedUnpickler._ignore,
     "STOP": RestrictedUnpickler._ignore,
 }

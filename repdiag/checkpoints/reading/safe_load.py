@@ -1,8 +1,8 @@
 """Reads a checkpoint file without running anything in it.
 
 Order: what is it (by its bytes, not its name); is its layout sound; what does its pickle declare; only then tensors.
-A plain state dict goes to `torch.load(weights_only=True)`; one with foreign objects is built by our own reader, which
-keeps them as inert placeholders. Every refusal is a `CheckpointError`.
+What was checked is what is returned: torch's own reader would run the same pickle again, by other rules.
+Foreign objects become inert placeholders. Every refusal is a `CheckpointError`.
 """
 
 from __future__ import annotations
@@ -14,21 +14,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import torch
-from torch import Tensor
-
 from repdiag.checkpoints.reading.bounded_tree import BoundedTree
 from repdiag.checkpoints.reading.legacy import read_legacy
+from repdiag.checkpoints.reading.one_error import one_kind_of_error
 from repdiag.checkpoints.reading.restricted_unpickler import RestrictedUnpickler
 from repdiag.checkpoints.reading.safetensors_check import looks_like_safetensors, read_safetensors
 from repdiag.checkpoints.reading.shards import INDEX_NAME, is_index, read_shards, refuse_lone_shard, sha256_of_weights
-from repdiag.checkpoints.reading.stand_ins import TensorRecord
+from repdiag.checkpoints.reading.storages import Storages
 from repdiag.checkpoints.reading.zip_check import Record, check_archive
 from repdiag.core.errors import CheckpointError
+from repdiag.core.printable import one_line
 
 _SIDECARS = ("config.json", "preprocessor_config.json", "args.json")
 _PICKLE_STARTS = {bytes([code]) for code in b"\x80(]}Lc"}
 _MAX_SIDECAR_BYTES = 4 * 2**20
+_MOST_SHOWN = 50
 _WEIGHT_FILES = ("model.safetensors", INDEX_NAME, "pytorch_model.bin")
 
 
@@ -54,20 +54,21 @@ class Payload:
 def read(path: Path | str) -> Payload:
     """Return the content of a checkpoint; raises `CheckpointError` for whatever is unsafe, damaged or unknown."""
     source = Path(path)
-    try:
+    with one_kind_of_error(source):
         source = weight_file(source)
         before = _state_of(source)
         try:
             parts = _read_index(source) if is_index(source) else _read_file(source)
             payload = Payload(path=source, sha256=sha256_of_weights(source), sidecars=_sidecars(source), **parts)
-        except (CheckpointError, RuntimeError) as error:  # torch raises the latter where a file has become too short
+        except CheckpointError as error:
             _expect_unchanged(source, before)
-            if isinstance(error, CheckpointError) and source.name not in error.problem:
-                raise CheckpointError(f"{source}: {error.problem}", found=error.found, hint=error.hint) from error
+            if source.name in error.problem:
+                raise
+            raise CheckpointError(f"{source}: {error.problem}", found=error.found, hint=error.hint) from error
+        except Exception:  # what a file that became too short gives rise to; anything else is named by who called
+            _expect_unchanged(source, before)
             raise
         _expect_unchanged(source, before)
-    except OSError as error:
-        raise CheckpointError(f"{source} cannot be read", found=error.strerror or str(error)[:120]) from error
     return payload
 
 
@@ -140,49 +141,24 @@ def _read_zip(path: Path) -> dict[str, Any]:
     if stream.read(1):
         raise CheckpointError("the pickle goes on after its end", found="a second program")
     records = {name.removeprefix("data/"): record for name, record in archive.records.items() if name[:5] == "data/"}
-    tree = _with_tensors(path, machine, inert, records)
     integrity = "crc32" if archive.has_checksums else "unknown"
-    return {"container": "zip", "integrity": integrity, **_prefer_torch(path, machine, tree, mmap=True)}
+    return {"container": "zip", "integrity": integrity, **_with_tensors(path, machine, inert, records)}
 
 
 def _read_legacy(path: Path) -> dict[str, Any]:
     machine, inert, records = read_legacy(path)
-    tree = _with_tensors(path, machine, inert, records)
-    return {"container": "legacy", "integrity": "unknown", **_prefer_torch(path, machine, tree, mmap=False)}
+    return {"container": "legacy", "integrity": "unknown", **_with_tensors(path, machine, inert, records)}
 
 
-def _with_tensors(path: Path, machine: RestrictedUnpickler, inert: Any, records: Mapping[str, Record]) -> Any:
-    """Return the pickle's value with tensors that view the memory-mapped file."""
-    for storage in machine.storages.values():
-        record = records.get(storage.key)
-        if record is None or record.size != storage.numel * storage.dtype.itemsize:
-            found = f"storage {storage.key[:40]}: {storage.numel} numbers in {record.size if record else 0} bytes"
-            raise CheckpointError("the sizes in the file do not agree", found=found)
-    whole = torch.from_file(str(path), shared=False, size=path.stat().st_size, dtype=torch.uint8)
-
-    def tensor(record: TensorRecord) -> Tensor:
-        place = records[record.storage.key]
-        numbers = whole[place.start : place.start + place.size]
-        if place.start % record.dtype.itemsize:
-            numbers = numbers.clone()
-        if not record.storage.numel:
-            return torch.empty(record.shape, dtype=record.dtype)
-        typed = numbers.view(record.dtype)
-        return typed.as_strided(record.shape, record.stride, typed.storage_offset() + record.offset)
-
-    return BoundedTree(tensor).convert(inert)
-
-
-def _prefer_torch(path: Path, machine: RestrictedUnpickler, tree: Any, *, mmap: bool) -> dict[str, Any]:
-    """Let torch read what it accepts; what it refuses is the tree that was built here from the checked file."""
-    if machine.is_plain and machine.protocol == 2:
-        try:
-            plain = torch.load(path, map_location="cpu", weights_only=True, mmap=mmap)
-        except Exception:  # torch leaks eight exception types for what it does not accept
-            plain = None
-        if plain is not None:
-            return {"reader": "weights_only", "tree": plain}
-    return {"reader": "restricted", "tree": tree, "foreign": tuple(machine.foreign)}
+def _with_tensors(
+    path: Path, machine: RestrictedUnpickler, inert: Any, records: Mapping[str, Record]
+) -> dict[str, Any]:
+    """Return the pickle's value with its tensors, and the names of what became placeholders."""
+    with path.open("rb", buffering=0) as stream:
+        tree = BoundedTree(Storages(stream, records, machine.storages).tensor).convert(inert)
+    foreign = list(machine.foreign)
+    more = [f"... and {len(foreign) - _MOST_SHOWN} more"] if len(foreign) > _MOST_SHOWN else []
+    return {"reader": "restricted", "tree": tree, "foreign": tuple(foreign[:_MOST_SHOWN] + more)}
 
 
 def _sidecars(path: Path) -> dict[str, Any]:
@@ -194,7 +170,8 @@ def _sidecars(path: Path) -> dict[str, Any]:
             try:
                 found[name] = json.loads(file.read_text("utf-8"))
             except (ValueError, RecursionError, OSError) as error:
-                raise CheckpointError(f"{file} is not readable JSON", found=str(error)[:120]) from error
+                found_instead = one_line(str(error), 120)
+                raise CheckpointError(f"{file} is not readable JSON", found=found_instead) from error
     return found
 
 

@@ -12,13 +12,15 @@ from typing import Any
 
 from torch import Tensor
 
+from repdiag.checkpoints.reading.bounded_tree import expect_count, shown_names
 from repdiag.checkpoints.reading.safetensors_check import read_safetensors, table_without_repeats
 from repdiag.core.errors import CheckpointError
+from repdiag.core.printable import brief, one_line
 from repdiag.core.provenance import sha256_of_file
 
 INDEX_NAME = "model.safetensors.index.json"
 INDEX_SUFFIX = ".safetensors.index.json"
-_MAX_INDEX_BYTES = 16 * 2**20
+_MAX_INDEX_BYTES = 6 * 2**20
 _MAX_SHARDS = 1000
 _NUMBERED = re.compile(r".*-(\d+)-of-(\d+)\.safetensors")
 
@@ -86,15 +88,17 @@ def _read_index(index: Path) -> tuple[dict[str, str], int | None]:
     try:
         content: Any = json.loads(index.read_text("utf-8"), object_pairs_hook=table_without_repeats)
     except (ValueError, RecursionError) as error:
-        raise CheckpointError(f"{index} is not a readable index of shards", found=str(error)[:120]) from error
+        raise CheckpointError(f"{index} is not a readable index of shards", found=one_line(str(error), 120)) from error
     placed = content.get("weight_map") if isinstance(content, dict) else None
     if not isinstance(placed, dict) or not placed or not all(isinstance(file, str) for file in placed.values()):
         raise CheckpointError(f"{index} is not a readable index of shards", found="no weight_map of tensors to files")
     about = content.get("metadata")
     total = about.get("total_size") if isinstance(about, Mapping) else None
     if total is not None and not (type(total) is int or (isinstance(total, float) and total.is_integer())):
-        raise CheckpointError(f"{index} is not a readable index of shards", found=f"total_size {total!r}"[:120])
-    return placed, None if total is None else int(total)
+        raise CheckpointError(f"{index} is not a readable index of shards", found=f"total_size {brief(total)}")
+    expect_count(len(placed))
+    shown = shown_names(placed)  # as the names in the shards are shown
+    return {shown[name]: file for name, file in placed.items()}, None if total is None else int(total)
 
 
 def _by_file(index: Path, placed: Mapping[str, str]) -> dict[str, set[str]]:
@@ -104,7 +108,7 @@ def _by_file(index: Path, placed: Mapping[str, str]) -> dict[str, set[str]]:
         raise CheckpointError("the index names too many shards", found=str(len(files)))
     for file in files:
         if Path(file).name != file or "\\" in file or not file.endswith(".safetensors"):
-            raise CheckpointError("the index names a file that is no shard beside it", found=repr(file)[:120])
+            raise CheckpointError("the index names a file that is no shard beside it", found=brief(file, 120))
     absent = [file for file in files if not (index.parent / file).is_file()]
     if absent:
         found = f"{len(absent)} of {len(files)}: {_few(absent)}"
@@ -114,8 +118,12 @@ def _by_file(index: Path, placed: Mapping[str, str]) -> dict[str, set[str]]:
         raise CheckpointError(
             "the index leaves out shards", found=f"{len(files)} of {int(next(iter(counts)))}: {_few(files)}"
         )
-    return {file: {name for name, where in placed.items() if where == file} for file in files}
+    by_file: dict[str, set[str]] = {file: set() for file in files}
+    for name, where in placed.items():
+        by_file[where].add(name)
+    return by_file
 
 
 def _few(names: list[str]) -> str:
-    return ", ".join(name[:80] for name in names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return ", ".join(one_line(name, 80) for name in names[:3]) + more

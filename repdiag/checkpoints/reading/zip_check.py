@@ -12,9 +12,11 @@ from io import BufferedIOBase
 from pathlib import Path
 
 from repdiag.core.errors import CheckpointError
+from repdiag.core.printable import one_line
 
-MAX_PICKLE_BYTES = 256 * 2**20
-_MAX_ENTRIES = 100_000
+MAX_PICKLE_BYTES = 48 * 2**20
+"""All that is not numbers of tensors; text may take five times as much memory as its bytes."""
+_MAX_ENTRIES = 60_000
 _MAX_DIRECTORY_BYTES = 32 * 2**20
 _BLOCK = 2**20
 _HARMLESS_FLAGS = 0x0808  # sizes after the data, and names in UTF-8; all others encrypt or patch
@@ -65,7 +67,7 @@ def check_archive(path: Path) -> TorchArchive:
             records = _locate(stream, entries)
             has_checksums = _check_sums(stream, entries, records)
         except (zipfile.BadZipFile, struct.error, ValueError, EOFError, OverflowError, NotImplementedError) as error:
-            raise CheckpointError("the zip archive is damaged", found=str(error)[:120]) from error
+            raise CheckpointError("the zip archive is damaged", found=one_line(str(error), 120)) from error
     inner = _without_folder(records)
     if any(name.startswith(_SIGNED) for name in inner):
         raise CheckpointError(
@@ -106,13 +108,15 @@ def _locate(stream: BufferedIOBase, entries: list[zipfile.ZipInfo]) -> dict[str,
     for entry in sorted(entries, key=lambda item: item.header_offset):
         _check_entry(entry, known=entry.filename in records)
         if entry.header_offset < end or (end == 0 and entry.header_offset != 0):
-            raise CheckpointError("entries of the zip archive overlap or hide something", found=entry.filename[:80])
+            raise CheckpointError(
+                "entries of the zip archive overlap or hide something", found=one_line(entry.filename, 80)
+            )
         stream.seek(entry.header_offset)
         header = _LOCAL_HEADER.unpack(stream.read(_LOCAL_HEADER.size))
         name = stream.read(header[9])
         plain = header[3] == 0 and not header[2] & ~_HARMLESS_FLAGS
         if header[0] != b"PK\x03\x04" or name != entry.filename.encode() or not plain:
-            raise CheckpointError("the zip archive says two things about an entry", found=entry.filename[:80])
+            raise CheckpointError("the zip archive says two things about an entry", found=one_line(entry.filename, 80))
         start = entry.header_offset + _LOCAL_HEADER.size + header[9] + header[10]
         end = start + entry.file_size
         records[entry.filename] = Record(start, entry.file_size)
@@ -124,14 +128,14 @@ def _locate(stream: BufferedIOBase, entries: list[zipfile.ZipInfo]) -> dict[str,
 def _check_entry(entry: zipfile.ZipInfo, *, known: bool) -> None:
     name = entry.filename
     if known:
-        raise CheckpointError("the zip archive has two entries of one name", found=name[:80])
+        raise CheckpointError("the zip archive has two entries of one name", found=one_line(name, 80))
     parts = name.removesuffix("/").split("/")
     if name != entry.orig_filename or "\\" in name or not {"", ".."}.isdisjoint(parts):
-        raise CheckpointError("an entry of the zip archive leaves its folder", found=repr(entry.orig_filename)[:80])
+        raise CheckpointError("an entry of the zip archive leaves its folder", found=one_line(entry.orig_filename, 80))
     if entry.compress_type != zipfile.ZIP_STORED or entry.file_size != entry.compress_size or entry.flag_bits & 0x1:
         raise CheckpointError(
             "the zip archive is packed or encrypted; torch writes entries as they are",
-            found=name[:80],
+            found=one_line(name, 80),
             hint="unpack it and save the checkpoint again with torch.save",
         )
 
@@ -147,13 +151,15 @@ def _check_sums(stream: BufferedIOBase, entries: list[zipfile.ZipInfo], records:
         while left > 0:
             block = stream.read(min(_BLOCK, left))
             if not block:
-                raise CheckpointError("the zip archive is cut off", found=entry.filename[:80], hint=FETCH_AGAIN)
+                raise CheckpointError(
+                    "the zip archive is cut off", found=one_line(entry.filename, 80), hint=FETCH_AGAIN
+                )
             crc = zlib.crc32(block, crc)
             left -= len(block)
         if crc != entry.CRC:
             raise CheckpointError(
                 "the file is damaged: an entry does not match its checksum",
-                found=entry.filename[:80],
+                found=one_line(entry.filename, 80),
                 hint=FETCH_AGAIN,
             )
     return True

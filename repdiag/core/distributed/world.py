@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
@@ -15,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from repdiag.core.distributed.agreement import exchange_device
+from repdiag.core.distributed.first_process import local_rank, process_count
 
 _PATIENCE = timedelta(days=7)
 
@@ -76,17 +76,17 @@ def join_world(*, on_gpu: bool) -> Iterator[World]:
 
     A process group that the caller has set up is used and left as it is.
     """
-    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+    if process_count() <= 1:
         yield World()
         return
-    local_rank = int(os.environ.get("LOCAL_RANK", "0"))
+    place = local_rank()
     if on_gpu:
-        torch.cuda.set_device(local_rank)
+        torch.cuda.set_device(place)
     is_ours = not dist.is_initialized()
     if is_ours:
         dist.init_process_group("nccl" if on_gpu else "gloo")
     try:
-        yield World(dist.get_rank(), dist.get_world_size(), local_rank)
+        yield World(dist.get_rank(), dist.get_world_size(), place)
     finally:
         if is_ours:
             dist.destroy_process_group()

@@ -17,6 +17,7 @@ from repdiag.metrics.settings import Positive
     reference="wang2020",
     interval="per_query",
     variants=pair_variants(),
+    comparable="one method",
 )
 def alignment(features: Features, views: Views, *, pair: Pair = "original-view", alpha: Positive = 2.0) -> MetricValue:
     """Alignment: the mean distance between the two halves of a positive pair, to a power.

@@ -1,7 +1,7 @@
 """One pass over all pairs of rows, in tiles, for every metric that looks at pairs.
 
 A metric names what it wants of the pairs (`PotentialSum`, `PositiveRank`, `TopK`) and calls `over_pairs` or
-`over_cross`; inside `sharing()` all read_options on the same rows are served by one pass. Memory stays O(N D + tile^2).
+`over_cross`; inside `sharing()` all requests on the same rows are served by one pass. Memory stays O(N D + tile^2).
 """
 
 from repdiag.metrics.pairwise.euclidean_top_k import EuclideanTopK, euclidean_neighbors

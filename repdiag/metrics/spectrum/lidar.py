@@ -26,6 +26,7 @@ _IMAGES = 1024  # images taken into float64 at a time
     version=1,
     reference="thilak2024",
     interval="subsample",
+    comparable="one method",
 )
 def lidar(
     features: Features,

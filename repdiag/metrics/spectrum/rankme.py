@@ -19,6 +19,7 @@ from repdiag.metrics.spectrum.singular_values import singular_values
     version=1,
     reference="garrido2023",
     interval="subsample",
+    comparable="one method",
 )
 def rankme(
     features: Features,

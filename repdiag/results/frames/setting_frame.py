@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from repdiag.core.metric_table import MetricTable
+from repdiag.core.metric_table import MetricTable, untrained_name
 from repdiag.results.frames.table_frames import frame_of, headline_record, headline_row
 from repdiag.results.headlines import HEADLINES
 
@@ -23,20 +23,19 @@ def setting_frame(
     varied: str,
     *,
     settings: tuple[str, ...],
-    untrained: str,
     space: str = "features",
     split: str = "val",
 ) -> pd.DataFrame:
     """Return the frame of the figure `setting_curves`; checkpoints are named by the setting's values.
 
-    `untrained` is the ending of the names of untrained copies. What was not analyzed is left out.
+    Untrained copies follow their originals. What was not analyzed is left out.
     """
-    from repdiag.plots.setting_curves import COLUMNS
+    from repdiag.results.frames.columns import SETTING_CURVES as COLUMNS
 
     records = []
     for headline in (line for name in METRICS for line in HEADLINES if line.metric == name):
         for setting in settings:
-            for name in (setting, setting + untrained):
+            for name in (setting, untrained_name(setting)):
                 row = headline_row(table, headline, checkpoint=name, space=space, split=split)
                 if row is not None:
                     named = {"checkpoint": name, "varied": varied, "setting": setting}

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from repdiag.core.metric_table import MetricRow, MetricTable
 from repdiag.metrics.inference.rank_correlation import Correlation
+from repdiag.results.frames.judged_split import judged_splits
 from repdiag.results.headlines import HEADLINES, Headline
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ def instance_discrimination_bars(
     table: MetricTable, *, space: str = "features", pair: str = "original-view"
 ) -> pd.DataFrame:
     """Return the frame of the figure of the same name; empty where the table has no such rows."""
-    from repdiag.plots.instance_discrimination_bars import COLUMNS
+    from repdiag.results.frames.columns import INSTANCE_DISCRIMINATION_BARS as COLUMNS
 
     records = []
     for row in table.where(metric="instance_discrimination_accuracy", space=space, pair=pair):
@@ -42,7 +43,7 @@ def instance_discrimination_bars(
 
 def alignment_uniformity_plane(table: MetricTable, *, pair: str = "original-view") -> pd.DataFrame:
     """Return the frame of the figure of the same name, with kNN accuracy as the colour."""
-    from repdiag.plots.alignment_uniformity_plane import COLUMNS
+    from repdiag.results.frames.columns import ALIGNMENT_UNIFORMITY_PLANE as COLUMNS
 
     records = []
     for row in table.where(metric="alignment", pair=pair):
@@ -63,20 +64,23 @@ def over_cluster_curve(
     table: MetricTable,
     *,
     space: str = "features",
-    split: str = "val",
+    split: str | None = None,
     metrics: Sequence[str] = CURVE_METRICS,
 ) -> pd.DataFrame:
     """Return the frame of the figure of the same name; the band is one standard deviation over seeds either way."""
-    from repdiag.plots.over_cluster_curve import COLUMNS
+    from repdiag.results.frames.columns import OVER_CLUSTER_CURVE as COLUMNS
 
     records = []
+    judged = judged_splits(table)
     for metric in metrics:
-        for row in table.where(metric=metric, space=space, split=split):
+        for row in table.where(metric=metric, space=space):
+            if row.split != (split or judged[row.checkpoint]):
+                continue
             classes = classes_of(table, row)
             clusters = row.params.get("clusters")
             if clusters is None or classes is None:
                 continue
-            peak = first(table, checkpoint=row.checkpoint, metric="granularity", space=space, split=split)
+            peak = first(table, checkpoint=row.checkpoint, metric="granularity", space=space, split=row.split)
             low, high = _band(row)
             records.append(
                 _where(row)
@@ -86,14 +90,15 @@ def over_cluster_curve(
     return frame_of(records, (*COLUMNS, "granularity", "reason"))
 
 
-def checkpoint_comparison(table: MetricTable, *, space: str = "features", split: str = "val") -> pd.DataFrame:
+def checkpoint_comparison(table: MetricTable, *, space: str = "features", split: str | None = None) -> pd.DataFrame:
     """Return the frame of the figure of the same name: the headline metrics that any checkpoint has."""
-    from repdiag.plots.checkpoint_comparison import COLUMNS
+    from repdiag.results.frames.columns import CHECKPOINT_COMPARISON as COLUMNS
 
     records: list[dict[str, Any]] = []
+    judged = judged_splits(table)
     for headline in HEADLINES:
         found = [
-            headline_row(table, headline, checkpoint=name, space=space, split=split)
+            headline_row(table, headline, checkpoint=name, space=space, split=split or judged[name])
             for name in table.names("checkpoint")
         ]
         records.extend(headline_record(row, headline) for row in found if row is not None)
@@ -105,18 +110,20 @@ def scatter_against_accuracy(
     *,
     metrics: Sequence[str] = ("intra_class_distance", "uniformity"),
     space: str = "features",
-    split: str = "val",
+    split: str | None = None,
     correlations: Mapping[str, Correlation] | None = None,
 ) -> pd.DataFrame:
     """Return the frame of the figure of the same name; `correlations` gives value and interval of each metric."""
-    from repdiag.plots.scatter_against_accuracy import COLUMNS
+    from repdiag.results.frames.columns import SCATTER_AGAINST_ACCURACY as COLUMNS
 
     records = []
+    judged = judged_splits(table)
     for metric in metrics:
         correlation = (correlations or {}).get(metric, (None, None, None))
         for name in table.names("checkpoint"):
-            row = first(table, checkpoint=name, space=space, split=split, metric=metric)
-            accuracy = first(table, checkpoint=name, space=space, split=split, metric="knn_accuracy", k=KNN)
+            where = {"checkpoint": name, "space": space, "split": split or judged[name]}
+            row = first(table, **where, metric=metric)
+            accuracy = first(table, **where, metric="knn_accuracy", k=KNN)
             if row is not None:
                 named = dict(zip(("correlation", "correlation_low", "correlation_high"), correlation, strict=True))
                 records.append(

@@ -1,4 +1,4 @@
-"""What `repdiag train --monitor` evaluates, and the frames of a training's own figures."""
+"""The frames of a training's own figures: its history, and the course of what was monitored."""
 
 from __future__ import annotations
 
@@ -9,32 +9,20 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import pandas as pd
 
-    from repdiag.core.embedding_set import EmbeddingSet
-    from repdiag.core.metric_table import MetricTable
-
-
-def measure(val: EmbeddingSet, train: EmbeddingSet) -> MetricTable:
-    """Return the metrics that are followed over a training."""
-    from repdiag.integrations.monitor import METRICS
-    from repdiag.metrics.evaluate import evaluate
-
-    return evaluate(val, METRICS, bank=train)
-
 
 def trajectory_frame(tables: Sequence[Path], *, name: str) -> pd.DataFrame:
     """Return the frame of the figure `training_trajectory` from a run's files, one an epoch."""
     import pandas as pd
 
     from repdiag.core.metric_table import MetricTable
-    from repdiag.integrations.monitor import METRICS
-    from repdiag.plots.training_trajectory import COLUMNS
+    from repdiag.results.frames.columns import TRAINING_TRAJECTORY as COLUMNS
     from repdiag.results.frames.table_frames import frame_of, headline_record, headline_row
-    from repdiag.results.headlines import HEADLINES
+    from repdiag.results.headlines import HEADLINES, MONITORED
 
     records = []
     for path in tables:
         table = MetricTable.from_frame(pd.read_csv(path))
-        for headline in (line for metric in METRICS for line in HEADLINES if line.metric == metric):
+        for headline in (line for metric in MONITORED for line in HEADLINES if line.metric == metric):
             row = headline_row(table, headline, space="features", split="val")
             if row is not None:
                 records.append(headline_record(row, headline) | {"checkpoint": name, "epoch": row.epoch})

@@ -18,6 +18,8 @@ def bare_app(monkeypatch: pytest.MonkeyPatch) -> None:
     bare = typer.Typer(rich_markup_mode=None, add_completion=False)
     bare.registered_commands, bare.registered_groups = app.app.registered_commands, app.app.registered_groups
     monkeypatch.setattr(app, "app", bare)
+    for name in ("interrupt_on_signals", "forget_interrupts"):  # this process goes on
+        monkeypatch.setattr(app, name, lambda: None)
 
 
 def run(monkeypatch: pytest.MonkeyPatch, *words: str) -> object:

@@ -14,16 +14,17 @@ import typer
 from repdiag.checkpoints.read_options import ReadOptions
 from repdiag.cli.console import Console
 from repdiag.cli.gates import check_gates, parse_gates
-from repdiag.cli.summary import show_vectors
+from repdiag.cli.summary import show_analysis
 from repdiag.core.embedding_set import EmbeddingSet
 from repdiag.core.errors import RepdiagError
 from repdiag.diagnosis.diagnose import judge
 from repdiag.diagnosis.synthetic import SpaceRecipe, draw_space
 from repdiag.embeddings.store import save_embedding_set
 from repdiag.metrics.evaluate import evaluate
+from repdiag.workflows.analysis import Analysis
 from repdiag.workflows.compare import _held_against
 from repdiag.workflows.targets import Target, Targets, with_reference
-from repdiag.workflows.vectors import VectorAnalysis, analyze_vectors
+from repdiag.workflows.vectors import analyze_vectors
 
 SMALL = SpaceRecipe(classes=10, per_class=12, dims=16)
 
@@ -48,22 +49,24 @@ def stored(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
     )
 
 
-def _analyzed(source: str, out: Path, *, reference: str | None = None) -> VectorAnalysis:
+def _analyzed(source: str, out: Path, *, reference: str | None = None) -> Analysis:
     beside = None if reference is None else Path(reference)
-    return analyze_vectors(Path(source), None, reference=beside, out=out, seed=0, overwrite=False, protocol="shi2022")
+    found = analyze_vectors(Path(source), None, reference=beside, seed=0, protocol="shi2022")
+    found.save(out)
+    return found
 
 
 def test_a_reference_stands_in_the_json_the_verdict_and_the_words(
     stored: SimpleNamespace, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     result = _analyzed(stored.whole, tmp_path, reference=stored.noise)
-    show_vectors(Console(), result)
+    show_analysis(Console(), result, tmp_path, [])
     assert "Classes are better grouped than by the reference noise" in " ".join(capsys.readouterr().out.split())
     verdict = json.loads((tmp_path / "verdict.json").read_text("utf-8"))
     assert [item["against"] for item in verdict["standings"]] == ["reference noise"]
     against = {item["against_what"] for item in verdict["over_clustering"]["evidence"]}
     assert {"reference noise", "permuted labels"} <= against
-    assert json.loads((tmp_path / "run.json").read_text("utf-8"))["reference"] == stored.noise
+    assert json.loads((tmp_path / "run.json").read_text("utf-8"))["reference"] == {"source": stored.noise}
 
 
 def test_a_reference_of_other_rows_is_refused(stored: SimpleNamespace, tmp_path: Path) -> None:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import typer
 
-from repdiag.cli import compare, report
-from repdiag.report import build
+from repdiag.cli import report
+from repdiag.workflows import compare
+from repdiag.workflows import report as build
 
 
 @pytest.mark.parametrize("unreadable", [False, True])
@@ -17,20 +19,19 @@ def test_a_manifest_is_compared_first(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], unreadable: bool
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    asked: list[tuple[list[str], dict[str, Any]]] = []
+    asked: list[tuple[str, dict[str, Any]]] = []
 
-    def compared(checkpoints: list[str], **settings: Any) -> None:
-        asked.append((checkpoints, settings))
-        if unreadable:
-            raise typer.Exit(1)
+    def compared(manifest: Path, *, told: Any, **settings: Any) -> SimpleNamespace:
+        asked.append((str(manifest), settings))
+        return SimpleNamespace(folder=Path("runs") / "mine", failures={"gone": "cannot be read"} if unreadable else {})
 
     def built(run: Path, out: Path, **_settings: Any) -> Path:
-        asked.append(([str(run)], {}))
+        asked.append((str(run), {}))
         out.parent.mkdir(parents=True, exist_ok=True)
         out.write_text("page")
         return out
 
-    monkeypatch.setattr(compare, "compare", compared)
+    monkeypatch.setattr(compare, "compare_manifest", compared)
     monkeypatch.setattr(build, "build_report", built)
 
     def call() -> None:
@@ -43,7 +44,6 @@ def test_a_manifest_is_compared_first(
     else:
         call()
     (first, settings), (second, _) = asked
-    assert (first, second) == (["mine.yaml"], [str(Path("runs") / "mine")])
-    assert settings["out"] == Path("runs") / "mine"
+    assert (first, second) == ("mine.yaml", str(Path("runs") / "mine"))
     assert (settings["data"], settings["limit"]) == ("digits", 40)
     assert "report.html" in capsys.readouterr().out

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from repdiag.cli.console import Console
 from repdiag.config.training import TrainSettings
-from repdiag.core.errors import ConfigError, UsageError
+from repdiag.core.errors import ConfigError, StoppedError, UsageError
 from repdiag.training.assembly import resolve_settings
+from repdiag.training.loop import train
+from repdiag.training.progress import Messages
 from repdiag.workflows import train as training
 from repdiag.workflows.train import TrainRequest, run_training
 
@@ -54,15 +57,62 @@ def test_a_run_that_is_named_goes_on_by_its_own_settings(
     assert asked == [(settings, Path("kept"), "auto")]
 
 
-def test_auto_starts_anew_where_no_run_is_unfinished(
-    asked: list[tuple[TrainSettings, Path, str]], capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("beside", [{}, {"monitor": 1}, {"device": "cpu"}])
+def test_auto_alone_with_nothing_unfinished_says_so_and_trains_nothing(
+    asked: list[tuple[TrainSettings, Path, str]], beside: dict[str, Any]
 ) -> None:
     begin(training.RUNS / "whole-1", status="completed")
-    run_training(TrainRequest(resume="auto"), Console())
+    with pytest.raises(UsageError, match="nothing to resume: no unfinished training in runs/") as caught:
+        run_training(TrainRequest(resume="auto", **beside), Console())
+    assert caught.value.exit_code == 2
+    assert asked == []
+
+
+@pytest.mark.parametrize("beside", [{"recipe": "digits_moco_v2"}, {"seed": 3}, {"limit": 64}])
+def test_auto_starts_the_run_that_is_described_where_it_has_not_begun(
+    asked: list[tuple[TrainSettings, Path, str]], capsys: pytest.CaptureFixture[str], beside: dict[str, Any]
+) -> None:
+    begin(training.RUNS / "whole-1", status="completed")
+    run_training(TrainRequest(resume="auto", **beside), Console())
     assert "nothing unfinished" in capsys.readouterr().out
     (settings, out, _), *_ = asked
     assert settings.recipe == "digits_moco_v2"
     assert out == training.RUNS / "digits_moco_v2-resnet20-digits-1"
+
+
+def test_a_stop_before_the_first_step_says_what_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(*given: object, **options: object) -> None:
+        raise KeyboardInterrupt
+
+    out = tmp_path / "run"
+    request = TrainRequest(limit=40, epochs=1, out=out, resume="auto")
+    with monkeypatch.context() as patch:
+        patch.setattr("repdiag.training.assembly.open_dataset", interrupt)
+        with pytest.raises(StoppedError, match="before the first step\n  found: nothing is left"):
+            run_training(request, Console(quiet=True))
+    with monkeypatch.context() as patch:
+        patch.setattr("repdiag.training.loop.assemble", interrupt)
+        with pytest.raises(StoppedError, match="before the first step\n  found: nothing is left"):
+            run_training(request, Console(quiet=True))
+    assert list(tmp_path.iterdir()) == []
+    with monkeypatch.context() as patch:
+        patch.setattr("repdiag.training.loop.History", interrupt)
+        with pytest.raises(StoppedError, match="and no step") as caught:
+            run_training(request, Console(quiet=True))
+    assert caught.value.exit_code == 130
+    assert f"repdiag train --resume {out} goes on" in str(caught.value)
+
+
+def test_a_run_that_goes_on_says_where(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "run"
+    settings = resolve_settings(None, data="digits", epochs=2, batch_size=16, values={"data.limit": 40})
+    train(settings, out, device="cpu")
+    train(settings, out, device="cpu", progress=Messages())
+    assert "nothing left to do: all 4 steps are done" in capsys.readouterr().err
+    first = out / "checkpoints" / "previous.pt"
+    first.rename(out / "checkpoints" / "last.pt")
+    train(settings, out, device="cpu", progress=Messages())
+    assert "continuing at step 2 of 4" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("request_", [TrainRequest(resume="auto", out=Path("mine")), TrainRequest(resume="mine")])

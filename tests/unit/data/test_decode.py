@@ -93,7 +93,7 @@ def png(width: int, height: int) -> bytes:
     )
 
 
-@pytest.mark.parametrize(("width", "height"), [(9_500, 9_500), (15_000, 15_000), (2**31 - 1, 2**31 - 1)])
+@pytest.mark.parametrize(("width", "height"), [(13_400, 13_400), (2**31 - 1, 2**31 - 1)])
 def test_decompression_bombs_are_refused_before_they_are_unpacked(width: int, height: int) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -155,14 +155,11 @@ def test_without_the_check_the_error_comes_when_its_turn_comes(folder: Path) -> 
 @pytest.mark.parametrize(
     ("spoiler", "message"),
     [
-        (lambda root: (root / "train/dog").mkdir(), r"hold no image(.|\n)*dog"),
         (lambda root: write_text(root / "train/dog/a.png"), r"hold no readable image(.|\n)*dog"),
-        (lambda root: write_image(root / "val/emu/1.png"), r"classes that train lacks(.|\n)*emu"),
-        (lambda root: shutil.rmtree(root / "val"), "no folder for val"),
         (shutil.rmtree, "not a folder"),
         (lambda root: [shutil.rmtree(root / "train" / name) for name in ("ant", "bee", "cow")], "no class folders"),
     ],
-    ids=["empty class", "unreadable class", "strange class", "no val", "no root", "no class"],
+    ids=["unreadable class", "no root", "no class"],
 )
 def test_what_is_missing_is_said(folder: Path, spoiler: object, message: str) -> None:
     spoiler(folder)

@@ -163,3 +163,25 @@ def test_a_subset_keeps_its_rows_names_labels_and_pixels() -> None:
     assert threes.row_ids[4] == train.row_ids[row]
     assert torch.equal(threes.image(4), train.image(row))
     assert threes.fingerprint != train.fingerprint
+
+
+@pytest.mark.parametrize("count", [1, 7, 10, 23, 100, 1436])
+def test_a_limit_draws_evenly_over_the_classes_whatever_the_order_of_rows(count: int) -> None:
+    train = open_dataset("digits", "train")
+    chosen = train.limited(count, seed=1)
+    per_class = np.bincount(chosen.labels, minlength=10)
+    full = np.bincount(train.labels, minlength=10)
+    assert len(chosen) == count
+    assert all(a == full[place] or a >= per_class.max() - 1 for place, a in enumerate(per_class))
+    assert list(chosen.row_ids) == [name for name in train.row_ids if name in set(chosen.row_ids)]
+    shuffled = train.subset(np.random.default_rng(0).permutation(len(train))).limited(count, seed=1)
+    assert set(shuffled.row_ids) == set(chosen.row_ids)
+    assert set(train.limited(count - 1, seed=1).row_ids) < set(chosen.row_ids)
+
+
+def test_a_limit_takes_all_of_a_rare_class_and_of_a_small_split() -> None:
+    train = open_dataset("digits", "train")
+    rare = train.subset(np.sort(np.concatenate([np.flatnonzero(train.labels == 0)[:3], np.flatnonzero(train.labels)])))
+    assert np.bincount(rare.limited(93).labels).tolist() == [3, *[10] * 9]
+    assert train.limited(5000) is train
+    assert set(train.limited(50, seed=2).row_ids) != set(train.limited(50, seed=1).row_ids)

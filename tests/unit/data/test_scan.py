@@ -15,9 +15,9 @@ from repdiag.data.walk import FoundFile, Walk
 def checked_paths(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     seen: list[str] = []
 
-    def counting(path: Path, found: FoundFile) -> Checked:
+    def counting(path: Path, found: FoundFile, **options: object) -> Checked:
         seen.append(found.path)
-        return check(path, found)
+        return check(path, found, **options)
 
     monkeypatch.setattr(scan_module, "check", counting)
     return seen

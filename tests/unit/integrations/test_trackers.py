@@ -13,16 +13,19 @@ import pytest
 
 from repdiag.core.errors import DependencyError, StoreError, UsageError
 from repdiag.core.files import write_json
-from repdiag.core.metric_table import MetricRow, MetricTable
+from repdiag.core.metric_table import MetricRow, MetricTable, Role
 from repdiag.diagnosis.diagnose import judge
 from repdiag.integrations import mlflow as to_mlflow
 from repdiag.integrations import wandb as to_wandb
 from repdiag.integrations.tracking import scalars_of, tracked
 
 
-def _row(metric: str, value: float | None, *, checkpoint: str = "small", **params: object) -> MetricRow:
+def _row(
+    metric: str, value: float | None, *, checkpoint: str = "small", role: Role = "trained", **params: object
+) -> MetricRow:
     return MetricRow(
         checkpoint=checkpoint,
+        role=role,
         dataset="digits",
         split="val",
         space="features",
@@ -68,7 +71,9 @@ def test_several_checkpoints_come_first_and_odd_characters_become_underscores() 
 
 
 def test_the_untrained_copy_is_not_a_second_checkpoint() -> None:
-    found = scalars_of(TABLE + MetricTable((_row("uniformity", -1.0, checkpoint="small (untrained)", t=2.0),)))
+    found = scalars_of(
+        TABLE + MetricTable((_row("uniformity", -1.0, checkpoint="small (untrained)", role="untrained", t=2.0),))
+    )
     assert found["untrained/val/features/uniformity/t-2.0"] == -1.0
     assert set(found) > NAMES
 

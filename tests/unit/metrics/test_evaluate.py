@@ -11,7 +11,7 @@ from repdiag import EmbeddingSet, Provenance
 from repdiag.core.errors import MetricError, UsageError
 from repdiag.embeddings.as_embedding_set import as_embedding_set
 from repdiag.metrics.breakdown import class_frame, row_frame
-from repdiag.metrics.evaluate import evaluate, evaluate_full
+from repdiag.metrics.evaluate import evaluate
 from repdiag.metrics.pairwise import passes
 from repdiag.metrics.registry import load_all
 
@@ -194,12 +194,12 @@ def test_a_shared_evaluation_gives_the_values_of_single_calls() -> None:
 
 def test_parts_and_progress_are_at_hand() -> None:
     steps: list[tuple[int, int]] = []
-    found = evaluate_full(
+    found = evaluate(
         embeddings(projected=False), ["alignment", "tolerance"], progress=lambda done, of: steps.append((done, of))
     )
     assert steps == [(1, 3), (2, 3), (3, 3)]
-    assert [row.metric for row in found.table] == ["alignment", "alignment", "tolerance"]
-    assert float(found.per_row[1].mean()) == pytest.approx(found.table.rows[1].value)
+    assert [row.metric for row in found] == ["alignment", "alignment", "tolerance"]
+    assert float(found.per_row[1].mean()) == pytest.approx(found.rows[1].value)
     assert found.per_class[2].shape == (4,)
 
 
@@ -227,7 +227,7 @@ def test_rows_alone_in_their_class_are_null_in_the_parts_and_the_others_keep_the
     rows = torch.randn(31, 5, generator=torch.Generator().manual_seed(0))
     embeddings = EmbeddingSet(features=rows, labels=torch.tensor([0] * 15 + [1] * 15 + [2]))
     wanted = ["r_precision", "intra_class_distance", "tolerance", "cdnv", "hubness"]
-    found = evaluate_full(embeddings, wanted, intervals=False)
+    found = evaluate(embeddings, wanted, intervals=False)
     classes = class_frame(found, embeddings)
     for name in ("r_precision", "intra_class_distance", "tolerance"):
         values = classes[classes["metric"] == name].set_index("class_name")["value"]

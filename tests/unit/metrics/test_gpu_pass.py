@@ -38,10 +38,10 @@ from repdiag.metrics.pairwise import PositiveRank, PotentialSum, TopK, reduce_cr
 def results(tile):
     left, views = (unit_rows(torch.randn(70, 8, generator=torch.Generator().manual_seed(seed))) for seed in (1, 2))
     positives = unit_rows(left.fast + 0.3 * views.fast)
-    read_options = PotentialSum(2.0), PositiveRank(positives, 5), TopK(3)
-    total, ranks, nearest = reduce_pairs(left, *read_options, tile=tile)
+    wanted = PotentialSum(2.0), PositiveRank(positives, 5), TopK(3)
+    total, ranks, nearest = reduce_pairs(left, *wanted, tile=tile)
     own = torch.arange(70)
-    across = reduce_cross(left, views, *read_options[1:], own=own, tile=tile)
+    across = reduce_cross(left, views, *wanted[1:], own=own, tile=tile)
     return [total, ranks.ahead, ranks.strictly_ahead, nearest.index, across[0].ahead, across[1].index]
 
 wanted = results(70)

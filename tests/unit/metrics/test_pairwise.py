@@ -272,8 +272,8 @@ def counted_passes(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Pairing]]:
 def test_sharing_serves_all_wishes_on_the_same_rows_from_one_pass(monkeypatch: pytest.MonkeyPatch) -> None:
     features, views = draw(0, 50, 4), draw(1, 2, 50, 4)
     with counted_passes(monkeypatch) as seen, sharing():
-        read_options = [PotentialSum(2.0), TopK(9), TopK(3), PositiveRank(unit_rows(views[0]), 5)]
-        prefetch(PairRequest(Pairing.within(unit_rows(features)), wish) for wish in read_options)
+        wanted = [PotentialSum(2.0), TopK(9), TopK(3), PositiveRank(unit_rows(views[0]), 5)]
+        prefetch(PairRequest(Pairing.within(unit_rows(features)), request) for request in wanted)
         assert len(seen) == 1
         over_pairs(unit_rows(features.detach()), PotentialSum(2.0))
         assert over_pairs(unit_rows(features), TopK(2)).index.shape == (50, 2)

@@ -11,7 +11,7 @@ import torch
 
 from repdiag.core.embedding_set import EmbeddingSet
 from repdiag.core.files import write_json
-from repdiag.core.metric_table import MetricRow, MetricTable
+from repdiag.core.metric_table import MetricRow, MetricTable, Role
 from repdiag.core.provenance import Provenance
 from repdiag.diagnosis.checkpoint_pairs import CLASS_COLUMNS, COLUMNS
 from repdiag.diagnosis.diagnose import judge
@@ -22,7 +22,9 @@ UNTRAINED = " (untrained)"
 CURVE = (0.5, 1.0, 2.0, 4.0)
 
 
-def metric_rows(name: str, *, quality: float, classes: int = 4, dataset: str = "digits") -> list[MetricRow]:
+def metric_rows(
+    name: str, *, quality: float, classes: int = 4, dataset: str = "digits", role: Role = "trained"
+) -> list[MetricRow]:
     """Rows as `evaluate` gives them; a better `quality` gives better values."""
     found = []
 
@@ -30,6 +32,8 @@ def metric_rows(name: str, *, quality: float, classes: int = 4, dataset: str = "
         found.append(
             MetricRow(
                 checkpoint=name,
+                role=role,
+                classes=classes,
                 dataset=dataset,
                 split=split,
                 space="features",
@@ -89,7 +93,7 @@ def write_analysis(
 ) -> list[MetricRow]:
     """Write one analysis of a trained encoder and its untrained copy; return the rows of its table."""
     trained = metric_rows(name, quality=0.8 - 0.1 * seed, classes=len(names))
-    table = trained + metric_rows(name + UNTRAINED, quality=0.1, classes=len(names))
+    table = trained + metric_rows(name + UNTRAINED, quality=0.1, classes=len(names), role="untrained")
     write_table(folder, table)
     write_json(folder / "verdict.json", judge(MetricTable(tuple(trained))).to_dict())
     pictures = []
@@ -117,7 +121,12 @@ def write_comparison(folder: Path, checkpoints: Sequence[str], **options: object
     write_table(folder, table)
     write_pairs(folder, checkpoints, options.get("names", ("one", "two", "three", "four")))  # type: ignore[arg-type]
     write_json(folder / "verdict.json", verdicts)
-    record = {"kind": "compare", "command": "repdiag compare", "failures": {"gone.pt": "cannot be read"}}
+    record = {
+        "schema_version": 1,
+        "kind": "compare",
+        "command": "repdiag compare",
+        "failures": {"gone.pt": "cannot be read"},
+    }
     write_json(folder / "run.json", record)
     return folder
 

@@ -24,7 +24,7 @@ NAMES = (
 @pytest.fixture
 def table() -> MetricTable:
     rows = metric_rows("small", quality=0.5) + metric_rows("large", quality=0.9)
-    return MetricTable(tuple(rows + metric_rows("small" + UNTRAINED, quality=0.1)))
+    return MetricTable(tuple(rows + metric_rows("small" + UNTRAINED, quality=0.1, role="untrained")))
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -11,7 +11,7 @@ from browser import chromium, complaints, open_page, requested, wait_for
 from hostile_names import PAYLOADS
 from stored_runs import write_comparison
 
-from repdiag.report.build import build_report
+from repdiag.workflows.report import build_report
 
 pytestmark = pytest.mark.slow
 

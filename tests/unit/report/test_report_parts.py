@@ -17,20 +17,20 @@ from stored_runs import UNTRAINED, embedding_set, metric_rows, write_analysis, w
 
 from repdiag.core.errors import StoreError
 from repdiag.core.metric_table import MetricRow, MetricTable
+from repdiag.core.numbers import show_value
 from repdiag.diagnosis import advice
 from repdiag.diagnosis.verdict import Advice
 from repdiag.embeddings.projection_2d import READINGS, Projection
 from repdiag.metrics.registry import load_all
-from repdiag.report.build import build_report
 from repdiag.report.citations import cite
 from repdiag.report.classes import class_table
 from repdiag.report.comparison import best_sentence, comparison_table
 from repdiag.report.methods import methods_of
-from repdiag.report.show import show_value
 from repdiag.report.verdicts import Judgement, headline
 from repdiag.results.pairs import StoredPairs, read_pairs
 from repdiag.results.thumbnails import load_thumbnails, save_thumbnails
 from repdiag.workflows.hardest import hardest_images
+from repdiag.workflows.report import build_report
 
 
 def test_every_key_that_a_metric_or_an_advice_cites_has_its_paper() -> None:
@@ -51,7 +51,7 @@ def test_a_citation_reads_as_text_and_copies_as_bibtex() -> None:
 
 def test_best_and_overlapping_are_marked_among_the_trained_only() -> None:
     rows = metric_rows("a", quality=0.9) + metric_rows("b", quality=0.88) + metric_rows("c", quality=0.2)
-    rows += metric_rows("a" + UNTRAINED, quality=1.0)
+    rows += metric_rows("a" + UNTRAINED, quality=1.0, role="untrained")
     found = comparison_table(MetricTable(tuple(rows)))
     column = [headline.metric for headline in found.headlines].index("knn_accuracy")
     assert [line.cells[column].mark for line in found.lines] == ["best", "alike", "", ""]
@@ -60,7 +60,7 @@ def test_best_and_overlapping_are_marked_among_the_trained_only() -> None:
 
 def test_the_best_is_named_with_what_is_not_told_from_it() -> None:
     one, near, far = (metric_rows(name, quality=q) for name, q in (("a", 0.9), ("b", 0.88), ("c", 0.2)))
-    copy = metric_rows("a" + UNTRAINED, quality=0.1)
+    copy = metric_rows("a" + UNTRAINED, quality=0.1, role="untrained")
 
     def said(*rows: list[MetricRow]) -> str:
         return best_sentence(comparison_table(MetricTable(tuple(chain(*rows)))))

@@ -1,14 +1,9 @@
-"""`repdiag figures RUN ...`: the figures of finished runs again, from the tables behind them."""
+"""The figures of finished runs again, from the tables behind them: no GPU, no images, no encoder."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
-
-import typer
-
-from repdiag.cli import options
-from repdiag.cli.console import Console
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,55 +13,41 @@ if TYPE_CHECKING:
     from repdiag.core.metric_table import MetricTable
     from repdiag.embeddings.projection_2d import Projection
 
-Columns = Annotated[
-    Literal["one", "two"], typer.Option("--columns", help="Printed width: one column of a paper (3.3 in), or two.")
-]
 
-Map = Annotated[
-    Literal["umap", "tsne", "pca"] | None,
-    typer.Option("--map", help="Make the embedding map anew, from the run's stored embeddings, by this method."),
-]
+def redraw(
+    runs: Sequence[Path], *, out: Path | None = None, columns: Literal["one", "two"] = "two", method: Any = None
+) -> list[Path]:
+    """Draw the figures of runs together, and return the files; the same bytes for the same tables.
 
-
-def figures(
-    runs: Annotated[list[Path], typer.Argument(help="Folders of finished analyses or comparisons, or of trainings.")],
-    out: options.Out = None,
-    columns: Columns = "two",
-    map_method: Map = None,
-    as_json: options.Json = False,
-) -> None:
-    """Draw figures from stored tables alone: no GPU, no images, no encoder, the same bytes for the same tables.
-
-    Several runs are drawn together; of a training that has not been analyzed, its history and, with --monitor, the
-    course of its metrics. From five trained checkpoints on, metrics are also drawn against accuracy, with
-    rank correlations. Writes PNG, PDF, SVG and the CSV behind each to --out (default: figures/ in the first run).
+    `columns` is the printed width, `method` makes the embedding map anew from stored embeddings. Default for `out`: the
+    figures of the first run.
     """
     from repdiag.plots.style import ONE_COLUMN, TWO_COLUMNS
-    from repdiag.results.reading import UNTRAINED
-    from repdiag.results.writing import results_in
+    from repdiag.results.reading import results_in
+    from repdiag.results.transaction import filed, recover
     from repdiag.workflows.figures import FOLDER, draw_frames, in_order
 
-    console = Console(as_json=as_json)
-    runs = [results_in(run) for run in runs]
-    frames, names = stored_frames(runs)
-    if map_method is not None:
-        frames["embedding_map"] = maps_anew(runs, map_method)
-    frames = {name: in_order(frame, names) for name, frame in frames.items()}
-    untrained = tuple(name for name in names if name.endswith(UNTRAINED))
+    folders = [results_in(run) for run in runs]
+    for folder in folders:
+        recover(folder)
+    frames, table = stored_frames(folders)
+    if method is not None:
+        frames["embedding_map"] = in_order(maps_anew(folders, method), list(table.checkpoints()))
     width = ONE_COLUMN if columns == "one" else TWO_COLUMNS
-    drawn = draw_frames(frames, out or runs[0] / FOLDER, untrained=untrained, width=width)
-    console.say(f"figures: {drawn[0].parent} ({len({path.stem for path in drawn})} figures)")
-    console.json({"figures": [str(path) for path in drawn]})
+    place = out or folders[0] / FOLDER
+    with filed(place, run=folders[0], kind="figures") as fresh:
+        drawn = draw_frames(frames, fresh, untrained=table.checkpoints("untrained"), width=width)
+    return [place / path.relative_to(fresh) for path in drawn]
 
 
-def stored_frames(runs: Sequence[Path]) -> tuple[dict[str, pd.DataFrame], list[str]]:
-    """Return the frames of all figures that the runs' tables allow, and the names of the checkpoints."""
+def stored_frames(runs: Sequence[Path]) -> tuple[dict[str, pd.DataFrame], MetricTable]:
+    """Return the frames of all figures that the runs' tables allow, and the tables together."""
     import pandas as pd
 
     from repdiag.core.metric_table import MetricTable
     from repdiag.results.frames.trajectory import training_frames
     from repdiag.results.reading import read_run
-    from repdiag.workflows.figures import FOLDER, STORED_FIGURES, read_frame, table_frames
+    from repdiag.workflows.figures import FOLDER, STORED_FIGURES, in_order, read_frame, table_frames
 
     trainings = {run: record for run in runs if (record := _training_record(run)) is not None}
     table = MetricTable.concat(read_run(run).table for run in runs if run not in trainings)
@@ -82,16 +63,17 @@ def stored_frames(runs: Sequence[Path]) -> tuple[dict[str, pd.DataFrame], list[s
         for name, frame in own.items():
             parts.setdefault(name, []).append(frame)
     frames |= {name: pd.concat(parts[name], ignore_index=True) for name in STORED_FIGURES if name in parts}
-    return frames, [*map(str, table.names("checkpoint")), *(run.resolve().name for run in trainings)]
+    names = [*table.checkpoints(), *(run.resolve().name for run in trainings)]
+    return {name: in_order(frame, names) for name, frame in frames.items()}, table
 
 
 def _training_record(run: Path) -> dict[str, Any] | None:
     """Return run.json of a training that has not been analyzed; None for anything else."""
-    from repdiag.results.writing import TABLE, read_run
+    from repdiag.results.reading import TABLE, read_record
 
     if (run / TABLE).is_file() or not (run / "run.json").is_file():
         return None
-    record = read_run(run)
+    record = read_record(run)
     return record if record.get("kind") == "train" else None
 
 
@@ -109,6 +91,8 @@ def maps_anew(runs: Sequence[Path], method: Projection) -> pd.DataFrame:
             val = stored.embeddings(name).get("val")
             if val is None:
                 raise StoreError(f"{stored.folder} holds no embeddings of {name} on val", hint="leave --map out")
+            if val.labels is None:
+                raise StoreError(f"the rows of {name} have no labels to colour a map by", hint="leave --map out")
             found.append(embedding_map(name, val, method=method))
     return pd.concat(found, ignore_index=True)
 
@@ -117,10 +101,8 @@ def _against_accuracy(table: MetricTable) -> pd.DataFrame:
     """Return metrics against kNN accuracy over the trained checkpoints; empty where they are too few for a rank."""
     from repdiag.metrics.inference.rank_correlation import FEWEST, rank_correlation
     from repdiag.results.frames.table_frames import scatter_against_accuracy
-    from repdiag.results.reading import trained
 
-    names = trained(table.names("checkpoint"))
-    kept = type(table)(tuple(row for row in table if row.checkpoint in set(names)))
+    kept = type(table)(tuple(row for row in table if row.role != "untrained"))
     frame = scatter_against_accuracy(kept)
     known = frame.dropna(subset=["value", "accuracy"])
     if known["checkpoint"].nunique() < FEWEST:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import inspect
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -22,8 +24,27 @@ def call_named(name: str, *, kind: str) -> Any:
 
     This runs the user's code; only names typed by the user get here, never names read from a checkpoint.
     """
+    return _guarded(name, kind, lambda function: function())
+
+
+def call_with_split(name: str, split: str, *, kind: str) -> tuple[Any, bool]:
+    """Return the result of the function, and whether it took the split: as its one required argument, or as `split`."""
+
+    def call(function: Callable[..., Any]) -> tuple[Any, bool]:
+        parameters = inspect.signature(function).parameters
+        if "split" in parameters:
+            return function(split=split), True
+        positional = [one for one in parameters.values() if one.kind <= one.POSITIONAL_OR_KEYWORD]
+        needed = [one for one in positional if one.default is one.empty]
+        return (function(split), True) if len(needed) == 1 else (function(), False)
+
+    found: tuple[Any, bool] = _guarded(name, kind, call)
+    return found
+
+
+def _guarded(name: str, kind: str, call: Callable[[Callable[..., Any]], Any]) -> Any:
     try:
-        return _call(name, kind)
+        return call(_function(name, kind))
     except RepdiagError:
         raise
     except Exception as error:  # whatever the user's code raises
@@ -35,14 +56,14 @@ def call_named(name: str, *, kind: str) -> Any:
         ) from error
 
 
-def _call(name: str, kind: str) -> Any:
+def _function(name: str, kind: str) -> Callable[..., Any]:
     where, _, function = name.rpartition(":")
     module = _import_file(Path(where), kind) if where.endswith(".py") else _import_package(where, kind)
-    found = getattr(module, function, None)
+    found: Callable[..., Any] | None = getattr(module, function, None)
     if not callable(found):
         public = [item for item in vars(module) if not item.startswith("_") and callable(getattr(module, item))]
         raise unknown_name(f"function for the {kind} in {where}", function, public)
-    return found()
+    return found
 
 
 def _import_file(path: Path, kind: str) -> ModuleType:

@@ -27,8 +27,7 @@ def with_nan() -> np.ndarray:
 def test_nothing_is_evaluated_of_vectors_that_are_none(tmp_path: Path, rows: np.ndarray, message: str) -> None:
     np.save(tmp_path / "a.npy", rows)
     with pytest.raises(MetricError, match=message):
-        analyze_vectors(tmp_path / "a.npy", None, out=tmp_path / "out", seed=0, overwrite=False)
-    assert not (tmp_path / "out").exists()
+        analyze_vectors(tmp_path / "a.npy", None, seed=0)
 
 
 @pytest.mark.parametrize("names", ["", " , "])
@@ -48,4 +47,4 @@ def test_groups_that_do_not_fit_are_refused(
     np.save("a.npy", ROWS)
     Path("groups.txt").write_text("a\nb\nc\nd\ne\n")
     with pytest.raises(MetricError, match=message):
-        analyze_vectors(Path("a.npy"), None, groups=groups, out=Path("out"), seed=0, overwrite=False)
+        analyze_vectors(Path("a.npy"), None, groups=groups, seed=0)

@@ -8,15 +8,15 @@ import pandas as pd
 import pytest
 import torch
 
-from repdiag.cli.redraw import maps_anew, stored_frames
 from repdiag.core.embedding_set import EmbeddingSet
 from repdiag.core.errors import StoreError, UsageError
 from repdiag.core.files import write_json
 from repdiag.core.metric_table import MetricRow, MetricTable
 from repdiag.core.provenance import Provenance
 from repdiag.embeddings.store import save_embedding_set
-from repdiag.results.writing import results_in
+from repdiag.results.reading import results_in
 from repdiag.workflows.figures import in_order, read_frame
+from repdiag.workflows.redraw import maps_anew, stored_frames
 
 
 def stored_run(folder: Path, *, split: str) -> Path:
@@ -80,8 +80,8 @@ def test_trainings_are_drawn_together_before_any_is_analyzed(tmp_path: Path) -> 
         where = {"checkpoint": "last", "epoch": 1, "dataset": "digits", "split": "val", "space": "features"}
         row = MetricRow(**where, metric="uniformity", version=1, params={"t": 2.0}, value=-loss, n=50, seed=0)
         MetricTable((row,)).to_frame().to_csv(folder / "monitor" / "epoch_0001.csv", index=False)
-    frames, names = stored_frames([tmp_path / "small", tmp_path / "large"])
-    assert names == ["small", "large"]
+    frames, table = stored_frames([tmp_path / "small", tmp_path / "large"])
+    assert len(table) == 0
     assert frames.keys() == {"training_history", "training_trajectory"}
     assert frames["training_history"][["checkpoint", "epoch", "loss"]].to_numpy().tolist() == [
         ["small", 1, 3.5],

@@ -27,9 +27,9 @@ def test_results_beside_the_runs_are_left_out_by_name(tmp_path: Path, capsys: py
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
     words = sorted(map(str, tmp_path.iterdir()))
-    found = find_checkpoints(words, only=None, download=False, console=Console())
+    found = find_checkpoints(words, only=None, download=False, told=Console())
     assert [target.name for target in found.here] == ["run"]
     said = capsys.readouterr().out
     assert all(f"left out {tmp_path / name}" in said for name in ("analysis", "compare", "embeddings"))
     with pytest.raises(CheckpointError):
-        find_checkpoints([str(tmp_path / "compare")], only=None, download=False, console=Console())
+        find_checkpoints([str(tmp_path / "compare")], only=None, download=False, told=Console())

@@ -1,0 +1,43 @@
+"""Trains small encoders with planted faults, and holds repdiag's verdicts against what is true of them.
+
+python -m benchmarks.planted_encoders make                    all encoders, kept in --out and gone on with
+python -m benchmarks.planted_encoders make --only simclr      those whose name holds the word
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from pathlib import Path
+
+from benchmarks.planted.recipes import recipes
+
+
+def main() -> None:
+    """Run one of the commands."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("command", choices=("make", "list"))
+    parser.add_argument("--out", type=Path, default=Path(os.environ.get("REPDIAG_PLANTED", "runs/planted")))
+    parser.add_argument("--only", default="")
+    options = parser.parse_args()
+    chosen = [recipe for recipe in recipes() if options.only in recipe.name]
+    if options.command == "list":
+        print("\n".join(f"{recipe.name:<32} {recipe.kind} {recipe.strength:g}" for recipe in chosen))
+        return
+    import torch
+
+    from benchmarks.planted.making import make
+
+    options.out.mkdir(parents=True, exist_ok=True)
+    torch.set_num_threads(1)
+    for number, recipe in enumerate(chosen, 1):
+        truth = json.loads(make(recipe, options.out).read_text("utf-8"))
+        said = ", ".join(
+            f"{name} {truth[name]:.3f}" for name in ("ridge_probe", "precision_at_1", "label_gap", "pretext_gap")
+        )
+        print(f"{number}/{len(chosen)} {recipe.name}: {truth['seconds']:.0f} s, {said}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,75 @@
+"""Networks without their weights: built to be compared with a file, or to take the file's tensors as their own.
+
+Drawing the initial weights of a large network takes minutes and as much memory as the file; here neither is spent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import nn
+from torch._subclasses.fake_tensor import FakeTensorMode
+
+_LARGE = 100e6 * 224**2  # parameters times pixels: a second of one core
+
+
+def build_outline(build: Callable[[], nn.Module]) -> nn.Module:
+    """Return the network with names and shapes only: every tensor on the meta device, if its code allows that.
+
+    >>> build_outline(lambda: nn.Linear(2, 3)).weight.is_meta
+    True
+    """
+    try:
+        with torch.device("meta"):
+            return build().eval()
+    except Exception:  # code that needs values while it builds fails in many ways; it gets them in the other builds
+        return build_unfilled(build) or build().eval()
+
+
+def build_unfilled(build: Callable[[], nn.Module]) -> nn.Module | None:
+    """Return the network with parameters on the meta device and computed buffers, ready to take a file's tensors.
+
+    None where its code computes something from the parameters while it builds, so that only a whole build is right.
+    """
+    try:
+        with _parameters_without_values():
+            network = build().eval()
+    except Exception:  # as above
+        return None
+    return None if any(buffer.is_meta for buffer in network.buffers()) else network
+
+
+@contextmanager
+def _parameters_without_values() -> Iterator[None]:
+    """Within, every parameter that a module registers loses its values at once, before anything draws them."""
+    register = nn.Module.register_parameter
+
+    def register_without_values(self: nn.Module, name: str, param: nn.Parameter | None) -> None:
+        register(self, name, param)
+        held = self._parameters.get(name)
+        if held is not None and not held.is_meta:
+            self._parameters[name] = nn.Parameter(held.detach().to("meta"), requires_grad=held.requires_grad)
+
+    nn.Module.register_parameter = register_without_values  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        nn.Module.register_parameter = register  # type: ignore[method-assign]
+
+
+def width_of_output(network: nn.Module, size: int) -> int:
+    """Return the length of the vector that the network gives for an image [1, 3, size, size].
+
+    A large network or image is run on shapes alone, which takes a second where the numbers would take a minute.
+    """
+    large = sum(parameter.numel() for parameter in network.parameters()) * size**2 > _LARGE
+    with torch.no_grad():
+        if large:
+            try:
+                with FakeTensorMode(allow_non_fake_inputs=True):
+                    return int(network(torch.zeros(1, 3, size, size)).shape[1])
+            except Exception:  # operations that need numbers have them below, where what fails says why
+                pass
+        return int(network(torch.zeros(1, 3, size, size)).shape[1])

@@ -1,0 +1,44 @@
+"""`repdiag figures RUN ...`: the figures of finished runs again, from the tables behind them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from repdiag.cli import options
+from repdiag.cli.console import Console
+
+Columns = Annotated[
+    Literal["one", "two"], typer.Option("--columns", help="Printed width: one column of a paper (3.3 in), or two.")
+]
+
+Map = Annotated[
+    Literal["umap", "tsne", "pca"] | None,
+    typer.Option("--map", help="Make the embedding map anew, from the run's stored embeddings, by this method."),
+]
+
+
+def figures(
+    runs: Annotated[list[Path], typer.Argument(help="Folders of finished analyses or comparisons, or of trainings.")],
+    out: options.Out = None,
+    columns: Columns = "two",
+    map_method: Map = None,
+    as_json: options.Json = False,
+) -> None:
+    """Draw figures from stored tables alone: no GPU, no images, no encoder, the same bytes for the same tables.
+
+    Several runs are drawn together; of a training that has not been analyzed, its history and, with --monitor, the
+    course of its metrics. From five trained checkpoints on, metrics are also drawn against accuracy, with
+    rank correlations. Writes PNG, PDF, SVG and the CSV behind each to --out (default: figures/ in the first run).
+    """
+    from repdiag.workflows.redraw import redraw
+
+    console = Console(as_json=as_json)
+    drawn = redraw(runs, out=out, columns=columns, method=map_method)
+    if drawn:
+        console.say(f"figures: {drawn[0].parent} ({len({path.stem for path in drawn})} figures)")
+    else:
+        console.say("figures: none, for these results hold nothing that a figure shows")
+    console.json({"figures": [str(path) for path in drawn]})

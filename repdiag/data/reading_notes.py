@@ -1,0 +1,77 @@
+"""`ReadingNote`: what was scaled, turned, converted, assumed or left out while images were read, said once."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from types import MappingProxyType
+from typing import Any
+
+SENTENCES: Mapping[str, str] = MappingProxyType(
+    {
+        "turned": "turned to stand as their EXIF says",
+        "gray": "gray, repeated as red, green and blue",
+        "alpha": "with more channels than colours, which are left out as alpha (channels=all keeps them)",
+        "palette": "with a palette, which is looked up",
+        "colours": "of other colours (CMYK, YCbCr, LAB), converted to RGB",
+        "frames": "animated, of which the first frame is read",
+        "pages": "of several pages or frames, of which the first is read (pages=channels takes each for a channel)",
+        "pages-are-channels": "of several pages, each taken for a channel as pages=channels says",
+        "channel-axis": "arrays without names of axes, of which the shortest is taken for the channels",
+        "16-bit": "of 16 bits, with 65535 as white (levels=LOW..HIGH changes that)",
+        "scaled": "with black and white as levels=... says",
+        "clipped": "with levels below black or above white, which are cut off",
+        "each": "each with its own lowest level as black and highest as white, as levels=each says",
+        "not-finite": "with NaN or infinite pixels, which are shown as black",
+        "window": "DICOM, seen through the window that the file names (levels=LOW..HIGH changes that)",
+        "stored-bits": "DICOM without a window, from the lowest to the highest stored level (levels=... changes that)",
+        "inverted": "DICOM with black as the highest level, inverted",
+    }
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReadingNote:
+    """One thing that was done to some images, or assumed about all of them (then `count` is 0)."""
+
+    what: str
+    count: int = 0
+    of: str = "images"
+    first: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        if not self.count:
+            return self.what
+        named = f" ({', '.join(self.first)}{', ...' if self.count > len(self.first) else ''})" if self.first else ""
+        return f"{self.count} {self.of} {self.what}{named}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields as plain JSON values."""
+        return asdict(self)
+
+
+def counted_notes(names: Sequence[str], keys: Iterable[Sequence[str]]) -> tuple[ReadingNote, ...]:
+    """Return one note for each key of `SENTENCES` that some of the named images have."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for name, of_image in zip(names, keys, strict=True):
+        for key in of_image:
+            found[key].append(name)
+    return tuple(
+        ReadingNote(what=SENTENCES[key], count=len(found[key]), first=tuple(found[key][:2]))
+        for key in SENTENCES
+        if key in found
+    )
+
+
+def dark_note(highest: Sequence[float]) -> tuple[ReadingNote, ...]:
+    """Return a note where images of 16 bits stay far below its white, as those of a camera of 12 bits do."""
+    dark = [level for level in highest if level < 2**14]
+    if not dark:
+        return ()
+    bits = max(1, int(max(dark)).bit_length())
+    what = (
+        f"{len(dark)} of {len(highest)} images of 16 bits have no level above {max(dark):.0f} of 65535 and are dark; "
+        f"levels={bits}bit after the data's path makes {2**bits - 1} white"
+    )
+    return (ReadingNote(what=what),)

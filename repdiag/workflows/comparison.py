@@ -1,0 +1,116 @@
+"""`Comparison`: encoders side by side on the same rows, ready to be read, shown, kept and reported."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from repdiag.core.errors import UsageError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from repdiag.core.metric_table import MetricTable
+    from repdiag.diagnosis.verdict import Diagnosis
+    from repdiag.workflows.common_dimension import CommonReading
+    from repdiag.workflows.pairs import PairTables
+    from repdiag.workflows.report import MapMethod
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Comparison:
+    """The joined table, one judgement a checkpoint, what could not be analyzed and why, and what is not here.
+
+    `folder` holds the results, `folders` those of each checkpoint. `common` is the reading at a common number of
+    dimensions, where the encoders differ in width; `paired` holds the paired tests, where there are two. `notes` is
+    what a reader must know beside the numbers.
+
+    Example:
+        >>> import numpy as np
+        >>> import repdiag
+        >>> rng = np.random.default_rng(0)
+        >>> labels = np.arange(60) % 3
+        >>> tight = np.eye(3)[labels] + 0.1 * rng.normal(size=(60, 3))
+        >>> loose = np.eye(3)[labels] + 1.0 * rng.normal(size=(60, 3))
+        >>> comparison = repdiag.compare({"tight": tight, "loose": loose}, labels=labels)
+        >>> list(comparison.diagnoses)
+        ['tight', 'loose']
+    """
+
+    table: MetricTable
+    verdicts: dict[str, Any]
+    folder: Path
+    folders: dict[str, Path]
+    failures: dict[str, str] = field(default_factory=dict)
+    missing: dict[str, str] = field(default_factory=dict)
+    common: CommonReading | None = None
+    paired: PairTables | None = None
+    reference: str | None = None
+    # Keeps a folder that nobody named for as long as the comparison lives.
+    kept: Any = None
+
+    @property
+    def diagnoses(self) -> dict[str, Diagnosis]:
+        """The judgement of each checkpoint by name."""
+        from repdiag.diagnosis.verdict import Diagnosis
+
+        return {name: Diagnosis.from_dict(verdict) for name, verdict in self.verdicts.items()}
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader must know beside the numbers."""
+        return () if self.common is None else (self.common.note,)
+
+    @property
+    def summary(self) -> str:
+        """One line a checkpoint: its judgement in one sentence."""
+        return "\n".join(f"{name}: {found.summary}" for name, found in self.diagnoses.items())
+
+    @property
+    def pairs(self) -> pd.DataFrame | None:
+        """Paired tests of every two checkpoints on the same rows, Holm's correction; None for a single one."""
+        return None if self.paired is None else self.paired.tests
+
+    def headline(self) -> pd.DataFrame:
+        """Return the metrics that a reader wants first, one column a checkpoint."""
+        from repdiag.results.frames.headline import headline_frame
+
+        names = self.table.checkpoints("trained", "reference")
+        columns = {
+            name: headline_frame(self.table.where(checkpoint=name)).set_index("label")["value"] for name in names
+        }
+        import pandas as pd
+
+        return pd.DataFrame(columns)
+
+    def save(self, folder: str | Path) -> Path:
+        """Copy the results to a folder that is not there yet, and return it."""
+        from repdiag.results.transaction import copy_result
+
+        out = Path(folder)
+        if out.exists() and any(out.iterdir()):
+            raise UsageError(f"{out} is not empty", hint="choose another folder")
+        copy_result(self.folder, out)
+        return out
+
+    def report(self, path: str | Path, *, map_method: MapMethod = "umap") -> Path:
+        """Write one HTML page that opens offline, and return its path."""
+        from repdiag.results.transaction import added
+        from repdiag.workflows.figures import FOLDER, draw_comparison
+        from repdiag.workflows.report import build_report
+
+        if not (self.folder / FOLDER).is_dir():
+            with added(self.folder) as fresh:
+                draw_comparison(self.table, self.folders, fresh)
+        return build_report(self.folder, Path(path), map_method=map_method)
+
+    def __repr__(self) -> str:
+        from repdiag.results.showing import comparison_text
+
+        return comparison_text(self)
+
+    def _repr_html_(self) -> str:
+        from repdiag.results.showing import comparison_html
+
+        return comparison_html(self)

@@ -1,0 +1,77 @@
+"""`embed`: the features of every image of a split, stored for use elsewhere."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from repdiag.checkpoints.read_options import ReadOptions
+from repdiag.core.errors import UsageError
+
+if TYPE_CHECKING:
+    from repdiag.core.embedding_set import EmbeddingSet
+    from repdiag.embeddings.extract import Progress
+
+SPLITS = ("train", "val")
+
+
+def embed(
+    source: Any,
+    *,
+    data: str | None = None,
+    split: str = "val",
+    views: int = 0,
+    out: str | Path | None = None,
+    limit: int | None = None,
+    seed: int = 0,
+    overwrite: bool = False,
+    read_options: ReadOptions | None = None,
+    download: bool = False,
+    strict_data: bool = False,
+    progress: Progress | None = None,
+    **extraction: Any,
+) -> EmbeddingSet:
+    """Return features [N, D] of the images of a split, with labels, names and `views` augmented views of each.
+
+    `source` is a checkpoint file, a training run's folder, a manifest's name or an `Encoder`; `data` names the images
+    ("digits", "imagefolder:PATH"; default: those it was trained on). `limit` takes so many images, evenly over the
+    classes. `out` also stores the set in a folder: safetensors, parquet rows, a manifest. `extraction` goes to
+    `repdiag.extract` (device, batch_size, workers, fast).
+
+    Raises `UsageError` for a split or a folder that cannot be meant, `CheckpointError` and `DataError` for what cannot
+    be read.
+
+    Example:
+        >>> import repdiag
+        >>> from torch import nn
+        >>> encoder = repdiag.load_encoder(nn.Sequential(nn.AvgPool2d(4), nn.Flatten()), image_size=16)
+        >>> repdiag.embed(encoder, data="digits", limit=20).features.shape
+        torch.Size([20, 48])
+    """
+    from repdiag.data.datasets import open_dataset
+    from repdiag.embeddings.extract import extract
+    from repdiag.embeddings.store import write_embedding_set
+    from repdiag.results.transaction import check_place, replaced
+    from repdiag.workflows.analyze import load_source
+    from repdiag.workflows.options import AnalysisOptions
+
+    if split not in SPLITS:
+        raise UsageError(f"unknown split {split!r}", hint=f"one of: {', '.join(SPLITS)}")
+    if out is not None:
+        check_place(Path(out), overwrite=overwrite)
+    options = AnalysisOptions(read_options=read_options or ReadOptions(), download=download)
+    encoder, _ = load_source(source, options)
+    spec = data or encoder.info.training.get("data")
+    if spec is None:
+        raise UsageError(f"{encoder.info.name} does not say which images to embed", hint="name some with --data")
+    images = open_dataset(str(spec), split, download=download, strict=strict_data)
+    if limit is not None:
+        images = images.limited(limit, seed=seed)
+    from repdiag.config.views import EvaluationSettings
+
+    settings = EvaluationSettings(preset=images.preset, seed=seed, views=views)
+    found = extract(encoder, images, settings=settings, progress=progress, **extraction)
+    if out is not None:
+        with replaced(Path(out), overwrite=overwrite) as fresh:
+            write_embedding_set(found, fresh)
+    return found

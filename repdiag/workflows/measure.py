@@ -1,0 +1,172 @@
+"""The two expensive steps of an analysis: encoder and images -> embeddings, embeddings -> numbers."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pandas as pd
+
+    from repdiag.checkpoints.encoder import Encoder
+    from repdiag.core.embedding_set import EmbeddingSet
+    from repdiag.core.metric_table import MetricTable
+    from repdiag.data.image_split import ImageSplit
+    from repdiag.metrics.evaluate import Wanted
+    from repdiag.workflows.options import AnalysisOptions
+    from repdiag.workflows.rows import Rows
+
+
+def extract_sets(
+    encoder: Encoder,
+    rows: Rows,
+    options: AnalysisOptions,
+    *,
+    only: Sequence[str] = ("train", "val", "bank", "queries"),
+    counting: Any = None,
+) -> dict[str, EmbeddingSet]:
+    """Extract the sets of one encoder; the cache answers for what was extracted before."""
+    from repdiag.config.views import EvaluationSettings
+    from repdiag.embeddings.cache import EmbeddingCache, cache_root
+    from repdiag.embeddings.extract import extract
+
+    preset = options.views or rows.train.preset
+    with_views = EvaluationSettings(preset=preset, seed=options.seed)
+    plain = EvaluationSettings(preset=preset, seed=options.seed, views=0)
+    plan: Sequence[tuple[str, ImageSplit, EvaluationSettings]] = (
+        ("train", rows.train, with_views),
+        ("val", rows.val, with_views),
+        ("bank", rows.bank, plain),
+        ("queries", rows.queries, plain),
+    )
+    sets: dict[str, EmbeddingSet] = {}
+    for role, split, settings in plan:
+        if role not in only:
+            continue
+        rest, known = _not_yet_encoded(split, sets.get(_GALLERY_OF.get(role, "")))
+        with counting(f"{encoder.info.name}: {role}") if counting else _silent() as progress:
+            found = extract(
+                encoder,
+                rest,
+                settings=settings,
+                device=options.device,
+                batch_size=options.batch_size,
+                workers=options.workers,
+                fast=options.fast,
+                cache=EmbeddingCache(cache_root()) if options.cache else None,
+                distributed=options.distributed,
+                progress=progress,
+            )
+        sets[role] = found if known is None else _joined(split, known, found)
+    return sets
+
+
+# The plain sets that hold a gallery's images again, without views.
+_GALLERY_OF = {"bank": "train", "queries": "val"}
+
+
+def _not_yet_encoded(split: ImageSplit, gallery: EmbeddingSet | None) -> tuple[ImageSplit, EmbeddingSet | None]:
+    """Return the images that the gallery has not, and the gallery; all of them and None where it is no part of them."""
+    import numpy as np
+
+    if gallery is None or gallery.row_ids is None:
+        return split, None
+    known = np.isin(split.row_ids, gallery.row_ids)
+    whole = int(known.sum()) == len(gallery) and len(gallery) < len(split)
+    return (split.subset(~known), gallery) if whole else (split, None)
+
+
+def _joined(split: ImageSplit, known: EmbeddingSet, rest: EmbeddingSet) -> EmbeddingSet:
+    """Return the set of a split out of its two parts, in the split's order and without views."""
+    import numpy as np
+    import torch
+
+    assert known.row_ids is not None
+    assert rest.row_ids is not None
+    ids = np.concatenate([known.row_ids, rest.row_ids])
+    place = np.argsort(ids, kind="stable")[np.searchsorted(np.sort(ids), split.row_ids)]
+
+    def together(name: str) -> Any:
+        parts = [getattr(known, name), getattr(rest, name)]
+        return None if any(part is None for part in parts) else torch.cat(parts)[torch.from_numpy(place)]
+
+    return replace(
+        rest,
+        features=together("features"),
+        projections=together("projections"),
+        labels=together("labels"),
+        row_ids=split.row_ids,
+        provenance=replace(rest.provenance, dataset_fingerprint=split.fingerprint),
+    )
+
+
+def evaluate_sets(
+    sets: dict[str, EmbeddingSet], options: AnalysisOptions
+) -> tuple[MetricTable, pd.DataFrame, pd.DataFrame | None]:
+    """Evaluate one encoder: val against train, then train by itself, then kNN. Return the table, its parts by class,
+    and its parts by row where they are asked for.
+    """
+    import pandas as pd
+
+    from repdiag.core.metric_table import MetricTable
+    from repdiag.metrics.breakdown import class_frame, row_frame
+    from repdiag.metrics.evaluate import evaluate
+
+    sets = _on_device(sets, options.device)
+    alone, paired, banked = _wanted(options.protocol, projected=sets["val"].projections is not None)
+    plan = (
+        (sets["val"], [*alone, *paired], sets["train"]),
+        (sets["train"], alone, None),
+        (sets["queries"], banked, sets["bank"]),
+    )
+    found = [
+        (evaluate(rows, wanted, bank=bank, seed=options.seed, distributed=options.distributed), rows)
+        for rows, wanted, bank in plan
+    ]
+    table = MetricTable.concat(evaluation for evaluation, _ in found)
+    by_class = pd.concat([class_frame(*pair) for pair in found], ignore_index=True)
+    by_row = pd.concat([row_frame(*pair) for pair in found], ignore_index=True) if options.per_row else None
+    return table, by_class, by_row
+
+
+def _on_device(sets: dict[str, EmbeddingSet], device: str) -> dict[str, EmbeddingSet]:
+    """Return the sets where the encoder ran, so that metrics run there too; as they are if it has no room for them."""
+    import torch
+
+    try:
+        return {role: found.to(device) for role, found in sets.items()}
+    except torch.OutOfMemoryError:
+        return sets
+
+
+def _wanted(protocol: str | None, *, projected: bool) -> tuple[list[Wanted], list[Wanted], list[Wanted]]:
+    """Return what is evaluated of one set alone, of equal galleries of train and val, and against the kNN bank.
+
+    Metrics that look at projections alone are left out for an encoder that came without a projection head.
+    """
+    from repdiag.metrics.protocols import get_protocol
+    from repdiag.metrics.registry import get, load_all
+
+    wanted: list[Wanted] = [name for name, metric in load_all().items() if metric.default]
+    if protocol is not None:
+        wanted = list(get_protocol(protocol).requests)
+    alone: list[Wanted] = []
+    paired: list[Wanted] = []
+    banked: list[Wanted] = []
+    for item in wanted:
+        metric = get(item if isinstance(item, str) else item[0])
+        if not projected and "features" not in metric.spaces:
+            continue
+        if metric.second is None:
+            alone.append(item)
+        elif metric.second == "bank":
+            (paired if "other_views" in metric.takes else banked).append(item)
+    return alone, paired, banked
+
+
+def _silent() -> Any:
+    from contextlib import nullcontext
+
+    return nullcontext(None)

@@ -1,0 +1,43 @@
+"""What an analysis may be told."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from repdiag.checkpoints.read_options import ReadOptions
+
+
+@dataclass(frozen=True, kw_only=True)
+class AnalysisOptions:
+    """What an analysis may be told. Device, batch size, workers and processes change no value."""
+
+    data: str | None = None
+    views: str | None = None
+    read_options: ReadOptions = field(default_factory=ReadOptions)
+    per_class: int = 50
+    bank_per_class: int = 500
+    seed: int = 0
+    limit: int | None = None
+    untrained: bool = True
+    protocol: str | None = None
+    per_row: bool = False
+    device: str = "cpu"
+    batch_size: int = 256
+    workers: int = 0
+    fast: bool = False
+    cache: bool = True
+    download: bool = False
+    strict_data: bool = False
+    distributed: bool = False
+
+    def __post_init__(self) -> None:
+        if self.protocol is not None:
+            from repdiag.metrics.protocols import get_protocol
+
+            get_protocol(self.protocol)  # a typo is said before anything is extracted
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the options that the values depend on."""
+        names = ("data", "views", "per_class", "bank_per_class", "seed", "limit", "untrained", "protocol", "fast")
+        return {"read_options": self.read_options.to_dict(), **{name: getattr(self, name) for name in names}}

@@ -1,0 +1,54 @@
+"""Keeps what a workflow found: tables, judgement, embeddings and figures in one folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from repdiag.workflows.analysis import Analysis
+    from repdiag.workflows.targets import Target
+
+
+def save_analysis(
+    analysis: Analysis,
+    out: Path,
+    *,
+    figures: bool = False,
+    overwrite: bool = False,
+    before: Callable[[], None] | None = None,
+) -> list[Path]:
+    """Write an analysis to a folder, whole or not at all, and return the figures that were drawn.
+
+    `before` is called when all is written and nothing is in its place yet.
+    """
+    from repdiag.results.transaction import replaced
+    from repdiag.results.writing import write_analysis
+    from repdiag.workflows.figures import draw_analysis
+
+    with replaced(out, overwrite=overwrite, before=before) as fresh:
+        drawn = draw_analysis(analysis, fresh) if figures else []
+        write_analysis(analysis, fresh)
+    return [out / path.relative_to(fresh) for path in drawn]
+
+
+def default_folder(source: Target | Path | None) -> Path:
+    """Return RUN/analysis/STEM for a checkpoint of a run directory, else runs/analysis/NAME."""
+    from repdiag.embeddings.shards import name_of
+    from repdiag.workflows.targets import Target, run_of
+
+    if not isinstance(source, Target):
+        return Path("runs") / "analysis" / name_of(Path(source or "vectors"))
+    run = run_of(source.path)
+    return Path("runs") / "analysis" / source.name if run is None else run / "analysis" / source.path.stem
+
+
+def embeddings_folder(out: Path | None, name: str, *, overwrite: bool) -> Path:
+    """Return where `repdiag embed` stores a set; refuse what is there unless told to replace it."""
+    from repdiag.results.transaction import check_place
+
+    folder = out or Path("runs") / "embeddings" / name.replace("/", "-")
+    check_place(folder, overwrite=overwrite)
+    return folder
