@@ -83,8 +83,8 @@ class Metric:
     encoder on the same rows. `interval` names how its confidence interval is made ("own": by itself);
     `blocks_left_out`: its error falls less with the number of rows than halves of them assume. `on_parts` gives its
     value on any part of the rows without a search of their own; `sides` names the metric on the bank and on the rows
-    whose difference it is. `reductions` lists what it wants from the shared pass over similarity tiles
-    (metrics/pairwise).
+    whose difference it is. `comparable` says between what a difference means better or worse: any encoders, or those of
+    one training method. `reductions` lists what it wants from the shared pass over similarity tiles (metrics/pairwise).
     """
 
     name: str

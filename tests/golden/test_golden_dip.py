@@ -26,13 +26,13 @@ def test_the_dip_is_that_of_diptest(shape: str) -> None:
 
 @pytest.mark.parametrize("rows", [30, 100, 700, 3000])
 def test_p_values_are_those_of_its_table(rows: int) -> None:
-    """Both tables are simulated; a tenth of p covers their errors, for p of .001 to .3."""
+    """Both tables are simulated. It interpolates p itself between its quantiles, which is up to a sixth too much."""
     compared = 0
     for seed in range(40):
         draw = np.random.default_rng(seed)
         values = draw.standard_normal(rows) + 0.1 * seed * (draw.random(rows) < 0.5)
         height, p_value = diptest(values)
         if 0.001 < p_value < 0.3:
-            assert one_mode_p_value(height, rows) == pytest.approx(p_value, rel=0.1)
+            assert 0.8 * p_value < one_mode_p_value(height, rows) < 1.05 * p_value
             compared += 1
     assert compared > 1

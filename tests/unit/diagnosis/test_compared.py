@@ -67,8 +67,8 @@ def test_an_encoder_is_not_told_apart_from_itself_nor_often_from_its_equal() -> 
 
 def memorised(seed: int, share: float) -> tuple[EmbeddingSet, EmbeddingSet]:
     """Return rows, and train rows that lie so much nearer to their class."""
-    held_out = encoded(spread=1.2, seed=seed)
-    train = encoded(spread=1.2 * (1.0 - share), seed=seed + 7)
+    held_out = encoded(spread=2.0, seed=seed)
+    train = encoded(spread=2.0 * (1.0 - share), seed=seed + 7)
     return held_out, replace(train, row_ids=np.arange(360) + 1000)
 
 
