@@ -242,15 +242,16 @@ def run_share(parts: Sequence[Part], kept: KeptTrials) -> None:
             print(f"{part.name}: {len(found)} trials", file=sys.stderr, flush=True)
 
 
-def tables(trials: int, kept: KeptTrials, folder: Path | None) -> str:
+def tables(trials: int, kept: KeptTrials, folder: Path | None, *, made_up: bool) -> str:
     """Run everything that is not there yet; the rows appear on stderr as they come."""
-    found = []
+    found = list[str]()
     if folder is not None:
         found += ["Real rows:", "", *both_tables(*real_simulations(trials, folder), kept)]
         widths = ", ".join(f"{name} {width:.4f}" for name, width in real.half_widths(folder).items())
         found += ["", f"Half-widths of the intervals at 2,000 rows of resnet20, the mean over ten draws: {widths}.", ""]
-        found += ["Spaces of known make-up:", ""]
-    return "\n".join([*found, *both_tables(*simulations(trials), kept)]) + "\n"
+    if made_up:
+        found += ["Spaces of known make-up:", "", *both_tables(*simulations(trials), kept)]
+    return "\n".join(found) + "\n"
 
 
 def both_tables(covered: Sequence[Part], paired: Sequence[Part], kept: KeptTrials) -> list[str]:
@@ -285,6 +286,7 @@ def main() -> int:
     parser.add_argument(
         "--real", type=Path, help="folder of stored embeddings of real images (benchmarks.coverage_real)"
     )
+    parser.add_argument("--real-only", action="store_true", help="no spaces of known make-up")
     parser.add_argument("--minutes", type=float, help="stop after so many minutes; the same command goes on")
     parser.add_argument("--share", default="1/1", help="2/3 runs every third trial from the second on; no tables")
     parser.add_argument("--reached", action="store_true", help="run nothing: the tables of the trials that are kept")
@@ -295,17 +297,18 @@ def main() -> int:
     kept = KeptTrials(options.keep, minutes=options.minutes, only_kept=options.reached, share=share)
     try:
         if share != (1, 1):
-            parts = [*simulations(options.trials)]
+            parts = [*simulations(options.trials)] if not options.real_only else []
             if options.real is not None:
                 parts = [*real_simulations(options.trials, options.real), *parts]
             run_share([part for both in parts for part in both], kept)
             return 0
-        found = tables(options.trials, kept, options.real)
+        found = tables(options.trials, kept, options.real, made_up=not options.real_only)
     except OutOfTimeError as stopped:
         print(f"not finished: {stopped}; the same command goes on", file=sys.stderr)
         return 1
     reached = " --reached" if options.reached else ""
     reached += " --real build/cifar" if options.real is not None else ""
+    reached += " --real-only" if options.real_only else ""
     text = f"`python -m benchmarks.coverage --trials {options.trials}{reached} --write`\n\n{found}"
     print(text)
     if options.write:
