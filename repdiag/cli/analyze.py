@@ -56,6 +56,7 @@ def analyze(
     mean: options.Mean = None,
     std: options.Std = None,
     protocol: options.Protocol = None,
+    classes: options.Classes = "fixed",
     out: options.Out = None,
     per_class: options.PerClass = 50,
     seed: options.Seed = 0,
@@ -107,7 +108,7 @@ def analyze(
         found = analyze_vectors(
             vectors,
             labels,
-            groups=groups,
+            groups=_groups(groups, classes),
             reference=beside,
             seed=seed,
             protocol=protocol,
@@ -125,6 +126,7 @@ def analyze(
             limit=limit,
             untrained=untrained,
             protocol=protocol,
+            classes=classes,
             per_row=per_row,
             device=resolve_device(device),
             batch_size=batch_size,
@@ -139,6 +141,14 @@ def analyze(
         drawn = save_analysis(found, folder, figures=figures, overwrite=overwrite or out is None)
         summary.show_analysis(console, found, folder, drawn)
         check_gates(found.diagnosis, gates)
+
+
+def _groups(groups: str | None, classes: str) -> str | None:
+    from repdiag.core.errors import UsageError
+
+    if classes == "drawn" and groups not in {None, "classes"}:
+        raise UsageError("--classes drawn and --groups FILE are two answers to one question", hint="give one of them")
+    return "classes" if classes == "drawn" else groups
 
 
 def _vectors(checkpoint: str | None, embeddings: Path | None, **given: object) -> Path | None:

@@ -21,6 +21,7 @@ def compare(
     per_class: options.PerClass = 50,
     seed: options.Seed = 0,
     limit: options.Limit = None,
+    classes: options.Classes = "fixed",
     untrained: Annotated[bool, typer.Option(help="Also evaluate an untrained copy of each encoder.")] = True,
     reference: Annotated[
         str | None,
@@ -58,13 +59,17 @@ def compare(
     folder = out or Path("runs") / "compare"
     how: dict[str, Any] = {"told": console, "figures": figures, "overwrite": overwrite}
     if all(is_vectors(word) for word in checkpoints):
-        found = compare_vectors(named_sources(checkpoints), folder, reference=reference, seed=seed, **how)
+        groups = "classes" if classes == "drawn" else None
+        found = compare_vectors(
+            named_sources(checkpoints), folder, reference=reference, seed=seed, groups=groups, **how
+        )
     else:
         chosen = AnalysisOptions(
             data=data,
             per_class=per_class,
             seed=seed,
             limit=limit,
+            classes=classes,
             untrained=untrained,
             device=resolve_device(device),
             batch_size=batch_size,

@@ -15,6 +15,7 @@ from repdiag.diagnosis.intervals import SQUARE_AND_ADD, Estimate, difference
 from repdiag.diagnosis.rows import JudgedRows, evidence_from, interval_of
 from repdiag.diagnosis.verdict import Diagnosis, Evidence, Reading, Standing
 from repdiag.metrics.inference import PairedTest, compare, holm
+from repdiag.metrics.inference.units import as_groups
 from repdiag.metrics.pairwise import sharing
 from repdiag.metrics.registry import get
 
@@ -28,17 +29,23 @@ _LEVEL = 0.05
 
 
 def hold_against(
-    found: Diagnosis, embeddings: EmbeddingSet, others: Mapping[str, EmbeddingSet], *, null: bool = True, seed: int = 0
+    found: Diagnosis,
+    embeddings: EmbeddingSet,
+    others: Mapping[str, EmbeddingSet],
+    *,
+    null: bool = True,
+    groups: Any = None,
+    seed: int = 0,
 ) -> Diagnosis:
     """Return the diagnosis with its space held against permuted labels and against others, read on the same rows.
 
     The features of `embeddings` are those that were judged, of the space that the diagnosis names; `others` are sets by
     what they are called ("untrained copy", "reference resnet50"). They add evidence and a standing each, and never turn
-    a verdict.
+    a verdict. `groups` says which rows were drawn together, or "classes" where these are a sample themselves.
     """
     evidence = null_evidence(embeddings, seed=seed) if null else []
     for name, other in others.items():
-        evidence += paired_evidence(embeddings, other, name=name, seed=seed)
+        evidence += paired_evidence(embeddings, other, name=name, groups=groups, seed=seed)
     return with_evidence(found, [replace(item, space=found.space) for item in evidence], others)
 
 
@@ -53,16 +60,19 @@ def with_evidence(found: Diagnosis, evidence: Sequence[Evidence], others: Iterab
     )
 
 
-def paired_evidence(embeddings: EmbeddingSet, other: EmbeddingSet, *, name: str, seed: int) -> list[Evidence]:
+def paired_evidence(
+    embeddings: EmbeddingSet, other: EmbeddingSet, *, name: str, groups: Any = None, seed: int = 0
+) -> list[Evidence]:
     """Test each metric between two encoders on the same rows, with Holm's correction over the metrics."""
     if embeddings.labels is None:
         return []
     check_same_rows(embeddings, other, name)
+    units = as_groups(groups, embeddings.labels, rows=len(embeddings))
     tests: dict[str, PairedTest] = {}
     with sharing():
         for metric in _SPEAKS:
             first, second = ({"features": each.features, "labels": embeddings.labels} for each in (embeddings, other))
-            test = compare(get(metric), first, second, labels=embeddings.labels, seed=seed)
+            test = compare(get(metric), first, second, labels=embeddings.labels, groups=units, seed=seed)
             if test is not None:
                 tests[metric] = test
     adjusted = holm([test.p_value for test in tests.values()])

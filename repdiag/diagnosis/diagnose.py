@@ -69,6 +69,7 @@ def diagnose(
     labels: Any = None,
     thresholds: Thresholds | Mapping[str, float] = DEFAULT_THRESHOLDS,
     space: Space = "features",
+    groups: Any = None,
     seed: int = 0,
 ) -> Diagnosis:
     """Judge one encoder from its embeddings: over-clustering, overfitting and collapse.
@@ -76,21 +77,24 @@ def diagnose(
     `embeddings` is an `EmbeddingSet` of images that the encoder was not trained on, or anything `as_embedding_set`
     takes (then `labels` may come beside it). `train` is the same encoder on images it was trained on: without it, or
     without views, overfitting stays open. `reference` and `untrained` are other encoders on the same rows, compared by
-    paired tests; they add evidence and never turn the verdict.
+    paired tests; they add evidence and never turn the verdict. `groups` says which rows were drawn together, one value
+    a row, or "classes" where the classes are a sample themselves; without it the classes are fixed.
     """
     judged = _space(as_embedding_set(embeddings, labels=labels), space)
     split = judged.provenance.split if judged.provenance.split != TRAIN or train is None else "val"
     judged = replace(judged, provenance=replace(judged.provenance, split=split))
     possible = _possible(judged)
     with sharing():
-        table: MetricTable = evaluate(judged, [name for name in possible if name not in _WITHOUT_INTERVALS], seed=seed)
+        sure = [name for name in possible if name not in _WITHOUT_INTERVALS]
+        table: MetricTable = evaluate(judged, sure, groups=groups, seed=seed)
         table += evaluate(judged, [name for name in possible if name in _WITHOUT_INTERVALS], seed=seed, intervals=False)
     if train is not None:
-        table = _with_train(table, judged, _space(as_embedding_set(train), space), seed=seed)
+        drawn = groups if isinstance(groups, str) else None
+        table = _with_train(table, judged, _space(as_embedding_set(train), space), groups=drawn, seed=seed)
     given = ((UNTRAINED, untrained), (REFERENCE, reference))
     others = {name: _space(as_embedding_set(other), space) for name, other in given if other is not None}
     told = MetricTable(tuple(replace(row, space=space) for row in table))  # evaluated as if they were features
-    return hold_against(judge(told, thresholds=thresholds, space=space), judged, others, seed=seed)
+    return hold_against(judge(told, thresholds=thresholds, space=space), judged, others, groups=groups, seed=seed)
 
 
 def judge(
@@ -145,7 +149,9 @@ def _possible(embeddings: EmbeddingSet, names: tuple[str, ...] = _REQUIRED) -> l
     return [name for name in names if all(need in there for need in get(name).needs)]
 
 
-def _with_train(table: MetricTable, judged: EmbeddingSet, train: EmbeddingSet, *, seed: int) -> MetricTable:
+def _with_train(
+    table: MetricTable, judged: EmbeddingSet, train: EmbeddingSet, *, groups: str | None, seed: int
+) -> MetricTable:
     """Add the pretext rows of train, and replace those of the judged split, on galleries of equal size and classes."""
     gallery, its = equal_galleries(train, judged, seed=seed)
     names = [name for name in _possible(gallery, _PRETEXT) if name in _possible(its, _PRETEXT)]
@@ -153,9 +159,9 @@ def _with_train(table: MetricTable, judged: EmbeddingSet, train: EmbeddingSet, *
         return table
     source = replace(judged.provenance, split=TRAIN)
     with sharing():
-        rows: MetricTable = evaluate(replace(gallery, provenance=source), names, seed=seed)
-        rows += evaluate(its, ["pretext_gap"], bank=gallery, seed=seed)
+        rows: MetricTable = evaluate(replace(gallery, provenance=source), names, groups=groups, seed=seed)
+        rows += evaluate(its, ["pretext_gap"], bank=gallery, groups=groups, seed=seed)
         if len(its) == len(judged):
             return table + rows
         kept = MetricTable(tuple(row for row in table if row.metric not in names))
-        return kept + evaluate(its, names, seed=seed) + rows
+        return kept + evaluate(its, names, groups=groups, seed=seed) + rows

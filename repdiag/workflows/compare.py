@@ -110,6 +110,7 @@ def compare_vectors(
     ]
     said = {
         "seed": seed,
+        **({"groups": options["groups"]} if options.get("groups") == "classes" else {}),
         "sources": {name: str(source)[:500] for name, source in sources.items() if isinstance(source, str | Path)},
     }
     how: dict[str, Any] = {"told": told, "figures": figures, "reference": reference, "overwrite": overwrite}
@@ -228,7 +229,8 @@ def _compare(
         save = partial(save_analysis, figures=figures, overwrite=True, before=retire)
         folders, failed = _analyze_sides(sides, out, save=save, figures=figures, again=overwrite, told=told)
         failed |= failures or {}
-        found = _joined(out, folders, failed, reference=reference, seed=seed)
+        drawn = options.get("classes") == "drawn" or options.get("groups") == "classes"
+        found = _joined(out, folders, failed, reference=reference, drawn=drawn, seed=seed)
         found = replace(found, missing=dict(missing or {}))
         with replaced(out, overwrite=overwrite, again=KIND) as fresh:
             if figures:
@@ -267,7 +269,7 @@ def _analyze_sides(
 
 
 def _joined(
-    out: Path, folders: dict[str, Path], failed: dict[str, str], *, reference: str | None, seed: int
+    out: Path, folders: dict[str, Path], failed: dict[str, str], *, reference: str | None, drawn: bool, seed: int
 ) -> Comparison:
     """Return the tables of all analyses together, with the tests of every two."""
     from repdiag.core.metric_table import MetricTable
@@ -280,7 +282,7 @@ def _joined(
     if not tables:
         raise RepdiagError("no checkpoint could be analyzed", found="; ".join(failed.values()))
     if reference is not None:
-        verdicts = _held_against(reference, verdicts, folders, failed, seed=seed)
+        verdicts = _held_against(reference, verdicts, folders, failed, drawn=drawn, seed=seed)
     return Comparison(
         table=MetricTable.concat(tables),
         verdicts=verdicts,
@@ -288,7 +290,7 @@ def _joined(
         folders=folders,
         failures=failed,
         common=read_at_common_dimension(folders, seed=seed),
-        paired=compare_pairs(folders, seed=seed),
+        paired=compare_pairs(folders, seed=seed, classes_drawn=drawn),
         reference=reference,
     )
 
@@ -331,7 +333,13 @@ def _write_comparison(comparison: Comparison, options: dict[str, Any], out: Path
 
 
 def _held_against(
-    reference: str, verdicts: dict[str, Any], folders: dict[str, Path], failures: dict[str, str], *, seed: int
+    reference: str,
+    verdicts: dict[str, Any],
+    folders: dict[str, Path],
+    failures: dict[str, str],
+    *,
+    drawn: bool,
+    seed: int,
 ) -> dict[str, Any]:
     """Return the judgements with every checkpoint held against the reference, by paired tests on the same images."""
     from repdiag.diagnosis.comparisons import hold_against
@@ -346,7 +354,10 @@ def _held_against(
     held = {}
     for name, verdict in verdicts.items():
         found = Diagnosis.from_dict(verdict)
-        beside = found if name == reference else hold_against(found, sets[name], other, null=False, seed=seed)
+        units = "classes" if drawn else None
+        beside = found
+        if name != reference:
+            beside = hold_against(found, sets[name], other, null=False, groups=units, seed=seed)
         held[name] = beside.to_dict()
     return held
 

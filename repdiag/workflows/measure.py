@@ -122,7 +122,12 @@ def evaluate_sets(
         (sets["queries"], banked, sets["bank"]),
     )
     found = [
-        (evaluate(rows, wanted, bank=bank, seed=options.seed, distributed=options.distributed), rows)
+        (
+            evaluate(
+                rows, wanted, bank=bank, groups=options.groups, seed=options.seed, distributed=options.distributed
+            ),
+            rows,
+        )
         for rows, wanted, bank in plan
     ]
     table = MetricTable.concat(evaluation for evaluation, _ in found)

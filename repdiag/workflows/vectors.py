@@ -88,7 +88,7 @@ def analyze_vectors(
         kind=VECTOR_KIND,
         name=called,
         table=found,
-        diagnosis=hold_against(judge(found), embeddings, others, seed=seed),
+        diagnosis=hold_against(judge(found), embeddings, others, groups=together, seed=seed),
         embeddings={"val": embeddings},
         per_class=class_frame(found, embeddings),
         per_row=row_frame(found, embeddings) if per_row else None,

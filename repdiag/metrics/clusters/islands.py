@@ -51,7 +51,8 @@ def islands(
     Read it as:   2 for a label that joins two unrelated kinds of image. Which classes are split counts for more than
                   the mean.
     Limits:       islands that overlap so far that no direction shows two modes are not seen, nor, below some thousand
-                  rows, those of less than a sixth of their class; one curved piece may show two modes. Labels of one trained class are not split in 300 of 300 draws of real rows.
+                  rows, those of less than a sixth of their class; one curved piece may show two modes. How often real
+                  rows are split, and planted ones: docs/uncertainty.md.
     Cost:         50 small runs of 2-means for every piece that is looked at: about .3 s a class of 1,000 rows.
     Reference:    Kalogeratos & Likas 2012 (dip-means); Hartigan & Hartigan 1985; Meinshausen, Meier & Buehlmann 2009.
                   The dip is compared with PyPI's diptest: tests/golden/test_golden_dip.py.
