@@ -22,7 +22,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "alpha_req": {"first": 2, "last": 10},
     "contrast_accuracy": {"queue_size": 12},
     "info_nce": {"queue_size": 12},
-    "islands": {"least_rows": 8},
+    "islands": {"least_rows": 8, "alpha": 0.003},
     "minibatch_cka": {"batch_size": 16},
     "uniformity_subsampled": {"size": 12, "subsets": 3},
 }
