@@ -51,6 +51,12 @@ class Encoder(nn.Module):
     """Backbone and optional projector in eval mode; normalised images [B, 3, H, W] -> features [B, D].
 
     `classifier` is the linear layer on the features that a supervised checkpoint brings along.
+
+    Example:
+        >>> import repdiag, torch
+        >>> encoder = repdiag.load_encoder(torch.nn.Flatten(), image_size=2)
+        >>> encoder(torch.zeros(5, 3, 2, 2)).shape, encoder.info.feature_dim
+        (torch.Size([5, 12]), 12)
     """
 
     def __init__(

@@ -10,6 +10,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from repdiag.checkpoints.fitting.match import weights_in_file
 from repdiag.checkpoints.load import encoder_of
 from repdiag.checkpoints.own.native import is_native
 from repdiag.checkpoints.read_options import ReadOptions
@@ -51,7 +52,7 @@ def inspect_checkpoint(path: Path | str, read_options: ReadOptions | None = None
     """Return what is in a file. A file that is unsafe or damaged is a `CheckpointError`; one that is safe to read but
     not understood gives an inspection with its `problem`.
     """
-    payload = read(path)
+    payload = read(path, mapped=True)
     found: dict[str, Any] = {
         "path": str(payload.path),
         "sha256": payload.sha256,
@@ -63,7 +64,7 @@ def inspect_checkpoint(path: Path | str, read_options: ReadOptions | None = None
         "top_level": _top_level(payload),
     }
     try:
-        with one_kind_of_error(payload.path):
+        with one_kind_of_error(payload.path), weights_in_file():
             found |= _understood(payload, read_options or ReadOptions())
     except CheckpointError as error:
         found["problem"] = {"problem": error.problem, "found": error.found, "hint": error.hint}

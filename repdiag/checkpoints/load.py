@@ -83,12 +83,12 @@ def load_encoder(
 def load_with_options(path: Path | str, read_options: ReadOptions, *, name: str | None = None) -> Encoder:
     """Return the encoder of a checkpoint file, read as the options say; see `load_encoder`."""
     with one_kind_of_error(Path(path)):
-        return encoder_of(read(path), read_options, name=name or _short_name(Path(path)))[0]
+        return encoder_of(read(path, mapped=True), read_options, name=name or _short_name(Path(path)))[0]
 
 
 def convert_checkpoint(path: Path | str, out: Path, read_options: ReadOptions | None = None) -> EncoderInfo:
     """Write the encoder of a checkpoint in our own safe form and return what was recognised."""
-    payload = read(path)
+    payload = read(path, mapped=True)
     with one_kind_of_error(Path(path)):
         encoder, resolved = encoder_of(payload, read_options or ReadOptions(), name=_short_name(Path(path)))
     if resolved is not None:

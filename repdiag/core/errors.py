@@ -1,4 +1,13 @@
-"""The error family: what was wrong, what was found, what to do next."""
+"""The error family: what was wrong, what was found, what to do next.
+
+Example:
+    >>> import repdiag
+    >>> try:
+    ...     repdiag.evaluate([[1.0, 0.0]], ["unifromity"])
+    ... except repdiag.errors.RepdiagError as error:
+    ...     print(error.hint)
+    did you mean: uniformity
+"""
 
 from __future__ import annotations
 

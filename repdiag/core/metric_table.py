@@ -66,7 +66,16 @@ def untrained_name(checkpoint: str) -> str:
 
 @dataclass(frozen=True, repr=False)
 class MetricTable:
-    """An immutable sequence of `MetricRow`; filters return tables."""
+    """An immutable sequence of `MetricRow`; filters return tables.
+
+    Example:
+        >>> import repdiag
+        >>> table = repdiag.evaluate([[1.0, 0.0], [0.0, 1.0]], ["uniformity", "rankme"])
+        >>> table.where(metric="uniformity").value(t=2.0)
+        -4.0
+        >>> table.to_frame()["metric"].tolist()
+        ['uniformity', 'rankme']
+    """
 
     rows: tuple[MetricRow, ...] = ()
 

@@ -123,6 +123,12 @@ def open_dataset(
     `download` is set. `strict` makes unreadable images an error; `check` decides whether all images are decoded at once
     to find them (default: when there are at most 200,000). Files whose size and times did not change since count as
     unchanged; with `check_content` each is read again.
+
+    Example:
+        >>> import repdiag
+        >>> images = repdiag.open_dataset("digits", "val")
+        >>> len(images), len(images.class_names)
+        (360, 10)
     """
     if split not in SPLITS:
         raise unknown_name("split", split, SPLITS)

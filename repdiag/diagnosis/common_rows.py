@@ -35,11 +35,9 @@ def common_rows(first: EmbeddingSet, second: EmbeddingSet) -> tuple[EmbeddingSet
     return sides
 
 
-def independent_rows(
-    first: EmbeddingSet, second: EmbeddingSet, *, groups: Any, seed: int
-) -> tuple[EmbeddingSet, EmbeddingSet]:
+def independent_rows(first: EmbeddingSet, second: EmbeddingSet, *, seed: int) -> tuple[EmbeddingSet, EmbeddingSet]:
     """Return sets of unlike rows with as many of each class; groups of rows would have to be known for both."""
-    if groups is not None and not isinstance(groups, str):
+    if first.groups is not None or second.groups is not None:
         raise MetricError("groups are given for rows that both encoders share", found="two sets of unlike rows")
     cut = common_galleries(first, second, seed=seed)
     if len(cut[0]) < 2:

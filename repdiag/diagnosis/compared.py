@@ -9,7 +9,6 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from repdiag.core.embedding_set import EmbeddingSet
@@ -22,6 +21,7 @@ from repdiag.metrics.inference.means import difference_estimate
 from repdiag.metrics.inference.resampling import Index, Rows, cut_rows, evaluate_rows, subsampling, units_of
 from repdiag.metrics.inference.units import as_groups
 from repdiag.metrics.inference.with_interval import estimate
+from repdiag.metrics.labelled_rows import labelled
 from repdiag.metrics.pairwise import sharing
 from repdiag.metrics.registry import get
 
@@ -122,15 +122,20 @@ def compare_encoders(
         >>> compare_encoders(good, bad).changes["r_precision"].sign
         1
     """
+    drawn = isinstance(groups, str)
+    if groups is not None and not drawn:
+        first = replace(first, groups=groups)
+    first, second = labelled(first), labelled(second)
     sides = common_rows(first, second)
     paired = sides is not None
     if sides is None:
-        sides = independent_rows(first, second, groups=groups, seed=seed)
-    drawn = isinstance(groups, str)
-    units = (sides[0].labels, sides[1].labels) if drawn else (_units(groups, first, sides[0]),) * 2
-    if drawn:
-        as_groups(groups, sides[0].labels, rows=len(sides[0]))
-    trains = None if first_train is None or second_train is None else (first_train, second_train)
+        sides = independent_rows(first, second, seed=seed)
+    given = groups if drawn else sides[0].groups
+    mine = as_groups(given, sides[0].labels, rows=len(sides[0]))
+    units = (mine, sides[1].labels if drawn else mine)
+    trains = None
+    if first_train is not None and second_train is not None:
+        trains = labelled(first_train), labelled(second_train)
     pair = _Pair(sides=sides, trains=trains, groups=units, classes_drawn=drawn, paired=paired, seed=seed)
     changes, missing = dict[str, Change](), dict[str, str]()
     with sharing():
@@ -143,14 +148,6 @@ def compare_encoders(
             else:
                 missing[measure] = found
     return Compared(changes=changes, missing=missing)
-
-
-def _units(groups: Any, given: EmbeddingSet, kept: EmbeddingSet) -> Tensor | None:
-    """Return the groups of the rows that were kept."""
-    units = as_groups(groups, given.labels, rows=len(given))
-    if units is None or len(kept) == len(given):
-        return units
-    return units[torch.from_numpy(np.flatnonzero(np.isin(ids(given), ids(kept)))).to(units.device)]
 
 
 def _retrieval(measure: str) -> Measured:

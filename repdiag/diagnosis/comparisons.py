@@ -9,11 +9,11 @@ from typing import Any
 import torch
 
 from repdiag.core.embedding_set import EmbeddingSet
-from repdiag.core.errors import MetricError
 from repdiag.core.metric_table import MetricTable
 from repdiag.diagnosis.intervals import SQUARE_AND_ADD, Estimate, difference
 from repdiag.diagnosis.rows import JudgedRows, evidence_from, interval_of
 from repdiag.diagnosis.verdict import Diagnosis, Evidence, Reading, Standing
+from repdiag.embeddings.same_rows import on_same_rows
 from repdiag.metrics.inference import PairedTest, compare, holm
 from repdiag.metrics.inference.units import as_groups
 from repdiag.metrics.pairwise import sharing
@@ -43,9 +43,14 @@ def hold_against(
     what they are called ("untrained copy", "reference resnet50"). They add evidence and a standing each, and never turn
     a verdict. `groups` says which rows were drawn together, or "classes" where these are a sample themselves.
     """
-    evidence = null_evidence(embeddings, seed=seed) if null else []
+    rows = embeddings.labelled_rows()
+    known = embeddings if rows is None else embeddings.select(rows)
+    evidence = null_evidence(known, seed=seed) if null else []
     for name, other in others.items():
-        evidence += paired_evidence(embeddings, other, name=name, groups=groups, seed=seed)
+        aligned = on_same_rows(embeddings, other, names=("this encoder", f"the {name}"))
+        evidence += paired_evidence(
+            known, aligned if rows is None else aligned.select(rows), name=name, groups=groups, seed=seed
+        )
     return with_evidence(found, [replace(item, space=found.space) for item in evidence], others)
 
 
@@ -66,8 +71,8 @@ def paired_evidence(
     """Test each metric between two encoders on the same rows, with Holm's correction over the metrics."""
     if embeddings.labels is None:
         return []
-    check_same_rows(embeddings, other, name)
-    units = as_groups(groups, embeddings.labels, rows=len(embeddings))
+    other = on_same_rows(embeddings, other, names=("this encoder", f"the {name}"))
+    units = as_groups(embeddings.groups if groups is None else groups, embeddings.labels, rows=len(embeddings))
     tests: dict[str, PairedTest] = {}
     with sharing():
         for metric in _SPEAKS:
@@ -188,15 +193,3 @@ def _change(item: Evidence) -> str:
 
 def _speaks(metric: str, change: float) -> Reading:
     return "against" if change * _SPEAKS[metric] > 0 else "for"
-
-
-def check_same_rows(embeddings: EmbeddingSet, other: EmbeddingSet, name: str) -> None:
-    """Raise `MetricError` where the other encoder was not read on the same rows in the same order."""
-    mine: Any = embeddings.row_ids
-    its: Any = other.row_ids
-    if len(mine) != len(its) or not bool((mine == its).all()):
-        raise MetricError(
-            f"the {name} was not read on the same rows",
-            found=f"{len(embeddings)} and {len(other)} rows, or another order",
-            hint="extract both from the same images with the same seed",
-        )

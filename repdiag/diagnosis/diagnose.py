@@ -79,6 +79,12 @@ def diagnose(
     without views, overfitting stays open. `reference` and `untrained` are other encoders on the same rows, compared by
     paired tests; they add evidence and never turn the verdict. `groups` says which rows were drawn together, one value
     a row, or "classes" where the classes are a sample themselves; without it the classes are fixed.
+
+    Example:
+        >>> import numpy as np, repdiag
+        >>> rows = np.repeat(np.eye(4), 20, axis=0) + 0.1 * np.random.default_rng(0).normal(size=(80, 4))
+        >>> repdiag.diagnose(rows, labels=np.repeat(np.arange(4), 20)).collapse.verdict
+        'not collapsed'
     """
     judged = _space(as_embedding_set(embeddings, labels=labels), space)
     split = judged.provenance.split if judged.provenance.split != TRAIN or train is None else "val"

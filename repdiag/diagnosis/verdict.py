@@ -113,7 +113,17 @@ class Standing:
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class Diagnosis:
-    """The judgement of one encoder on one dataset in one space; `standings` holds it against other encoders."""
+    """The judgement of one encoder on one dataset in one space; `standings` holds it against other encoders.
+
+    Example:
+        >>> import numpy as np, repdiag
+        >>> rows = np.random.default_rng(0).normal(size=(60, 4))
+        >>> found = repdiag.diagnose(rows)
+        >>> found.collapse.verdict
+        'not collapsed'
+        >>> repdiag.Diagnosis.from_dict(found.to_dict()) == found
+        True
+    """
 
     checkpoint: str
     epoch: int | None

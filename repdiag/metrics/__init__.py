@@ -1,4 +1,10 @@
-"""From an EmbeddingSet to numbers: pure functions, one registered metric each."""
+"""From an EmbeddingSet to numbers: pure functions, one registered metric each.
+
+Example:
+    >>> import repdiag
+    >>> float(repdiag.metrics.uniformity([[1.0, 0.0], [0.0, 1.0]]))
+    -4.0
+"""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from torch import Tensor
 from repdiag.core.embedding_set import EmbeddingSet
 from repdiag.core.errors import MetricError
 from repdiag.metrics import pairwise
-from repdiag.metrics.algebra.moments import unit_rows
+from repdiag.metrics.algebra.moments import float64_unit_rows
 from repdiag.metrics.pairwise import TopK, over_cross
 
 SAMPLE = 500  # rows asked; their share is known to two points then
@@ -35,8 +35,8 @@ def near_copy_share(features: Tensor, labels: Tensor | None = None, *, seed: int
     asked_rows = features[asked]
     nearest = over_cross(pairwise.unit_rows(asked_rows), pairwise.unit_rows(features), TopK(NEIGHBOURS), own=asked)
     ends = features[nearest.index[:, [0, -1]].flatten()]
-    here = unit_rows(asked_rows).repeat_interleave(2, dim=0)
-    near, far = (here - unit_rows(ends)).norm(dim=1).reshape(-1, 2).T
+    here = float64_unit_rows(asked_rows).repeat_interleave(2, dim=0)
+    near, far = (here - float64_unit_rows(ends)).norm(dim=1).reshape(-1, 2).T
     return float((near * RATIO < far).double().mean())
 
 

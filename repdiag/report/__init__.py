@@ -5,7 +5,7 @@
 Example:
     >>> import tempfile, numpy as np, repdiag
     >>> vectors = np.random.default_rng(0).normal(size=(40, 6))
-    >>> analysis = repdiag.analyze(vectors, metrics=["uniformity", "rankme"])
+    >>> analysis = repdiag.analyze(vectors, metrics=["uniformity"])
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     page = analysis.report(f"{folder}/page.html", map_method="none", figures=False)
     ...     page.read_text().startswith("<!doctype html>")

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from repdiag.core.metric_table import MetricTable
     from repdiag.workflows.analysis import Analysis
-    from repdiag.workflows.rows import Rows
+    from repdiag.workflows.rows import AnalyzedImages
 
 TABLE = "metrics.parquet"
 
@@ -42,7 +42,7 @@ def write_analysis(analysis: Analysis, out: Path) -> None:
     )
 
 
-def write_thumbnails(rows: Rows, out: Path) -> None:
+def write_thumbnails(rows: AnalyzedImages, out: Path) -> None:
     """Write small pictures of the analyzed images, so that the report can show them without the dataset."""
     from repdiag.results.thumbnails import save_thumbnails, thumbnail_key
 

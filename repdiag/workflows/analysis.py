@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from repdiag.core.metric_table import MetricTable
     from repdiag.diagnosis.verdict import Diagnosis
     from repdiag.workflows.report import MapMethod
-    from repdiag.workflows.rows import Rows
+    from repdiag.workflows.rows import AnalyzedImages
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -44,7 +44,7 @@ class Analysis:
     untrained: EmbeddingSet | None = None
     info: EncoderInfo | None = None
     reference: dict[str, Any] | None = None
-    rows: Rows | None = None
+    rows: AnalyzedImages | None = None
     excluded: list[dict[str, str]] = field(default_factory=list)
     notes: tuple[str, ...] = ()
     options: dict[str, Any] = field(default_factory=dict)

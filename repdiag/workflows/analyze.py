@@ -13,7 +13,7 @@ from repdiag.core.metric_table import untrained_name
 from repdiag.workflows.analysis import Analysis
 from repdiag.workflows.measure import evaluate_sets, extract_sets
 from repdiag.workflows.options import AnalysisOptions
-from repdiag.workflows.rows import Rows, choose_rows
+from repdiag.workflows.rows import AnalyzedImages, choose_rows
 
 if TYPE_CHECKING:
     from repdiag.checkpoints.encoder import Encoder
@@ -109,7 +109,7 @@ def analyze_checkpoint(
 
 def analyze_encoder(
     encoder: Encoder,
-    rows: Rows,
+    rows: AnalyzedImages,
     options: AnalysisOptions,
     *,
     name: str | None = None,

@@ -17,8 +17,9 @@ from repdiag.workflows.options import AnalysisOptions
 from repdiag.workflows.saving import save_analysis
 
 if TYPE_CHECKING:
+    from repdiag.embeddings.sources.vector_options import VectorOptions
     from repdiag.workflows.analysis import Analysis
-    from repdiag.workflows.rows import Rows
+    from repdiag.workflows.rows import AnalyzedImages
     from repdiag.workflows.speaking import Speaker
     from repdiag.workflows.targets import Target, Targets
 
@@ -84,26 +85,30 @@ def compare_vectors(
     *,
     told: Speaker,
     labels: Any = None,
+    groups: Any = None,
+    bank: Sequence[Any] = (),
+    views: Sequence[Any] = (),
+    reading: VectorOptions | None = None,
     reference: str | None = None,
     figures: bool = False,
     seed: int = 0,
     overwrite: bool = False,
     **options: Any,
 ) -> Comparison:
-    """Compare sets of vectors of the same rows; see `compare`."""
-    from repdiag.diagnosis.comparisons import check_same_rows
-    from repdiag.embeddings.as_embedding_set import as_embedding_set
+    """Compare sets of vectors of the same rows, joined by their names where they have some; see `compare`.
+
+    `bank` and `views` are one for each set, in their order. `reading` says how the sources are to be read.
+    """
+    from repdiag.embeddings.vector_inputs import beside_each, read_together
     from repdiag.workflows.vectors import analyze_vectors
 
-    sets = {name: as_embedding_set(source, labels=labels) for name, source in sources.items()}
-    first, *others = sets
-    for name in others:
-        check_same_rows(sets[first], sets[name], name)
+    sets, notes = read_together(sources, labels=labels, groups=groups, options=reading)
+    beside = beside_each(list(sets), bank=bank, views=views)
     sides = [
         _Side(
             name=name,
             analyze=lambda name=name, found=found: analyze_vectors(  # type: ignore[misc]
-                found, name=name, seed=seed, per_row=True, counting=told.counting, **options
+                found, name=name, seed=seed, per_row=True, counting=told.counting, **beside[name], **options
             ),
         )
         for name, found in sets.items()
@@ -114,7 +119,7 @@ def compare_vectors(
         "sources": {name: str(source)[:500] for name, source in sources.items() if isinstance(source, str | Path)},
     }
     how: dict[str, Any] = {"told": told, "figures": figures, "reference": reference, "overwrite": overwrite}
-    return _compare(sides, out, options=said, seed=seed, **how)
+    return _compare(sides, out, options=said, seed=seed, reading=notes, **how)
 
 
 def compare_sources(
@@ -188,7 +193,7 @@ def compare_checkpoints(
     )
 
 
-def _side(target: Any, options: AnalysisOptions, rows: Rows, told: Speaker) -> _Side:
+def _side(target: Any, options: AnalysisOptions, rows: AnalyzedImages, told: Speaker) -> _Side:
     from repdiag.checkpoints.load import load_with_options
     from repdiag.workflows.analyze import analyze_encoder
     from repdiag.workflows.targets import run_of
@@ -219,6 +224,7 @@ def _compare(
     seed: int,
     failures: Mapping[str, str] | None = None,
     missing: Mapping[str, str] | None = None,
+    reading: tuple[str, ...] = (),
     overwrite: bool = False,
 ) -> Comparison:
     """Analyze what is not done yet, join the tables, test every two, and write it all to `out`."""
@@ -231,7 +237,7 @@ def _compare(
         failed |= failures or {}
         drawn = options.get("classes") == "drawn" or options.get("groups") == "classes"
         found = _joined(out, folders, failed, reference=reference, drawn=drawn, seed=seed)
-        found = replace(found, missing=dict(missing or {}))
+        found = replace(found, missing=dict(missing or {}), reading=reading)
         with replaced(out, overwrite=overwrite, again=KIND) as fresh:
             if figures:
                 draw_comparison(found.table, folders, fresh)
@@ -362,7 +368,7 @@ def _held_against(
     return held
 
 
-def _is_done(folder: Path, target: Target, options: AnalysisOptions, rows: Rows) -> bool:
+def _is_done(folder: Path, target: Target, options: AnalysisOptions, rows: AnalyzedImages) -> bool:
     """Say whether the folder holds this very file's analysis on these very rows with these very options."""
     from repdiag.checkpoints.reading.safe_load import weight_file
     from repdiag.checkpoints.reading.shards import sha256_of_weights

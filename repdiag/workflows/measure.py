@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from repdiag.data.image_split import ImageSplit
     from repdiag.metrics.evaluate import Wanted
     from repdiag.workflows.options import AnalysisOptions
-    from repdiag.workflows.rows import Rows
+    from repdiag.workflows.rows import AnalyzedImages
 
 
 def extract_sets(
     encoder: Encoder,
-    rows: Rows,
+    rows: AnalyzedImages,
     options: AnalysisOptions,
     *,
     only: Sequence[str] = ("train", "val", "bank", "queries"),

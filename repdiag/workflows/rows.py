@@ -16,7 +16,7 @@ _LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Rows:
+class AnalyzedImages:
     """The images of one analysis: equal galleries of train and val with views, and kNN bank and queries without."""
 
     train: ImageSplit
@@ -34,7 +34,7 @@ class Rows:
         return [{"path": path, "reason": reason} for path, reason in sorted(found.items())]
 
 
-def choose_rows(spec: str, options: AnalysisOptions) -> Rows:
+def choose_rows(spec: str, options: AnalysisOptions) -> AnalyzedImages:
     """Open the dataset and choose equal, class-balanced galleries from train and val, by seed alone."""
     from repdiag.data.datasets import open_dataset
     from repdiag.data.image_split import equal_galleries
@@ -52,7 +52,7 @@ def choose_rows(spec: str, options: AnalysisOptions) -> Rows:
         limit = _rows_a_class(options.limit, len(train.class_names))
         per_class, bank_per_class = min(per_class, limit), min(bank_per_class, limit)
     train_gallery, val_gallery = equal_galleries(train, val, per_class=per_class, seed=options.seed)
-    return Rows(
+    return AnalyzedImages(
         train=train_gallery,
         val=val_gallery,
         bank=train.balanced(bank_per_class, seed=options.seed),

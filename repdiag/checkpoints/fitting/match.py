@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
+from repdiag.checkpoints.reading.file_blocks import forget_pages
 from repdiag.core.errors import CheckpointError
 
+_IN_FILE: ContextVar[bool] = ContextVar("weights stay in the file", default=False)
+_PIECE = 2**20
 _COUNTER = "num_batches_tracked"  # never read in eval mode, and absent from converted files
 _SHOWN = 8
 
@@ -77,12 +82,14 @@ def _fits(given: Tensor, wanted: Tensor) -> bool:
 def fill(network: nn.Module, state: Mapping[str, Tensor]) -> None:
     """Make the tensors of a state dict that matches completely the network's own; they must be finite.
 
-    Nothing is copied but what has another type, or shares its memory with other tensors of the file.
+    Copied is what has another type, shares its memory with other tensors of the file, or lies in the file itself.
     """
     wanted = network.state_dict()
-    given = {name: state.get(name, wanted[name]) for name in wanted}
-    for name, value in given.items():
-        if value.is_floating_point() and not torch.isfinite(value).all():
+    taken: set[int] = set()
+    values: dict[str, Tensor] = {}
+    for name in wanted:
+        value = state.get(name, wanted[name])
+        if value.is_floating_point() and not _is_finite(value):
             raise CheckpointError(
                 "the weights are not finite",
                 found=f"NaN or infinity in {name}",
@@ -90,13 +97,31 @@ def fill(network: nn.Module, state: Mapping[str, Tensor]) -> None:
             )
         if name.endswith("running_var") and bool((value < 0).any()):
             raise CheckpointError("a variance is negative", found=name, hint="the file is damaged: take another copy")
-    taken: set[int] = set()
-    load_strictly(network, {name: _own(value, wanted[name], taken) for name, value in given.items()}, assign=True)
+        values[name] = _own(value, wanted[name], taken)
+        forget_pages(value)
+    load_strictly(network, values, assign=True)
+
+
+@contextmanager
+def weights_in_file() -> Iterator[None]:
+    """Within, networks are filled with tensors that stay in a mapped file: for a look, not to keep."""
+    token = _IN_FILE.set(True)
+    try:
+        yield
+    finally:
+        _IN_FILE.reset(token)
+
+
+def _is_finite(value: Tensor) -> bool:
+    """Say whether all numbers are, in pieces: torch makes several copies of what it asks."""
+    return all(bool(torch.isfinite(piece).all()) for piece in torch.split(value.reshape(-1), _PIECE))
 
 
 def _own(value: Tensor, wanted: Tensor, taken: set[int]) -> Tensor:
     """Return the tensor in the type wanted and in memory of its own, which no other tensor has taken."""
     found = value.detach().to(wanted.dtype).contiguous()
+    if _IN_FILE.get():
+        return found
     memory = found.untyped_storage()
     shared = memory.data_ptr() in taken or memory.nbytes() != found.numel() * found.element_size()
     found = found.clone() if shared else found

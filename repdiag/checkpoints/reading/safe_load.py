@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from repdiag.checkpoints.reading.bounded_tree import BoundedTree
+from repdiag.checkpoints.reading.file_blocks import CopiedFile, FileBlocks, MappedFile
 from repdiag.checkpoints.reading.legacy import read_legacy
 from repdiag.checkpoints.reading.one_error import one_kind_of_error
 from repdiag.checkpoints.reading.restricted_unpickler import RestrictedUnpickler
@@ -37,7 +38,8 @@ class Payload:
     """The content of a checkpoint file: plain containers, tensors and placeholders.
 
     `container` is the file layout, `reader` what built the tensors, `integrity` whether the file proved itself whole,
-    `foreign` the classes that became placeholders, `sidecars` the JSON files that belong to it.
+    `foreign` the classes that became placeholders, `sidecars` the JSON files that belong to it, `blocks` the
+    files that tensors may still lie in.
     """
 
     path: Path
@@ -49,16 +51,20 @@ class Payload:
     foreign: tuple[str, ...] = ()
     metadata: Mapping[str, str] = field(default_factory=dict)
     sidecars: Mapping[str, Any] = field(default_factory=dict)
+    blocks: tuple[FileBlocks, ...] = field(default=(), repr=False)
 
 
-def read(path: Path | str) -> Payload:
-    """Return the content of a checkpoint; raises `CheckpointError` for whatever is unsafe, damaged or unknown."""
+def read(path: Path | str, *, mapped: bool = False) -> Payload:
+    """Return the content of a checkpoint; raises `CheckpointError` for whatever is unsafe, damaged or unknown.
+
+    `mapped` leaves the numbers in the file until they are looked at, and is for who looks once and copies what stays.
+    """
     source = Path(path)
     with one_kind_of_error(source):
         source = weight_file(source)
         before = _state_of(source)
         try:
-            parts = _read_index(source) if is_index(source) else _read_file(source)
+            parts = _read_index(source, mapped=mapped) if is_index(source) else _read_one(source, mapped=mapped)
             payload = Payload(path=source, sha256=sha256_of_weights(source), sidecars=_sidecars(source), **parts)
         except CheckpointError as error:
             _expect_unchanged(source, before)
@@ -83,25 +89,30 @@ def _state_of(path: Path) -> tuple[int, ...]:
     return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
 
 
-def _read_file(source: Path) -> dict[str, Any]:
+def _read_file(source: Path, blocks: FileBlocks) -> dict[str, Any]:
     with source.open("rb") as stream:
         start = stream.read(16)
     if start.startswith(b"PK\x03\x04"):
-        return _read_zip(source)
+        return _read_zip(source, blocks)
     if looks_like_safetensors(start, source.stat().st_size):
         refuse_lone_shard(source)
-        tensors, metadata = read_safetensors(source)
+        tensors, metadata = read_safetensors(source, blocks)
         found = {"container": "safetensors", "reader": "safetensors", "integrity": "unknown", "tree": tensors}
         return found | {"metadata": metadata}
     if start[:1] in _PICKLE_STARTS:
-        return _read_legacy(source)
+        return _read_legacy(source, blocks)
     raise _unknown_file(source, start)
 
 
-def _read_index(index: Path) -> dict[str, Any]:
-    tensors, metadata = read_shards(index)
+def _read_one(source: Path, *, mapped: bool) -> dict[str, Any]:
+    blocks = MappedFile(source) if mapped and source.stat().st_size else CopiedFile(source)
+    return _read_file(source, blocks) | {"blocks": (blocks,)}
+
+
+def _read_index(index: Path, *, mapped: bool) -> dict[str, Any]:
+    tensors, metadata, blocks = read_shards(index, MappedFile if mapped else CopiedFile)
     found = {"container": "safetensors in shards", "reader": "safetensors", "integrity": "unknown", "tree": tensors}
-    return found | {"metadata": metadata}
+    return found | {"metadata": metadata, "blocks": blocks}
 
 
 def weight_file(path: Path) -> Path:
@@ -131,7 +142,7 @@ def weight_file(path: Path) -> Path:
     return path
 
 
-def _read_zip(path: Path) -> dict[str, Any]:
+def _read_zip(path: Path, blocks: FileBlocks) -> dict[str, Any]:
     archive = check_archive(path)
     if "byteorder" in archive.records and archive.read(path, "byteorder") != b"little":
         raise CheckpointError("the file was written on a big-endian machine")
@@ -142,20 +153,22 @@ def _read_zip(path: Path) -> dict[str, Any]:
         raise CheckpointError("the pickle goes on after its end", found="a second program")
     records = {name.removeprefix("data/"): record for name, record in archive.records.items() if name[:5] == "data/"}
     integrity = "crc32" if archive.has_checksums else "unknown"
-    return {"container": "zip", "integrity": integrity, **_with_tensors(path, machine, inert, records)}
+    built = _with_tensors(path, blocks, machine, inert=inert, records=records)
+    return {"container": "zip", "integrity": integrity, **built}
 
 
-def _read_legacy(path: Path) -> dict[str, Any]:
+def _read_legacy(path: Path, blocks: FileBlocks) -> dict[str, Any]:
     machine, inert, records = read_legacy(path)
-    return {"container": "legacy", "integrity": "unknown", **_with_tensors(path, machine, inert, records)}
+    built = _with_tensors(path, blocks, machine, inert=inert, records=records)
+    return {"container": "legacy", "integrity": "unknown", **built}
 
 
 def _with_tensors(
-    path: Path, machine: RestrictedUnpickler, inert: Any, records: Mapping[str, Record]
+    path: Path, blocks: FileBlocks, machine: RestrictedUnpickler, *, inert: Any, records: Mapping[str, Record]
 ) -> dict[str, Any]:
     """Return the pickle's value with its tensors, and the names of what became placeholders."""
-    with path.open("rb", buffering=0) as stream:
-        tree = BoundedTree(Storages(stream, records, machine.storages).tensor).convert(inert)
+    storages = Storages(path, blocks=blocks, records=records, declared=machine.storages)
+    tree = BoundedTree(storages.tensor).convert(inert)
     foreign = list(machine.foreign)
     more = [f"... and {len(foreign) - _MOST_SHOWN} more"] if len(foreign) > _MOST_SHOWN else []
     return {"reader": "restricted", "tree": tree, "foreign": tuple(foreign[:_MOST_SHOWN] + more)}

@@ -6,13 +6,14 @@ import hashlib
 import json
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
 from repdiag.checkpoints.reading.bounded_tree import expect_count, shown_names
+from repdiag.checkpoints.reading.file_blocks import FileBlocks
 from repdiag.checkpoints.reading.safetensors_check import read_safetensors, table_without_repeats
 from repdiag.core.errors import CheckpointError
 from repdiag.core.printable import brief, one_line
@@ -40,16 +41,20 @@ def refuse_lone_shard(path: Path) -> None:
         )
 
 
-def read_shards(index: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """Return the tensors of every shard that the index names, and the metadata that the first one carries.
+def read_shards(
+    index: Path, open_blocks: Callable[[Path], FileBlocks]
+) -> tuple[dict[str, Tensor], dict[str, str], tuple[FileBlocks, ...]]:
+    """Return the tensors of every shard that the index names, the metadata that the first one carries, and the files.
 
     The files must hold exactly the tensors that the index says, each once, and as many bytes.
     """
     placed, total = _read_index(index)
     tensors: dict[str, Tensor] = {}
     metadata: dict[str, str] = {}
+    files: list[FileBlocks] = []
     for file, names in _by_file(index, placed).items():
-        found, said = read_safetensors(index.parent / file)
+        files.append(open_blocks(index.parent / file))
+        found, said = read_safetensors(index.parent / file, files[-1])
         if absent := sorted(names - found.keys()):
             raise CheckpointError(f"{file} lacks tensors that the index says it holds", found=_few(absent))
         if added := sorted(found.keys() - names):
@@ -61,7 +66,7 @@ def read_shards(index: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         raise CheckpointError(
             "the shards do not add up to what their index says", found=f"{size} bytes instead of {total}"
         )
-    return tensors, metadata
+    return tensors, metadata, tuple(files)
 
 
 def sha256_of_weights(path: Path) -> str:

@@ -1,18 +1,16 @@
-"""`Storages`: the numbers of a torch file, read into memory when a tensor first asks for them, each block once.
-
-They are copied rather than mapped: a mapped file that a training writes again ends the process that reads it.
-"""
+"""`Storages`: the numbers of a torch file, fetched when a tensor first asks for them, each block once."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from io import RawIOBase
+from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from repdiag.checkpoints.reading.file_blocks import CopiedFile, FileBlocks
 from repdiag.checkpoints.reading.stand_ins import StorageRecord, TensorRecord
-from repdiag.checkpoints.reading.zip_check import FETCH_AGAIN, Record
+from repdiag.checkpoints.reading.zip_check import Record
 from repdiag.core.errors import CheckpointError
 from repdiag.core.printable import one_line
 
@@ -22,8 +20,16 @@ _SPARE_BYTES = 64 * 2**20
 class Storages:
     """Makes the tensors of one file; all of its declared storages must be as long as their records."""
 
-    def __init__(self, stream: RawIOBase, records: Mapping[str, Record], declared: Mapping[str, StorageRecord]) -> None:
-        self._stream = stream
+    def __init__(
+        self,
+        path: Path,
+        *,
+        blocks: FileBlocks,
+        records: Mapping[str, Record],
+        declared: Mapping[str, StorageRecord],
+    ) -> None:
+        self._path = path
+        self._blocks = blocks
         self._records = records
         self._numbers: dict[str, Tensor] = {}
         self._views: set[TensorRecord] = set()
@@ -45,19 +51,14 @@ class Storages:
             self._left -= record.dtype.itemsize * torch.Size(record.shape).numel()
         if self._left < 0:
             raise CheckpointError("the tensors of the file share their numbers more often than weights do")
-        typed = self._read(record.storage.key).view(record.dtype)
-        return typed.as_strided(record.shape, record.stride, record.offset)
+        typed = self._typed(record)
+        return typed.as_strided(record.shape, record.stride, typed.storage_offset() + record.offset)
 
-    def _read(self, key: str) -> Tensor:
+    def _typed(self, record: TensorRecord) -> Tensor:
+        """Return all numbers of the record's storage."""
+        key, place = record.storage.key, self._records[record.storage.key]
         if key not in self._numbers:
-            place = self._records[key]
-            numbers = torch.empty(place.size, dtype=torch.uint8)
-            self._stream.seek(place.start)
-            view = memoryview(numbers.numpy().data)
-            while view:  # a raw file may give less than it is asked for
-                got = self._stream.readinto(view) or 0
-                if not got:
-                    raise CheckpointError("the file became shorter while it was read", hint=FETCH_AGAIN)
-                view = view[got:]
-            self._numbers[key] = numbers
-        return self._numbers[key]
+            self._numbers[key] = self._blocks.block(place.start, place.size)
+        if self._numbers[key].data_ptr() % record.dtype.itemsize:  # not where numbers of this type may lie
+            self._numbers[key] = CopiedFile(self._path).block(place.start, place.size)
+        return self._numbers[key].view(record.dtype)

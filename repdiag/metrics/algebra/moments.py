@@ -71,7 +71,7 @@ def float64_blocks(features: Tensor, *, rows: int | None = None) -> Iterator[tup
         yield place, features[place].double()
 
 
-def unit_rows(rows: Tensor) -> Tensor:
+def float64_unit_rows(rows: Tensor) -> Tensor:
     """Return the rows divided by their Euclidean norm, in float64; a row of zeros is an error."""
     exact = rows.double()
     return exact / _norms(exact, of=rows)[:, None]

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from repdiag.core.metric_value import MetricValue, undefined
 from repdiag.core.shapes import Features, Labels
-from repdiag.metrics.algebra.moments import ClassMoments, class_moments, unit_blocks, unit_rows
+from repdiag.metrics.algebra.moments import ClassMoments, class_moments, float64_unit_rows, unit_blocks
 from repdiag.metrics.registry import metric
 
 Distance = Literal["cosine", "euclidean"]
@@ -54,7 +54,7 @@ def silhouette(features: Features, labels: Labels, *, distance: Distance = "cosi
     if classes == len(features):
         return undefined("every row is a class of its own", n=len(features))
     index = torch.searchsorted(moments.labels, labels)
-    everything = unit_rows(features) if distance == "euclidean" else None
+    everything = float64_unit_rows(features) if distance == "euclidean" else None
     totals = torch.zeros_like(moments.counts)
     for place, unit in unit_blocks(features):
         if everything is None:

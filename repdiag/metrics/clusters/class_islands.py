@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from repdiag.core.shapes import Features, Labels
-from repdiag.metrics.algebra.moments import unit_rows
+from repdiag.metrics.algebra.moments import float64_unit_rows
 from repdiag.metrics.clusters.bisection import DIMENSIONS, FEWEST, bisect
 from repdiag.metrics.clusters.class_rows import at_home, unlike
 from repdiag.metrics.clusters.dip import Numbers
@@ -46,7 +46,7 @@ def class_islands(
 
     Shapes: features [N, D], labels [N] -> one result a class, ascending. See the metric `islands` for the method.
     """
-    rows, names = unit_rows(features).cpu().numpy(), labels.cpu().numpy()
+    rows, names = float64_unit_rows(features).cpu().numpy(), labels.cpu().numpy()
     kept, home = unlike(rows, names), at_home(features, labels).cpu().numpy()
     members = {int(name): kept[names[kept] == name] for name in np.unique(names)}
     judged = {name: mine[home[mine]] for name, mine in members.items()}

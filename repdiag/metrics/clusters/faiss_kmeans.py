@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from repdiag.metrics.clusters.spread_starts import Rows
+from repdiag.metrics.clusters.spread_starts import RowArray
 
 
-def trained(rows: Rows, clusters: int, *, start: Rows | None = None, **settings: int) -> Any:
+def trained(rows: RowArray, clusters: int, *, start: RowArray | None = None, **settings: int) -> Any:
     """Return faiss's k-means after one training on all rows, from the given centres or from its own start."""
     import faiss
 
@@ -22,7 +22,7 @@ def trained(rows: Rows, clusters: int, *, start: Rows | None = None, **settings:
     if hasattr(model.cp, "early_stop_threshold"):
         model.cp.early_stop_threshold = 0.0  # newer faiss can stop early, which would compare unlike solutions
     if hasattr(faiss, "ClusteringInitMethod_KMEANS_PLUS_PLUS"):
-        # Rows drawn at random leave a third of equal islands without a centre; older releases have no other start.
+        # RowArray drawn at random leave a third of equal islands without a centre; older releases have no other start.
         model.cp.init_method = faiss.ClusteringInitMethod_KMEANS_PLUS_PLUS
     model.train(rows, init_centroids=start)
     return model

@@ -14,7 +14,7 @@ from repdiag.core.shapes import Features
 from repdiag.metrics.algebra.blas_threads import blas_threads
 from repdiag.metrics.clusters.faiss_kmeans import trained
 from repdiag.metrics.clusters.lloyd import best_of
-from repdiag.metrics.clusters.spread_starts import Rows, spread_starts
+from repdiag.metrics.clusters.spread_starts import RowArray, spread_starts
 from repdiag.metrics.pairwise import unit_rows
 from repdiag.metrics.pairwise.sharing import memoised, tensor_key
 
@@ -60,7 +60,7 @@ def _assignments(features: Tensor, clusters: int, *, seed: int, restarts: int, i
         return best_of(rows, starts, iterations=iterations)
 
 
-def _raced(rows: Rows, *, clusters: int, seed: int, restarts: int, iterations: int, gpu: bool) -> NDArray[np.int64]:
+def _raced(rows: RowArray, *, clusters: int, seed: int, restarts: int, iterations: int, gpu: bool) -> NDArray[np.int64]:
     """Return the assignments of the start that leads after the first iterations, at the end of all iterations.
 
     On spaces of four kinds the start that led after five iterations ended, on average, within .12 % of the best of five

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from repdiag.metrics.clusters.spread_starts import Rows
+from repdiag.metrics.clusters.spread_starts import RowArray
 
 Assignments = NDArray[np.int64]
 Numbers = NDArray[np.float64]
@@ -14,7 +14,7 @@ _BLOCK = 2**20  # numbers of a block of rows, and of its distances from all cent
 _SPLIT = np.float32(1.0 / 1024.0)  # how far the halves of a cluster that was split start from its centre
 
 
-def best_of(rows: Rows, starts: Rows, *, iterations: int) -> Assignments:
+def best_of(rows: RowArray, starts: RowArray, *, iterations: int) -> Assignments:
     """Return the assignments [N] of the start [R, K, D] whose sum of squared distances ends lowest.
 
     A start stands still, and costs nothing any more, once an iteration moves none of its rows.
@@ -39,7 +39,7 @@ def best_of(rows: Rows, starts: Rows, *, iterations: int) -> Assignments:
     return best
 
 
-def _step(rows: Rows, centres: Rows) -> tuple[Assignments, Numbers, Numbers]:
+def _step(rows: RowArray, centres: RowArray) -> tuple[Assignments, Numbers, Numbers]:
     """Return the nearest centre of every row [R, N], the objectives [R], the sums of each centre's rows [R, K, D]."""
     from scipy.sparse import csc_array
 
@@ -65,7 +65,7 @@ def _step(rows: Rows, centres: Rows) -> tuple[Assignments, Numbers, Numbers]:
     return nearest, objective, sums.reshape(centres.shape)
 
 
-def _means(sums: Numbers, counts: NDArray[np.int64]) -> Rows:
+def _means(sums: Numbers, counts: NDArray[np.int64]) -> RowArray:
     """Return the centres; one without rows takes half of the largest cluster, beside its centre."""
     centres = (sums / np.maximum(counts, 1)[:, None]).astype(np.float32)
     aside = np.where(np.arange(centres.shape[1]) % 2 == 0, _SPLIT, -_SPLIT)

@@ -7,10 +7,10 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-Rows = NDArray[np.float32]
+RowArray = NDArray[np.float32]
 
 
-def spread_starts(rows: Rows, clusters: int, generator: np.random.Generator, *, starts: int) -> Rows:
+def spread_starts(rows: RowArray, clusters: int, generator: np.random.Generator, *, starts: int) -> RowArray:
     """Return `starts` times `clusters` of the rows as first centres [R, K, D] (Arthur & Vassilvitskii 2007, greedy).
 
     Each centre is the best of 2 + log K rows drawn with probability proportional to the squared distance from the
@@ -37,9 +37,9 @@ def spread_starts(rows: Rows, clusters: int, generator: np.random.Generator, *, 
     return np.ascontiguousarray(rows[chosen])
 
 
-def _squared(rows: Rows, squares: Rows, picked: NDArray[np.int64]) -> Rows:
+def _squared(rows: RowArray, squares: RowArray, picked: NDArray[np.int64]) -> RowArray:
     """Return the squared distances of every row from the picked ones [picked, N]."""
-    distances: Rows = rows[picked] @ rows.T
+    distances: RowArray = rows[picked] @ rows.T
     distances *= -2.0
     distances += squares
     distances += squares[picked][:, None]

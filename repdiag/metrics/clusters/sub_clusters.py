@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from repdiag.core.metric_value import MetricValue, undefined
 from repdiag.core.shapes import Features, Labels
-from repdiag.metrics.algebra.moments import unit_rows
+from repdiag.metrics.algebra.moments import float64_unit_rows
 from repdiag.metrics.clusters.class_centres import squared_distances
 from repdiag.metrics.clusters.class_rows import at_home, unlike
-from repdiag.metrics.clusters.spread_starts import Rows
+from repdiag.metrics.clusters.spread_starts import RowArray
 from repdiag.metrics.clusters.valleys import Counts, border_counts, valleys
 from repdiag.metrics.registry import metric
 from repdiag.metrics.settings import Seed
@@ -157,7 +157,7 @@ def _plateau(gaps: Curve, top: int, *, errors: float = 1.0) -> Curve:
     return lowest
 
 
-def _borders(classes: Mapping[int, Rows], curves: Curve, *, seed: int) -> Counts:
+def _borders(classes: Mapping[int, RowArray], curves: Curve, *, seed: int) -> Counts:
     """Return the counts of every class at every number that resampled classes might choose [C, K, 4], else zeros.
 
     Those are the numbers on the plateau of the highest gap that has valleys, and all smaller ones. Of very many classes
@@ -188,13 +188,13 @@ def _standard_error(values: Curve) -> Curve:
     return errors
 
 
-def _classes(features: Features, labels: Labels, *, seed: int) -> dict[int, Rows]:
+def _classes(features: Features, labels: Labels, *, seed: int) -> dict[int, RowArray]:
     """Return the rows that count of every class that has enough of them, by the order in which classes appear.
 
     By first appearance: neither the names of the classes nor the order of these names may count.
     """
     home = at_home(features, labels)
-    rows, names = unit_rows(features[home]).float().cpu().numpy(), labels[home].cpu().numpy()
+    rows, names = float64_unit_rows(features[home]).float().cpu().numpy(), labels[home].cpu().numpy()
     kept = unlike(rows, names)
     rows, names = rows[kept], names[kept]
     found = {}
@@ -208,7 +208,7 @@ def _classes(features: Features, labels: Labels, *, seed: int) -> dict[int, Rows
     return found
 
 
-def _coordinates(rows: Rows) -> Rows:
+def _coordinates(rows: RowArray) -> RowArray:
     """Return centred rows with the same distances in no more dimensions than there are rows."""
     centred = (rows - rows.mean(axis=0)).astype(np.float64)
     if centred.shape[1] > len(centred):
@@ -217,7 +217,7 @@ def _coordinates(rows: Rows) -> Rows:
     return np.ascontiguousarray(centred, dtype=np.float32)
 
 
-def _gap(rows: Rows, generator: np.random.Generator, *, seed: int) -> Curve:
+def _gap(rows: RowArray, generator: np.random.Generator, *, seed: int) -> Curve:
     count = len(rows)
     # Random sums of the centred rows are normal with the rows' own covariance, whatever its rank.
     mixing = (generator.standard_normal((count, count)) / math.sqrt(count - 1)).astype(np.float32)
@@ -230,7 +230,7 @@ def _gap(rows: Rows, generator: np.random.Generator, *, seed: int) -> Curve:
     return gaps
 
 
-def _log_dispersion(rows: Rows, number: int, *, seed: int) -> float:
+def _log_dispersion(rows: RowArray, number: int, *, seed: int) -> float:
     """Return the log of the trimmed sum of squared distances to the nearest of `number` centres."""
     squared = squared_distances(rows, number, seed=seed)
     kept = np.sort(squared)[: math.ceil(len(rows) * (1.0 - TRIM))]

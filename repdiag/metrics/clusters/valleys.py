@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from repdiag.metrics.clusters.class_centres import centres
-from repdiag.metrics.clusters.spread_starts import Rows
+from repdiag.metrics.clusters.spread_starts import RowArray
 
 Counts = NDArray[np.float64]
 
@@ -35,7 +35,7 @@ class Valleys:
     sure: NDArray[np.bool_]
 
 
-def border_counts(rows: Rows, number: int, *, seed: int, generator: np.random.Generator) -> Counts:
+def border_counts(rows: RowArray, number: int, *, seed: int, generator: np.random.Generator) -> Counts:
     """Return the held-out rows of one class on the thinner and the denser side of their borders, and those close to it.
 
     The counts [4] are rows, rows, close, close. A row's place is its distance from the nearest border of its piece, as
@@ -83,7 +83,7 @@ class _AtBorder:
     place: Counts
 
 
-def _at_border(rows: Rows, middle: Rows) -> _AtBorder:
+def _at_border(rows: RowArray, middle: RowArray) -> _AtBorder:
     every = np.arange(len(rows))
     squared, apart = _squared(rows, middle), _squared(middle, middle)
     piece = squared.argmin(axis=1)
@@ -95,7 +95,7 @@ def _at_border(rows: Rows, middle: Rows) -> _AtBorder:
     return _AtBorder(piece=piece, behind=behind, place=place[every, behind])
 
 
-def _squared(rows: Rows, middle: Rows) -> Counts:
+def _squared(rows: RowArray, middle: RowArray) -> Counts:
     """Return the squared distances [rows, centres], from differences: products lose the digits of near rows."""
     found: Counts = np.square(rows[:, None, :].astype(np.float64) - middle[None]).sum(axis=2)
     return found

@@ -14,7 +14,7 @@ from repdiag.core.errors import MetricError
 from repdiag.core.metric_value import MetricValue, undefined
 from repdiag.core.shapes import Features, Float, Integer, Labels
 from repdiag.metrics.algebra.classes_not_in_bank import NO_CLASS_IN_COMMON, share_no_class
-from repdiag.metrics.algebra.moments import unit_rows
+from repdiag.metrics.algebra.moments import float64_unit_rows
 from repdiag.metrics.pairwise.sharing import memoised, tensor_key
 from repdiag.metrics.registry import metric
 from repdiag.metrics.settings import Count, Seed
@@ -22,7 +22,7 @@ from repdiag.metrics.settings import Count, Seed
 if TYPE_CHECKING:
     from sklearn.linear_model import LogisticRegression
 
-Rows = Literal["standardised", "unit", "raw"]
+ScaledRows = Literal["standardised", "unit", "raw"]
 Matrix = NDArray[np.float64]
 Numbers = NDArray[np.int64]
 PENALTIES = (1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0)
@@ -45,7 +45,7 @@ def linear_probe_accuracy(
     *,
     other_features: Float[Tensor, "M D"],
     other_labels: Integer[Tensor, "M"],
-    rows: Rows = "standardised",
+    rows: ScaledRows = "standardised",
     penalty: float | None = None,
     seed: Seed = 0,
     max_iterations: Count = 1000,
@@ -99,9 +99,9 @@ def linear_probe_accuracy(
     return MetricValue(value=float(hits.mean()), n=len(features), per_row=hits.to(features.device), extra=extra)
 
 
-def _prepared(bank: Tensor, queries: Tensor, rows: Rows) -> tuple[Matrix, Matrix]:
+def _prepared(bank: Tensor, queries: Tensor, rows: ScaledRows) -> tuple[Matrix, Matrix]:
     if rows == "unit":
-        return unit_rows(bank).cpu().numpy(), unit_rows(queries).cpu().numpy()
+        return float64_unit_rows(bank).cpu().numpy(), float64_unit_rows(queries).cpu().numpy()
     if rows == "raw":
         return bank.double().cpu().numpy(), queries.double().cpu().numpy()
     if rows != "standardised":

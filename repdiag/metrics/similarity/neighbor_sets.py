@@ -7,7 +7,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from repdiag.metrics.algebra.moments import in_one_point, unit_rows
+from repdiag.metrics.algebra.moments import float64_unit_rows, in_one_point
 from repdiag.metrics.pairwise.sharing import memoised, tensor_key
 
 Similarity = Literal["cosine", "inner_product"]
@@ -27,7 +27,7 @@ def neighbor_sets(features: Tensor, k: int, *, similarity: Similarity, full_sort
 
 def kernel_rows(features: Tensor, similarity: Similarity) -> Tensor:
     """Return the float64 rows whose inner products are the similarity."""
-    return unit_rows(features) if similarity == "cosine" else features.double()
+    return float64_unit_rows(features) if similarity == "cosine" else features.double()
 
 
 def has_no_neighbours(features: Tensor, similarity: Similarity) -> bool:
@@ -35,7 +35,7 @@ def has_no_neighbours(features: Tensor, similarity: Similarity) -> bool:
     if similarity == "inner_product":
         return in_one_point(features)
     ends = features[:: max(1, len(features) // 2)]  # hardly ever are these alike, and then a look at all is not needed
-    return in_one_point(unit_rows(ends)) and in_one_point(unit_rows(features))
+    return in_one_point(float64_unit_rows(ends)) and in_one_point(float64_unit_rows(features))
 
 
 def _neighbor_sets(features: Tensor, k: int, similarity: Similarity, full_sort: bool) -> Tensor:

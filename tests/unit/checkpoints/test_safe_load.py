@@ -6,6 +6,8 @@ import argparse
 import io
 import os
 import random
+import subprocess
+import sys
 import warnings
 from collections import OrderedDict
 from pathlib import Path
@@ -18,6 +20,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from repdiag.checkpoints.reading import safe_load
+from repdiag.checkpoints.reading.file_blocks import forget_pages
 from repdiag.checkpoints.reading.restricted_unpickler import RestrictedUnpickler
 from repdiag.checkpoints.reading.safe_load import read
 from repdiag.checkpoints.reading.stand_ins import Placeholder, setting
@@ -249,3 +252,72 @@ def test_what_the_system_refuses_is_a_checkpoint_error(tmp_path: Path, monkeypat
         read(tmp_path / "x.pt")
     with pytest.raises(CheckpointError, match="cannot be read"):
         read(tmp_path / ("x" * 5000))
+
+
+@pytest.mark.parametrize("kind", ["zip", "legacy", "safetensors"])
+def test_a_mapped_file_gives_the_same_and_its_pages_can_be_given_back(kind: str, tmp_path: Path) -> None:
+    tensors = {name: value.contiguous() for name, value in sorted(state().items())}  # safetensors sorts them
+    tensors = {name: value for name, value in tensors.items() if name not in ("transposed", "slice")}
+    path = tmp_path / "x"
+    if kind == "safetensors":
+        save_file(tensors, path)
+    else:
+        torch.save(tensors, path, _use_new_zipfile_serialization=kind == "zip")
+    copied, mapped = read(path), read(path, mapped=True)
+    assert same(mapped.tree, tensors)
+    assert same(copied.tree, tensors)
+    for value in mapped.tree.values():
+        forget_pages(value)
+    assert same(mapped.tree, tensors)
+    path.write_bytes(b"")  # a map of it could not be looked at any more
+    assert same(copied.tree, tensors)
+
+
+@pytest.mark.parametrize("kind", ["pt", "safetensors"])
+def test_a_path_that_is_not_utf_8_is_read(kind: str, tmp_path: Path) -> None:
+    folder = Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff\xfe"))
+    folder.mkdir()
+    tensors = {"a": torch.ones(2)}
+    save_file(tensors, tmp_path / "x") if kind == "safetensors" else torch.save(tensors, tmp_path / "x")
+    path = (tmp_path / "x").rename(folder / f"x.{kind}")
+    assert torch.equal(read(path).tree["a"], torch.ones(2))
+    with pytest.raises(CheckpointError) as caught:
+        read(folder / "absent")
+    assert "\\udcff" in str(caught.value)
+    str(caught.value).encode()
+
+
+def test_names_are_shown_without_what_acts_on_a_terminal(tmp_path: Path) -> None:
+    torch.save({"\x1b]0;x\x07a\nb": torch.ones(1), "n": 1}, tmp_path / "x.pt")
+    save_file({"\x1b]0;x\x07a\nb": torch.ones(1)}, tmp_path / "x.safetensors")
+    assert list(read(tmp_path / "x.pt").tree) == ["\\x1b]0;x\\x07a\\nb", "n"]
+    assert list(read(tmp_path / "x.safetensors").tree) == ["\\x1b]0;x\\x07a\\nb"]
+    torch.save({"\x1b": torch.ones(1), "\\x1b": torch.ones(1)}, tmp_path / "twice.pt")
+    with pytest.raises(CheckpointError, match="differ only"):
+        read(tmp_path / "twice.pt")
+
+
+def test_the_peak_of_memory_while_filling_is_the_network_alone(tmp_path: Path) -> None:
+    wide = nn.Linear(4096, 4096, bias=False)  # 64 MiB
+    torch.save(wide.state_dict(), tmp_path / "x.pt")
+    script = (
+        "import sys, torch\nfrom torch import nn\nfrom pathlib import Path\n"
+        "from repdiag.checkpoints.fitting.match import fill, weights_in_file\n"
+        "from repdiag.checkpoints.fitting.unfilled import build_unfilled\n"
+        "from repdiag.checkpoints.reading.safe_load import read\n"
+        "def resident():\n    Path('/proc/self/clear_refs').write_text('5')\n    return status('VmRSS')\n"
+        "def status(key):\n    return next(int(line.split()[1]) for line in open('/proc/self/status') if key in line)\n"
+        "network = build_unfilled(lambda: nn.Linear(4096, 4096, bias=False))\n"
+        "torch.isfinite(torch.ones(9)).all()\n"
+        "before = resident()\npayload = read(sys.argv[1], mapped=True)\n"
+        "with weights_in_file():\n    fill(network, payload.tree)\n"
+        "looked = status('VmHWM') - before\nbefore = resident()\nfill(network, payload.tree)\n"
+        "print(looked, status('VmHWM') - before)\n"
+    )
+    if not os.access("/proc/self/clear_refs", os.W_OK):
+        pytest.skip("peak memory is counted by Linux only")
+    done = subprocess.run([sys.executable, "-c", script, str(tmp_path / "x.pt")], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-1000:]
+    looked, filled = map(int, done.stdout.split())
+    assert looked < 1.2 * 65536
+    assert filled < 2.2 * 65536  # one tensor: its pages and its copy

@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from repdiag.metrics import instance_discrimination_accuracy, linear_cka, rankme
-from repdiag.metrics.algebra.moments import unit_rows
+from repdiag.metrics.algebra.moments import float64_unit_rows
 from repdiag.metrics.clusters.kmeans import assignments
 from repdiag.metrics.pairwise import PositiveRank, reduce_pairs
-from repdiag.metrics.pairwise import unit_rows as prepared_rows
+from repdiag.metrics.pairwise import float64_unit_rows as prepared_rows
 
 
 def draw(seed: int, *shape: int) -> torch.Tensor:
@@ -49,7 +49,7 @@ def test_ranks_screened_in_half_precision_are_those_of_float64(precision: str, m
     rows = draw(4, 80, 32).repeat_interleave(10, dim=0) + 0.02 * draw(5, 800, 32)
     views = rows + 0.02 * draw(8, 800, 32)
     exact = instance_discrimination_accuracy(rows.double(), views[None].double()).per_row
-    cut, cut_views = (unit_rows(part).bfloat16().float() for part in (rows, views))
+    cut, cut_views = (float64_unit_rows(part).bfloat16().float() for part in (rows, views))
     naive = (cut @ cut.T).fill_diagonal_(-1.0).amax(dim=1) < (cut * cut_views).sum(dim=1)
     assert not torch.equal(naive.double(), exact)
 
@@ -75,7 +75,7 @@ def test_kmeans_uses_every_row_and_every_iteration() -> None:
     """faiss by itself fits 256 rows a cluster and stops early: its centres are then not the means of their clusters."""
     rows = torch.cat([draw(6, 3000, 3) + 1.5, draw(7, 3000, 3) - 1.5])
     found = torch.from_numpy(assignments(rows, 2, seed=0))
-    unit = unit_rows(rows)
+    unit = float64_unit_rows(rows)
     centres = torch.stack([unit[found == cluster].mean(dim=0) for cluster in range(2)])
     again = torch.cdist(unit, centres).argmin(dim=1)
     assert int((again != found).sum()) <= 3  # rows on the border, by float32 rounding
