@@ -11,6 +11,7 @@ from typing import Any, Literal
 import torch
 from torch import nn
 
+from repdiag.core.entry_points import installed
 from repdiag.core.errors import ConfigError, unknown_name
 from repdiag.core.own_code import call_named, is_own_code
 from repdiag.core.shapes import Float, Tensor
@@ -25,6 +26,8 @@ DEFAULT_IMAGE_SIZE = 224
 _VIT = {name: f"{name}_patch16_224" for name in ("vit_tiny", "vit_small", "vit_base", "deit_tiny", "deit_small")}
 # What networks raise that are asked for a size they do not have.
 _REFUSALS = (AssertionError, RuntimeError, ValueError, TypeError, IndexError, AttributeError)
+# Functions of other packages that return a module: images [B, 3, H, W] -> features [B, D].
+ENTRY_POINTS: Literal["repdiag.backbones"] = "repdiag.backbones"
 _HEADS = ("fc", "linear", "classifier", "heads", "head")
 
 
@@ -79,10 +82,10 @@ def build_backbone(
 
 @functools.lru_cache(maxsize=1)
 def known_backbones() -> tuple[str, ...]:
-    """Return every name that `build_backbone` knows without a file: ours, torchvision's, timm's."""
+    """Return every name that `build_backbone` knows without a file: ours, timm's, torchvision's, other packages'."""
     import timm
 
-    return tuple(sorted({*DEPTHS, *_VIT, *_torchvision_names(), *timm.list_models()}))
+    return tuple(sorted({*installed(ENTRY_POINTS), *DEPTHS, *_VIT, *_torchvision_names(), *timm.list_models()}))
 
 
 def check_takes(backbone: Backbone, sizes: Iterable[int]) -> None:
@@ -124,6 +127,11 @@ def _refused(name: str, size: int, error: Exception) -> ConfigError:
 def _build_trunk(name: str, *, stem: Stem, image_size: int, drop_path: float) -> tuple[nn.Module, str]:
     if is_own_code(name):
         module = call_named(name, kind="backbone")
+        if not isinstance(module, nn.Module):
+            raise ConfigError(f"{name} must return a torch module", found=type(module).__name__)
+        return module, "output"
+    if name in (theirs := installed(ENTRY_POINTS)):
+        module = theirs[name]()
         if not isinstance(module, nn.Module):
             raise ConfigError(f"{name} must return a torch module", found=type(module).__name__)
         return module, "output"
