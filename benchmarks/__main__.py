@@ -32,9 +32,9 @@ LONG: dict[str, tuple[str, ...]] = {
     "other_spaces": (),
     "soak": ("--kills", "50"),
 }
-# planted_encoders, islands and report_size need images, the last a browser too, the gpu_ ones a GPU; dip_null writes a
-# table that the package ships: they are run by hand.
-BY_HAND = ("planted_encoders", "report_size", "gpu_pairs", "gpu_images", "dip_null", "islands")
+# planted_encoders, planted_pairs, islands and report_size need images, the last a browser too, the gpu_ ones a GPU;
+# dip_null writes a table that the package ships: they are run by hand.
+BY_HAND = ("planted_encoders", "report_size", "gpu_pairs", "gpu_images", "dip_null", "islands", "planted_pairs")
 
 
 def purpose(script: str) -> str:
