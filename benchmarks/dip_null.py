@@ -31,7 +31,7 @@ from __future__ import annotations
 
 def simulator() -> Callable[[int, int, int], np.ndarray]:
     """Return the simulation of many samples, compiled from the very code that measures one."""
-    namespace = {**vars(dip), "hull": numba.njit(dip.hull)}
+    namespace = {**vars(dip), "_hull": numba.njit(dip._hull)}
     narrowed = numba.njit(type(dip.narrowed)(dip.narrowed.__code__, namespace))
 
     @numba.njit

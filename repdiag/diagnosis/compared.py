@@ -9,20 +9,23 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from repdiag.core.embedding_set import EmbeddingSet
 from repdiag.core.errors import unknown_name
 from repdiag.diagnosis.common_rows import common_rows, ids, independent_rows
 from repdiag.diagnosis.galleries import common_galleries
+from repdiag.metrics.clusters.granularity import curve_centre
 from repdiag.metrics.inference.compare import compare
 from repdiag.metrics.inference.estimate import LEVEL, Estimate
 from repdiag.metrics.inference.means import difference_estimate
-from repdiag.metrics.inference.resampling import Index, Rows, cut_rows, evaluate_rows, subsampling, units_of
+from repdiag.metrics.inference.resampling import Index, Rows, cut_rows, subsampling, units_of
 from repdiag.metrics.inference.units import as_groups
 from repdiag.metrics.inference.with_interval import estimate
 from repdiag.metrics.labelled_rows import labelled
 from repdiag.metrics.pairwise import sharing
+from repdiag.metrics.pairwise.sharing import isolated
 from repdiag.metrics.registry import get
 
 # One value each, first minus second; of granularity the logarithm of the ratio.
@@ -45,7 +48,8 @@ _SEEDS = 2  # of k-means on each half
 class Change:
     """One measure of both encoders and their difference, first minus second, with its 95 % interval and p-value.
 
-    Of granularity the difference is that of the logarithms: `exp` of it and of the interval's ends is the ratio.
+    "granularity" is the centre of the AMI curve in clusters a class (`curve_centre`), whose peak the metric of that
+    name is; the difference is that of the logarithms: `exp` of it and of the interval's ends is the ratio.
     """
 
     measure: str
@@ -198,7 +202,7 @@ def _of_sets(
 
 
 def _granularity(pair: _Pair) -> Change | str:
-    """Return the log of the ratio of granularities, its error from halves that both encoders see."""
+    """Return the log of the ratio of the centres of both AMI curves, its error from halves that both encoders see."""
     metric = get("granularity")
     groups = (None, None) if pair.classes_drawn else pair.groups
     sides, rows = [], []
@@ -210,13 +214,15 @@ def _granularity(pair: _Pair) -> Change | str:
             its_rows = Rows(count=len(chosen), labels=None if its_rows.labels is None else arguments["labels"])
         sides.append(arguments)
         rows.append(its_rows)
-    values = [metric.function(**side).value for side in sides]
+    values = [_centre(side) for side in sides]
     if values[0] is None or values[1] is None:
         return "granularity is undefined for one of them"
     logs = math.log(values[0]), math.log(values[1])
 
     def at(side: int, index: Index) -> float | None:
-        found = evaluate_rows(metric, {**sides[side], "seeds": _SEEDS}, index)
+        with isolated():
+            part = {name: cut_rows(name, item, index) for name, item in sides[side].items()}
+            found = _centre({**part, "seeds": _SEEDS})
         return None if found is None else math.log(found)
 
     def both(index: Index) -> float | None:
@@ -233,6 +239,12 @@ def _granularity(pair: _Pair) -> Change | str:
         return "granularity is undefined on some half of the rows"
     method = f"{joined.method}, the classes fixed" if pair.classes_drawn else joined.method
     return _change("granularity", (values[0], values[1]), replace(joined, method=method), n=rows[0].count)
+
+
+def _centre(arguments: Mapping[str, Any]) -> float | None:
+    """Return the centre of the AMI curve in clusters a class; None where granularity is undefined."""
+    found = get("granularity").function(**arguments)
+    return None if found.value is None else curve_centre(found.extra["ami"], len(torch.unique(arguments["labels"])))
 
 
 def _clustered(side: EmbeddingSet) -> dict[str, Any]:

@@ -36,6 +36,7 @@ class AnalysisOptions:
     cache: bool = True
     download: bool = False
     strict_data: bool = False
+    check_content: bool = False
     distributed: bool = False
     classes: Classes = "fixed"
 

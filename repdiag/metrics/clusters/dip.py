@@ -38,7 +38,7 @@ def narrowed(x: Numbers, before: Numbers, after: Numbers) -> float:
     first, last = 0, len(x) - 1
     reached = float(np.min(after - before))
     while True:
-        low, high = hull(x, before, first, last, 1.0), hull(x, after, first, last, -1.0)
+        low, high = _hull(x, before, first, last, 1.0), _hull(x, after, first, last, -1.0)
         below_high = after[high] - np.interp(x[high], x[low], before[low])
         above_low = np.interp(x[low], x[high], after[high]) - before[low]
         if max(np.max(below_high), np.max(above_low)) <= reached:
@@ -58,7 +58,7 @@ def narrowed(x: Numbers, before: Numbers, after: Numbers) -> float:
         first, last = int(new_first), int(new_last)
 
 
-def hull(x: Numbers, height: Numbers, first: int, last: int, side: float) -> Places:
+def _hull(x: Numbers, height: Numbers, first: int, last: int, side: float) -> Places:
     """Return the corners of the convex minorant (side 1) or concave majorant (side -1) of the points first .. last."""
     corners = np.empty(last - first + 1, dtype=np.int64)
     count = 0
