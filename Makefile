@@ -50,8 +50,9 @@ tables: $(READY) ## draw the tables of calibration and coverage in docs/ again; 
 bench: $(READY) ## speed and memory claims, each a ratio measured in one run
 	$(BIN)/python -m benchmarks
 
-soak: $(READY) ## kill training runs 500 times, at random and within saves; every end must be the same to the bit
+soak: $(READY) ## kill trainings 500 times and other commands 100 times, fill their disk; every end must be the same to the bit
 	$(BIN)/python -m benchmarks.soak
+	$(BIN)/python -m benchmarks.soak_results
 
 docs: $(READY) ## regenerate the generated pages of docs/
 	$(BIN)/python -m docs.generate
