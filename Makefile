@@ -12,7 +12,7 @@ BUDGET ?= demo
 OUT    ?= figures
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check test figures tables bench soak docs site clean
+.PHONY: help setup check test mutants figures tables bench soak docs site clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -34,6 +34,9 @@ check: $(READY) ## ruff, mypy --strict, import contracts
 
 test: $(READY) ## all tests: CPU, no network
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder
+
+mutants: $(READY) ## change the code a little, many times: does a test fail? some minutes of one core
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.mutation
 
 figures: $(READY) ## small against large encoder: train, compare, draw; ends in $(OUT)/index.html
 	$(BIN)/python -m analyses.published_architectures.run --out $(OUT)/published_architectures

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -11,14 +11,19 @@ from repdiag.cli import options
 from repdiag.cli.console import Console, resolve_device
 from repdiag.core.distributed.first_process import is_first_process
 
+if TYPE_CHECKING:
+    from repdiag.embeddings.sources.vector_options import VectorOptions
+
 Embeddings = Annotated[
     Path | None,
     typer.Option(
         "--embeddings",
-        help="Vectors instead of a checkpoint: .npz, .npy, .parquet, .safetensors, a folder of parts or a store.",
+        help="Vectors instead of a checkpoint: a file, a folder or pattern of parts, an address, or a store.",
     ),
 ]
-Labels = Annotated[Path | None, typer.Option("--labels", help="Class labels for --embeddings, one a row.")]
+Labels = Annotated[
+    Path | None, typer.Option("--labels", help="Class labels of vectors, one a row, or by names of rows.")
+]
 Groups = Annotated[
     str | None,
     typer.Option(
@@ -46,6 +51,16 @@ def analyze(
     embeddings: Embeddings = None,
     labels: Labels = None,
     groups: Groups = None,
+    bank: options.Bank = None,
+    bank_labels: options.BankLabels = None,
+    views: options.ViewFiles = None,
+    metrics: options.MetricNames = None,
+    column: options.Column = None,
+    label_column: options.LabelColumn = None,
+    group_column: options.GroupColumn = None,
+    tokens: options.Tokens = None,
+    quantised: options.Quantised = None,
+    unlabelled: options.Unlabelled = None,
     data: options.Data = None,
     branch: options.Branch = None,
     backbone: options.Backbone = None,
@@ -86,7 +101,7 @@ def analyze(
     """
     from repdiag.cli import summary
     from repdiag.cli.gates import check_gates, parse_gates
-    from repdiag.cli.reading import read_options_of
+    from repdiag.cli.reading import metric_names, read_options_of, vector_options_of
     from repdiag.results.transaction import check_place
     from repdiag.workflows.analyze import analyze_checkpoint
     from repdiag.workflows.options import AnalysisOptions
@@ -97,7 +112,10 @@ def analyze(
     first = is_first_process()
     console = Console(as_json=as_json and first, quiet=quiet or not first, verbose=verbose, progress=not no_progress)
     gates = parse_gates(fail_on)
-    vectors = _vectors(checkpoint, embeddings, labels=labels, groups=groups)
+    reading = vector_options_of(column, label_column, group_column, tokens, quantised, unlabelled)
+    with_vectors: dict[str, Any] = {"groups": groups, "bank": bank, "bank_labels": bank_labels, "views": views or None}
+    with_vectors["metrics"] = metric_names(metrics)
+    vectors = _vectors(checkpoint, embeddings, reading, labels=labels, **with_vectors)
     target = find_checkpoint(_named(checkpoint), download=download) if vectors is None else None
     beside = reference if vectors is not None or reference is None else find_checkpoint(reference, download=download)
     folder = out or default_folder(vectors if target is None else target)
@@ -107,7 +125,8 @@ def analyze(
         found = analyze_vectors(
             vectors,
             labels,
-            groups=groups,
+            **{**with_vectors, "views": views or ()},
+            options=reading,
             reference=beside,
             seed=seed,
             protocol=protocol,
@@ -141,7 +160,7 @@ def analyze(
         check_gates(found.diagnosis, gates)
 
 
-def _vectors(checkpoint: str | None, embeddings: Path | None, **given: object) -> Path | None:
+def _vectors(checkpoint: str | None, embeddings: Path | None, reading: VectorOptions, **given: object) -> Path | None:
     """Return the file of vectors that is meant; None for a checkpoint."""
     from repdiag.core.errors import UsageError
     from repdiag.workflows.vectors import is_vectors
@@ -150,9 +169,10 @@ def _vectors(checkpoint: str | None, embeddings: Path | None, **given: object) -
         raise UsageError("give a checkpoint or --embeddings, not both")
     if embeddings is not None or (checkpoint is not None and is_vectors(checkpoint)):
         return embeddings or Path(str(checkpoint))
-    for name, value in given.items():
+    for name, value in {**given, **vars(reading)}.items():
         if value is not None:
-            raise UsageError(f"--{name} belongs to vectors", hint="classes of images are the folders they lie in")
+            flag = f"--{name.replace('_', '-')}"
+            raise UsageError(f"{flag} belongs to vectors", hint="classes of images are the folders they lie in")
     return None
 
 

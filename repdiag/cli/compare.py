@@ -9,12 +9,29 @@ import typer
 
 from repdiag.cli import options
 from repdiag.cli.console import Console, resolve_device
+from repdiag.core.errors import UsageError
 
 
 def compare(
     checkpoints: Annotated[
-        list[str], typer.Argument(help="Checkpoint files, run directories, names of the manifest, or a manifest file.")
+        list[str],
+        typer.Argument(help="Checkpoint files, run directories, names of the manifest, a manifest file; or vectors."),
     ],
+    labels: Annotated[Path | None, typer.Option("--labels", help="Class labels of vectors, for all of them.")] = None,
+    groups: Annotated[Path | None, typer.Option("--groups", help="Which rows of vectors were drawn together.")] = None,
+    bank: Annotated[
+        list[str] | None, typer.Option("--bank", help="The train set's vectors: one for each set, in their order.")
+    ] = None,
+    views: Annotated[
+        list[str] | None, typer.Option("--views", help="Another view's vectors: one for each set, in their order.")
+    ] = None,
+    metrics: options.MetricNames = None,
+    column: options.Column = None,
+    label_column: options.LabelColumn = None,
+    group_column: options.GroupColumn = None,
+    tokens: options.Tokens = None,
+    quantised: options.Quantised = None,
+    unlabelled: options.Unlabelled = None,
     data: options.Data = None,
     out: options.Out = None,
     only: Annotated[str | None, typer.Option("--only", help="Of a manifest, the ids that match this glob.")] = None,
@@ -49,6 +66,7 @@ def compare(
     the encoders differ in width, also common_dimension.csv, read at the smallest one.
     """
     from repdiag.cli import summary
+    from repdiag.cli.reading import metric_names, vector_options_of
     from repdiag.workflows.compare import compare_checkpoints, compare_vectors
     from repdiag.workflows.options import AnalysisOptions
     from repdiag.workflows.targets import find_checkpoints, named_sources, with_reference
@@ -57,8 +75,29 @@ def compare(
     console = Console(as_json=as_json, quiet=quiet, verbose=verbose, progress=not no_progress)
     folder = out or Path("runs") / "compare"
     how: dict[str, Any] = {"told": console, "figures": figures, "overwrite": overwrite}
-    if all(is_vectors(word) for word in checkpoints):
-        found = compare_vectors(named_sources(checkpoints), folder, reference=reference, seed=seed, **how)
+    reading = vector_options_of(column, label_column, group_column, tokens, quantised, unlabelled)
+    of_vectors = [word for word in checkpoints if is_vectors(word)]
+    if of_vectors and len(of_vectors) < len(checkpoints):
+        hint = "`repdiag embed` makes vectors of a checkpoint"
+        raise UsageError("checkpoints and vectors cannot be compared", found=", ".join(of_vectors), hint=hint)
+    if of_vectors:
+        if reference is not None and reference not in named_sources(checkpoints):
+            checkpoints = [*checkpoints, reference]
+            reference = [*named_sources(checkpoints)][-1]
+        named = named_sources(checkpoints)
+        found = compare_vectors(
+            named,
+            folder,
+            **how,
+            reference=reference,
+            seed=seed,
+            labels=labels,
+            groups=groups,
+            bank=bank or (),
+            views=views or (),
+            metrics=metric_names(metrics),
+            reading=reading,
+        )
     else:
         chosen = AnalysisOptions(
             data=data,

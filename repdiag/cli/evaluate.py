@@ -9,20 +9,32 @@ import typer
 
 from repdiag.cli import options
 from repdiag.cli.console import Console
-from repdiag.core.errors import UsageError
-
-Names = Annotated[str | None, typer.Option("--metrics", help="Comma-separated names; default: all that apply.")]
 
 
 def evaluate(
     vectors: Annotated[
-        Path, typer.Argument(help="A file (.npz, .npy, .parquet, .safetensors), a folder of parts, or a store.")
+        Path,
+        typer.Argument(
+            help="A file of vectors, a folder or a pattern of parts, an address (s3://, hf://), or a store."
+        ),
     ],
-    labels: Annotated[Path | None, typer.Option("--labels", help="Class labels, one a row.")] = None,
-    bank: Annotated[Path | None, typer.Option("--bank", help="The train set's vectors, for kNN and probes.")] = None,
-    bank_labels: Annotated[Path | None, typer.Option("--bank-labels", help="Class labels of the bank's rows.")] = None,
+    labels: Annotated[
+        Path | None, typer.Option("--labels", help="Class labels, one a row, or by the rows' names.")
+    ] = None,
+    groups: Annotated[
+        str | None, typer.Option("--groups", help="Rows drawn together: a file, one value a row; or classes.")
+    ] = None,
+    bank: options.Bank = None,
+    bank_labels: options.BankLabels = None,
     other: Annotated[Path | None, typer.Option("--other", help="A second encoder on the same rows, for CKA.")] = None,
-    metrics: Names = None,
+    views: options.ViewFiles = None,
+    metrics: options.MetricNames = None,
+    column: options.Column = None,
+    label_column: options.LabelColumn = None,
+    group_column: options.GroupColumn = None,
+    tokens: options.Tokens = None,
+    quantised: options.Quantised = None,
+    unlabelled: options.Unlabelled = None,
     protocol: options.Protocol = None,
     out: options.Out = None,
     seed: options.Seed = 0,
@@ -30,28 +42,41 @@ def evaluate(
 ) -> None:
     """Compute metrics of vectors: text, audio, tabular or image embeddings, from any model."""
     from repdiag.cli import summary
-    from repdiag.embeddings.as_embedding_set import as_embedding_set
-    from repdiag.metrics.evaluate import evaluate as run
+    from repdiag.cli.reading import metric_names, vector_options_of
     from repdiag.results.transaction import check_place, replaced
     from repdiag.results.writing import write_run, write_tables
+    from repdiag.workflows.vectors import evaluate_vectors
 
     console = Console(as_json=as_json)
-    names = None if metrics is None else [name.strip() for name in metrics.split(",") if name.strip()]
-    if names == []:
-        raise UsageError("--metrics names no metric", hint="leave it out for all that apply; repdiag metrics list")
+    names = metric_names(metrics)
     if out is not None:
         check_place(out, overwrite=False, again="evaluate")
-    table = run(
-        as_embedding_set(vectors, labels=labels),
-        names,
+    table, notes = evaluate_vectors(
+        vectors,
+        labels=labels,
+        groups=groups,
+        bank=bank,
+        bank_labels=bank_labels,
+        other=other,
+        views=views or (),
+        metrics=names,
+        options=vector_options_of(column, label_column, group_column, tokens, quantised, unlabelled),
         protocol=protocol,
-        bank=None if bank is None else as_embedding_set(bank, labels=bank_labels),
-        other=None if other is None else as_embedding_set(other),
         seed=seed,
     )
     if out is not None:
         with replaced(out, overwrite=False, again="evaluate") as fresh:
             write_tables(table, fresh)
-            write_run(fresh, kind="evaluate", options={"source": str(vectors), "seed": seed, "protocol": protocol})
+            write_run(
+                fresh,
+                kind="evaluate",
+                options={"source": str(vectors), "seed": seed, "protocol": protocol},
+                notes=list(notes),
+            )
+    for note in notes:
+        console.say(f"note: {note}")
     summary.show_rows(console, table)
     console.json(table.to_records())
+    if names and all(row.value is None for row in table):
+        console.say("none of the metrics asked for has a value")
+        raise typer.Exit(1)

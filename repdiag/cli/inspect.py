@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -12,6 +14,11 @@ from repdiag.core.printable import one_line
 
 if TYPE_CHECKING:
     from repdiag.checkpoints.inspect import Inspection
+
+_INTEGRITY = {
+    "crc32": "every part has the checksum that the file records (crc32)",
+    "unknown": "the file records no checksum; compare its sha256",
+}
 
 
 def inspect(
@@ -60,17 +67,19 @@ def _print(console: Console, found: Inspection) -> None:
         f"; left as placeholders: {one_line(', '.join(found.placeholders), 600)}" if found.placeholders else ""
     )
     console.say(f"  safe        yes, nothing in it was executed ({found.container}, {found.reader}{placeholders})")
-    console.say(f"  integrity   {found.integrity}")
+    console.say(f"  integrity   {_INTEGRITY.get(found.integrity, found.integrity)}")
     info = found.encoder
     if info is not None:
-        branches = f" of {one_line(', '.join(found.branches), 400)}" if len(found.branches) > 1 else ""
-        console.say(f"  family      {found.family}, branch {info['branch']}{branches}")
+        several = len(found.branches) > 1  # of a single one there is nothing to choose
+        branch = f", branch {info['branch']} of {one_line(', '.join(found.branches), 400)}" if several else ""
+        console.say(f"  family      {found.family}{branch}")
         console.say(f"  backbone    {info['backbone']}, {info['parameters']:,} parameters, {info['match']:.0%} filled")
         if found.keymap:
             console.say(f"  names       {found.keymap}")
         console.say(f"  features    {info['feature_dim']}, read at: {info['layer']}")
         size = f"{info['image_size']} px" + (f" cropped from {info['resize']}" if info["resize"] else "")
-        console.say(f"  input       {size}, {info['interpolation']}, mean {info['mean']}, std {info['std']}")
+        normalised = f"mean {_channels(info['mean'])}, std {_channels(info['std'])}"
+        console.say(f"  input       {size}, {info['interpolation']}, {normalised}")
         console.say(
             f"  heads       projection {found.projection_head or 'none'}, classifier {found.classifier or 'none'}"
         )
@@ -86,3 +95,11 @@ def _print(console: Console, found: Inspection) -> None:
         for label, key in (("found", "found"), ("try", "hint")):
             if found.problem[key]:
                 console.say(f"    {label}: {found.problem[key]}")
+    elif info is not None:
+        data = "" if "data" in info["training"] else " --data imagefolder:PATH"
+        console.say(f"  ready       repdiag analyze {one_line(shlex.quote(found.path), 400)}{data}")
+
+
+def _channels(values: Sequence[float]) -> str:
+    """Return the numbers of the channels with the digits that tell them apart."""
+    return ", ".join(f"{value:.4g}" for value in values)

@@ -50,3 +50,31 @@ ImageSize = Annotated[
 ]
 Mean = Annotated[str | None, typer.Option("--mean", help="Mean of the normalisation, such as .5,.5,.5.")]
 Std = Annotated[str | None, typer.Option("--std", help="Standard deviation of the normalisation, such as .5,.5,.5.")]
+Column = Annotated[
+    str | None,
+    typer.Option("--column", help="Which column or array holds the vectors: a name, a pattern ('dim_*'), or a,b,c."),
+]
+LabelColumn = Annotated[str | None, typer.Option("--label-column", help="Which column holds the class labels.")]
+GroupColumn = Annotated[
+    str | None, typer.Option("--group-column", help="Which column says which rows were drawn together.")
+]
+Tokens = Annotated[
+    str | None, typer.Option("--tokens", help="Of vectors [rows, tokens, dimensions]: class (the first), mean or all.")
+]
+Quantised = Annotated[
+    str | None,
+    typer.Option("--quantised", help="How bytes are meant: bits (packed), SCALE,ZERO of a code, or plain numbers."),
+]
+Unlabelled = Annotated[
+    str | None,
+    typer.Option("--unlabelled", help="Labels that stand for none, by commas (default: -1, nan, NA, empty), or none."),
+]
+Bank = Annotated[Path | None, typer.Option("--bank", help="The train set's vectors, for kNN and probes.")]
+BankLabels = Annotated[Path | None, typer.Option("--bank-labels", help="Class labels of the bank's rows.")]
+ViewFiles = Annotated[
+    list[str] | None,
+    typer.Option("--views", help="Vectors of another view of the same rows; once a view. Or one array [V, N, D]."),
+]
+MetricNames = Annotated[
+    str | None, typer.Option("--metrics", help="Comma-separated names of metrics; default: all that apply.")
+]

@@ -8,6 +8,7 @@ from repdiag.core.errors import UsageError
 
 if TYPE_CHECKING:
     from repdiag.checkpoints.read_options import ReadOptions
+    from repdiag.embeddings.sources.vector_options import VectorOptions
 
 
 def read_options_of(
@@ -47,3 +48,32 @@ def _channels(option: str, text: str, *, least: float) -> tuple[float, float, fl
     if len(values) != 3 or not all(least <= value <= 1.0 for value in values):
         raise UsageError(f"{option} needs three numbers of images in [0, 1]", found=text, hint=f"{option} 0.5,0.5,0.5")
     return (values[0], values[1], values[2])
+
+
+def vector_options_of(
+    column: str | None,
+    label_column: str | None,
+    group_column: str | None,
+    tokens: str | None,
+    quantised: str | None,
+    unlabelled: str | None,
+) -> VectorOptions:
+    """Return what the command line says about reading vectors."""
+    from repdiag.embeddings.sources.vector_options import VectorOptions
+
+    return VectorOptions(
+        column=column,
+        label_column=label_column,
+        group_column=group_column,
+        tokens=tokens,  # type: ignore[arg-type]  # another word is refused there
+        quantised=quantised,
+        unlabelled=unlabelled,
+    )
+
+
+def metric_names(text: str | None) -> list[str] | None:
+    """Return the names of --metrics; None without them."""
+    names = None if text is None else [name.strip() for name in text.split(",") if name.strip()]
+    if names == []:
+        raise UsageError("--metrics names no metric", hint="leave it out for all that apply; repdiag metrics list")
+    return names

@@ -17,6 +17,7 @@ from repdiag.core.provenance import Provenance
 
 Space = Literal["features", "projections"]
 SPACES: tuple[Space, ...] = ("features", "projections")
+UNLABELLED = -1
 # Types say what a set holds: tensors. When it is made, whatever becomes one is taken, and the constructor says so.
 if TYPE_CHECKING:
     from repdiag.core.given import Given
@@ -33,8 +34,10 @@ class EmbeddingSet:
 
     Shapes: features [N, D] (after pooling, before any projector, never normalised here), projections [N, P],
     labels [N] integers, views [V, N, D], view_projections [V, N, P], row_ids [N]. Only `features` is required. Arrays,
-    lists and frames become tensors, text labels numbers with `class_names`. Raises `MetricError` when a field does not
-    align with the rows.
+    lists and frames become tensors, text labels numbers with `class_names`. A label of -1 is no class: the row is
+    unlabelled. `label_matrix` [N, C] says which of C classes a row has, where it may have several, instead of `labels`.
+    `groups` [N] numbers the rows that were drawn together. Raises `MetricError` when a field does not align with the
+    rows.
 
     Example:
         >>> import repdiag
@@ -49,6 +52,8 @@ class EmbeddingSet:
     labels: Held | None = None
     views: Held | None = None
     view_projections: Held | None = None
+    label_matrix: Held | None = None
+    groups: Held | None = None
     row_ids: RowIds | None = None
     class_names: tuple[str, ...] | None = None
     provenance: Provenance = field(default_factory=Provenance)
@@ -63,6 +68,8 @@ class EmbeddingSet:
             labels: Given | None = None,
             views: Given | None = None,
             view_projections: Given | None = None,
+            label_matrix: Given | None = None,
+            groups: Given | None = None,
             row_ids: Given | None = None,
             class_names: Sequence[str] | None = None,
             provenance: Provenance = ...,
@@ -71,8 +78,11 @@ class EmbeddingSet:
     def __post_init__(self) -> None:
         for name in ARRAY_FIELDS:
             value = getattr(self, name)
-            if value is not None and name != "labels":
+            if value is not None and name not in ("labels", *_NUMBERED):
                 object.__setattr__(self, name, to_floating(name, value))
+        for name in _NUMBERED:
+            if getattr(self, name) is not None:
+                object.__setattr__(self, name, to_class_numbers(name, getattr(self, name)))
         self._number_labels()
         for name, rank in (
             ("features", 2),
@@ -80,6 +90,8 @@ class EmbeddingSet:
             ("labels", 1),
             ("views", 3),
             ("view_projections", 3),
+            ("label_matrix", 2),
+            ("groups", 1),
         ):
             value = getattr(self, name)
             if value is not None:
@@ -104,6 +116,8 @@ class EmbeddingSet:
                 object.__setattr__(self, "class_names", tuple(str(name) for name in names))
         numbers = to_class_numbers("labels", values)
         object.__setattr__(self, "labels", numbers)
+        if self.label_matrix is not None:
+            raise MetricError("give labels or label_matrix, not both", hint="label_matrix is for several classes a row")
         if self.class_names is not None and numbers.numel() > 0 and int(numbers.max()) >= len(self.class_names):
             found = f"label {int(numbers.max())}, {len(self.class_names)} names"
             raise MetricError("class_names must name every label", found=found, hint="label c is named class_names[c]")
@@ -114,6 +128,16 @@ class EmbeddingSet:
     def class_name(self, label: int) -> str:
         """Return the name of a class; its number where classes have no names, or for a negative label: that is none."""
         return self.class_names[label] if self.class_names and label >= 0 else str(label)
+
+    def labelled_rows(self) -> Tensor | None:
+        """Return which rows [N] have a label; None where all have one, or none has.
+
+        A label of -1 is none, unless the labels are -1 and 1: then both are classes.
+        """
+        if self.labels is None or not bool((self.labels == UNLABELLED).any()):
+            return None
+        given = torch.unique(self.labels).tolist()
+        return None if given in ([UNLABELLED], [UNLABELLED, 1]) else self.labels != UNLABELLED
 
     def available(self) -> tuple[str, ...]:
         """Return the names of the array fields that are present."""
@@ -149,7 +173,8 @@ class EmbeddingSet:
         )
 
 
-ARRAY_FIELDS = ("features", "projections", "labels", "views", "view_projections")
+_NUMBERED = ("label_matrix", "groups")
+ARRAY_FIELDS = ("features", "projections", "labels", "views", "view_projections", *_NUMBERED)
 FIELD_NAMES = tuple(item.name for item in fields(EmbeddingSet))
 
 

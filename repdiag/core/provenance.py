@@ -6,10 +6,11 @@ import functools
 import hashlib
 import platform
 import subprocess
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from repdiag.core.reading_notes import ReadingNotes
 from repdiag.core.version import __version__
 
 UNKNOWN = "unknown"
@@ -37,6 +38,7 @@ class Provenance:
     views_seed: int | None = None
     dtype: str = "float32"
     repdiag_version: str = __version__
+    reading: ReadingNotes = field(default_factory=ReadingNotes)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as plain JSON values."""
@@ -45,8 +47,11 @@ class Provenance:
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Provenance:
         """Rebuild from `to_dict`; fields of a newer version are ignored."""
-        known = {field.name for field in fields(cls)}
-        return cls(**{key: value for key, value in values.items() if key in known})
+        known = {one.name for one in fields(cls)}
+        given = {key: value for key, value in values.items() if key in known}
+        if isinstance(given.get("reading"), dict):
+            given["reading"] = ReadingNotes.from_dict(given["reading"])
+        return cls(**given)
 
 
 def sha256_of_file(path: Path) -> str:

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 import torch
 
 from repdiag.core.embedding_set import EmbeddingSet
-from repdiag.core.errors import MetricError
 from repdiag.core.metric_table import MetricTable
 from repdiag.diagnosis.intervals import SQUARE_AND_ADD, Estimate, difference
 from repdiag.diagnosis.rows import JudgedRows, evidence_from, interval_of
 from repdiag.diagnosis.verdict import Diagnosis, Evidence, Reading, Standing
+from repdiag.embeddings.same_rows import on_same_rows
 from repdiag.metrics.inference import PairedTest, compare, holm
 from repdiag.metrics.pairwise import sharing
 from repdiag.metrics.registry import get
@@ -38,9 +37,12 @@ def hold_against(
     what they are called ("untrained copy", "reference resnet50"). They add evidence and a standing each, and never turn
     a verdict.
     """
-    evidence = null_evidence(embeddings, seed=seed) if null else []
+    rows = embeddings.labelled_rows()
+    known = embeddings if rows is None else embeddings.select(rows)
+    evidence = null_evidence(known, seed=seed) if null else []
     for name, other in others.items():
-        evidence += paired_evidence(embeddings, other, name=name, seed=seed)
+        aligned = on_same_rows(embeddings, other, names=("this encoder", f"the {name}"))
+        evidence += paired_evidence(known, aligned if rows is None else aligned.select(rows), name=name, seed=seed)
     return with_evidence(found, [replace(item, space=found.space) for item in evidence], others)
 
 
@@ -59,7 +61,7 @@ def paired_evidence(embeddings: EmbeddingSet, other: EmbeddingSet, *, name: str,
     """Test each metric between two encoders on the same rows, with Holm's correction over the metrics."""
     if embeddings.labels is None:
         return []
-    check_same_rows(embeddings, other, name)
+    other = on_same_rows(embeddings, other, names=("this encoder", f"the {name}"))
     tests: dict[str, PairedTest] = {}
     with sharing():
         for metric in _SPEAKS:
@@ -180,15 +182,3 @@ def _change(item: Evidence) -> str:
 
 def _speaks(metric: str, change: float) -> Reading:
     return "against" if change * _SPEAKS[metric] > 0 else "for"
-
-
-def check_same_rows(embeddings: EmbeddingSet, other: EmbeddingSet, name: str) -> None:
-    """Raise `MetricError` where the other encoder was not read on the same rows in the same order."""
-    mine: Any = embeddings.row_ids
-    its: Any = other.row_ids
-    if len(mine) != len(its) or not bool((mine == its).all()):
-        raise MetricError(
-            f"the {name} was not read on the same rows",
-            found=f"{len(embeddings)} and {len(other)} rows, or another order",
-            hint="extract both from the same images with the same seed",
-        )

@@ -1,4 +1,4 @@
-"""The one door into `EmbeddingSet`: arrays, tensors, a stored folder, or a file of vectors."""
+"""The one door into `EmbeddingSet`: arrays, tensors, tables, a stored folder, a file or an address of vectors."""
 
 from __future__ import annotations
 
@@ -7,72 +7,95 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from torch import Tensor
 
 from repdiag.core.embedding_set import EmbeddingSet
-from repdiag.core.errors import DataError
-from repdiag.embeddings.shards import is_pattern, read_shards, shard_paths
+from repdiag.embeddings.sources.labels import expect_agreement, read_labels
+from repdiag.embeddings.sources.objects import is_table
+from repdiag.embeddings.sources.read_vectors import place, read_vectors, sidecar
+from repdiag.embeddings.sources.vector_options import VectorOptions
 from repdiag.embeddings.store import is_stored, load_embedding_set
-from repdiag.embeddings.vector_files import (
-    FILE_KINDS,
-    ROW_NAMES,
-    TEXT_KINDS,
-    pick,
-    pick_features,
-    pick_labels,
-    read_arrays,
-    read_labels,
-)
 
 
-def as_embedding_set(source: Any, *, labels: Any = None) -> EmbeddingSet:
+def as_embedding_set(
+    source: Any,
+    *,
+    labels: Any = None,
+    groups: Any = None,
+    options: VectorOptions | None = None,
+    **chosen: Any,
+) -> EmbeddingSet:
     """Return `source` as an `EmbeddingSet`; one that is already there comes back unchanged.
 
-    Accepts an `EmbeddingSet`, an array, frame or tensor [N, D], a stored folder, or a path: to .npz, .npy, .parquet,
-    .safetensors or .pt, to a folder of such files, or a pattern of their names, which are parts of one set, by name.
-    `labels` may be an array [N], a path of the same kinds or to .txt, .csv or .tsv, or text values, which become class
-    names. Raises `DataError` naming what the file holds when no vectors are found in it.
+    Accepts an `EmbeddingSet`, an array or tensor [N, D], a frame or another table, AnnData, a dictionary of arrays, a
+    stored folder, or a path or an address (s3://, gs://, hf://, https://) of a file, a folder of parts or a pattern of
+    names. `labels` and `groups` may be an array [N], a path, or a table; rows that have names on both sides are joined
+    by them. `options` (or `column=`, `label_column=`, `group_column=`, `tokens=`, `quantised=`, `unlabelled=`) says how
+    the source is to be read. What was chosen, converted or left out is in `.provenance.reading.notes`.
+
+    Raises `DataError` naming what the source holds when no vectors are found in it, when several could be meant, and
+    when labels or names of rows contradict each other.
 
     Example:
-        >>> import numpy as np, repdiag
-        >>> repdiag.as_embedding_set(np.eye(3), labels=[0, 1, 1]).labels.tolist()
-        [0, 1, 1]
+        >>> import repdiag
+        >>> found = repdiag.as_embedding_set({"openai": [[1, 0], [0, 1], [0, 0]], "label": ["a", "NA", "b"]})
+        >>> tuple(found.features.shape), found.labels.tolist()
+        ((2, 2), [0, -1])
+        >>> found.provenance.reading.notes[-1]
+        '1 rows were left out, 1 all zero: 2.'
     """
+    options = replace(options or VectorOptions(), **chosen)
     if isinstance(source, EmbeddingSet):
-        return source if labels is None else _with_labels(source, labels)
-    is_path = isinstance(source, str | Path)
-    found = _from_path(Path(source)) if is_path else EmbeddingSet(features=source)
-    return found if labels is None else _with_labels(found, labels)
+        return source if labels is None and groups is None else _with_beside(source, labels, groups, options)
+    if isinstance(source, str | Path) and is_stored(Path(source)):
+        return _with_beside(load_embedding_set(Path(source)), labels, groups, options)
+    if isinstance(source, str | Path) or is_table(source):
+        return read_vectors(source, labels=labels, groups=groups, options=options)
+    return _of_array(source, labels, groups, options)
 
 
-def _from_path(path: Path) -> EmbeddingSet:
-    if path.is_dir() and is_stored(path):
-        return load_embedding_set(path)
-    if path.is_dir() or is_pattern(path):
-        features, views, labels, rows = read_shards(shard_paths(path))
-    else:
-        features, views, labels, rows = _from_file(path)
-    found = EmbeddingSet(features=features, views=views, row_ids=None if rows is None else np.asarray(rows))
-    return found if labels is None else _with_labels(found, labels)
+def _of_array(source: Any, labels: Any, groups: Any, options: VectorOptions) -> EmbeddingSet:
+    """Return an array as it is, every row of it: other arrays of the caller are aligned with it."""
+    from repdiag.embeddings.sources.quantised import as_numbers
+
+    if getattr(source, "ndim", 0) > 2 and (options.tokens is not None or 1 in tuple(source.shape)[1:]):
+        return read_vectors(source, labels=labels, groups=groups, options=options)
+    bare = EmbeddingSet(features=source)
+    values: Any = source
+    notes: tuple[str, ...] = ()
+    if hasattr(source, "dtype") and bare.features.ndim == 2:
+        values, notes = as_numbers(source, options, lambda _: None, name="the vectors")
+    found = bare if values is source else EmbeddingSet(features=values)
+    if notes:
+        reading = found.provenance.reading.with_notes(*notes)
+        found = replace(found, provenance=replace(found.provenance, reading=reading))
+    return _with_beside(found, labels, groups, options)
 
 
-def _from_file(path: Path) -> tuple[Any, Any, Any, Any]:
-    if not path.is_file():
-        raise DataError(f"no such file: {path}")
-    if path.suffix.lower() not in FILE_KINDS:
-        raise DataError(f"cannot read vectors from {path.name}", hint=f"known kinds: {', '.join(FILE_KINDS)}")
-    arrays = read_arrays(path)
-    return pick_features(arrays, path), pick(arrays, ("views",)), pick_labels(arrays), pick(arrays, ROW_NAMES)
+def _with_beside(found: EmbeddingSet, labels: Any, groups: Any, options: VectorOptions) -> EmbeddingSet:
+    """Return the set with the labels and groups that came beside it, joined by names of rows where both have some."""
+    reading = found.provenance.reading
+    ids: Any = found.row_ids
+    keys = {} if is_numbered(found) else {"row_ids": ids.astype(str)}
+    if labels is not None:
+        beside = sidecar(labels, options, what="labels")
+        read = read_labels(beside.values, options)
+        joined = place(keys, beside, rows=len(found), name="the vectors")
+        taken = read.take(joined.rows)
+        if isinstance(labels, str | Path) and found.labels is not None and taken.numbers is not None:
+            expect_agreement(found.labels, taken, what=f"the vectors and {beside.name}", rows=ids)
+        reading = reading.with_notes(*taken.notes, *joined.notes)
+        own: dict[str, Any] = {"labels": taken.numbers, "label_matrix": taken.matrix}
+        found = replace(found, **own, class_names=taken.class_names)
+    if groups is not None:
+        beside = sidecar(groups, options, what="groups")
+        joined = place(keys, beside, rows=len(found), name="the vectors")
+        numbers: Any = np.unique(np.asarray(beside.values)[joined.rows].astype(str), return_inverse=True)[1]
+        reading = reading.with_notes(*joined.notes)
+        found = replace(found, groups=numbers.reshape(-1))
+    return replace(found, provenance=replace(found.provenance, reading=reading))
 
 
-def _with_labels(found: EmbeddingSet, labels: Any) -> EmbeddingSet:
-    if isinstance(labels, str | Path):
-        path = Path(labels)
-        labels = read_labels(path)
-        if len(labels) == len(found) + 1 and path.suffix.lower() in TEXT_KINDS:
-            raise DataError(
-                f"{path.name} has one line more than there are rows",
-                found=f"{len(labels)} lines, {len(found)} rows, the first line is {str(labels[0])!r}",
-                hint="if that is a heading, name it label",
-            )
-    return replace(found, labels=labels.cpu() if isinstance(labels, Tensor) else labels, class_names=None)
+def is_numbered(found: EmbeddingSet) -> bool:
+    """Say whether the rows of a set are only numbered in their order."""
+    ids: Any = found.row_ids
+    return ids.dtype.kind in "iu" and bool((ids == np.arange(len(found))).all())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import zipfile
+from collections.abc import Collection
 from pathlib import Path
 
 from numpy.lib import format as npy
@@ -31,15 +32,17 @@ def check_npz(path: Path) -> None:
     _refuse_beyond_memory(path, declared)
 
 
-def check_parquet(path: Path) -> None:
-    """Raise `DataError` where the columns of a parquet file would not fit in memory: in the file, repeats take none."""
+def check_parquet(path: Path, names: Collection[str]) -> None:
+    """Raise `DataError` where these columns of a parquet file would not fit in memory: in it, repeats take none."""
     import pyarrow.parquet as pq
 
     found = pq.read_metadata(path)
+    tops = {name.partition(".")[0] for name in names}
     groups = (found.row_group(number) for number in range(found.num_row_groups))
     declared = 0
     for group in groups:
-        columns = (group.column(number) for number in range(group.num_columns))
+        every = (group.column(number) for number in range(group.num_columns))
+        columns = (column for column in every if column.path_in_schema.partition(".")[0] in tops)
         declared += sum(max(column.num_values * _NUMBER, column.total_uncompressed_size) for column in columns)
     _refuse_beyond_memory(path, declared)
 

@@ -17,6 +17,7 @@ from repdiag.core.temporary import TemporaryFolder, remove_leftovers
 from repdiag.embeddings.manifest import read_manifest, write_manifest
 
 ROWS = "rows.parquet"
+_ROW_FIELDS = {"labels": "label", "groups": "group"}  # one number a row, by the name of their column in rows.parquet
 
 
 def save_embedding_set(embeddings: EmbeddingSet, folder: Path, *, key: str | None = None) -> Path:
@@ -52,10 +53,10 @@ def load_embedding_set(folder: Path, *, key: str | None = None) -> EmbeddingSet:
         for name in manifest["arrays"]:
             with safe_open(folder / f"{name}.safetensors", framework="pt") as shard:
                 arrays[name] = shard.get_tensor(name)
-        row_ids, labels = _read_rows(folder / ROWS)
+        row_ids, numbers = _read_rows(folder / ROWS)
         return EmbeddingSet(
             **arrays,
-            labels=labels,
+            **numbers,
             row_ids=row_ids,
             class_names=tuple(manifest["class_names"]) if manifest["class_names"] is not None else None,
             provenance=Provenance.from_dict(manifest["provenance"]),
@@ -76,7 +77,7 @@ def write_embedding_set(embeddings: EmbeddingSet, folder: Path, *, key: str | No
     """Write the files of a set into a folder that nobody else reads yet; see `save_embedding_set`."""
     from safetensors.torch import save
 
-    arrays = [name for name in ARRAY_FIELDS if name != "labels" and getattr(embeddings, name) is not None]
+    arrays = [name for name in ARRAY_FIELDS if name not in _ROW_FIELDS and getattr(embeddings, name) is not None]
     for name in arrays:
         data = save({name: getattr(embeddings, name).contiguous().cpu()})
         write_atomic(folder / f"{name}.safetensors", lambda stream, data=data: stream.write(data))  # type: ignore[misc]
@@ -99,19 +100,20 @@ def _write_rows(embeddings: EmbeddingSet, path: Path) -> None:
     import pyarrow.parquet as pq
 
     columns = {"row_id": pa.array(embeddings.row_ids)}
-    if embeddings.labels is not None:
-        columns["label"] = pa.array(embeddings.labels.cpu().numpy())
+    for name, column in _ROW_FIELDS.items():
+        numbers = getattr(embeddings, name)
+        if numbers is not None:
+            columns[column] = pa.array(numbers.cpu().numpy())
     write_atomic(path, lambda stream: pq.write_table(pa.table(columns), stream))
 
 
-def _read_rows(path: Path) -> tuple[RowIds, Tensor | None]:
+def _read_rows(path: Path) -> tuple[RowIds, dict[str, Tensor]]:
     import pyarrow.parquet as pq
 
     table = pq.read_table(path)
     ids = np.asarray(table.column("row_id").to_pylist())
-    if "label" not in table.column_names:
-        return ids, None
-    return ids, torch.as_tensor(table.column("label").to_numpy().copy())
+    found = {name: column for name, column in _ROW_FIELDS.items() if column in table.column_names}
+    return ids, {name: torch.as_tensor(table.column(column).to_numpy().copy()) for name, column in found.items()}
 
 
 def _verify(path: Path, expected: str) -> None:

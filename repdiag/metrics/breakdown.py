@@ -54,18 +54,26 @@ def class_names_of(embeddings: EmbeddingSet) -> list[str] | None:
     """Return the name of every row's class, its number where classes have no names; None without labels."""
     if embeddings.labels is None:
         return None
-    return [embeddings.class_name(label) for label in embeddings.labels.tolist()]
+    rows = embeddings.labelled_rows()
+    known = [True] * len(embeddings) if rows is None else rows.tolist()
+    labels = zip(embeddings.labels.tolist(), known, strict=True)
+    return [embeddings.class_name(label) if is_known else "" for label, is_known in labels]
 
 
 def _class_records(evaluation: Evaluation, embeddings: EmbeddingSet) -> Iterator[dict[str, Any]]:
     if embeddings.labels is None:
         return
-    labels, places, counts = torch.unique(embeddings.labels.cpu(), return_inverse=True, return_counts=True)
+    rows = embeddings.labelled_rows()
+    given = embeddings.labels.cpu() if rows is None else embeddings.labels[rows].cpu()
+    labels, places, counts = torch.unique(given, return_inverse=True, return_counts=True)
     names = [embeddings.class_name(label) for label in labels.tolist()]
     for number, row in enumerate(evaluation.rows):
         values = evaluation.per_class.get(number)
         if values is None:
-            values = _query_means(row, evaluation.per_row.get(number), places, counts)
+            parts = evaluation.per_row.get(number)
+            if parts is not None and rows is not None and len(parts) == len(rows):
+                parts = parts[rows]
+            values = _query_means(row, parts, places, counts)
         if values is None or len(values) != len(names):
             continue
         for name, value, count in zip(names, values.tolist(), counts.tolist(), strict=True):

@@ -7,7 +7,6 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -16,8 +15,10 @@ from repdiag.core.errors import MetricError, UsageError
 from repdiag.core.metric_table import MetricRow, MetricTable
 from repdiag.core.metric_value import MetricValue, undefined
 from repdiag.embeddings.as_embedding_set import as_embedding_set
+from repdiag.embeddings.same_rows import on_same_rows
 from repdiag.metrics.inference import with_interval
 from repdiag.metrics.inference.units import as_groups
+from repdiag.metrics.labelled_rows import LabelledRows, labelled, several_labels
 from repdiag.metrics.pairwise import PairRequest, over_processes, prefetch, sharing
 from repdiag.metrics.protocols import get_protocol
 from repdiag.metrics.registry import Metric, Sizes, check_rows, get, load_all
@@ -47,6 +48,7 @@ class _Call:
     settings: dict[str, Any]
     data: dict[str, Tensor]
     missing: tuple[str, ...]
+    rows: Tensor | None = None  # the labelled ones, where a metric of classes leaves others out
 
 
 def evaluate(
@@ -86,15 +88,17 @@ def evaluate(
     embeddings = as_embedding_set(embeddings, labels=labels)
     bank, other = (None if second is None else as_embedding_set(second) for second in (bank, other))
     if other is not None:
-        _check_same_rows(embeddings, other)
-    together = as_groups(groups, embeddings.labels, rows=len(embeddings))
+        other = on_same_rows(embeddings, other, names=("the vectors", "the other encoder"))
+    given = embeddings.groups if groups is None else groups
+    together = as_groups(given, embeddings.labels, rows=len(embeddings))
     chosen = _chosen(metrics, protocol)
     calls = [
         call
         for space in SPACES
         for call in _plan(embeddings, chosen, space=space, bank=bank, other=other, strict=metrics is not None)
     ]
-    classes = None if embeddings.labels is None else len(torch.unique(embeddings.labels))
+    known = labelled(embeddings).labels
+    classes = None if known is None else len(torch.unique(known))
     rows: list[MetricRow] = []
     per_row: dict[int, Tensor] = {}
     per_class: dict[int, Tensor] = {}
@@ -106,7 +110,7 @@ def evaluate(
         for number, call in enumerate(calls):
             value = _value(call, embeddings, groups=together, seed=seed, intervals=intervals)
             if value.per_row is not None:
-                per_row[number] = _over_all_rows(value, rows=len(embeddings))
+                per_row[number] = _over_all_rows(value, call.rows, rows=len(embeddings))
             if value.per_class is not None:
                 per_class[number] = value.per_class
             rows.append(_row(embeddings, call, value, classes=classes, seed=seed))
@@ -125,21 +129,22 @@ def _plan(
     strict: bool,
 ) -> list[_Call]:
     calls: list[_Call] = []
+    cut = LabelledRows(embeddings, bank=bank, other=other)
     for metric, settings in chosen:
         if space not in metric.spaces or (_absent(space, embeddings) and "features" in metric.spaces):
             continue  # that there are no projections is said once, by the metrics that look at nothing else
-        second = {"bank": bank, "other": other, None: None}[metric.second]
-        data = _data(embeddings, second, space)
+        asked, second, rows = cut.for_metric(metric)
+        data = _data(asked, second, space)
         missing = tuple(name for name in metric.needs if name not in data)
         if _absent(space, embeddings):
             missing = ("projections",)
         if missing and strict:
-            found = ", ".join(data or embeddings.available())
+            found = ", ".join(data or embeddings.available()) + several_labels(embeddings, missing)
             hint = _WHERE_FROM.get(metric.second or "") if any(name.startswith("other_") for name in missing) else None
             raise MetricError(f"{metric.name} needs {', '.join(missing)}", found=f"there are {found}", hint=hint)
         given = {name: data[name] for name in metric.takes if name in data}
         variants = (settings,) if settings is not None else metric.variants_for(_sizes(data))
-        calls.extend(_Call(metric, space, dict(variant), given, missing) for variant in variants)
+        calls.extend(_Call(metric, space, dict(variant), given, missing, rows) for variant in variants)
     return calls
 
 
@@ -218,25 +223,32 @@ def _requests(calls: Sequence[_Call]) -> list[PairRequest]:
 def _value(call: _Call, embeddings: EmbeddingSet, *, groups: Tensor | None, seed: int, intervals: bool) -> MetricValue:
     rows = len(embeddings)
     if call.missing:
-        return undefined(f"needs {', '.join(call.missing)}", n=rows, **call.settings)
+        why = f"needs {', '.join(call.missing)}{several_labels(embeddings, call.missing)}"
+        return undefined(why, n=rows, **call.settings)
     seeded = {"seed": seed} if "seed" in call.metric.settings and "seed" not in call.settings else {}
     arguments = {**call.data, **call.settings, **seeded}
     try:
         value = call.metric.function(**arguments)
         if intervals:
-            value = with_interval(call.metric, value, arguments, labels=embeddings.labels, groups=groups, seed=seed)
+            labels = embeddings.labels if call.rows is None else call.data.get("labels")
+            mine = groups if groups is None or call.rows is None else groups[call.rows]
+            value = with_interval(call.metric, value, arguments, labels=labels, groups=mine, seed=seed)
     except MetricError as error:
         return undefined(f"{error.problem}: {error.found}" if error.found else error.problem, n=rows, **call.settings)
     return value
 
 
-def _over_all_rows(value: MetricValue, *, rows: int) -> Tensor:
-    """Return the parts of all rows [N], NaN where a row has none."""
+def _over_all_rows(value: MetricValue, asked: Tensor | None, *, rows: int) -> Tensor:
+    """Return the parts of all rows [N], NaN where a row has none; `asked` are those that the metric was given."""
     assert value.per_row is not None
-    if value.rows is None:
+    if value.rows is None and asked is None:
         return value.per_row
+    whose = value.rows if asked is None else asked if value.rows is None else asked[value.rows]
+    assert whose is not None
+    if len(whose) != len(value.per_row):
+        return value.per_row  # of views or of another set
     return value.per_row.new_full((rows,), float("nan"), dtype=torch.float64).index_copy(
-        0, value.rows, value.per_row.double()
+        0, whose, value.per_row.double()
     )
 
 
@@ -261,14 +273,3 @@ def _row(embeddings: EmbeddingSet, call: _Call, value: MetricValue, *, classes: 
         reason=value.reason,
         extra=dict(value.extra),
     )
-
-
-def _check_same_rows(embeddings: EmbeddingSet, other: EmbeddingSet) -> None:
-    assert embeddings.row_ids is not None
-    assert other.row_ids is not None
-    if not np.array_equal(embeddings.row_ids, other.row_ids):
-        raise MetricError(
-            "the two encoders were not read on the same rows",
-            found=f"{len(embeddings)} and {len(other)} rows, or another order",
-            hint="select the common row_ids in one order first",
-        )

@@ -17,6 +17,7 @@ from repdiag.workflows.options import AnalysisOptions
 from repdiag.workflows.saving import save_analysis
 
 if TYPE_CHECKING:
+    from repdiag.embeddings.sources.vector_options import VectorOptions
     from repdiag.workflows.analysis import Analysis
     from repdiag.workflows.rows import AnalyzedImages
     from repdiag.workflows.speaking import Speaker
@@ -84,26 +85,30 @@ def compare_vectors(
     *,
     told: Speaker,
     labels: Any = None,
+    groups: Any = None,
+    bank: Sequence[Any] = (),
+    views: Sequence[Any] = (),
+    reading: VectorOptions | None = None,
     reference: str | None = None,
     figures: bool = False,
     seed: int = 0,
     overwrite: bool = False,
     **options: Any,
 ) -> Comparison:
-    """Compare sets of vectors of the same rows; see `compare`."""
-    from repdiag.diagnosis.comparisons import check_same_rows
-    from repdiag.embeddings.as_embedding_set import as_embedding_set
+    """Compare sets of vectors of the same rows, joined by their names where they have some; see `compare`.
+
+    `bank` and `views` are one for each set, in their order. `reading` says how the sources are to be read.
+    """
+    from repdiag.embeddings.vector_inputs import beside_each, read_together
     from repdiag.workflows.vectors import analyze_vectors
 
-    sets = {name: as_embedding_set(source, labels=labels) for name, source in sources.items()}
-    first, *others = sets
-    for name in others:
-        check_same_rows(sets[first], sets[name], name)
+    sets, notes = read_together(sources, labels=labels, groups=groups, options=reading)
+    beside = beside_each(list(sets), bank=bank, views=views)
     sides = [
         _Side(
             name=name,
             analyze=lambda name=name, found=found: analyze_vectors(  # type: ignore[misc]
-                found, name=name, seed=seed, per_row=True, counting=told.counting, **options
+                found, name=name, seed=seed, per_row=True, counting=told.counting, **beside[name], **options
             ),
         )
         for name, found in sets.items()
@@ -113,7 +118,7 @@ def compare_vectors(
         "sources": {name: str(source)[:500] for name, source in sources.items() if isinstance(source, str | Path)},
     }
     how: dict[str, Any] = {"told": told, "figures": figures, "reference": reference, "overwrite": overwrite}
-    return _compare(sides, out, options=said, seed=seed, **how)
+    return _compare(sides, out, options=said, seed=seed, reading=notes, **how)
 
 
 def compare_sources(
@@ -218,6 +223,7 @@ def _compare(
     seed: int,
     failures: Mapping[str, str] | None = None,
     missing: Mapping[str, str] | None = None,
+    reading: tuple[str, ...] = (),
     overwrite: bool = False,
 ) -> Comparison:
     """Analyze what is not done yet, join the tables, test every two, and write it all to `out`."""
@@ -229,7 +235,7 @@ def _compare(
         folders, failed = _analyze_sides(sides, out, save=save, figures=figures, again=overwrite, told=told)
         failed |= failures or {}
         found = _joined(out, folders, failed, reference=reference, seed=seed)
-        found = replace(found, missing=dict(missing or {}))
+        found = replace(found, missing=dict(missing or {}), reading=reading)
         with replaced(out, overwrite=overwrite, again=KIND) as fresh:
             if figures:
                 draw_comparison(found.table, folders, fresh)

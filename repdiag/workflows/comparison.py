@@ -47,6 +47,8 @@ class Comparison:
     common: CommonReading | None = None
     paired: PairTables | None = None
     reference: str | None = None
+    # What was joined, converted or left out when vectors were read.
+    reading: tuple[str, ...] = ()
     # Keeps a folder that nobody named for as long as the comparison lives.
     kept: Any = None
 
@@ -60,7 +62,7 @@ class Comparison:
     @property
     def notes(self) -> tuple[str, ...]:
         """What a reader must know beside the numbers."""
-        return () if self.common is None else (self.common.note,)
+        return (*self.reading, *(() if self.common is None else (self.common.note,)))
 
     @property
     def summary(self) -> str:

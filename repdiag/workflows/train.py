@@ -123,14 +123,14 @@ def _settings(request: TrainRequest, begun: Path | None) -> TrainSettings:
 def _trained(request: TrainRequest, settings: TrainSettings, out: Path, told: Speaker) -> Path:
     from repdiag.training.loop import train
     from repdiag.training.progress import make_progress
-    from repdiag.workflows.monitor import measure
+    from repdiag.workflows.monitor import telling
 
     resume: Literal["auto", "never"] = "never" if request.resume is None else "auto"
     if resume == "auto" and request.out is None and not _has_run(out):
         told.say("nothing unfinished to go on with: a new run")
     told.say(f"{settings.recipe}: {settings.backbone.name} on {settings.data.dataset}, run {out}")
     progress = make_progress(enabled=told.progress, quiet=told.quiet)
-    watched = measure if request.monitor is not None else None
+    watched = telling(progress.message) if request.monitor is not None else None
     return train(settings, out, resume=resume, device=request.device, progress=progress, measure=watched)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -11,27 +12,62 @@ from repdiag.core.embedding_set import EmbeddingSet
 from repdiag.workflows.analysis import Analysis
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
-    from repdiag.metrics.evaluate import Evaluation
+    from repdiag.core.metric_table import MetricTable
+    from repdiag.embeddings.sources.vector_options import VectorOptions
+    from repdiag.embeddings.vector_inputs import VectorInputs
 
 VECTOR_KIND = "analyze-vectors"
-# Endings that no checkpoint has; .pt and .safetensors may be either, and are checkpoints unless told otherwise.
-_VECTOR_FILES = (".npz", ".npy", ".parquet")
 
 
 def is_vectors(source: Any) -> bool:
-    """Say whether a source holds vectors rather than an encoder: a file by its ending, anything else by its kind."""
+    """Say whether a source holds vectors rather than an encoder: a path by what it names, anything else by its kind."""
     from repdiag.checkpoints.encoder import Encoder
-    from repdiag.embeddings.store import is_stored
+    from repdiag.embeddings.sources.recognise_vectors import means_vectors
     from repdiag.workflows.targets import Target
 
     if isinstance(source, Encoder | Target):
         return False
-    if not isinstance(source, str | Path):
-        return True
-    path = Path(source)
-    return path.suffix.lower() in _VECTOR_FILES or is_stored(path)
+    return means_vectors(source) if isinstance(source, str | Path) else True
+
+
+def evaluate_vectors(
+    source: Any,
+    *,
+    labels: Any = None,
+    groups: Any = None,
+    bank: Any = None,
+    bank_labels: Any = None,
+    other: Any = None,
+    views: Sequence[Any] = (),
+    metrics: Sequence[str] | None = None,
+    options: VectorOptions | None = None,
+    protocol: str | None = None,
+    seed: int = 0,
+) -> tuple[MetricTable, tuple[str, ...]]:
+    """Return the metrics of vectors, and what was chosen, joined or left out to read them."""
+    from repdiag.embeddings.vector_inputs import read_inputs
+    from repdiag.metrics.evaluate import evaluate
+
+    inputs = read_inputs(
+        source,
+        labels=labels,
+        groups=_beside(groups),
+        bank=bank,
+        bank_labels=bank_labels,
+        views=views,
+        others={} if other is None else {"other": other},
+        options=options,
+    )
+    table = evaluate(
+        inputs.embeddings,
+        metrics,
+        protocol=protocol,
+        bank=inputs.bank,
+        other=inputs.others.get("other"),
+        groups=_word(groups),
+        seed=seed,
+    )
+    return table, inputs.notes
 
 
 def analyze_vectors(
@@ -40,62 +76,99 @@ def analyze_vectors(
     *,
     groups: Any = None,
     reference: Any = None,
+    bank: Any = None,
+    bank_labels: Any = None,
+    views: Sequence[Any] = (),
+    options: VectorOptions | None = None,
     metrics: Any = None,
     protocol: str | None = None,
     per_row: bool = False,
     name: str | None = None,
     seed: int = 0,
     counting: Any = None,
+    **chosen: Any,
 ) -> Analysis:
-    """Evaluate and judge vectors; what needs views or a train set is null with the reason.
+    """Evaluate and judge vectors; what needs views or a train set that is not there is null with the reason.
 
-    `source`, `labels` and `reference` (other vectors of the same rows) are arrays, frames, files or sets. `groups`
-    says which rows were drawn together, one value a row or a file of them, or is the word "classes".
+    `source` is whatever `as_embedding_set` takes, `labels` and `groups` (or the word "classes") go beside it.
+    `reference` holds other vectors of the same rows, joined by their names; `bank` the vectors of the train set;
+    `views` one set of vectors a view. `options` or `chosen` (column=, label_column=, tokens=, ...) say how to read.
     """
-    from repdiag.core.distributed.world import join_world
-    from repdiag.diagnosis.comparisons import check_same_rows, hold_against
-    from repdiag.diagnosis.diagnose import judge
-    from repdiag.embeddings.as_embedding_set import as_embedding_set
-    from repdiag.metrics.breakdown import class_frame, row_frame
-    from repdiag.metrics.evaluate import evaluate
+    from repdiag.embeddings.sources.vector_options import VectorOptions
+    from repdiag.embeddings.vector_inputs import read_inputs
     from repdiag.metrics.near_copies import near_copy_note
-    from repdiag.metrics.registry import check_rows
     from repdiag.workflows.analyze import reference_name
 
     called = name or _name_of(source, "vectors")
-    embeddings = _named(as_embedding_set(source, labels=labels), called, source)
+    inputs = read_inputs(
+        source,
+        labels=labels,
+        groups=_beside(groups),
+        bank=bank,
+        bank_labels=bank_labels,
+        views=views,
+        others={} if reference is None else {reference_name(_name_of(reference, "vectors")): reference},
+        options=replace(options or VectorOptions(), **chosen),
+    )
+    inputs = replace(inputs, embeddings=_named(inputs.embeddings, called, source))
+    asked = {"metrics": metrics, "protocol": protocol, "seed": seed}
+    found = analyze_inputs(inputs, groups=_word(groups), per_row=per_row, counting=counting, **asked)
+    grouped = groups is not None or inputs.embeddings.groups is not None
+    copies = near_copy_note(inputs.embeddings, grouped=grouped)
+    return replace(
+        found,
+        reference=None if reference is None else {"source": _said(reference)},
+        notes=(*inputs.notes, *(() if copies is None else (copies,))),
+        options={"source": _said(source), "seed": seed, "protocol": protocol, "groups": _said(groups)},
+    )
+
+
+def analyze_inputs(
+    inputs: VectorInputs, *, groups: str | None = None, per_row: bool = False, counting: Any = None, **asked: Any
+) -> Analysis:
+    """Evaluate and judge sets that fit one another."""
+    from repdiag.core.distributed.world import join_world
+    from repdiag.diagnosis.comparisons import hold_against
+    from repdiag.diagnosis.diagnose import judge
+    from repdiag.metrics.breakdown import class_frame, row_frame
+    from repdiag.metrics.evaluate import evaluate
+    from repdiag.metrics.inference.units import as_groups
+    from repdiag.metrics.registry import check_rows
+
+    embeddings = inputs.embeddings
     given = {field: getattr(embeddings, field) for field in ("features", "labels", "views")}
     check_rows(given)  # nothing could be said of an empty set, or of rows that are not finite
-    others = {}
-    if reference is not None:
-        others[reference_name(_name_of(reference, "vectors"))] = as_embedding_set(reference)
-    for other_name, other in others.items():
-        check_same_rows(embeddings, other, other_name)  # a mistake is said before anything is evaluated
-    together = _read_groups(groups, embeddings)
+    as_groups(groups or embeddings.groups, embeddings.labels, rows=len(embeddings))  # a mistake is said at once
     with join_world(on_gpu=False) as world, counting("tiles of pairs") if counting else nullcontext() as tiles:
-        found: Evaluation = evaluate(
+        found = evaluate(
             embeddings,
-            metrics,
-            protocol=protocol,
-            groups=together,
-            seed=seed,
+            bank=inputs.bank,
+            groups=groups,
             distributed=world.size > 1,
             pass_progress=tiles,
+            **asked,
         )
-    note = near_copy_note(embeddings, grouped=groups is not None)
-    told = {"source": _said(source), "seed": seed, "protocol": protocol, "groups": _said(groups)}
+    sets = {"val": embeddings} if inputs.bank is None else {"val": embeddings, "bank": inputs.bank}
     return Analysis(
         kind=VECTOR_KIND,
-        name=called,
+        name=embeddings.provenance.checkpoint,
         table=found,
-        diagnosis=hold_against(judge(found), embeddings, others, seed=seed),
-        embeddings={"val": embeddings},
+        diagnosis=hold_against(judge(found), embeddings, inputs.others, seed=asked.get("seed", 0)),
+        embeddings=sets,
         per_class=class_frame(found, embeddings),
         per_row=row_frame(found, embeddings) if per_row else None,
-        reference=None if reference is None else {"source": _said(reference)},
-        notes=() if note is None else (note,),
-        options=told,
     )
+
+
+def _beside(groups: Any) -> Any:
+    """Return the groups that are read beside the rows; None for the word classes."""
+    return None if _word(groups) is not None else groups
+
+
+def _word(groups: Any) -> str | None:
+    from repdiag.metrics.inference.units import CLASSES
+
+    return CLASSES if isinstance(groups, str) and groups == CLASSES else None
 
 
 def _name_of(source: Any, otherwise: str) -> str:
@@ -123,12 +196,3 @@ def _said(value: Any) -> str | None:
     if value is None or isinstance(value, str):
         return value
     return str(value) if isinstance(value, Path) else type(value).__name__
-
-
-def _read_groups(groups: Any, embeddings: EmbeddingSet) -> Tensor | None:
-    from repdiag.embeddings.vector_files import read_labels
-    from repdiag.metrics.inference.units import CLASSES, as_groups
-
-    named = isinstance(groups, str | Path) and groups != CLASSES
-    given = read_labels(Path(groups)) if named else groups
-    return as_groups(given, embeddings.labels, rows=len(embeddings))

@@ -6,8 +6,10 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import numpy as np
 import torch
 
+from repdiag.checkpoints.reading.numpy_stand_ins import plain_array
 from repdiag.checkpoints.reading.stand_ins import GlobalName, Placeholder, StorageRecord, TensorRecord
 from repdiag.core.errors import CheckpointError
 from repdiag.core.printable import brief
@@ -152,7 +154,8 @@ def key_of(key: Any) -> Any:
     """Return a dictionary's key itself, or a name for one whose hash is dear, or chosen to collide with others."""
     if isinstance(key, str | bytes | bool | None) or (isinstance(key, int) and abs(key) < _LARGEST_KEY):
         return key
-    return f"<{type(key).__name__} {id(key)}>"
+    known = plain_array(key)  # numpy's own texts and numbers name rows as Python's do
+    return str(known) if isinstance(known, str | np.integer) else f"<{type(key).__name__} {id(key)}>"
 
 
 def _sequence(*arguments: Any) -> list[Any]:

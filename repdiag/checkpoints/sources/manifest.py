@@ -68,6 +68,13 @@ class Entry(_Strict):
 
     _folder: Path = PrivateAttr(default=Path())
 
+    @field_validator("size", mode="before")
+    @classmethod
+    def _size_is_in_bytes(cls, size: object) -> object:
+        if isinstance(size, str):
+            raise ValueError("is a number of bytes, such as 1100000")
+        return size
+
     @field_validator("family")
     @classmethod
     def _family_is_known(cls, family: str | None) -> str | None:

@@ -65,7 +65,7 @@ def test_what_cannot_be_read_is_named(tmp_path, name):
 
 
 def test_a_file_without_vectors_says_what_it_holds(tmp_path):
-    np.savez(tmp_path / "x.npz", weights=ROWS)
+    np.savez(tmp_path / "x.npz", weights=ROWS[0], biases=ROWS[:, 0])
     with pytest.raises(DataError, match="weights"):
         as_embedding_set(tmp_path / "x.npz")
 
@@ -76,7 +76,9 @@ def test_an_array_that_savez_named_itself_is_taken(tmp_path):
     np.savez(tmp_path / "y.npz", ROWS, LABELS)
     assert as_embedding_set(tmp_path / "y.npz").labels.tolist() == LABELS.tolist()
     np.savez(tmp_path / "z.npz", ROWS, ROWS)
-    assert as_embedding_set(tmp_path / "z.npz").labels is None
+    with pytest.raises(DataError, match=r"arr_0[\s\S]*arr_1[\s\S]*--column"):
+        as_embedding_set(tmp_path / "z.npz")
+    assert as_embedding_set(tmp_path / "z.npz", column="arr_1").labels is None
 
 
 def test_tensors_that_torch_saved_are_taken_without_running_them(tmp_path):
@@ -114,7 +116,7 @@ def test_numbers_in_text_stay_numbers(tmp_path):
 )
 def test_a_table_without_labels_says_what_it_holds(tmp_path, text, message):
     (tmp_path / "labels.csv").write_text(text)
-    with pytest.raises(DataError, match=message):
+    with pytest.raises(RepdiagError, match=message):
         as_embedding_set(ROWS, labels=tmp_path / "labels.csv")
 
 
@@ -191,10 +193,12 @@ def test_the_only_column_of_a_file_of_labels_is_them_whatever_its_name(tmp_path)
     assert as_embedding_set(ROWS, labels=tmp_path / "l.parquet").class_names == ("cat", "dog")
 
 
-def test_columns_of_whole_numbers_are_named_with_what_vectors_are(tmp_path):
+def test_columns_of_whole_numbers_are_dimensions_by_their_names_only(tmp_path):
     pd.DataFrame({"f0": [1, 2], "f1": [3, 4], "label": [0, 1]}).to_parquet(tmp_path / "t.parquet")
-    with pytest.raises(DataError, match=r"f0 int64, f1 int64, label int64[\s\S]*list column"):
-        as_embedding_set(tmp_path / "t.parquet")
+    assert as_embedding_set(tmp_path / "t.parquet").features.tolist() == [[1.0, 3.0], [2.0, 4.0]]
+    pd.DataFrame({"wide": [1, 2], "high": [3, 4], "label": [0, 1]}).to_parquet(tmp_path / "u.parquet")
+    with pytest.raises(DataError, match=r"wide int64, high int64, label int64[\s\S]*list column"):
+        as_embedding_set(tmp_path / "u.parquet")
 
 
 @pytest.mark.parametrize(
@@ -212,9 +216,9 @@ def test_a_heading_that_is_no_known_one_is_shown(tmp_path):
         as_embedding_set(ROWS, labels=tmp_path / "labels.csv")
 
 
-def test_a_row_without_a_label_is_named(tmp_path):
+def test_a_row_without_a_label_is_unlabelled_and_counted(tmp_path):
     (tmp_path / "labels.csv").write_text("id,label\n1,dog\n2,\n3,dog\n4,cat\n")
-    with pytest.raises(RepdiagError, match=r"labels are missing[\s\S]*empty text in 1 rows: 1"):
-        as_embedding_set(ROWS, labels=tmp_path / "labels.csv")
-    with pytest.raises(RepdiagError, match=r"labels are missing[\s\S]*NaN in 2 rows: 0, 3"):
-        as_embedding_set(ROWS, labels=[np.nan, 1.0, 2.0, np.nan])
+    found = as_embedding_set(ROWS, labels=tmp_path / "labels.csv")
+    assert (found.labels.tolist(), found.class_names) == ([1, -1, 1, 0], ("cat", "dog"))
+    assert "1 of 4 rows are unlabelled" in found.provenance.reading.notes[0]
+    assert as_embedding_set(ROWS, labels=[np.nan, 1.0, 2.0, np.nan]).labels.tolist() == [-1, 1, 2, -1]

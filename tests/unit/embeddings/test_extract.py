@@ -1,5 +1,7 @@
 """Extraction: what it depends on, and what it does not."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import nn
@@ -114,3 +116,17 @@ def test_an_untrained_copy_has_other_weights_and_the_same_shape():
     assert weights_digest(one) == weights_digest(two) != weights_digest(encoder)
     assert not any(module.training for module in one.modules())
     assert one.info.branch == "untrained"
+
+
+@pytest.mark.parametrize("name", ["mean", "std"])
+def test_the_cache_does_not_answer_for_images_that_are_normalised_otherwise(name, digits, tmp_path):
+    """The same weights on the same images, and other pixels go in."""
+    settings, cache = EvaluationSettings(preset="digits", views=0), EmbeddingCache(tmp_path)
+    first = extract(make_encoder(), digits, settings=settings, cache=cache)
+    other = make_encoder()
+    other.info = replace(other.info, **{name: (0.5, 0.5, 0.5)})
+    found = extract(other, digits, settings=settings, cache=cache)
+    assert torch.equal(found.features, extract(other, digits, settings=settings).features)
+    assert not torch.equal(found.features, first.features)
+    again = extract(make_encoder(), digits, settings=settings, cache=cache)
+    assert torch.equal(again.features, first.features)

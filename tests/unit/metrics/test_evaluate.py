@@ -145,10 +145,13 @@ def test_the_gap_uses_the_views_of_the_bank() -> None:
 
 def test_a_second_encoder_must_have_read_the_same_rows() -> None:
     ids = np.array([f"image {i}" for i in range(ROWS)])
-    first, second = embeddings(row_ids=ids), embeddings(9, row_ids=ids[::-1])
-    with pytest.raises(MetricError, match="not read on the same rows"):
-        evaluate(first, ["linear_cka"], other=second)
-    assert evaluate(first, ["linear_cka"], other=embeddings(9, row_ids=ids)).one(space="features").value is not None
+    first, second = embeddings(row_ids=ids), embeddings(9, row_ids=ids)
+    straight = evaluate(first, ["linear_cka"], other=second)
+    shuffled = second.select(np.random.default_rng(0).permutation(ROWS))
+    assert evaluate(first, ["linear_cka"], other=shuffled) == straight
+    others = embeddings(9, row_ids=np.char.add(ids, "b"))
+    with pytest.raises(MetricError, match=r"not read on the same rows[\s\S]*image 0"):
+        evaluate(first, ["linear_cka"], other=others)
 
 
 def test_one_pass_for_each_matrix(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -49,6 +49,31 @@ def test_a_citation_reads_as_text_and_copies_as_bibtex() -> None:
     assert cite("nobody1900").text == "nobody1900"
 
 
+@pytest.mark.parametrize(
+    ("metric", "params", "values", "best"),
+    [
+        ("pretext_gap", {"pair": "original-view", "k": 1}, (-0.20, 0.05, 0.30), 1),
+        ("pretext_gap", {"pair": "original-view", "k": 1}, (-0.04, 0.10, 0.30), 0),
+        ("granularity", {}, (0.2, 3.0, 1.4), 2),
+        ("granularity", {}, (0.9, 3.0, 1.4), 0),
+        ("knn_accuracy", {"k": 20}, (0.1, 0.9, 0.5), 1),
+        ("uniformity", {"t": 2.0}, (-1.0, -2.0, -3.0), 2),
+    ],
+)
+def test_the_best_is_nearest_to_what_is_best(
+    metric: str, params: dict[str, object], values: tuple[float, ...], best: int
+) -> None:
+    """A gap is best at 0, a granularity at 1, an accuracy high, a uniformity low."""
+    where = {"dataset": "d", "split": "val", "space": "features", "metric": metric, "version": 1, "params": params}
+    bounds = [{"ci_low": value - 0.001, "ci_high": value + 0.001} for value in values]
+    rows = tuple(
+        MetricRow(checkpoint=name, **where, value=value, n=50, **ends)
+        for name, value, ends in zip("abc", values, bounds, strict=True)
+    )
+    found = comparison_table(MetricTable(rows))
+    assert [line.cells[0].mark for line in found.lines] == ["best" if at == best else "" for at in range(3)]
+
+
 def test_best_and_overlapping_are_marked_among_the_trained_only() -> None:
     rows = metric_rows("a", quality=0.9) + metric_rows("b", quality=0.88) + metric_rows("c", quality=0.2)
     rows += metric_rows("a" + UNTRAINED, quality=1.0, role="untrained")

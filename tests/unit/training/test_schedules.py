@@ -4,7 +4,10 @@ import math
 
 import pytest
 
+from repdiag.config.overrides import parse_settings
+from repdiag.methods.base import Clock
 from repdiag.training.schedules import cosine, warmup_cosine
+from repdiag.training.step import rates_at
 
 
 def test_cosine_ends_middle_and_quarter():
@@ -29,3 +32,13 @@ def test_without_warmup_the_first_step_has_the_peak_and_the_cosine_ends_at_the_e
     assert warmup_cosine(0, 10, peak=0.3, warmup=0) == 0.3
     assert warmup_cosine(5, 10, peak=0.3, warmup=0, end=0.1) == pytest.approx(0.2)
     assert warmup_cosine(10, 10, peak=0.3, warmup=0, end=0.1) == pytest.approx(0.1)
+
+
+@pytest.mark.parametrize(("batch", "lr_batch", "peak"), [(512, 256, 0.06), (64, 256, 0.0075), (512, None, 0.03)])
+def test_the_learning_rate_holds_at_its_batch_and_is_scaled_from_there_its_end_is_not(batch, lr_batch, peak):
+    """lr = 0.03 at 256 images a step; Goyal et al. 2017 scale it linearly with the batch."""
+    raw = {"loop": {"batch_size": batch}, "optimizer": {"lr": 0.03, "lr_batch": lr_batch}}
+    settings = parse_settings(raw | {"schedule": {"epochs": 2, "final_lr": 0.001}})
+    first, last = (rates_at(Clock(step, 20, 10), settings).lr for step in (0, 20))
+    assert first == pytest.approx(peak)
+    assert last == pytest.approx(0.001)

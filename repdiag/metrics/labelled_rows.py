@@ -1,0 +1,43 @@
+"""Which rows a metric is given: all of them, or the labelled ones where it looks at classes."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from repdiag.core.embedding_set import EmbeddingSet
+from repdiag.metrics.registry import Metric
+
+_SEVERAL = " of one class a row; these rows have several each"
+
+
+class LabelledRows:
+    """A set, its bank and its second encoder, with and without their unlabelled rows; each cut once."""
+
+    def __init__(self, embeddings: EmbeddingSet, *, bank: EmbeddingSet | None, other: EmbeddingSet | None) -> None:
+        self._whole = embeddings
+        self._bank, self._other = bank, other
+        mask = embeddings.labelled_rows()
+        self._rows = None if mask is None else mask.nonzero().flatten()
+        self._labelled = embeddings if self._rows is None else embeddings.select(self._rows)
+        self._labelled_bank = None if bank is None else labelled(bank)
+        self._labelled_other = other if self._rows is None or other is None else other.select(self._rows)
+
+    def for_metric(self, metric: Metric) -> tuple[EmbeddingSet, EmbeddingSet | None, Tensor | None]:
+        """Return the set, the second set and the rows [K] that a metric is given; None for all rows."""
+        of_classes = "labels" in metric.takes
+        if not of_classes:
+            second = {"bank": self._bank, "other": self._other}.get(metric.second or "")
+            return self._whole, second, None
+        second = {"bank": self._labelled_bank, "other": self._labelled_other}.get(metric.second or "")
+        return self._labelled, second, self._rows
+
+
+def labelled(embeddings: EmbeddingSet) -> EmbeddingSet:
+    """Return the set without its unlabelled rows; the set itself where it has none."""
+    mask = embeddings.labelled_rows()
+    return embeddings if mask is None else embeddings.select(mask)
+
+
+def several_labels(embeddings: EmbeddingSet, missing: tuple[str, ...]) -> str:
+    """Return what to add where labels are missing because rows have several: nothing otherwise."""
+    return _SEVERAL if "labels" in missing and embeddings.label_matrix is not None else ""
