@@ -124,13 +124,12 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
     def __init__(self, *, allow_http: bool) -> None:
         self._schemes = ("https://", "http://") if allow_http else ("https://",)
 
-    def redirect_request(  # noqa: PLR0917 - the signature is the library's
-        self, req: urllib.request.Request, fp: Any, code: int, msg: str, headers: Any, newurl: str
-    ) -> urllib.request.Request | None:
-        if not newurl.lower().startswith(self._schemes):
-            fp.close()
-            raise BadAnswerError(f"the server redirects to {one_line(newurl, 100)}, which is not https")
-        return super().redirect_request(req, fp, code, msg, headers, newurl)
+    def redirect_request(self, req: urllib.request.Request, *answer: Any) -> urllib.request.Request | None:
+        """Return the request that a redirect leads to; `answer` ends with its address, as the library gives it."""
+        if not answer[-1].lower().startswith(self._schemes):
+            answer[0].close()
+            raise BadAnswerError(f"the server redirects to {one_line(answer[-1], 100)}, which is not https")
+        return super().redirect_request(req, *answer)
 
 
 def _opener(watch: _Watch, *, allow_http: bool) -> urllib.request.OpenerDirector:
