@@ -2,6 +2,7 @@
 
 python -m benchmarks.planted_encoders make                    all encoders, kept in --out and gone on with
 python -m benchmarks.planted_encoders make --only simclr      those whose name holds the word
+python -m benchmarks.planted_encoders preprocessing a.th b.pth  the check of the preprocessing, on these files as well
 """
 
 from __future__ import annotations
@@ -17,20 +18,26 @@ from benchmarks.planted.recipes import recipes
 def main() -> None:
     """Run one of the commands."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("command", choices=("make", "list"))
+    parser.add_argument("command", choices=("make", "list", "preprocessing"))
+    parser.add_argument("checkpoints", nargs="*", type=Path)
     parser.add_argument("--out", type=Path, default=Path(os.environ.get("REPDIAG_PLANTED", "runs/planted")))
     parser.add_argument("--only", default="")
-    options = parser.parse_args()
+    options = parser.parse_intermixed_args()
     chosen = [recipe for recipe in recipes() if options.only in recipe.name]
     if options.command == "list":
         print("\n".join(f"{recipe.name:<32} {recipe.kind} {recipe.strength:g}" for recipe in chosen))
         return
     import torch
 
+    torch.set_num_threads(1)
+    if options.command == "preprocessing":
+        from benchmarks.planted.preparations import table
+
+        print(table(options.out, options.checkpoints))
+        return
     from benchmarks.planted.making import make
 
     options.out.mkdir(parents=True, exist_ok=True)
-    torch.set_num_threads(1)
     for number, recipe in enumerate(chosen, 1):
         truth = json.loads(make(recipe, options.out).read_text("utf-8"))
         said = ", ".join(

@@ -19,7 +19,7 @@ from benchmarks.planted.truth import measured
 from benchmarks.planted.views import normalised, random_view
 from repdiag.core.files import write_atomic
 
-KEPT_ROWS, VIEWS = 4000, 2
+KEPT_ROWS, VIEWS = 3000, 2
 _SCALINGS = {"unit": ((0.0,) * 3, (1.0,) * 3), "half": ((0.5,) * 3, (0.5,) * 3)}
 
 

@@ -60,21 +60,21 @@ _HEALTHY = (
     ("fashion", "vit", "labels", 2),
     ("fashion", "cnn", "simclr", 3),
     ("fashion", "resnet", "simclr", 1),
-    ("fashion", "cnn", "swav", 2),
-    ("fashion", "cnn", "dino", 2),
-    ("fashion", "vit", "dino", 1),
+    ("fashion", "cnn", "swav", 1),
+    ("fashion", "cnn", "dino", 1),
     ("cifar", "cnn", "labels", 2),
     ("cifar", "resnet", "labels", 1),
-    ("cifar", "cnn", "simclr", 2),
+    ("cifar", "cnn", "simclr", 1),
     ("digits", "cnn", "labels", 2),
     ("digits", "cnn", "simclr", 1),
 )
 
 
 def recipes() -> list[Recipe]:
-    """Return every planted encoder, those first that others are held against; names are unique."""
+    """Return every planted encoder, those first whose weights others take; names are unique."""
     ways = (_healthy, _memorised, _by_labels, _collapsed, _by_views, _read_wrongly)
-    return [recipe for way in ways for recipe in way()]
+    found = [recipe for way in ways for recipe in way()]
+    return [*(one for one in found if not _slow(one)), *filter(_slow, found)]
 
 
 def _healthy() -> Iterator[Recipe]:
@@ -82,9 +82,9 @@ def _healthy() -> Iterator[Recipe]:
         for seed in range(seeds):
             settings = dict(_METHODS[method])
             if data == "digits":
-                settings |= {"epochs": 40, "only": 1000}
+                settings |= {"epochs": 20, "only": 1000}
             if data == "cifar":
-                settings |= {"epochs": 12 if backbone == "cnn" else 8, "only": 6000}
+                settings |= {"epochs": 8 if backbone == "resnet" else 12 if method == "labels" else 6, "only": 6000}
             sibling = _named(data, backbone, method, 0) if seed else ""
             name = _named(data, backbone, method, seed)
             yield Recipe(
@@ -134,7 +134,7 @@ def _by_labels() -> Iterator[Recipe]:
 def _memorised() -> Iterator[Recipe]:
     for data, backbone, numbers in (
         ("fashion", "cnn", (100, 500, 2000)),
-        ("cifar", "cnn", (100, 500, 2000)),
+        ("cifar", "cnn", (500, 2000)),
         ("fashion", "vit", (500,)),
     ):
         for images in numbers:
@@ -145,7 +145,7 @@ def _memorised() -> Iterator[Recipe]:
                 data=data,
                 backbone=backbone,
                 only=images,
-                epochs=max(12, 20_000 // images),
+                epochs=max(8, 12_000 // images),
                 augment=False,
                 sibling=_named(data, backbone, "labels", 0),
             )
@@ -160,7 +160,7 @@ def _by_views() -> Iterator[Recipe]:
             data=data,
             method="simclr",
             only=images,
-            epochs=40_000 // images,
+            epochs=24_000 // images,
             lr=2e-3,
             temperature=0.1,
             sibling=_named(data, "cnn", "simclr", 0),
@@ -172,7 +172,7 @@ def _by_views() -> Iterator[Recipe]:
             strength=temperature,
             data=data,
             method="simclr",
-            epochs=5 if data == "fashion" else 12,
+            epochs=5 if data == "fashion" else 6,
             lr=2e-3,
             only=8000 if data == "fashion" else 6000,
             temperature=temperature,
@@ -191,7 +191,7 @@ def _by_views() -> Iterator[Recipe]:
 
 
 def _collapsed() -> Iterator[Recipe]:
-    for backbone in ("cnn", "resnet", "vit"):
+    for backbone in ("cnn", "vit"):
         yield Recipe(
             name=f"collapsed-complete-{backbone}",
             kind="complete collapse",
@@ -204,8 +204,8 @@ def _collapsed() -> Iterator[Recipe]:
         yield Recipe(
             name=f"collapsed-dimensions-{left}", kind="dimensional collapse", strength=left, epochs=2, bottleneck=left
         )
-    for data in ("fashion", "cifar"):
-        healthy = _named(data, "cnn", "simclr", 0)
+    for data, method in (("fashion", "simclr"), ("cifar", "labels")):
+        healthy = _named(data, "cnn", method, 0)
         yield Recipe(
             name=f"collapsed-cone-{data}",
             kind="cone collapse",
@@ -244,3 +244,7 @@ def _read_wrongly() -> Iterator[Recipe]:
 
 def _named(data: str, backbone: str, method: str, seed: int) -> str:
     return f"{method}-{data}-{backbone}-{seed}"
+
+
+def _slow(recipe: Recipe) -> bool:
+    return recipe.method not in ("labels", "align") and recipe.data != "fashion"

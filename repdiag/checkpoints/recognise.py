@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from repdiag.checkpoints.formats.format import Format
-from repdiag.checkpoints.formats.registry import FORMATS
+from repdiag.checkpoints.formats.registry import all_formats
 from repdiag.checkpoints.reading.contents import Contents
 from repdiag.core.errors import CheckpointError
 
 
 def recognise(contents: Contents) -> Format:
     """Return the first format that recognises the file; they are ordered from particular to general."""
-    for form in FORMATS:
+    for form in all_formats():
         if form.recognise(contents):
             return form
     places = contents.places()

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from repdiag.core.arrays import TEXT_KINDS, listed, to_array, to_class_names, to_class_numbers, to_floating
+from repdiag.core.entry_points import Group, installed
 from repdiag.core.errors import MetricError, unknown_name
 from repdiag.core.metric_value import MetricValue
 from repdiag.metrics.settings import checked_settings
@@ -43,7 +44,7 @@ Interval = Literal["per_query", "u_statistic", "seeds", "subsample", "halves", "
 DATA_PARAMETERS = ("features", "labels", "views", "other_features", "other_labels", "other_views")
 # Sums of fourth powers over millions of rows and thousands of dimensions, and products of two such sums, stay finite.
 LARGEST = 2.0**105
-ENTRY_POINT_GROUP = "repdiag.metrics"
+ENTRY_POINT_GROUP: Group = "repdiag.metrics"
 FAMILIES = (
     "hypersphere",
     "classes",
@@ -239,25 +240,11 @@ def get(name: str) -> Metric:
     return known[name]
 
 
-@functools.lru_cache(maxsize=1)
-def _load_entry_points() -> None:
-    from importlib.metadata import entry_points
-
-    for entry in entry_points(group=ENTRY_POINT_GROUP):
-        try:
-            entry.load()
-        except Exception as error:  # whatever another package raises when it is imported
-            said = str(error).partition("\n")[0]
-            log.warning(
-                "metrics of %s cannot be loaded and are left out: %s: %s", entry.value, type(error).__name__, said
-            )
-
-
 def load_all() -> dict[str, Metric]:
     """Return every metric by name: ours, and those that installed packages register."""
     for family in FAMILIES:
         importlib.import_module(f"repdiag.metrics.{family}")  # importing registers; families do not know each other
-    _load_entry_points()
+    installed(ENTRY_POINT_GROUP)  # importing registers, in other packages too
     return dict(sorted(_REGISTRY.items()))
 
 

@@ -11,6 +11,7 @@ from typing import Any, Literal
 import torch
 from torch import nn
 
+from repdiag.core.entry_points import installed
 from repdiag.core.errors import ConfigError, unknown_name
 from repdiag.core.own_code import call_named, is_own_code
 from repdiag.core.shapes import Float, Tensor
@@ -25,11 +26,13 @@ DEFAULT_IMAGE_SIZE = 224
 _VIT = {name: f"{name}_patch16_224" for name in ("vit_tiny", "vit_small", "vit_base", "deit_tiny", "deit_small")}
 # What networks raise that are asked for a size they do not have.
 _REFUSALS = (AssertionError, RuntimeError, ValueError, TypeError, IndexError, AttributeError)
+# Functions of other packages that return a module: images [B, 3, H, W] -> features [B, D].
+ENTRY_POINTS: Literal["repdiag.backbones"] = "repdiag.backbones"
 _HEADS = ("fc", "linear", "classifier", "heads", "head")
 
 
 class Backbone(nn.Module):
-    """A network without its classifier: normalised images [B, 3, H, W] -> pooled features [B, feature_dim].
+    """A network without its classifier: normalised images [B, C, H, W] -> pooled features [B, feature_dim].
 
     `layer` says where the features are read. The wrapped `trunk` does not show in the state dict: its keys are those
     of the original network (`conv1.weight`, ...), so that files move between this package and others.
@@ -44,7 +47,7 @@ class Backbone(nn.Module):
         self.register_state_dict_post_hook(_drop_prefix)  # type: ignore[no-untyped-call]
         self.register_load_state_dict_pre_hook(_add_prefix)  # type: ignore[no-untyped-call]
 
-    def forward(self, images: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B D"]:
+    def forward(self, images: Float[Tensor, "B C H W"]) -> Float[Tensor, "B D"]:
         """Return the pooled features, not normalised."""
         features: Tensor = self.trunk(images)
         return features
@@ -79,10 +82,10 @@ def build_backbone(
 
 @functools.lru_cache(maxsize=1)
 def known_backbones() -> tuple[str, ...]:
-    """Return every name that `build_backbone` knows without a file: ours, torchvision's, timm's."""
+    """Return every name that `build_backbone` knows without a file: ours, timm's, torchvision's, other packages'."""
     import timm
 
-    return tuple(sorted({*DEPTHS, *_VIT, *_torchvision_names(), *timm.list_models()}))
+    return tuple(sorted({*installed(ENTRY_POINTS), *DEPTHS, *_VIT, *_torchvision_names(), *timm.list_models()}))
 
 
 def check_takes(backbone: Backbone, sizes: Iterable[int]) -> None:
@@ -124,6 +127,11 @@ def _refused(name: str, size: int, error: Exception) -> ConfigError:
 def _build_trunk(name: str, *, stem: Stem, image_size: int, drop_path: float) -> tuple[nn.Module, str]:
     if is_own_code(name):
         module = call_named(name, kind="backbone")
+        if not isinstance(module, nn.Module):
+            raise ConfigError(f"{name} must return a torch module", found=type(module).__name__)
+        return module, "output"
+    if name in (theirs := installed(ENTRY_POINTS)):
+        module = theirs[name]()
         if not isinstance(module, nn.Module):
             raise ConfigError(f"{name} must return a torch module", found=type(module).__name__)
         return module, "output"
@@ -225,12 +233,24 @@ def _keep_resolution(trunk: nn.Module) -> None:
     first.stride = (1, 1)
 
 
+def input_channels(network: nn.Module) -> int | None:
+    """Return the channels of the images that a network takes: its `in_channels`, or its first convolution's.
+
+    None where it has neither, as a network has that cuts patches by itself.
+    """
+    own = getattr(network, "in_channels", None)
+    if isinstance(own, int):
+        return own
+    first = next((module for module in network.modules() if isinstance(module, nn.Conv2d)), None)
+    return None if first is None else first.in_channels
+
+
 def measure_features(trunk: nn.Module, name: str, image_size: int) -> int:
     """Return the number of features of one black image; statistics and random numbers stay as they are."""
     training = trunk.training
     trunk.eval()
     with torch.no_grad():
-        out = trunk(torch.zeros(1, 3, image_size, image_size))
+        out = trunk(torch.zeros(1, input_channels(trunk) or 3, image_size, image_size))
     trunk.train(training)
     if not isinstance(out, Tensor) or out.ndim != 2:
         found = f"shape {tuple(out.shape)}" if isinstance(out, Tensor) else type(out).__name__

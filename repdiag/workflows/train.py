@@ -39,6 +39,7 @@ class TrainRequest:
     tensorboard: bool = False
     download: bool = False
     strict_data: bool = False
+    check_content: bool = False
     overwrite: bool = False
 
 
@@ -59,7 +60,7 @@ def train(
 
     `recipe` names one of `repdiag train --list`, or a file; `settings` are KEY=VALUE as after --set; `resume` is
     "auto" or a run's folder; `more` are the further fields of `TrainRequest` (batch_size, limit, device, init_from,
-    monitor, tensorboard, download, strict_data, overwrite).
+    monitor, tensorboard, download, strict_data, check_content, overwrite).
 
     Raises `ConfigError` for settings that do not fit together, `UsageError` where `out` holds a run already.
 
@@ -115,8 +116,8 @@ def _settings(request: TrainRequest, begun: Path | None) -> TrainSettings:
         overrides=list(request.overrides),
         stored=None if begun is None else _record(begun).get("config"),
     )
-    if request.strict_data:
-        _refuse_corrupt_images(settings)
+    if request.strict_data or request.check_content:
+        _read_all_images(settings, strict=request.strict_data, check_content=request.check_content)
     return settings
 
 
@@ -161,11 +162,13 @@ def _interrupted(out: Path | None) -> StoppedError:
     return StoppedError("stopped without waiting for the step in flight", found=found, hint=hint)
 
 
-def _refuse_corrupt_images(settings: TrainSettings) -> None:
+def _read_all_images(settings: TrainSettings, *, strict: bool, check_content: bool) -> None:
+    """Read the images before the training does: `strict` fails on the first corrupt one."""
     from repdiag.data.datasets import open_dataset
 
     data = settings.data
-    open_dataset(data.dataset, "train", root=Path(data.root) if data.root else None, strict=True)
+    root = Path(data.root) if data.root else None
+    open_dataset(data.dataset, "train", root=root, strict=strict, check_content=check_content)
 
 
 def _begun(request: TrainRequest) -> Path | None:

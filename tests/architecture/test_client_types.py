@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -39,3 +40,12 @@ def test_a_users_script_is_typed_and_a_misspelt_metric_is_an_error(tmp_path: Pat
     assert "unifromity" in checked(tmp_path, wrong)
     # A result that is no tensor of images: the types of the settings are those of the metric itself.
     assert "pair" in checked(tmp_path, text + "repdiag.metrics.alignment(vectors, vectors, pair='original')\n")
+
+
+@pytest.mark.slow
+def test_the_readmes_script_is_short_and_typed(tmp_path: Path) -> None:
+    readme = (ROOT / "README.md").read_text("utf-8")
+    (script,) = [block for block in re.findall(r"```python\n(.*?)```", readme, re.S) if "repdiag.compare(" in block]
+    assert len(script.strip().splitlines()) <= 12
+    assert checked(tmp_path, script) == ""
+    assert "unifromity" in checked(tmp_path, script.replace("metrics.uniformity", "metrics.unifromity"))

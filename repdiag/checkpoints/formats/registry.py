@@ -1,4 +1,4 @@
-"""Every format, most particular first: the first that recognises a file has it."""
+"""Every format, most particular first: the first that recognises a file has it; other packages' come before ours."""
 
 from __future__ import annotations
 
@@ -34,8 +34,10 @@ from repdiag.checkpoints.formats import (
     vissl,
 )
 from repdiag.checkpoints.formats.format import Format
+from repdiag.core.entry_points import installed
+from repdiag.core.errors import CheckpointError
 
-FORMATS: tuple[Format, ...] = (
+OURS: tuple[Format, ...] = (
     hugging_face.FORMAT,
     timm_hub.FORMAT,
     lightly_train.FORMAT,
@@ -71,3 +73,12 @@ FORMATS: tuple[Format, ...] = (
     dino.BACKBONE,
     state_dict.FORMAT,
 )
+
+
+def all_formats() -> tuple[Format, ...]:
+    """Return the formats of installed packages (entry points `repdiag.checkpoints`, each a `Format`), then ours."""
+    theirs = installed("repdiag.checkpoints")
+    wrong = {name: type(form).__name__ for name, form in theirs.items() if not isinstance(form, Format)}
+    if wrong:
+        raise CheckpointError("an installed package adds what is no Format", found=str(wrong))
+    return (*theirs.values(), *OURS)

@@ -17,7 +17,7 @@ from torch import Tensor
 from repdiag.checkpoints.fitting.projection_heads import head_activation, head_tensors
 from repdiag.checkpoints.fitting.resolve import Resolved
 from repdiag.checkpoints.formats.format import Branch, Facts, Format, Preprocessing
-from repdiag.checkpoints.formats.registry import FORMATS
+from repdiag.checkpoints.formats.registry import all_formats
 from repdiag.checkpoints.own.native import payload_digest
 from repdiag.checkpoints.reading.contents import Contents
 from repdiag.checkpoints.reading.safe_load import Payload
@@ -116,7 +116,7 @@ def _is_of_this_form(path: Path) -> bool:
 
 def format_of(header: Mapping[str, Any]) -> Format:
     """Return the family's format with everything that was found out about this file fixed."""
-    base = next((form for form in FORMATS if form.name == header["family"]), None)
+    base = next((form for form in all_formats() if form.name == header["family"]), None)
     if base is None:
         raise CheckpointError(f"the family {header['family']!r} is not known", hint="install a newer repdiag")
     facts = header["facts"] | {"heads": {int(width): heads for width, heads in header["facts"]["heads"].items()}}

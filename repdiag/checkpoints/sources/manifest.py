@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, field_validator
 
-from repdiag.checkpoints.formats.registry import FORMATS
+from repdiag.checkpoints.formats.registry import all_formats
 from repdiag.checkpoints.own.native import FORMAT
 from repdiag.checkpoints.read_options import ReadOptions
 from repdiag.checkpoints.reading.branches import BRANCH_NAMES
@@ -78,7 +78,7 @@ class Entry(_Strict):
     @field_validator("family")
     @classmethod
     def _family_is_known(cls, family: str | None) -> str | None:
-        families = [FORMAT, *(form.name for form in FORMATS)]
+        families = [FORMAT, *(form.name for form in all_formats())]
         if family is not None and family not in families:
             near = difflib.get_close_matches(family, families, n=3, cutoff=0.0)
             raise ValueError(f"must be one of the formats that are read, such as {', '.join(near)}")

@@ -20,7 +20,7 @@ LEAST_NOISE = 1e-5
 _CEILING = 0.5 * math.log(1.0 / LEAST_NOISE) - 0.5 * math.log(2.0 * math.pi)
 _FLOOR = -0.5 * math.log(2.0 * math.pi) - 0.5  # a target of variance 1 that the features say nothing of
 _NEGLIGIBLE = 1e-12  # of the largest squared singular value: below it a direction is rounding
-_GRID, _GOLDEN, _STEPS = 97, (math.sqrt(5.0) - 1.0) / 2.0, 60
+_GRID, _GOLDEN, _STEPS = 97, (math.sqrt(5.0) - 1.0) / 2.0, 40
 
 
 @metric(
@@ -104,33 +104,32 @@ def _largest_evidence(spectrum: _Spectrum) -> Tensor:
         return _evidence(spectrum, spectrum.rest.new_zeros(len(spectrum.rest), 1))[:, 0]
     low, high = float(squares[0].log()) - 35.0, float(squares[-1].log()) + 35.0
     grid = torch.linspace(low, high, _GRID, dtype=torch.float64, device=squares.device)
-    found = torch.stack([_evidence(spectrum, ratio.expand(len(spectrum.rest), 1))[:, 0] for ratio in grid])
-    place = grid[found.argmax(dim=0)]
+    found = torch.cat(
+        [_evidence(spectrum, part.expand(len(spectrum.rest), -1)) for part in torch.split(grid, 8)], dim=1
+    )
+    place = grid[found.argmax(dim=1)]
     step = float(grid[1] - grid[0])
-    ends = place - step, place + step
-    best = _golden_section(lambda at: _evidence(spectrum, at[:, None])[:, 0], *ends)
-    return torch.maximum(best, found.amax(dim=0))
+    best = _golden_section(lambda at: _evidence(spectrum, at), place - step, place + step)
+    return torch.maximum(best, found.amax(dim=1))
 
 
 def _evidence(spectrum: _Spectrum, log_ratio: Tensor) -> Tensor:
-    """Return the evidence per row at a / b = exp(log_ratio) [C, 1] and the best allowed b."""
+    """Return the evidence per row at each a / b = exp(log_ratio) [C, M] and the best allowed b."""
     rows = float(spectrum.rows)
-    ratio = log_ratio.exp()
+    ratio = log_ratio.exp()[:, :, None]
     left = ratio / (ratio + spectrum.squares)  # the share of the target along a direction that is not explained
-    misfit = (spectrum.along * left).sum(dim=1, keepdim=True) + spectrum.rest[:, None]
+    misfit = (spectrum.along[:, None] * left).sum(dim=2) + spectrum.rest[:, None]
     precision = (rows / misfit.clamp_min(rows * LEAST_NOISE)).clamp_max(1.0 / LEAST_NOISE)
-    volume = torch.log1p(spectrum.squares / ratio).sum(dim=1, keepdim=True)
+    volume = torch.log1p(spectrum.squares / ratio).sum(dim=2)
     fitted = rows * precision.log() - precision * misfit - volume - rows * math.log(2.0 * math.pi)
     return fitted / (2.0 * rows)
 
 
 def _golden_section(value: Callable[[Tensor], Tensor], low: Tensor, high: Tensor) -> Tensor:
-    """Return the largest value between the ends, for functions with one maximum there."""
-    inner = high - _GOLDEN * (high - low), low + _GOLDEN * (high - low)
-    found = value(inner[0]), value(inner[1])
+    """Return the largest value between the ends [C], for functions with one maximum there."""
     for _ in range(_STEPS):
-        left = found[0] >= found[1]
-        low, high = torch.where(left, low, inner[0]), torch.where(left, inner[1], high)
-        inner = high - _GOLDEN * (high - low), low + _GOLDEN * (high - low)
-        found = value(inner[0]), value(inner[1])
-    return torch.maximum(*found)
+        inner = torch.stack([high - _GOLDEN * (high - low), low + _GOLDEN * (high - low)], dim=1)
+        found = value(inner)
+        left = found[:, 0] >= found[:, 1]
+        low, high = torch.where(left, low, inner[:, 0]), torch.where(left, inner[:, 1], high)
+    return value(((low + high) / 2.0)[:, None])[:, 0]
