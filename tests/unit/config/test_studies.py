@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from analyses.study import read_plan
 
+from analyses.study import read_plan
 from repdiag.config.recipe_files import load_recipe
 from repdiag.core.errors import ConfigError
 

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import pytest
-from analyses.published_architectures.run import published_frame
 
+from analyses.published_architectures.run import published_frame
 from repdiag.plots.save import save_figure
 from repdiag.plots.scatter_against_accuracy import scatter_against_accuracy
 
