@@ -52,7 +52,11 @@ def broken_promises(found: dict[str, Any], size: int) -> list[str]:
 def measured(paths: list[Path]) -> Iterator[dict[str, Any]]:
     """Give what became of each file, from one process that forks for each."""
     command = [sys.executable, "-m", "tests.unit.checkpoints.inspected", *map(str, paths)]
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parents[1])}
+    environment = os.environ | {
+        "OMP_NUM_THREADS": "1",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONPATH": str(Path(__file__).parents[1]),
+    }
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
         assert process.stdout is not None
         for line in process.stdout:

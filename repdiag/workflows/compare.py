@@ -318,8 +318,7 @@ def _write_comparison(comparison: Comparison, options: dict[str, Any], out: Path
 
     write_tables(comparison.table, out)
     if comparison.common is not None:
-        table = comparison.common.table.to_frame()
-        write_text(out / "common_dimension.csv", csv_text(table))
+        write_text(out / "common_dimension.csv", csv_text(comparison.common.table.to_frame()))
     write_pairs(comparison.paired, out)
     write_json(out / "verdict.json", comparison.verdicts)
     write_run(
