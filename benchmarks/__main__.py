@@ -31,6 +31,7 @@ LONG: dict[str, tuple[str, ...]] = {
     "coverage": ("--trials", "20"),
     "other_spaces": (),
     "soak": ("--kills", "50"),
+    "soak_results": ("--kills", "20", "--every", "10"),
     "hostile_files": ("--files", "200"),
 }
 # planted_encoders and report_size need images, the latter a browser too, the others a GPU: they are run by hand.

@@ -301,7 +301,7 @@ def _joined(
 
 def _forget_others(out: Path, folders: Mapping[str, Path]) -> None:
     """Take away the analyses of an earlier comparison that are no part of this one."""
-    from repdiag.results.transaction import forget
+    from repdiag.core.folder_record import forget
 
     for part in (out / "checkpoints").iterdir():
         if part not in folders.values():
