@@ -7,6 +7,7 @@ import inspect
 import sys
 from pathlib import Path
 
+from docs.checkpoint_formats import formats_page
 from docs.metric_stub import stub
 from repdiag.metrics.registry import Metric, load_all
 
@@ -40,7 +41,11 @@ def main() -> None:
 
 def pages() -> dict[Path, str]:
     """Return every generated page: path -> text."""
-    return {HERE / "metrics.md": metric_cards(), HERE.parent / "repdiag" / "metrics" / "__init__.pyi": stub()}
+    return {
+        HERE / "checkpoint-formats.md": formats_page(),
+        HERE / "metrics.md": metric_cards(),
+        HERE.parent / "repdiag" / "metrics" / "__init__.pyi": stub(),
+    }
 
 
 def metric_cards() -> str:

@@ -27,6 +27,9 @@ def _preprocessing(file: Contents) -> Preprocessing:
 
 FORMAT = Format(
     name="deit",
+    reads=(
+        "args: model, input_size, eval_crop_ratio",
+    ),
     title="DeiT and scripts made after its own",
     recognise=lambda file: (
         file.has_keys("model", "args") and bool(file.state("model")) and isinstance(_side(file), int)

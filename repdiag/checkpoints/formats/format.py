@@ -113,6 +113,7 @@ class Format:
     `of_libraries` says that the network may be any of timm's or torchvision's, and not only the family's usual ones.
     `networks` gives the networks that the file's settings describe in full, which come first, `last_networks` those of
     other libraries, tried where nothing else fits. `notes_on` is what is to be said of this file.
+    `reads` names the settings that are read, for the page of formats.
     `asks` says that no habit of the family decides between the branches, so that the user must; `least_linear` is how
     many linear layers make a projection head.
     """
@@ -135,6 +136,7 @@ class Format:
     asks: Callable[[Contents], bool] = lambda contents: False  # noqa: ARG005
     least_linear: int = 1
     of_libraries: bool = False
+    reads: tuple[str, ...] = ()
 
     def present_branches(self, contents: Contents) -> tuple[Branch, ...]:
         """Return the branches that the file holds, the default first."""

@@ -164,6 +164,11 @@ def _normalization(settings: Mapping[str, Any]) -> tuple[tuple[float, ...], tupl
 
 FORMAT = Format(
     name="hugging_face",
+    reads=(
+        "config.json: hidden_act, num_attention_heads, layer_norm_eps, image_size, patch_size",
+        "config.json: downsample_in_bottleneck, downsample_in_first_stage",
+        "preprocessor_config.json, processor_config.json: size, crop, resample, mean, std, rescaling, channel order",
+    ),
     title="Hugging Face transformers",
     recognise=lambda file: isinstance(file.sidecar(_CONFIG, "model_type"), str),
     branches=tuple(Branch(name="online", place="", prefix=prefix) for prefix in _PREFIXES),

@@ -23,6 +23,7 @@ def _preprocessing(file: Contents) -> Preprocessing:
 
 FORMAT = Format(
     name="lightly_train",
+    reads=("lightly_train: normalize_args",),
     title="lightly-train",
     recognise=lambda file: file.has_keys("lightly_train", "state_dict"),
     branches=tuple(

@@ -17,6 +17,7 @@ def _facts(file: Contents) -> Facts:
 
 FORMAT = Format(
     name="mae",
+    reads=("args: model",),
     title="MAE",
     recognise=lambda file: any(file.has(place, "mask_token", "decoder_embed.", "blocks.0.") for place in _PLACES),
     branches=tuple(Branch(name="online", place=place) for place in _PLACES),

@@ -89,6 +89,7 @@ def _per_channel(values: object) -> tuple[float, float, float] | None:
 
 FORMAT = Format(
     name="mm",
+    reads=("meta.cfg: style, strides, dilations, type, out_type, data_preprocessor",),
     title="OpenSelfSup, MMSelfSup, MMPretrain",
     recognise=lambda file: file.has_keys("meta", "state_dict") and file.has("state_dict", "backbone."),
     branches=(

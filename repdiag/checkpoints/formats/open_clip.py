@@ -103,6 +103,7 @@ def _networks(file: Contents, state: State, facts: Facts) -> list[Candidate]:
 
 FORMAT = Format(
     name="open_clip",
+    reads=("open_clip_config.json: quick_gelu, vision_cfg, preprocess_cfg",),
     title="OpenCLIP",
     recognise=lambda file: any(
         file.has(place, "visual.") and (file.has(place, "logit_scale") or bool(_model_config(file)))

@@ -57,6 +57,7 @@ def _training(file: Contents) -> dict[str, Any]:
 
 FORMAT = Format(
     name="solo_learn",
+    reads=("args.json: dataset, backbone, method",),
     title="solo-learn",
     recognise=_recognise,
     branches=(

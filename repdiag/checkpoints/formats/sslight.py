@@ -20,6 +20,7 @@ def _training(file: Contents) -> dict[str, Any]:
 
 FORMAT = Format(
     name="sslight",
+    reads=("config: MODEL.BACKBONE_ARCH",),
     title="SSLight",
     recognise=lambda file: file.has_keys("config", "steps", "state_dict"),
     branches=(

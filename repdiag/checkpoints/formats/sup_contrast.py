@@ -44,6 +44,7 @@ def _training(file: Contents) -> dict[str, Any]:
 
 FORMAT = Format(
     name="sup_contrast",
+    reads=("opt: model, dataset, size, mean, std",),
     title="SupContrast",
     recognise=lambda file: file.has_keys("opt", "model") and file.has("model", "encoder."),
     branches=(Branch(name="online", place="model", prefix="encoder.", projector=("head.",)),),

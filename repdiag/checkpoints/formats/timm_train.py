@@ -70,6 +70,7 @@ def _notes(file: Contents) -> tuple[str, ...]:
 
 FORMAT = Format(
     name="timm",
+    reads=("args: model, gp, model_kwargs, in_chans, img_size, mean, std, crop_pct, interpolation",),
     title="timm's train.py",
     recognise=lambda file: file.has_keys("arch", "version", "state_dict") or file.has_keys("state_dict_ema"),
     branches=(Branch(name="online"), Branch(name="ema", place="state_dict_ema")),

@@ -25,6 +25,7 @@ def _preprocessing(file: Contents) -> Preprocessing:
 
 FORMAT = Format(
     name="torchvision",
+    reads=("args: model, val_crop_size, val_resize_size, interpolation",),
     title="torchvision's reference scripts",
     recognise=lambda file: (
         file.has_keys("model", "lr_scheduler", "args")
