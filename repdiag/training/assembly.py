@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -18,7 +17,6 @@ from repdiag.config.training import TrainSettings
 from repdiag.core.distributed.world import World
 from repdiag.core.errors import ConfigError, DataError, StoppedError, TrainingError
 from repdiag.core.memory import is_out_of_memory
-from repdiag.data.datasets import open_dataset
 from repdiag.data.image_split import ImageSplit
 from repdiag.data.loaders import TrainLoader
 from repdiag.data.packed import pack
@@ -28,6 +26,7 @@ from repdiag.methods.seed import Teacher
 from repdiag.training.batch_norm import synchronize_batch_norm
 from repdiag.training.compute import Compute
 from repdiag.training.meters import Meters
+from repdiag.training.opened import open_split
 from repdiag.training.optimizers import build_optimizer
 from repdiag.training.run_state import RunState, seed_everything
 from repdiag.training.starting_point import load_teacher
@@ -87,10 +86,8 @@ def _short_warmup(start: Mapping[str, Any], epochs: int) -> dict[str, float]:
 
 def open_train_split(settings: TrainSettings) -> ImageSplit:
     """Return the images to train on."""
-    data = settings.data
-    root = Path(data.root) if data.root else None
-    split = _fit_to_train_on(open_dataset(data.dataset, "train", root=root, download=data.download), settings)
-    return split if data.limit is None else split.limited(data.limit)  # the same images whatever the seed of the run
+    split, limit = _fit_to_train_on(open_split(settings, "train"), settings), settings.data.limit
+    return split if limit is None else split.limited(limit)  # the same images whatever the seed of the run
 
 
 def _fit_to_train_on(split: ImageSplit, settings: TrainSettings) -> ImageSplit:

@@ -92,18 +92,22 @@ def run_training(request: TrainRequest, told: Speaker) -> Path:
 
     Raises `StoppedError`, which says what is left, where Ctrl-C comes before the first step or for a second time.
     """
+    from repdiag.training.opened import opened_once
+
     out: Path | None = None
     try:
-        begun = _begun(request)
-        settings = _settings(request, begun)
-        out = begun or _choose_directory(request, settings)
-        return _trained(request, settings, out, told)
+        with opened_once():
+            begun = _begun(request)
+            settings = _settings(request, begun)
+            out = begun or _choose_directory(request, settings)
+            return _trained(request, settings, out, told)
     except KeyboardInterrupt as error:
         raise _interrupted(out) from error
 
 
 def _settings(request: TrainRequest, begun: Path | None) -> TrainSettings:
     from repdiag.training.assembly import resolve_settings
+    from repdiag.training.opened import open_split
 
     settings = resolve_settings(
         request.recipe,
@@ -117,7 +121,7 @@ def _settings(request: TrainRequest, begun: Path | None) -> TrainSettings:
         stored=None if begun is None else _record(begun).get("config"),
     )
     if request.strict_data or request.check_content:
-        _read_all_images(settings, strict=request.strict_data, check_content=request.check_content)
+        open_split(settings, "train", strict=request.strict_data, check_content=request.check_content)
     return settings
 
 
@@ -160,15 +164,6 @@ def _interrupted(out: Path | None) -> StoppedError:
         found = f"{out} holds the run as it was last saved, within the {step} steps that it had taken"
     hint = f"repdiag train --resume {shlex.quote(str(out))} goes on"
     return StoppedError("stopped without waiting for the step in flight", found=found, hint=hint)
-
-
-def _read_all_images(settings: TrainSettings, *, strict: bool, check_content: bool) -> None:
-    """Read the images before the training does: `strict` fails on the first corrupt one."""
-    from repdiag.data.datasets import open_dataset
-
-    data = settings.data
-    root = Path(data.root) if data.root else None
-    open_dataset(data.dataset, "train", root=root, strict=strict, check_content=check_content)
 
 
 def _begun(request: TrainRequest) -> Path | None:
