@@ -130,10 +130,9 @@ def analyze(
             counting=console.counting,
         )
     else:
-        read_options = read_options_of(told)
         chosen = AnalysisOptions(
             data=data,
-            read_options=read_options,
+            read_options=read_options_of(told),
             per_class=per_class,
             seed=seed,
             limit=limit,
