@@ -32,6 +32,7 @@ LONG: dict[str, tuple[str, ...]] = {
     "other_spaces": (),
     "soak": ("--kills", "50"),
     "soak_results": ("--kills", "20", "--every", "10"),
+    "hostile_files": ("--files", "200"),
 }
 # planted_encoders, planted_pairs, islands and report_size need images, the last a browser too, the gpu_ ones a GPU;
 # dip_null writes a table that the package ships: they are run by hand.

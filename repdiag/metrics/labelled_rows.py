@@ -7,6 +7,8 @@ from torch import Tensor
 from repdiag.core.embedding_set import EmbeddingSet
 from repdiag.metrics.registry import Metric
 
+# What is evaluated beside the defaults where rows have several labels each.
+OF_SEVERAL_LABELS = ("multilabel_map", "multilabel_knn", "multilabel_probe")
 _SEVERAL = " of one class a row; these rows have several each"
 
 

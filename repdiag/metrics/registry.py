@@ -42,7 +42,16 @@ Family = Literal[
 Comparable = Literal["encoders", "one method"]
 Interval = Literal["per_query", "u_statistic", "seeds", "subsample", "halves", "two_sets", "own", "none"]
 
-DATA_PARAMETERS = ("features", "labels", "views", "other_features", "other_labels", "other_views")
+DATA_PARAMETERS = (
+    "features",
+    "labels",
+    "label_matrix",
+    "views",
+    "other_features",
+    "other_labels",
+    "other_label_matrix",
+    "other_views",
+)
 # Sums of fourth powers over millions of rows and thousands of dimensions, and products of two such sums, stay finite.
 LARGEST = 2.0**105
 ENTRY_POINT_GROUP: Group = "repdiag.metrics"
@@ -284,8 +293,8 @@ def check_rows(arguments: Mapping[str, Any]) -> None:
             raise MetricError(f"{name} is empty", found=f"shape {tuple(value.shape)}")
         if value.is_floating_point():
             _check_finite(name, value)
-    _check_aligned(arguments, "features", ("labels",))
-    _check_aligned(arguments, "other_features", ("other_labels",))
+    _check_aligned(arguments, "features", ("labels", "label_matrix"))
+    _check_aligned(arguments, "other_features", ("other_labels", "other_label_matrix"))
     for base, name in (("features", "views"), ("other_features", "other_views")):
         rows, views = arguments.get(base), arguments.get(name)
         if rows is not None and views is not None and views.shape[1:] != rows.shape:

@@ -186,6 +186,7 @@ def compare_checkpoints(
         seed=options.seed,
         failures=targets.failures,
         missing=targets.missing,
+        reading=rows.notes(),
         overwrite=overwrite,
     )
 
@@ -308,6 +309,7 @@ def _forget_others(out: Path, folders: Mapping[str, Path]) -> None:
 
 def _write_comparison(comparison: Comparison, options: dict[str, Any], out: Path) -> None:
     """Write the joined tables, the judgements and run.json into the private folder of a transaction."""
+    from repdiag.core.csv_text import csv_text
     from repdiag.core.files import write_json, write_text
     from repdiag.results.verifying import part_identities
     from repdiag.results.writing import write_run, write_tables
@@ -315,8 +317,7 @@ def _write_comparison(comparison: Comparison, options: dict[str, Any], out: Path
 
     write_tables(comparison.table, out)
     if comparison.common is not None:
-        table = comparison.common.table.to_frame()
-        write_text(out / "common_dimension.csv", table.to_csv(index=False, lineterminator="\n"))
+        write_text(out / "common_dimension.csv", csv_text(comparison.common.table.to_frame()))
     write_pairs(comparison.paired, out)
     write_json(out / "verdict.json", comparison.verdicts)
     write_run(

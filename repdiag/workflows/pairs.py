@@ -21,7 +21,7 @@ class PairTables:
 
     def sentences(self) -> Iterator[str]:
         """Yield one line a pair: on which metrics it differs, in how many classes."""
-        changed = self.classes[self.classes["differs"]]
+        changed = self.classes[self.classes["differs"].astype(bool)]
         for (first, second), rows in self.tests.groupby(["first", "second"], sort=False):
             names = ", ".join(rows.loc[rows["differs"], "metric"]) or "nothing that was tested"
             here = changed[(changed["first"] == first) & (changed["second"] == second)]
@@ -50,8 +50,9 @@ def compare_pairs(folders: Mapping[str, Path], *, seed: int, classes_drawn: bool
 
 def write_pairs(pairs: PairTables | None, out: Path) -> None:
     """Write paired_tests.csv and class_changes.csv; nothing for a single checkpoint."""
+    from repdiag.core.csv_text import csv_text
     from repdiag.core.files import write_text
 
     frames = {} if pairs is None else {"paired_tests": pairs.tests, "class_changes": pairs.classes}
     for name, frame in frames.items():
-        write_text(out / f"{name}.csv", frame.to_csv(index=False, lineterminator="\n"))
+        write_text(out / f"{name}.csv", csv_text(frame))
