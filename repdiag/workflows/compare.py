@@ -188,6 +188,7 @@ def compare_checkpoints(
         seed=options.seed,
         failures=targets.failures,
         missing=targets.missing,
+        reading=rows.notes(),
         overwrite=overwrite,
     )
     return replace(found, costs=costs)

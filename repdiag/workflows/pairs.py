@@ -27,7 +27,7 @@ class PairTables:
 
             yield from answer_sentences(self.answers)
             return
-        changed = self.classes[self.classes["differs"]]
+        changed = self.classes[self.classes["differs"].astype(bool)]
         for (first, second), rows in self.tests.groupby(["first", "second"], sort=False):
             names = ", ".join(rows.loc[rows["differs"], "metric"]) or "nothing that was tested"
             here = changed[(changed["first"] == first) & (changed["second"] == second)]
