@@ -40,7 +40,11 @@ Reference = Annotated[
 ]
 FailOn = Annotated[
     str | None,
-    typer.Option("--fail-on", help="Exit 3 when one of these is found: over-clustering,overfitting,collapse."),
+    typer.Option(
+        "--fail-on",
+        help="Exit 3 when one of these is found: over-clustering, overfitting, collapse, inconclusive, "
+        "worse-than-reference, or a number such as knn_accuracy<0.80 (knn_accuracy.low<0.80: the end of its interval).",
+    ),
 ]
 
 
@@ -102,9 +106,10 @@ def analyze(
     run).
     """
     from repdiag.cli import summary
-    from repdiag.cli.gates import check_gates, parse_gates
+    from repdiag.cli.gates import end_with
     from repdiag.cli.reading import metric_names, read_options_of, vector_options_of
     from repdiag.workflows.analyze import analyze_checkpoint
+    from repdiag.workflows.gates import check_gates, parse_gates
     from repdiag.workflows.options import AnalysisOptions
     from repdiag.workflows.saving import save_analysis
     from repdiag.workflows.targets import find_checkpoint
@@ -157,7 +162,8 @@ def analyze(
     if first:
         drawn = save_analysis(found, folder, figures=figures, overwrite=overwrite or out is None)
         summary.show_analysis(console, found, folder, drawn)
-        check_gates(found.diagnosis, gates)
+        table = found.table.where(checkpoint=found.name)
+        end_with(check_gates(gates, found.diagnosis, table, referenced=reference is not None))
 
 
 def _folder(out: Path | None, source: Any, *, overwrite: bool, check: bool) -> Path:
