@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
+
+from repdiag.core.printable import one_line
 
 Source = Literal["told", "recorded", "tensors", "names", "family", "assumed"]
 
@@ -65,3 +67,15 @@ def assumptions_note(facts: Iterable[Fact]) -> tuple[str, ...]:
         if fact.source == "assumed"
     ]
     return (f"{ASSUMPTIONS}: {', '.join(named)}",) if named else ()
+
+
+def table_of(facts: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return facts, as `EncoderInfo.to_dict` has them, as lines: name, value, where it was read, the flag."""
+    rows: list[tuple[str, ...]] = [("what no tensor holds", "value", "read from", "flag")] if facts else []
+    for fact in facts:
+        where = f"{fact['source']}: {fact['where']}" if fact["where"] else fact["source"]
+        row = (fact["name"], fact["value"], where.replace("assumed", "ASSUMED", 1), fact["flag"] or "")
+        rows.append(tuple(one_line(cell, 80) for cell in row))
+    widths = [max((len(row[column]) for row in rows), default=0) for column in range(3)]
+    padded = ([cell.ljust(width) for cell, width in zip(row, widths, strict=False)] + [row[3]] for row in rows)
+    return [f"  {'  '.join(cells)}".rstrip() for cells in padded]

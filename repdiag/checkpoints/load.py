@@ -35,6 +35,7 @@ _SUFFIXES = (".tar", ".pth", ".pt", ".th", ".ckpt", ".safetensors", ".bin")
 def load_encoder(
     source: Path | str | Callable[[torch.Tensor], Any],
     *,
+    branch: str | None = None,
     name: str | None = None,
     device: str = "cpu",
     **read: Unpack[ReadKeywords],
@@ -59,7 +60,7 @@ def load_encoder(
     unknown = sorted(set(read) - {item.name for item in fields(ReadOptions)})
     if unknown:
         raise unknown_name("option of load_encoder", unknown[0], [item.name for item in fields(ReadOptions)])
-    read_options = ReadOptions(**read)
+    read_options = ReadOptions(branch=branch, **read)
     if callable(source):
         if set(read_options.to_dict()) - {"image_size", "mean", "std"}:
             raise UsageError("an encoder in memory takes image_size, mean, std and name only")

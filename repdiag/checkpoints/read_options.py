@@ -86,9 +86,8 @@ def flag_of(name: str) -> str:
 
 
 class ReadKeywords(TypedDict, total=False):
-    """The fields of `ReadOptions` as keywords of a function."""
+    """The fields of `ReadOptions` but `branch` as keywords of a function."""
 
-    branch: str | None
     backbone: str | None
     prefix: str | None
     family: str | None

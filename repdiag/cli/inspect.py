@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -45,22 +45,8 @@ def inspect(
         raise typer.Exit(1)
 
 
-def _print_facts(console: Console, facts: Sequence[Mapping[str, Any]]) -> None:
-    """Print what changes the output and has no tensor: fact, value, where it was read, the flag that changes it."""
-    head = ("what no tensor holds", "value", "read from", "flag")
-    rows: list[tuple[str, ...]] = [head] if facts else []
-    for fact in facts:
-        where = f"{fact['source']}: {fact['where']}" if fact["where"] else fact["source"]
-        row = (fact["name"], fact["value"], where.replace("assumed", "ASSUMED", 1), fact["flag"] or "")
-        rows.append(tuple(one_line(cell, 80) for cell in row))
-    widths = [max((len(row[column]) for row in rows), default=0) for column in range(3)]
-    for cells in rows:
-        padded = [cell.ljust(width) for cell, width in zip(cells, widths, strict=False)]
-        console.say(f"  {'  '.join([*padded, cells[3]])}".rstrip())
-
-
 def _print(console: Console, found: Inspection) -> None:
-    from repdiag.checkpoints.facts import ASSUMPTIONS
+    from repdiag.checkpoints.facts import ASSUMPTIONS, table_of
 
     console.say(f"{one_line(found.path)}  ({found.bytes:,} bytes)")
     console.say(f"  sha256      {found.sha256}")
@@ -92,7 +78,8 @@ def _print(console: Console, found: Inspection) -> None:
         for note in info["notes"]:
             if not note.startswith(ASSUMPTIONS):  # they stand in the table
                 console.say(f"  note        {note}")
-        _print_facts(console, info["facts"])
+        for line in table_of(info["facts"]):
+            console.say(line)
     if found.problem:
         console.say(f"  problem     {found.problem['problem']}")
         for label, key in (("found", "found"), ("try", "hint")):

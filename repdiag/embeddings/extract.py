@@ -236,8 +236,8 @@ def _cache_key(
         {
             "weights": weights_digest(encoder),
             "layer": encoder.info.layer,
-            "normalization": (normal.mean, normal.std, normal.bgr),
-            "facts": [(fact.name, fact.value) for fact in encoder.info.facts],
+            "normalization": (normal.mean, normal.std),
+            "facts": [normal.bgr, *((fact.name, fact.value) for fact in encoder.info.facts)],
             "rows": split.fingerprint,
             "views": views.fingerprint,
             "dtype": arithmetic,
