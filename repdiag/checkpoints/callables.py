@@ -42,8 +42,8 @@ def encoder_of_callable(
     function: Callable[[Tensor], Any],
     *,
     image_size: int | None,
-    mean: tuple[float, float, float] | None = None,
-    std: tuple[float, float, float] | None = None,
+    mean: tuple[float, ...] | None = None,
+    std: tuple[float, ...] | None = None,
     name: str | None = None,
 ) -> Encoder:
     """Return the encoder that calls `function` with normalised images [B, 3, S, S] for features [B, D].

@@ -34,8 +34,8 @@ class EncoderInfo:
     image_size: int
     resize: int | None = None
     interpolation: str = "bilinear"
-    mean: tuple[float, float, float] = IMAGENET_MEAN
-    std: tuple[float, float, float] = IMAGENET_STD
+    mean: tuple[float, ...] = IMAGENET_MEAN
+    std: tuple[float, ...] = IMAGENET_STD
     parameters: int
     epoch: int | None = None
     match: float = 1.0
@@ -48,7 +48,7 @@ class EncoderInfo:
 
 
 class Encoder(nn.Module):
-    """Backbone and optional projector in eval mode; normalised images [B, 3, H, W] -> features [B, D].
+    """Backbone and optional projector in eval mode; normalised images [B, C, H, W] -> features [B, D].
 
     `classifier` is the linear layer on the features that a supervised checkpoint brings along.
 
@@ -75,7 +75,7 @@ class Encoder(nn.Module):
         self.eval()
         self.requires_grad_(False)
 
-    def forward(self, images: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B D"]:
+    def forward(self, images: Float[Tensor, "B C H W"]) -> Float[Tensor, "B D"]:
         """Return the features, before any projector and not normalised."""
         features: Tensor = self.backbone(images)
         return features

@@ -41,8 +41,8 @@ def load_encoder(
     heads: int | None = None,
     stem_padding: int | None = None,
     image_size: int | None = None,
-    mean: tuple[float, float, float] | None = None,
-    std: tuple[float, float, float] | None = None,
+    mean: tuple[float, ...] | None = None,
+    std: tuple[float, ...] | None = None,
     name: str | None = None,
     device: str = "cpu",
 ) -> Encoder:

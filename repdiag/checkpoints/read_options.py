@@ -21,8 +21,8 @@ class ReadOptions:
     stem_padding: int | None = None
     family: str | None = None
     image_size: int | None = None
-    mean: tuple[float, float, float] | None = None
-    std: tuple[float, float, float] | None = None
+    mean: tuple[float, ...] | None = None
+    std: tuple[float, ...] | None = None
 
     def over(self, other: ReadOptions) -> ReadOptions:
         """Return these options, and the other's where these say nothing."""

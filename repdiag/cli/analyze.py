@@ -87,6 +87,7 @@ def analyze(
     no_cache: options.NoCache = False,
     download: options.Download = False,
     strict_data: options.StrictData = False,
+    check_content: options.CheckContent = False,
     overwrite: options.Overwrite = False,
     as_json: options.Json = False,
     verbose: options.Verbose = False,
@@ -152,6 +153,7 @@ def analyze(
             cache=not no_cache,
             download=download,
             strict_data=strict_data,
+            check_content=check_content,
         )
         found = analyze_checkpoint(target, chosen, reference=beside, counting=console.counting)
     if first:

@@ -51,6 +51,7 @@ def compare(
     no_cache: options.NoCache = False,
     download: options.Download = False,
     strict_data: options.StrictData = False,
+    check_content: options.CheckContent = False,
     overwrite: options.Overwrite = False,
     as_json: options.Json = False,
     verbose: options.Verbose = False,
@@ -112,6 +113,7 @@ def compare(
             cache=not no_cache,
             download=download,
             strict_data=strict_data,
+            check_content=check_content,
         )
         targets = find_checkpoints(checkpoints, only=only, download=download, told=console)
         beside = None

@@ -18,8 +18,9 @@ def datasets(as_json: options.Json = False) -> None:
     found = list_datasets()
     table = Table("name", "here", "classes", "where / how to get it", title="Datasets for --data")
     for info in found:
-        where = str(info.where or info.how_to_get) if info.present else info.how_to_get
-        table.add_row(info.name, {True: "yes", False: "no", None: "-"}[info.present], str(info.classes or "any"), where)
+        here = {True: "yes", False: "no", None: "named by path"}[info.present]
+        where = str(info.where) if info.where is not None else info.how_to_get
+        table.add_row(info.name, here, str(info.classes or "any"), where)
     console.table(table)
     console.json([{key: _plain(value) for key, value in asdict(info).items()} for info in found])
 

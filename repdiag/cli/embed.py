@@ -32,6 +32,7 @@ def embed(
     fast: options.Fast = False,
     download: options.Download = False,
     strict_data: options.StrictData = False,
+    check_content: options.CheckContent = False,
     overwrite: options.Overwrite = False,
     as_json: options.Json = False,
     quiet: options.Quiet = False,
@@ -51,6 +52,7 @@ def embed(
     told: dict[str, Any] = {"branch": branch, "backbone": backbone, "prefix": prefix, "heads": heads}
     read_options = read_options_of(**told, stem_padding=stem_padding, image_size=image_size, mean=mean, std=std)
     folder = embeddings_folder(out, f"{target.name}-{split}", overwrite=overwrite)
+    notes: list[str] = []
     with console.counting(f"{target.name}: {split}") as progress:
         found = run(
             target,
@@ -64,13 +66,17 @@ def embed(
             read_options=read_options,
             download=download,
             strict_data=strict_data,
+            check_content=check_content,
+            say=notes.append,
             progress=progress,
             device=resolve_device(device),
             batch_size=batch_size,
             workers=workers,
             fast=fast,
         )
+    for note in notes:
+        console.say(f"note: {note}")
     rows, dims = found.features.shape
     console.say(f"{rows} rows x {dims} features ({found.provenance.layer}) in {folder}")
-    record = {"rows": rows, "dims": dims, "provenance": found.provenance.to_dict()}
+    record = {"rows": rows, "dims": dims, "provenance": found.provenance.to_dict(), "notes": notes}
     console.json({"folder": str(folder), **record})

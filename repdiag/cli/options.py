@@ -24,6 +24,9 @@ Data = Annotated[
 ]
 Download = Annotated[bool, typer.Option("--download", help="Fetch what is not here: data, a manifest's checkpoints.")]
 StrictData = Annotated[bool, typer.Option("--strict-data", help="Fail on the first corrupt image.")]
+CheckContent = Annotated[
+    bool, typer.Option("--check-content", help="Read every image file again, even if its size and times are unchanged.")
+]
 PerClass = Annotated[int, typer.Option("--per-class", min=2, help="Images of each class in the evaluation set.")]
 BatchSize = Annotated[int, typer.Option("--batch-size", min=1, help="Images in one forward pass; changes no value.")]
 Workers = Annotated[int, typer.Option("--workers", min=0, help="Processes that decode images; changes no value.")]

@@ -37,17 +37,18 @@ def read_options_of(
     )
 
 
-def _channels(option: str, text: str, *, least: float) -> tuple[float, float, float]:
-    """Return the three numbers of "R,G,B", or of one number for all three."""
+def _channels(option: str, text: str, *, least: float) -> tuple[float, ...]:
+    """Return the numbers of "R,G,B", of one number for all three, or of one a channel where there are more."""
     try:
         values = [float(part) for part in text.split(",")]
     except ValueError:
         values = []
     if len(values) == 1:
         values *= 3
-    if len(values) != 3 or not all(least <= value <= 1.0 for value in values):
-        raise UsageError(f"{option} needs three numbers of images in [0, 1]", found=text, hint=f"{option} 0.5,0.5,0.5")
-    return (values[0], values[1], values[2])
+    if len(values) < 3 or not all(least <= value <= 1.0 for value in values):
+        hint = f"{option} 0.5,0.5,0.5, or one number a channel"
+        raise UsageError(f"{option} needs three numbers of images in [0, 1]", found=text, hint=hint)
+    return tuple(values)
 
 
 def vector_options_of(

@@ -38,6 +38,7 @@ def train(
     tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write TensorBoard events.")] = False,
     download: options.Download = False,
     strict_data: options.StrictData = False,
+    check_content: options.CheckContent = False,
     overwrite: options.Overwrite = False,
     list_recipes: Annotated[bool, typer.Option("--list", help="List the recipes and stop.")] = False,
     show: Annotated[str | None, typer.Option("--show", help="Print a recipe and stop.")] = None,
@@ -76,6 +77,7 @@ def train(
         tensorboard=tensorboard,
         download=download,
         strict_data=strict_data,
+        check_content=check_content,
         overwrite=overwrite,
     )
     last = run_training(request, console)

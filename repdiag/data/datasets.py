@@ -8,7 +8,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from types import MappingProxyType
 
-from repdiag.core.errors import unknown_name
+from repdiag.core.errors import UsageError, unknown_name
 from repdiag.core.own_code import is_own_code
 from repdiag.data.digits import open_digits
 from repdiag.data.fixed_size_datasets import (
@@ -22,10 +22,10 @@ from repdiag.data.folder_datasets import CALTECH101, IMAGENET, open_caltech101, 
 from repdiag.data.folders import data_root
 from repdiag.data.image_split import ImageSplit
 from repdiag.data.open_request import Opener, OpenRequest
-from repdiag.data.reading import parse_reading
+from repdiag.data.reading import READING_OPTIONS, parse_reading
 from repdiag.data.sources.kinds import KINDS, PathRequest, named_as
 from repdiag.data.sources.own_dataset import open_own_dataset
-from repdiag.data.spec import parse_spec
+from repdiag.data.spec import Spec, parse_spec
 
 SPLITS = ("train", "val")
 FOLDER = "imagefolder:"
@@ -147,8 +147,17 @@ def open_dataset(
     if parsed.kind:
         return KINDS[parsed.kind].open(PathRequest(parsed, spec, split, request.read_request()))
     if is_own_code(parsed.path) and parsed.path not in _KNOWN:
-        return open_own_dataset(parsed.path, split)
+        _refuse_options(parsed, READING_OPTIONS)
+        return open_own_dataset(parsed.path, split, reading)
+    _refuse_options(parsed, READING_OPTIONS if parsed.path in ("imagenet", "caltech101") else ())
     return _opener(parsed.path)(request)
+
+
+def _refuse_options(parsed: Spec, taken: tuple[str, ...]) -> None:
+    """Refuse options that would change nothing."""
+    left = [name for name in parsed.options if name not in taken]
+    if left:
+        raise UsageError(f"{parsed.path} takes no option {left[0]}", hint=f"it takes {', '.join(taken) or 'none'}")
 
 
 def list_datasets(root: str | Path | None = None) -> tuple[DatasetInfo, ...]:

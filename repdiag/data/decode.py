@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 import threading
 import warnings
 from collections.abc import Callable
@@ -48,6 +49,7 @@ _MODE_NOTES = {
     "HSV": ("colours",),
 }
 _BITS, _DESCRIPTION, _SAMPLES = 258, 270, 277  # tags of a TIFF
+logging.getLogger("PIL.TiffImagePlugin").setLevel(logging.CRITICAL)  # what it cannot read is read, or named, here
 _WARNINGS = threading.Lock()  # Python's filters of warnings are shared by all threads
 
 
@@ -134,7 +136,7 @@ def _deep_tiff(image: Image.Image, data: bytes, reading: Reading) -> Decoded | N
     pages = page_note(getattr(image, "n_frames", 1), str(tags.get(_DESCRIPTION, "")))
     samples, bits = int(tags.get(_SAMPLES, 1)), max(_tuple(tags.get(_BITS, 1)))
     asked = reading != PLAIN and (bits > 8 or samples != 3 or pages is not None)
-    if pages == "array" or asked or (samples == 2 and "A" not in image.mode.upper()):
+    if pages == "array" or asked or (samples > 3 and bits > 8) or (samples == 2 and "A" not in image.mode.upper()):
         return decode_tiff(data, reading)
     return None
 
@@ -160,10 +162,11 @@ def _deep(image: Image.Image, data: bytes, reading: Reading, notes: tuple[str, .
 
 def _deep_png(data: bytes) -> Array:
     """Return all bits of a 16-bit colour PNG [C, H, W]; Pillow keeps the upper eight."""
-    from torchvision.io import ImageReadMode, decode_png
-
-    found: Array = decode_png(torch.frombuffer(bytearray(data), dtype=torch.uint8), ImageReadMode.UNCHANGED).numpy()
-    return found
+    try:
+        from imagecodecs import png_decode
+    except ImportError as error:
+        raise UnreadableImage(f"imagecodecs reads all bits of it: {INSTALL}") from error
+    return np.moveaxis(np.asarray(png_decode(data)), -1, 0)
 
 
 def _turned_array(array: Array, turn: int) -> Array:

@@ -13,6 +13,8 @@ from repdiag.data.reading_notes import ReadingNote
 from repdiag.data.splits import PARTS_HINT, parts_among
 from repdiag.data.walk import readable_name
 
+GENERIC = frozenset({"images", "image", "imgs", "img", "jpegimages", "jpegs", "jpgs", "pngs", "pictures", "photos"})
+"""Folders of these names that stand alone are no classes."""
 _AT_MOST = 8  # names that an error lists
 
 
@@ -66,6 +68,10 @@ def _holds_classes(folder: Path) -> bool:
 def _without_parts(root: Path, classes: Sequence[str]) -> Layout:
     if len(classes) == 1 and not image_files_in(root):
         inner = folders_in(root / classes[0])
+        if classes[0].lower() in GENERIC:
+            found = find_layout(root / classes[0])
+            note = ReadingNote(what=f"{classes[0]} is passed through: it is no class by its name")
+            return Layout(root=found.root, parts=found.parts, notes=(note, *found.notes))
         if parts_among(inner, str(root / classes[0])):
             found = find_layout(root / classes[0])
             note = ReadingNote(what=f"{classes[0]} is passed through: it holds the parts")
@@ -83,8 +89,10 @@ def _without_parts(root: Path, classes: Sequence[str]) -> Layout:
 
 def _passed_through(root: Path, name: str, notes: list[ReadingNote]) -> str:
     """Return a part's folder, or the one of the same name that it holds and nothing else."""
-    inner = folders_in(root / name)
-    if len(inner) == 1 and inner[0].lower() == name.lower():
+    inner = [one for one in folders_in(root / name) if holds_images(root / name / one)]
+    if image_files_in(root / name):
+        return name
+    if len(inner) == 1 and (inner[0].lower() == name.lower() or inner[0].lower() in GENERIC):
         notes.append(ReadingNote(what=f"{name}/{inner[0]} is read for {name}"))
         return f"{name}/{inner[0]}"
     return name

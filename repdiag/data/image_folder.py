@@ -15,6 +15,7 @@ from repdiag.data.folder_layout import Layout, find_layout, holds_images
 from repdiag.data.image_split import ImageSplit
 from repdiag.data.many_channels import with_statistics
 from repdiag.data.reading_notes import ReadingNote
+from repdiag.data.spec import METADATA
 from repdiag.data.splits import chosen_part
 from repdiag.data.walk import FoundFile, Walk, readable_name
 
@@ -64,6 +65,7 @@ class _Opened:
             walk.folders("/".join(above[:depth]))  # what lies beside the part is no place for links to lead to
         listed = walk.folders(part)
         classes = self._classes()
+        self._refuse_unlabelled(part, classes)
         notes = list(self.layout.notes)
         if drawn and part:
             notes.append(ReadingNote(what=f"val is drawn from {part}, the only part: a fifth of each class, by hash"))
@@ -76,12 +78,15 @@ class _Opened:
             files, labels, more = _of_classes(walk, part, here, classes)
             notes += more
         if not files and not walk.excluded:
+            for name in listed:
+                walk.files([f"{part}/{name}" if part else name])  # what is there instead
+            instead = [*map(readable_name, listed[:8]), *map(str, _passed_over(walk))]
             raise DataError(
                 f"{self.layout.root / part} has no class folders with images, and no images",
-                found=", ".join(map(readable_name, listed[:8])) or None,
+                found=", ".join(instead) or None,
                 hint="name a folder that holds one folder of images a class, or images without labels",
             )
-        notes += self._about_classes(part, classes) + _passed_over(walk)
+        notes += self._about_classes(part, classes) + _passed_over(walk) + _unread_tables(self.layout.root, classes)
         return ImageFiles(
             name=self.name,
             split=split,
@@ -99,6 +104,15 @@ class _Opened:
             return "", True
         parts = self._labelled_parts()
         return chosen_part(parts, split, str(self.layout.root))
+
+    def _refuse_unlabelled(self, part: str, classes: list[str]) -> None:
+        if not part or not classes or self._class_folders(part):
+            return
+        raise DataError(
+            f"{self.layout.root / part} has no class folders, and the other part has",
+            found=f"classes such as {', '.join(map(readable_name, classes[:3]))}",
+            hint="put its images into class folders, or give a table of paths and labels: csv:PATH",
+        )
 
     def _labelled_parts(self) -> dict[str, str]:
         """Return the parts without a test part that has no classes beside a train part that has."""
@@ -178,9 +192,14 @@ def _junk(names: list[str], part: str) -> list[ReadingNote]:
     return [ReadingNote(what=what, count=len(names), of="folders", first=tuple(map(readable_name, names[:3])))]
 
 
+def _unread_tables(root: Path, classes: list[str]) -> list[ReadingNote]:
+    found = [name for name in METADATA if (root / name).is_file()] if classes else []
+    return [ReadingNote(what=f"not read: {name}, since folders are the classes (csv:PATH reads it)") for name in found]
+
+
 def _passed_over(walk: Walk) -> list[ReadingNote]:
     count = sum(walk.passed_over.values())
     if not count:
         return []
-    kinds = tuple(f"{number} {kind}" for kind, number in walk.passed_over.most_common(4))
-    return [ReadingNote(what="that are no images by their names, passed over", count=count, of="files", first=kinds)]
+    kinds = ", ".join(f"{number} {kind}" for kind, number in walk.passed_over.most_common(4))
+    return [ReadingNote(what=f"that are no images by their names, passed over ({kinds})", count=count, of="files")]

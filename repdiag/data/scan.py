@@ -23,7 +23,7 @@ from repdiag.data.reading import PLAIN, Reading
 from repdiag.data.walk import FoundFile
 
 _LOG = logging.getLogger(__name__)
-_VERSION = 2  # raised when what counts as readable changes
+_VERSION = 3  # raised when what counts as readable changes
 _BLOCK = 2048
 _SECONDS_BETWEEN_SAVES = 30.0
 

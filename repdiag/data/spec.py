@@ -10,6 +10,8 @@ from repdiag.core.errors import unknown_name
 from repdiag.data.reading import READING_OPTIONS
 
 TABLE_OPTIONS = ("image", "label", "split", "group", "root")
+METADATA = ("metadata.csv", "metadata.jsonl", "metadata.parquet")
+"""Tables of file names and labels that Hugging Face's `imagefolder` reads beside images."""
 _OPTION = re.compile(r"(.*),([a-z_]+)=([^,]*)", re.DOTALL)
 
 

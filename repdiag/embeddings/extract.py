@@ -25,6 +25,7 @@ from repdiag.data.views import EvaluationViews
 from repdiag.data.workers import over_workers
 from repdiag.embeddings.cache import EmbeddingCache
 from repdiag.embeddings.fast import FastEncoder, fast_type
+from repdiag.embeddings.normalization import Normalization, normalization_of
 
 Progress = Callable[[int, int], None]
 
@@ -53,13 +54,14 @@ def extract(
     views = evaluation_views(encoder, chosen)
     place = torch.device(device)
     arithmetic = arithmetic_of(place, fast=fast)
+    normal = normalization_of(encoder, split)
 
     def make() -> EmbeddingSet:
         own = split.subset(processes.rows_of_this_process(len(split))) if distributed else split
         batches = _batches(own, views, batch_size, workers, pin_memory=place.type == "cuda")
         runner = FastEncoder(encoder, dtype=fast_type(place)) if fast else encoder
         with nullcontext() if fast else _float32_convolutions():
-            parts = [_forward(runner, batch, place) for batch in _counted(batches, len(own), progress)]
+            parts = [_forward(runner, batch, place, normal) for batch in _counted(batches, len(own), progress)]
         arrays = _joined(parts)
         if distributed:
             arrays = _of_all_processes(arrays, len(split))
@@ -75,7 +77,7 @@ def extract(
             )
     encoder.to(place)
     agree = all_agree if distributed else bool
-    key = _cache_key(encoder, split, views, arithmetic=arithmetic)
+    key = _cache_key(encoder, split, views, normal, arithmetic=arithmetic)
     made = make() if cache is None else cache.get_or_make(key, make, agree=agree)
     # The same weights may have been stored under another file name.
     return replace(made, provenance=_provenance(encoder, split, views, arithmetic=arithmetic))
@@ -145,12 +147,12 @@ def _counted(
 
 
 @torch.inference_mode()
-def _forward(encoder: Encoder, batch: tuple[Tensor, Tensor], device: torch.device) -> _Part:
+def _forward(encoder: Encoder, batch: tuple[Tensor, Tensor], device: torch.device, normal: Normalization) -> _Part:
     if any(module.training for module in encoder.modules()):
         raise CheckpointError("the encoder is in training mode", hint="call encoder.eval() before extracting")
     originals, views = batch
-    features, projections = _encode(encoder, originals, device)
-    encoded = [_encode(encoder, view, device) for view in views]
+    features, projections = _encode(encoder, originals, device, normal)
+    encoded = [_encode(encoder, view, device, normal) for view in views]
     dims = features.shape[1]
     return _Part(
         features=features,
@@ -160,11 +162,10 @@ def _forward(encoder: Encoder, batch: tuple[Tensor, Tensor], device: torch.devic
     )
 
 
-def _encode(encoder: Encoder, images: Float[Tensor, "B 3 H W"], device: torch.device) -> tuple[Tensor, Tensor | None]:
-    info = encoder.info
-    mean = torch.tensor(info.mean, device=device).view(1, 3, 1, 1)
-    std = torch.tensor(info.std, device=device).view(1, 3, 1, 1)
-    features = encoder((images.to(device, non_blocking=True) - mean) / std)
+def _encode(
+    encoder: Encoder, images: Float[Tensor, "B C H W"], device: torch.device, normal: Normalization
+) -> tuple[Tensor, Tensor | None]:
+    features = encoder(normal.apply(images.to(device, non_blocking=True)))
     projections = encoder.project(features)
     return features.float().cpu(), None if projections is None else projections.float().cpu()
 
@@ -199,11 +200,11 @@ def _assemble(arrays: dict[str, Tensor], split: ImageSplit, provenance: Provenan
     return EmbeddingSet(
         features=arrays["features"],
         projections=arrays.get("projections"),
-        labels=torch.as_tensor(np.asarray(split.labels, dtype=np.int64)),
+        labels=torch.as_tensor(np.asarray(split.labels, dtype=np.int64)) if split.labelled else None,
         views=views if views is not None and len(views) else None,
         view_projections=arrays.get("view_projections"),
         row_ids=split.row_ids,
-        class_names=tuple(split.class_names),
+        class_names=tuple(split.class_names) if split.labelled else None,
         provenance=provenance,
     )
 
@@ -225,13 +226,15 @@ def _provenance(encoder: Encoder, split: ImageSplit, views: EvaluationViews, *, 
     )
 
 
-def _cache_key(encoder: Encoder, split: ImageSplit, views: EvaluationViews, *, arithmetic: str) -> str:
+def _cache_key(
+    encoder: Encoder, split: ImageSplit, views: EvaluationViews, normal: Normalization, *, arithmetic: str
+) -> str:
     """Name what the values depend on: weights, what is read of them, pixels. The checkpoint's name is not among it."""
     return EmbeddingCache.key(
         {
             "weights": weights_digest(encoder),
             "layer": encoder.info.layer,
-            "normalization": (encoder.info.mean, encoder.info.std),
+            "normalization": (normal.mean, normal.std),
             "rows": split.fingerprint,
             "views": views.fingerprint,
             "dtype": arithmetic,

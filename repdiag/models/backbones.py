@@ -32,7 +32,7 @@ _HEADS = ("fc", "linear", "classifier", "heads", "head")
 
 
 class Backbone(nn.Module):
-    """A network without its classifier: normalised images [B, 3, H, W] -> pooled features [B, feature_dim].
+    """A network without its classifier: normalised images [B, C, H, W] -> pooled features [B, feature_dim].
 
     `layer` says where the features are read. The wrapped `trunk` does not show in the state dict: its keys are those
     of the original network (`conv1.weight`, ...), so that files move between this package and others.
@@ -47,7 +47,7 @@ class Backbone(nn.Module):
         self.register_state_dict_post_hook(_drop_prefix)  # type: ignore[no-untyped-call]
         self.register_load_state_dict_pre_hook(_add_prefix)  # type: ignore[no-untyped-call]
 
-    def forward(self, images: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B D"]:
+    def forward(self, images: Float[Tensor, "B C H W"]) -> Float[Tensor, "B D"]:
         """Return the pooled features, not normalised."""
         features: Tensor = self.trunk(images)
         return features
@@ -233,12 +233,24 @@ def _keep_resolution(trunk: nn.Module) -> None:
     first.stride = (1, 1)
 
 
+def input_channels(network: nn.Module) -> int | None:
+    """Return the channels of the images that a network takes: its `in_channels`, or its first convolution's.
+
+    None where it has neither, as a network has that cuts patches by itself.
+    """
+    own = getattr(network, "in_channels", None)
+    if isinstance(own, int):
+        return own
+    first = next((module for module in network.modules() if isinstance(module, nn.Conv2d)), None)
+    return None if first is None else first.in_channels
+
+
 def measure_features(trunk: nn.Module, name: str, image_size: int) -> int:
     """Return the number of features of one black image; statistics and random numbers stay as they are."""
     training = trunk.training
     trunk.eval()
     with torch.no_grad():
-        out = trunk(torch.zeros(1, 3, image_size, image_size))
+        out = trunk(torch.zeros(1, input_channels(trunk) or 3, image_size, image_size))
     trunk.train(training)
     if not isinstance(out, Tensor) or out.ndim != 2:
         found = f"shape {tuple(out.shape)}" if isinstance(out, Tensor) else type(out).__name__

@@ -38,7 +38,11 @@ def thumbnail_key(split: str, row_id: str) -> str:
 
 
 def save_thumbnails(folder: Path, images: Iterable[Tensor], *, keys: Sequence[str]) -> Path:
-    """Write one sheet of all images (uint8 [3, H, W]), each scaled into a square tile, and its index."""
+    """Write one sheet of all images, each scaled into a square tile, and its index.
+
+    Images are uint8 [3, H, W]; of float [C, H, W] the first three channels are shown, or the first alone as gray, from
+    the lowest to the highest level of each image.
+    """
     from PIL import Image
 
     count = len(keys)
@@ -46,7 +50,7 @@ def save_thumbnails(folder: Path, images: Iterable[Tensor], *, keys: Sequence[st
     tile = _tile_for(count)
     sheet = Image.new("RGB", (columns * tile, math.ceil(count / columns) * tile), "white")
     for number, image in enumerate(images):
-        picture = Image.fromarray(image.permute(1, 2, 0).contiguous().numpy())
+        picture = Image.fromarray(_as_rgb(image).permute(1, 2, 0).contiguous().numpy())
         picture = picture.resize(_inside(picture.size, tile), Image.Resampling.BOX if tile < picture.width else 0)
         across, down = number % columns * tile, number // columns * tile
         sheet.paste(picture, (across + (tile - picture.width) // 2, down + (tile - picture.height) // 2))
@@ -70,6 +74,14 @@ def load_thumbnails(folder: Path) -> Thumbnails | None:
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise StoreError(f"cannot read the thumbnails in {folder}", found=str(error)) from error
+
+
+def _as_rgb(image: Tensor) -> Tensor:
+    if not image.is_floating_point():
+        return image
+    shown = image[:3] if len(image) >= 3 else image[:1].expand(3, -1, -1)
+    low, high = shown.min(), shown.max()
+    return ((shown - low) / (high - low).clamp_min(1e-12) * 255.0).round().byte()
 
 
 def _tile_for(count: int) -> int:

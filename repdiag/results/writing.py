@@ -46,7 +46,7 @@ def write_thumbnails(rows: AnalyzedImages, out: Path) -> None:
     """Write small pictures of the analyzed images, so that the report can show them without the dataset."""
     from repdiag.results.thumbnails import save_thumbnails, thumbnail_key
 
-    splits = {"train": rows.train, "val": rows.val}
+    splits = {name: split for name, split in rows.parts().items() if name in ("train", "val")}
     keys = [thumbnail_key(name, str(row)) for name, split in splits.items() for row in split.row_ids]
     images = (split.image(number) for split in splits.values() for number in range(len(split)))
     save_thumbnails(out, images, keys=keys)

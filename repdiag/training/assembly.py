@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -16,9 +15,8 @@ from repdiag.config.recipe_files import DEFAULT_RECIPE, read_recipe
 from repdiag.config.short_runs import WARMUP, shortened_warmup
 from repdiag.config.training import TrainSettings
 from repdiag.core.distributed.world import World
-from repdiag.core.errors import ConfigError, StoppedError, TrainingError
+from repdiag.core.errors import ConfigError, DataError, StoppedError, TrainingError
 from repdiag.core.memory import is_out_of_memory
-from repdiag.data.datasets import open_dataset
 from repdiag.data.image_split import ImageSplit
 from repdiag.data.loaders import TrainLoader
 from repdiag.data.packed import pack
@@ -28,6 +26,7 @@ from repdiag.methods.seed import Teacher
 from repdiag.training.batch_norm import synchronize_batch_norm
 from repdiag.training.compute import Compute
 from repdiag.training.meters import Meters
+from repdiag.training.opened import open_split
 from repdiag.training.optimizers import build_optimizer
 from repdiag.training.run_state import RunState, seed_everything
 from repdiag.training.starting_point import load_teacher
@@ -87,10 +86,24 @@ def _short_warmup(start: Mapping[str, Any], epochs: int) -> dict[str, float]:
 
 def open_train_split(settings: TrainSettings) -> ImageSplit:
     """Return the images to train on."""
-    data = settings.data
-    root = Path(data.root) if data.root else None
-    split = open_dataset(data.dataset, "train", root=root, download=data.download)
-    return split if data.limit is None else split.limited(data.limit)  # the same images whatever the seed of the run
+    split, limit = _fit_to_train_on(open_split(settings, "train"), settings), settings.data.limit
+    return split if limit is None else split.limited(limit)  # the same images whatever the seed of the run
+
+
+def _fit_to_train_on(split: ImageSplit, settings: TrainSettings) -> ImageSplit:
+    """Return the images that the method can learn from; the supervised one learns from those with a label."""
+    if split.channels != 3:
+        raise DataError(
+            "training takes images of three channels",
+            found=f"{split.name} has images of {split.channels}",
+            hint="choose three after the data's path, such as ,channels=4+3+2",
+        )
+    if settings.method.name != "supervised" or bool((split.labels >= 0).all()):
+        return split
+    if not split.labelled:
+        raise DataError(f"{split.name} has no labels, which the supervised method learns from")
+    _LOG.warning("%d images without a label are left out", int((split.labels < 0).sum()))
+    return split.subset(split.labels >= 0)
 
 
 def silent(text: str) -> None:
@@ -178,6 +191,8 @@ def assemble(
     `tell` gets what takes long, and `stop` ends it.
     """
     split = open_train_split(settings)
+    if split.notes and world.is_first:
+        tell(f"images: {'; '.join(map(str, split.notes))}")
     settings = fit_to_data(settings, split)
     if settings.loop.batch_size % world.size:
         found = f"{settings.loop.batch_size} images over {world.size} processes"

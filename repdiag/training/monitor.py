@@ -17,9 +17,9 @@ from repdiag.core.embedding_set import EmbeddingSet
 from repdiag.core.files import write_text
 from repdiag.core.metric_table import MetricTable
 from repdiag.core.own_code import is_own_code
-from repdiag.data.datasets import open_dataset
 from repdiag.data.image_split import ImageSplit, equal_galleries
 from repdiag.embeddings.extract import extract
+from repdiag.training.opened import open_split
 
 Measure = Callable[[EmbeddingSet, EmbeddingSet], MetricTable]
 """From the embeddings of val and train rows, equally many of each class, to metrics."""
@@ -71,9 +71,7 @@ class Monitor:
 
 def make_monitor(settings: TrainSettings, folder: Path, *, measure: Measure, device: str) -> Monitor:
     """Return the monitor of a run on the same fixed rows of val and train whenever it looks."""
-    data = settings.data
-    root = Path(data.root) if data.root else None
-    splits = [open_dataset(data.dataset, name, root=root, download=data.download) for name in ("val", "train")]
+    splits = [open_split(settings, name) for name in ("val", "train")]
     val, train = equal_galleries(*splits, per_class=PER_CLASS, seed=settings.loop.seed)
     name = settings.backbone.name
     own_code = name if is_own_code(name) else None

@@ -11,7 +11,7 @@ from repdiag.checkpoints.read_options import ReadOptions
 from repdiag.core.errors import UsageError
 from repdiag.core.metric_table import untrained_name
 from repdiag.workflows.analysis import Analysis
-from repdiag.workflows.measure import evaluate_sets, extract_sets
+from repdiag.workflows.measure import evaluate_sets, extract_sets, left_out_note
 from repdiag.workflows.options import AnalysisOptions
 from repdiag.workflows.rows import AnalyzedImages, choose_rows
 
@@ -147,13 +147,14 @@ def analyze_encoder(
         info=encoder.info,
         table=table,
         diagnosis=hold_against(judged, sets["val"], others, seed=options.seed),
-        embeddings={"train": sets["train"], "val": sets["val"]},
+        embeddings={role: sets[role] for role in ("train", "val") if role in sets},
         per_class=per_class,
         per_row=per_row,
         untrained=untrained,
         reference=None if reference is None else reference.info.to_dict(),
         rows=rows,
         excluded=rows.excluded(),
+        notes=(*rows.notes(), *left_out_note(sets, options)),
         options=options.to_dict(),
     )
 

@@ -9,7 +9,10 @@ from repdiag.checkpoints.read_options import ReadOptions
 from repdiag.core.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from repdiag.core.embedding_set import EmbeddingSet
+    from repdiag.data.image_split import ImageSplit
     from repdiag.embeddings.extract import Progress
 
 SPLITS = ("train", "val")
@@ -28,6 +31,8 @@ def embed(
     read_options: ReadOptions | None = None,
     download: bool = False,
     strict_data: bool = False,
+    check_content: bool = False,
+    say: Callable[[str], None] | None = None,
     progress: Progress | None = None,
     **extraction: Any,
 ) -> EmbeddingSet:
@@ -35,7 +40,8 @@ def embed(
 
     `source` is a checkpoint file, a training run's folder, a manifest's name or an `Encoder`; `data` names the images
     ("digits", "imagefolder:PATH"; default: those it was trained on). `limit` takes so many images, evenly over the
-    classes. `out` also stores the set in a folder: safetensors, parquet rows, a manifest. `extraction` goes to
+    classes. `say` is told what was done to read them, line by line; `check_content` reads files again that seem
+    unchanged. `out` also stores the set in a folder: safetensors, parquet rows, a manifest. `extraction` goes to
     `repdiag.extract` (device, batch_size, workers, fast).
 
     Raises `UsageError` for a split or a folder that cannot be meant, `CheckpointError` and `DataError` for what cannot
@@ -64,7 +70,10 @@ def embed(
     spec = data or encoder.info.training.get("data")
     if spec is None:
         raise UsageError(f"{encoder.info.name} does not say which images to embed", hint="name some with --data")
-    images = open_dataset(str(spec), split, download=download, strict=strict_data)
+    images = open_dataset(str(spec), split, download=download, strict=strict_data, check_content=check_content)
+    if say is not None:
+        for line in (*map(str, images.notes), *_left_out(images)):
+            say(f"images: {line}")
     if limit is not None:
         images = images.limited(limit, seed=seed)
     from repdiag.config.views import EvaluationSettings
@@ -75,3 +84,11 @@ def embed(
         with replaced(Path(out), overwrite=overwrite) as fresh:
             write_embedding_set(found, fresh)
     return found
+
+
+def _left_out(images: ImageSplit) -> tuple[str, ...]:
+    """Return a line on the files that were left out, with the first of them."""
+    if not images.excluded:
+        return ()
+    first = images.excluded[0]
+    return (f"{len(images.excluded)} files were left out, the first {first.path}: {first.reason}",)

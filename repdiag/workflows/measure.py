@@ -32,15 +32,12 @@ def extract_sets(
     from repdiag.embeddings.cache import EmbeddingCache, cache_root
     from repdiag.embeddings.extract import extract
 
-    preset = options.views or rows.train.preset
+    preset = options.views or rows.val.preset
     with_views = EvaluationSettings(preset=preset, seed=options.seed)
     plain = EvaluationSettings(preset=preset, seed=options.seed, views=0)
-    plan: Sequence[tuple[str, ImageSplit, EvaluationSettings]] = (
-        ("train", rows.train, with_views),
-        ("val", rows.val, with_views),
-        ("bank", rows.bank, plain),
-        ("queries", rows.queries, plain),
-    )
+    plan: Sequence[tuple[str, ImageSplit, EvaluationSettings]] = [
+        (role, split, plain if role in _GALLERY_OF else with_views) for role, split in rows.parts().items()
+    ]
     sets: dict[str, EmbeddingSet] = {}
     for role, split, settings in plan:
         if role not in only:
@@ -115,12 +112,14 @@ def evaluate_sets(
     from repdiag.metrics.evaluate import evaluate
 
     sets = _on_device(sets, options.device)
-    alone, paired, banked = _wanted(options.protocol, projected=sets["val"].projections is not None)
-    plan = (
-        (sets["val"], [*alone, *paired], sets["train"]),
-        (sets["train"], alone, None),
-        (sets["queries"], banked, sets["bank"]),
-    )
+    alone, paired, banked, _ = _wanted(options.protocol, sets)
+    plan: list[tuple[EmbeddingSet, list[Wanted], EmbeddingSet | None]] = [
+        (sets["val"], [*alone, *paired], sets.get("train"))
+    ]
+    if "train" in sets:
+        plan.append((sets["train"], alone, None))
+    if "bank" in sets:
+        plan.append((sets["queries"], banked, sets["bank"]))
     found = [
         (evaluate(rows, wanted, bank=bank, seed=options.seed, distributed=options.distributed), rows)
         for rows, wanted, bank in plan
@@ -141,8 +140,21 @@ def _on_device(sets: dict[str, EmbeddingSet], device: str) -> dict[str, Embeddin
         return sets
 
 
-def _wanted(protocol: str | None, *, projected: bool) -> tuple[list[Wanted], list[Wanted], list[Wanted]]:
-    """Return what is evaluated of one set alone, of equal galleries of train and val, and against the kNN bank.
+def left_out_note(sets: dict[str, EmbeddingSet], options: AnalysisOptions) -> tuple[str, ...]:
+    """Return one line on the metrics that cannot be had of images without labels or without a part to train on."""
+    *_, left = _wanted(options.protocol, sets)
+    if not left:
+        return ()
+    lacks = [what for what, there in (("labels", sets["val"].labels is not None), ("a train set", "train" in sets))
+             if not there]  # fmt: skip
+    return (f"{len(left)} metrics need {' or '.join(lacks)} and are left out: {', '.join(sorted(left))}",)
+
+
+def _wanted(
+    protocol: str | None, sets: dict[str, EmbeddingSet]
+) -> tuple[list[Wanted], list[Wanted], list[Wanted], list[str]]:
+    """Return what is evaluated of one set alone, of equal galleries of train and val, and against the kNN bank; and
+    what is left out, because there are no labels or no train set.
 
     Metrics that look at projections alone are left out for an encoder that came without a projection head.
     """
@@ -155,15 +167,21 @@ def _wanted(protocol: str | None, *, projected: bool) -> tuple[list[Wanted], lis
     alone: list[Wanted] = []
     paired: list[Wanted] = []
     banked: list[Wanted] = []
+    left: list[str] = []
+    val = sets["val"]
     for item in wanted:
         metric = get(item if isinstance(item, str) else item[0])
-        if not projected and "features" not in metric.spaces:
+        if val.projections is None and "features" not in metric.spaces:
             continue
-        if metric.second is None:
+        of_views = "other_views" in metric.takes
+        lacks_labels = val.labels is None and {"labels", "other_labels"} & set(metric.needs)
+        if lacks_labels or (metric.second == "bank" and ("train" if of_views else "bank") not in sets):
+            left.append(metric.name)
+        elif metric.second is None:
             alone.append(item)
         elif metric.second == "bank":
-            (paired if "other_views" in metric.takes else banked).append(item)
-    return alone, paired, banked
+            (paired if of_views else banked).append(item)
+    return alone, paired, banked, left
 
 
 def _silent() -> Any:

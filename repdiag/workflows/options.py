@@ -29,6 +29,7 @@ class AnalysisOptions:
     cache: bool = True
     download: bool = False
     strict_data: bool = False
+    check_content: bool = False
     distributed: bool = False
 
     def __post_init__(self) -> None:

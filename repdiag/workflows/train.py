@@ -39,6 +39,7 @@ class TrainRequest:
     tensorboard: bool = False
     download: bool = False
     strict_data: bool = False
+    check_content: bool = False
     overwrite: bool = False
 
 
@@ -59,7 +60,7 @@ def train(
 
     `recipe` names one of `repdiag train --list`, or a file; `settings` are KEY=VALUE as after --set; `resume` is
     "auto" or a run's folder; `more` are the further fields of `TrainRequest` (batch_size, limit, device, init_from,
-    monitor, tensorboard, download, strict_data, overwrite).
+    monitor, tensorboard, download, strict_data, check_content, overwrite).
 
     Raises `ConfigError` for settings that do not fit together, `UsageError` where `out` holds a run already.
 
@@ -91,18 +92,22 @@ def run_training(request: TrainRequest, told: Speaker) -> Path:
 
     Raises `StoppedError`, which says what is left, where Ctrl-C comes before the first step or for a second time.
     """
+    from repdiag.training.opened import opened_once
+
     out: Path | None = None
     try:
-        begun = _begun(request)
-        settings = _settings(request, begun)
-        out = begun or _choose_directory(request, settings)
-        return _trained(request, settings, out, told)
+        with opened_once():
+            begun = _begun(request)
+            settings = _settings(request, begun)
+            out = begun or _choose_directory(request, settings)
+            return _trained(request, settings, out, told)
     except KeyboardInterrupt as error:
         raise _interrupted(out) from error
 
 
 def _settings(request: TrainRequest, begun: Path | None) -> TrainSettings:
     from repdiag.training.assembly import resolve_settings
+    from repdiag.training.opened import open_split
 
     settings = resolve_settings(
         request.recipe,
@@ -115,8 +120,8 @@ def _settings(request: TrainRequest, begun: Path | None) -> TrainSettings:
         overrides=list(request.overrides),
         stored=None if begun is None else _record(begun).get("config"),
     )
-    if request.strict_data:
-        _refuse_corrupt_images(settings)
+    if request.strict_data or request.check_content:
+        open_split(settings, "train", strict=request.strict_data, check_content=request.check_content)
     return settings
 
 
@@ -159,13 +164,6 @@ def _interrupted(out: Path | None) -> StoppedError:
         found = f"{out} holds the run as it was last saved, within the {step} steps that it had taken"
     hint = f"repdiag train --resume {shlex.quote(str(out))} goes on"
     return StoppedError("stopped without waiting for the step in flight", found=found, hint=hint)
-
-
-def _refuse_corrupt_images(settings: TrainSettings) -> None:
-    from repdiag.data.datasets import open_dataset
-
-    data = settings.data
-    open_dataset(data.dataset, "train", root=Path(data.root) if data.root else None, strict=True)
 
 
 def _begun(request: TrainRequest) -> Path | None:

@@ -60,6 +60,13 @@ def test_torch_load_is_called_in_one_place_only():
     assert all(name.startswith("repdiag/checkpoints/") for name in found), found
 
 
+def test_nothing_but_the_entry_points_imports_the_commands() -> None:
+    """Analyses, benchmarks and integrations call workflows, as a notebook does."""
+    callers = [p for p in ALL if p.is_relative_to(ROOT / "repdiag") or {"analyses", "benchmarks"} & set(p.parts)]
+    outside = [p for p in callers if "cli" not in p.parts and p.name != "__main__.py"]
+    assert [str(p) for p in outside if re.search(r"^\s*(from|import) repdiag\.cli", p.read_text("utf-8"), re.M)] == []
+
+
 def test_every_package_states_its_rule():
     for path in (ROOT / "repdiag").rglob("__init__.py"):
         assert ast.get_docstring(ast.parse(path.read_text("utf-8"))), path

@@ -14,10 +14,12 @@ from repdiag.checkpoints.architectures.named import candidate_by_name, named_can
 from repdiag.checkpoints.architectures.resnets import resnet_candidates
 from repdiag.checkpoints.architectures.transformers import has_other_layers, transformer_candidates
 from repdiag.checkpoints.fitting.match import Match, fill, match
+from repdiag.checkpoints.fitting.stem_channels import with_channels_of
 from repdiag.checkpoints.fitting.unfilled import build_outline, build_unfilled
 from repdiag.checkpoints.formats.format import Facts
 from repdiag.core.errors import CheckpointError
 from repdiag.core.own_code import is_own_code
+from repdiag.models.backbones import input_channels
 
 _SAME = 1e-5
 _MOST_BUILT = 12
@@ -77,6 +79,9 @@ def fit(state: Mapping[str, Tensor], options: Sequence[Candidate], *, file_name:
     for candidate in options[:_MOST_BUILT]:
         network = _built(candidate)
         found = match(network, state)
+        if not found.complete and (other := with_channels_of(candidate, network, state)) is not None:
+            candidate, network = other, _built(other)  # noqa: PLW2901
+            found = match(network, state)
         if found.complete:
             network = _filled(candidate, network, state)
         fitted.append(Fitted(candidate=candidate, network=network, match=found, given=state))
@@ -116,7 +121,8 @@ def _built(candidate: Candidate) -> nn.Module:
 def _only_one(fitted: Sequence[Fitted]) -> Fitted:
     """Return the first if all give the same features on a fixed image; else ask, with the measured difference."""
     size = fitted[0].candidate.image_size or 224
-    image = torch.linspace(-2.0, 2.0, 3 * size * size).sin().reshape(1, 3, size, size)
+    channels = input_channels(fitted[0].network) or 3
+    image = torch.linspace(-2.0, 2.0, channels * size * size).sin().reshape(1, channels, size, size)
     with torch.no_grad():
         features = [item.network(image) for item in fitted]
     scale = features[0].abs().max().clamp_min(torch.finfo(torch.float32).tiny)

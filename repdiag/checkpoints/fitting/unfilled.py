@@ -12,6 +12,8 @@ import torch
 from torch import nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 
+from repdiag.models.backbones import input_channels
+
 _LARGE = 100e6 * 224**2  # parameters times pixels: a second of one core
 
 
@@ -60,16 +62,17 @@ def _parameters_without_values() -> Iterator[None]:
 
 
 def width_of_output(network: nn.Module, size: int) -> int:
-    """Return the length of the vector that the network gives for an image [1, 3, size, size].
+    """Return the length of the vector that the network gives for an image [1, C, size, size].
 
     A large network or image is run on shapes alone, which takes a second where the numbers would take a minute.
     """
     large = sum(parameter.numel() for parameter in network.parameters()) * size**2 > _LARGE
+    channels = input_channels(network) or 3
     with torch.no_grad():
         if large:
             try:
                 with FakeTensorMode(allow_non_fake_inputs=True):
-                    return int(network(torch.zeros(1, 3, size, size)).shape[1])
+                    return int(network(torch.zeros(1, channels, size, size)).shape[1])
             except Exception:  # operations that need numbers have them below, where what fails says why
                 pass
-        return int(network(torch.zeros(1, 3, size, size)).shape[1])
+        return int(network(torch.zeros(1, channels, size, size)).shape[1])

@@ -32,8 +32,8 @@ class Branch:
 class Preprocessing:
     """What the family's own evaluation does to images in [0, 1]; `image_size` None leaves it to the architecture."""
 
-    mean: tuple[float, float, float] = IMAGENET_MEAN
-    std: tuple[float, float, float] = IMAGENET_STD
+    mean: tuple[float, ...] = IMAGENET_MEAN
+    std: tuple[float, ...] = IMAGENET_STD
     image_size: int | None = None
     resize: int | None = None
     interpolation: str = "bilinear"

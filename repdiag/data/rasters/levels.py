@@ -48,7 +48,7 @@ def to_pixels(array: Array, reading: Reading = PLAIN, *, notes: tuple[str, ...] 
         if len(chosen) == 1:
             notes = (*notes, "gray")
         shades = np.clip(np.rint((_finite(chosen, low) - low) * (255.0 / (high - low))), 0.0, 255.0).astype(np.uint8)
-        pixels = torch.from_numpy(np.ascontiguousarray(np.broadcast_to(shades, (3, *shades.shape[1:]))))
+        pixels = torch.from_numpy(np.ascontiguousarray(np.repeat(shades, 3 // len(shades), axis=0)))
         return Decoded(pixels, notes, levels)
     unit = np.clip((_finite(chosen, low) - low) / (high - low), 0.0, 1.0).astype(np.float32)
     return Decoded(torch.from_numpy(np.ascontiguousarray(unit)), notes, levels)

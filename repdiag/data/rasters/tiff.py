@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,7 @@ def decode_tiff(data: bytes, reading: Reading) -> Decoded:
         import tifffile
     except ImportError as error:
         raise UnreadableImage(NEEDED) from error
+    logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # what it cannot read is named with a reason
     try:
         with tifffile.TiffFile(io.BytesIO(data)) as file:
             series = file.series[0]

@@ -29,6 +29,7 @@ LABELS = (
     "label_id",
 )
 _SPLITS = ("split", "subset", "set", "partition", "phase", "usage", "part", "data_split", "fold", "dataset")
+_IS_TRAIN = ("is_train", "is_training", "is_training_img", "is_training_image")
 _GROUPS = tuple(
     f"{name}{end}"
     for name in ("group", "patient", "subject", "scene", "video", "slide", "lesion", "session", "participant", "site")
@@ -84,11 +85,15 @@ def _named(frame: pd.DataFrame, asked: str | None, usual: Sequence[str], *, skip
 def _split_column(
     frame: pd.DataFrame, options: Mapping[str, str], where: str
 ) -> tuple[str | None, tuple[str | None, ...]]:
-    name = _named(frame, options.get("split"), _SPLITS, skip=())
+    name = _named(frame, options.get("split"), (*_SPLITS, *_IS_TRAIN), skip=())
     nothing: tuple[None, ...] = (None,) * len(frame)
     if name is None:
         return None, nothing
-    parts = tuple(part_or_none(value) for value in frame[name])
+    truth = {"1": "train", "true": "train", "0": "test", "false": "test"}
+    if name.lower() in _IS_TRAIN:
+        parts: tuple[str | None, ...] = tuple(truth.get(str(value).strip().lower()) for value in frame[name])
+    else:
+        parts = tuple(part_or_none(value) for value in frame[name])
     strange = sorted({str(value) for value, part in zip(frame[name], parts, strict=True) if part is None})
     if not strange:
         return name, parts

@@ -110,8 +110,12 @@ def _files(listing: Listing, split: str, part: str | None, *, drawn: bool) -> Im
 
 def _notes(listing: Listing, part: str | None, labels: Sequence[str | None], *, drawn: bool) -> list[ReadingNote]:
     notes = []
+    parts = _labelled_parts(listing)
     if part is not None:
-        others = Counter(one or "no part" for one in listing.parts if one not in (part, "train", "val"))
+        read = {
+            chosen_part(parts, one, listing.name)[0] for one in ("train", "val") if one == "val" or "train" in parts
+        }
+        others = Counter(one or "no part" for one in listing.parts if one not in read)
         notes += [ReadingNote(what=f"of {name}, not read", count=count) for name, count in sorted(others.items())]
         if drawn:
             notes.append(ReadingNote(what=f"val is drawn from {part}, the only part: a fifth of each class, by hash"))

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from repdiag.core.errors import DataError, DependencyError
 from repdiag.data.assembly import ReadRequest
 from repdiag.data.image_split import Excluded, ImageSplit
+from repdiag.data.rasters.levels import INSTALL
 from repdiag.data.reading_notes import ReadingNote
 from repdiag.data.sources.listing import Listing, label_or_none, open_listing
 from repdiag.data.sources.named_members import read_names
@@ -67,10 +69,6 @@ class LmdbImages:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self._opened: tuple[int, Any] | None = None
-
-    def __getstate__(self) -> dict[str, object]:
-        return {"root": self.root, "_opened": None}
 
     def data_file(self) -> Path:
         """Return the file that holds the values."""
@@ -99,18 +97,18 @@ class LmdbImages:
         return value
 
     def _environment(self) -> Any:
-        if self._opened is None or self._opened[0] != os.getpid():
-            try:
-                import lmdb
-            except ImportError as error:
-                raise DependencyError(
-                    "reading LMDB needs the package lmdb", hint="pip install 'repdiag[images]'"
-                ) from error
-            try:
-                opened = lmdb.open(
-                    str(self.root), subdir=self.root.is_dir(), readonly=True, lock=False, readahead=False
-                )
-            except lmdb.Error as error:
-                raise DataError(f"{self.root} is no LMDB", found=str(error)) from error
-            self._opened = os.getpid(), opened
-        return self._opened[1]
+        return _opened(self.root.resolve(), os.getpid())
+
+
+@cache
+def _opened(path: Path, process: int) -> Any:
+    """Return the one environment of a path that a process may have; a child of it opens its own."""
+    del process
+    try:
+        import lmdb
+    except ImportError as error:
+        raise DependencyError("reading LMDB needs the package lmdb", hint=INSTALL) from error
+    try:
+        return lmdb.open(str(path), subdir=path.is_dir(), readonly=True, lock=False, readahead=False)
+    except lmdb.Error as error:
+        raise DataError(f"{path} is no LMDB", found=str(error)) from error

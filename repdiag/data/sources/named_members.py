@@ -87,9 +87,9 @@ def _images(names: Sequence[str]) -> tuple[list[str], list[Excluded], list[Readi
             passed[kind or "no extension"] += 1
     notes = []
     if passed:
-        kinds = tuple(f"{count} {kind}" for kind, count in passed.most_common(4))
-        what = "that are no images by their names, passed over"
-        notes.append(ReadingNote(what=what, count=sum(passed.values()), of="files", first=kinds))
+        kinds = ", ".join(f"{count} {kind}" for kind, count in passed.most_common(4))
+        what = f"that are no images by their names, passed over ({kinds})"
+        notes.append(ReadingNote(what=what, count=sum(passed.values()), of="files"))
     return images, excluded, notes
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -15,8 +15,9 @@ from repdiag.core.errors import DataError
 from repdiag.core.own_code import call_with_split
 from repdiag.data.image_split import ImageSplit
 from repdiag.data.many_channels import with_statistics
-from repdiag.data.rasters.levels import UnreadableImage, to_pixels
-from repdiag.data.reading_notes import ReadingNote
+from repdiag.data.rasters.levels import Decoded, UnreadableImage, to_pixels
+from repdiag.data.reading import PLAIN, Reading
+from repdiag.data.reading_notes import ReadingNote, counted_notes, dark_note
 from repdiag.data.sources.listing import natural
 from repdiag.data.splits import drawn_part, part_of
 
@@ -24,7 +25,7 @@ _IMAGE_KEYS = ("image", "img", "pixel_values", "images", "x", "input", "jpg", "p
 _LABEL_KEYS = ("label", "labels", "target", "class", "y", "cls", "fine_label")
 
 
-def open_own_dataset(name: str, split: str) -> ImageSplit:
+def open_own_dataset(name: str, split: str, reading: Reading = PLAIN) -> ImageSplit:
     """Open what a function returns: a `Dataset` of the split it is asked for, or of everything, or one by part.
 
     The function takes the split ("train" or "val") or nothing. An item is an image, a tuple that starts with image and
@@ -38,10 +39,12 @@ def open_own_dataset(name: str, split: str) -> ImageSplit:
             found=type(made).__name__,
             hint="a torch Dataset or a list; a stream has to be written to files first, such as wds:PATH",
         )
-    source = OwnDataset(name, split, made)
-    labels, content, channels = source.read_all()
+    source = OwnDataset(made, name=name, split=split, reading=reading)
+    labels, content, said = source.read_all()
     classes, numbers = _classes(made, labels)
     notes = [ReadingNote(what=f"images are what {name} returns; every item was read to know its pixels")]
+    row_ids = [f"{'all' if whole else split}/{row:06d}" for row in range(len(labels))]
+    notes += [*counted_notes(row_ids, said.notes), *dark_note(said.highest)]
     if whole:
         notes.append(ReadingNote(what="val is drawn by hash, a fifth of each class: the function takes no split"))
     opened = ImageSplit(
@@ -50,14 +53,17 @@ def open_own_dataset(name: str, split: str) -> ImageSplit:
         source=source,
         positions=np.arange(len(labels)),
         labels=numbers,
-        row_ids=np.array([f"{'all' if whole else split}/{row:06d}" for row in range(len(labels))], dtype=np.str_),
+        row_ids=np.array(row_ids, dtype=np.str_),
         class_names=classes,
         content=np.array(content, dtype=np.str_),
         preset="moco_v2",
         notes=tuple(notes),
-        channels=channels,
+        channels=said.channels,
     )
-    opened = with_statistics(opened)
+    if said.channels != 3:
+        # Both splits are normalised alike: by what there is to train on.
+        trained = None if whole or split == "train" else open_own_dataset(name, "train", reading)
+        opened = with_statistics(opened, trained)
     return drawn_part(opened, split) if whole else opened
 
 
@@ -73,43 +79,57 @@ def _called(name: str, split: str) -> tuple[Any, bool]:
     return result, not took_split
 
 
+@dataclass(frozen=True)
+class _Said:
+    """The channels of all images, the notes of each, and the highest levels of those of 16 bits."""
+
+    channels: int
+    notes: list[tuple[str, ...]]
+    highest: list[float]
+
+
 class OwnDataset:
     """The images of a dataset by its item numbers."""
 
     native_size: int | None = None
 
-    def __init__(self, name: str, split: str, dataset: Any) -> None:
-        self.name, self.split, self.dataset = name, split, dataset
+    def __init__(self, dataset: Any, *, name: str, split: str, reading: Reading) -> None:
+        self.dataset, self.name, self.split, self.reading = dataset, name, split, reading
 
     def image(self, position: int) -> Tensor:
         """Return one image; an error names the item."""
-        return self._item(position)[0]
+        return self._item(position)[0].pixels
 
     def stack(self, positions: NDArray[np.int64]) -> Tensor:
         """Refuse: images that may differ in size do not stack."""
         raise DataError(f"the {len(positions)} images may differ in size", hint="read them one by one with .image(row)")
 
-    def read_all(self) -> tuple[list[Any], list[str], int]:
-        """Return every item's label, the hash of its pixels, and the channels of all."""
+    def read_all(self) -> tuple[list[Any], list[str], _Said]:
+        """Return every item's label and the hash of its pixels, and what was done to have them."""
         labels, content, channels = [], [], set()
+        notes: list[tuple[str, ...]] = []
+        highest: list[float] = []
         for position in range(len(self.dataset)):
-            pixels, label = self._item(position)
+            found, label = self._item(position)
             labels.append(label)
-            content.append(_digest(pixels))
-            channels.add(int(pixels.shape[0]))
+            content.append(_digest(found.pixels))
+            channels.add(int(found.pixels.shape[0]))
+            notes.append(found.notes)
+            if found.levels is not None and "16-bit" in found.notes:
+                highest.append(found.levels[1])
         if not labels:
             raise DataError(f"{self.name} has no items for {self.split}")
         if len(channels) > 1:
-            found = str(sorted(channels))
-            raise DataError(f"the images of {self.name} do not have one number of channels", found=found)
+            several = ", ".join(map(str, sorted(channels)))
+            raise DataError(f"the images of {self.name} do not have one number of channels", found=several)
         if _digest(self.image(0)) != content[0]:
             raise DataError(
                 f"{self.name} returns other pixels each time it is asked",
                 hint="return the images without random transforms: views are drawn here, by seed",
             )
-        return labels, content, channels.pop()
+        return labels, content, _Said(channels.pop(), notes, highest)
 
-    def _item(self, position: int) -> tuple[Tensor, Any]:
+    def _item(self, position: int) -> tuple[Decoded, Any]:
         try:
             item = self.dataset[position]
         except Exception as error:  # whatever the user's code raises
@@ -117,7 +137,7 @@ class OwnDataset:
             raise DataError(f"item {position} of {self.name} cannot be had", found=found) from error
         image, label = _parts_of(item)
         try:
-            return _pixels(image), label
+            return _pixels(image, self.reading), label
         except UnreadableImage as error:
             raise DataError(f"item {position} of {self.name} is no image that can be read", found=str(error)) from error
 
@@ -131,7 +151,7 @@ def _parts_of(item: Any) -> tuple[Any, Any]:
     return item, None
 
 
-def _pixels(image: Any) -> Tensor:
+def _pixels(image: Any, reading: Reading) -> Decoded:
     if hasattr(image, "convert") and hasattr(image, "getbands"):
         array = np.asarray(image if image.mode in ("L", "RGB", "I;16", "I", "F") else image.convert("RGB"))
     elif isinstance(image, Tensor):
@@ -147,14 +167,14 @@ def _pixels(image: Any) -> Tensor:
     # Channels come first in torch and last elsewhere; images are higher and wider than they have channels.
     if array.shape[2] < array.shape[0] and array.shape[2] < array.shape[1]:
         array = np.moveaxis(array, 2, 0)
-    if array.dtype.kind == "f":
-        low, high = float(array.min()), float(array.max())
-        if not (low >= 0.0 and high <= 1.0):
-            raise UnreadableImage(f"floats from {low:.3g} to {high:.3g}: return them in [0, 1], before normalisation")
-        array = np.rint(array * 255.0).astype(np.uint8) if len(array) in (1, 3) else array
-        if array.dtype.kind == "f":
-            return torch.from_numpy(np.ascontiguousarray(array, dtype=np.float32))
-    return to_pixels(array, colours=3 if len(array) in (3, 4) else 1 if len(array) <= 2 else 0).pixels
+    colours = 3 if len(array) in (3, 4) else 1 if len(array) <= 2 else 0
+    if array.dtype.kind != "f" or reading.levels is not None:
+        return to_pixels(array, reading, colours=colours)
+    low, high = float(array.min()), float(array.max())
+    if not (low >= 0.0 and high <= 1.0):
+        raise UnreadableImage(f"floats from {low:.3g} to {high:.3g}: return them in [0, 1], before normalisation")
+    found = to_pixels(array, replace(reading, levels=(0.0, 1.0)), colours=colours)
+    return replace(found, notes=(*(note for note in found.notes if note != "scaled"), "unit-floats"))
 
 
 def _classes(dataset: Any, labels: list[Any]) -> tuple[tuple[str, ...], NDArray[np.int64]]:

@@ -20,6 +20,7 @@ from repdiag.data.image_split import Excluded, ImageSplit
 from repdiag.data.reading_notes import ReadingNote
 from repdiag.data.sources.columns import RowColumns, read_columns
 from repdiag.data.sources.listing import Listing, joined, open_listing
+from repdiag.data.spec import METADATA
 from repdiag.data.splits import part_of
 from repdiag.data.walk import FoundFile
 
@@ -43,7 +44,6 @@ _PATHS = (
     "name",
     "id",
 )
-METADATA = ("metadata.csv", "metadata.jsonl", "metadata.parquet")
 _LOOKED_AT = 20  # rows by which a column of paths is known
 
 
@@ -95,11 +95,24 @@ def read_table(path: Path) -> tuple[pd.DataFrame, list[ReadingNote]]:
         if path.suffix.lower() in (".jsonl", ".ndjson"):
             return pd.read_json(path, lines=True, dtype=False), []
         if path.suffix.lower() == ".json":
-            return pd.read_json(path, dtype=False), []
+            return _json(path), []
         text, notes = _text(path)
-        return _separated(text, path), notes
+        return _separated(text), notes
     except (ValueError, OSError, csv.Error) as error:
         raise DataError(f"{path} cannot be read as a table", found=" ".join(str(error).split())[:200]) from error
+
+
+def _json(path: Path) -> pd.DataFrame:
+    import json
+
+    found = json.loads(path.read_text("utf-8"))
+    if isinstance(found, dict) and isinstance(found.get("images"), list):
+        raise DataError(
+            f"{path.name} holds annotations of objects and no label an image",
+            found=", ".join(found)[:200],
+            hint="name the folder for images without labels, or write a table of paths and labels",
+        )
+    return pd.DataFrame(found)
 
 
 def _text(path: Path) -> tuple[str, list[ReadingNote]]:
@@ -112,7 +125,7 @@ def _text(path: Path) -> tuple[str, list[ReadingNote]]:
         return data.decode("cp1252", "replace"), [ReadingNote(what=f"{path.name} is no UTF-8 and is read as cp1252")]
 
 
-def _separated(text: str, path: Path) -> pd.DataFrame:
+def _separated(text: str) -> pd.DataFrame:
     from io import StringIO
 
     first = text.lstrip().partition("\n")[0]
@@ -123,9 +136,14 @@ def _separated(text: str, path: Path) -> pd.DataFrame:
             return pd.DataFrame({"0": rows})
         split = [line.rsplit(maxsplit=1) for line in rows]
         return pd.DataFrame(split, columns=["0", "1"]) if all(len(one) == 2 for one in split) else pd.DataFrame(rows)
-    settings = {"sep": separator, "dtype": str, "keep_default_na": False, "skipinitialspace": True}
-    del path
-    return pd.read_csv(StringIO(text), **settings)  # type: ignore[call-overload,no-any-return]
+    frame = pd.read_csv(
+        StringIO(text), sep=separator, dtype=str, header=None, keep_default_na=False, skipinitialspace=True
+    )
+    names = [str(cell).strip() for cell in frame.iloc[0]]
+    frame = frame.iloc[1:].reset_index(drop=True)
+    frame.columns = [name if names.index(name) == place else f"{name}.{place}" for place, name in enumerate(names)]
+    frame.attrs["first"] = names
+    return frame
 
 
 class _Files:
@@ -186,7 +204,8 @@ def _with_path_column(
     frame: pd.DataFrame, options: Mapping[str, str], files: _Files, table: Path
 ) -> tuple[pd.DataFrame, str]:
     frame.columns = [str(name).strip() for name in frame.columns]
-    asked = options.get("image")
+    frame, first = _with_header(frame, files)
+    asked = options.get("image", first)
     if asked is not None:
         if asked not in frame.columns:
             raise unknown_name(f"column for image= in {table.name}", asked, frame.columns)
@@ -205,17 +224,23 @@ def _with_path_column(
             found=", ".join(others),
             hint=f"name one after the path: ,image={others[0]}",
         )
-    header = [cell for cell in frame.columns if files.find(cell) is not None]
-    if header:  # the first line is a row, and there are no names of columns
-        rows = pd.concat([pd.DataFrame([frame.columns], columns=frame.columns), frame.astype(str)], ignore_index=True)
-        rows.columns = [str(number) for number in range(rows.shape[1])]
-        return rows, str(list(frame.columns).index(header[0]))
     cells = [str(cell) for cell in frame.iloc[0]] if len(frame) else []
     raise DataError(
         f"no column of {table.name} holds paths of files that are here",
         found=f"{', '.join(map(str, frame.columns[:6]))}; the first row: {', '.join(cells[:4])}"[:300],
         hint=f"paths count from {files.root}; another folder: ,root=FOLDER; a column: ,image=NAME",
     )
+
+
+def _with_header(frame: pd.DataFrame, files: _Files) -> tuple[pd.DataFrame, str | None]:
+    """Return a table whose first line is a row with numbers for names, and the column whose name is a file."""
+    named = [name for name in frame.columns if name.lower() not in _PATHS and files.find(name) is not None]
+    if not named:
+        return frame, None
+    first = pd.DataFrame([frame.attrs.get("first", list(frame.columns))], columns=frame.columns)
+    rows = pd.concat([first, frame.astype(str)], ignore_index=True)
+    rows.columns = [str(number) for number in range(rows.shape[1])]
+    return rows, str(list(frame.columns).index(named[0]))
 
 
 def _holds_paths(column: pd.Series, files: _Files) -> bool:

@@ -198,9 +198,9 @@ def _images(
         )
     notes = []
     if unread:
-        kinds = tuple(f"{count} {kind}" for kind, count in unread.most_common(4))
-        what = "beside the images, not read"
-        notes.append(ReadingNote(what=what, count=sum(unread.values()), of="members", first=kinds))
+        kinds = ", ".join(f"{count} {kind}" for kind, count in unread.most_common(4))
+        what = f"beside the images, not read ({kinds})"
+        notes.append(ReadingNote(what=what, count=sum(unread.values()), of="members"))
     return kept, excluded, notes
 
 
