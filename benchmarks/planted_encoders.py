@@ -25,6 +25,7 @@ def main() -> None:
     parser.add_argument("--only", default="")
     parser.add_argument("--draws", type=int, default=1)
     parser.add_argument("--rows", type=int, nargs="+", default=[500, 1000, 2000])
+    parser.add_argument("--write", action="store_true", help="put the table into docs/calibration.md")
     parser.add_argument("--no-pairs", action="store_true", help="leave out what is compared with the healthy sibling")
     options = parser.parse_intermixed_args()
     chosen = [recipe for recipe in recipes() if options.only in recipe.name]
@@ -45,7 +46,10 @@ def main() -> None:
         found = judging.judge_all(
             options.out, draws=options.draws, rows=options.rows, only=options.only, pairs=not options.no_pairs
         )
-        print(judging.table(found))
+        text = judging.table(found)
+        print(text)
+        if options.write:
+            judging.write(text)
         print(
             "\nWrong:",
             *sorted({f"{one.encoder}, {one.rows} rows: {one.verdict}" for one in judging.wrong(found)}),

@@ -14,9 +14,12 @@ from numpy.typing import NDArray
 
 import repdiag
 from benchmarks.planted.answers import Expected, absolute, compared
+from repdiag.core.files import write_text
 from repdiag.core.provenance import git_commit
 
 ROWS = (500, 1000, 2000)
+PAGE = Path(__file__).parents[2] / "docs" / "calibration.md"
+BEGIN, END = "<!-- planted: begin -->", "<!-- planted: end -->"
 OPEN = ("inconclusive", "not told apart", "too few rows")
 # Two classes that nobody would take for one another share a label.
 JOINED = {
@@ -216,6 +219,13 @@ def _cell(judged: Sequence[Judged], *, shares: bool = False) -> str:
     if shares:
         return " / ".join(f"{count / len(judged):.0%}" for count in counts) + f" of {len(judged)}"
     return " / ".join(map(str, counts))
+
+
+def write(text: str) -> None:
+    """Put the table where docs/calibration.md has its place, with the commit that it was drawn at."""
+    head, rest = PAGE.read_text("utf-8").split(BEGIN)
+    said = f"Drawn at commit {git_commit() or 'unknown'}; right / open / wrong, where the truth is clear."
+    write_text(PAGE, f"{head}{BEGIN}\n\n{said}\n\n{text}\n\n{END}{rest.split(END)[1]}")
 
 
 def wrong(judged: Sequence[Judged]) -> list[Judged]:

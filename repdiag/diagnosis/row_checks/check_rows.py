@@ -33,8 +33,8 @@ def check_rows(
                   issues; train: another one of the same encoder, for rows that are in both.
     Rules:        by cosine among the 20 nearest rows, see `RowLimits`; rows are named and never removed. `label_rule`
                   "cleanlab" hands the shares of the labels among the nearest rows to cleanlab (extra `cleanlab`).
-    Range:        of the rows of 46 ordinary and planted encoders at most 3.5 % are label issues (the encoder's own
-                  errors look like wrong labels) and .5 % outliers; copies and hubs are there only where they are real.
+    Range:        of the rows of 25 healthy encoders at most 3.7 % are label issues (the encoder's own errors look like
+                  wrong labels) and .3 % outliers, none hubs; in two or three dimensions chance makes copies.
     Errors:       `ConfigError` where cleanlab is asked for and not installed; what cannot be checked is named in
                   `left_out` with the reason.
     Cost:         one pass over all pairs, O(N^2 D); O(N D + 20 N) memory.
@@ -66,7 +66,7 @@ def check_rows(
     notes: list[SpaceNote] = [] if dominating is None else [dominating]
     if search:
         often = kinds.occurrences(found)
-        notes += search_notes(features, found, often, limits, seed=seed)
+        notes += search_notes(features, found, often, limits=limits, seed=seed)
         many = any(note.what == "antihubs" and note.look for note in notes)
         rows += kinds.hubs(often, limits, split=_split(judged), names=_names(judged), antihubs=many)
     return RowChecks(rows=tuple(rows), notes=tuple(notes), counted=len(features), left_out=left_out)

@@ -38,7 +38,7 @@ def dominating_dimension(features: Float[Tensor, "N D"], limits: RowLimits) -> S
 
 
 def search_notes(
-    features: Float[Tensor, "N D"], found: Neighbourhoods, often: Tensor, limits: RowLimits, *, seed: int
+    features: Float[Tensor, "N D"], found: Neighbourhoods, often: Tensor, *, limits: RowLimits, seed: int
 ) -> Iterator[SpaceNote]:
     """Yield what matters to who searches: antihubs, norms, cosine against inner product, concentration."""
     yield _antihubs(often, limits)
