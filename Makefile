@@ -50,8 +50,10 @@ tables: $(READY) ## draw the tables of calibration and coverage in docs/ again; 
 bench: $(READY) ## speed and memory claims, each a ratio measured in one run
 	$(BIN)/python -m benchmarks
 
-soak: $(READY) ## kill training runs 500 times, at random and within saves; every end must be the same to the bit
+soak: $(READY) ## kill trainings and other commands 600 times, fill their disk, read 10,000 hostile files; each must end right
 	$(BIN)/python -m benchmarks.soak
+	$(BIN)/python -m benchmarks.soak_results
+	$(BIN)/python -m benchmarks.hostile_files --files 10000
 
 docs: $(READY) ## regenerate the generated pages of docs/
 	$(BIN)/python -m docs.generate

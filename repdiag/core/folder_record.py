@@ -6,21 +6,23 @@ set, or the marker of a write that was begun. Only what such a record lists is e
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from repdiag.core.errors import StoreError, UsageError
+from repdiag.core.signals import held_signals
 
 RUN = "run.json"
 SET = "manifest.json"
 MARKER = ".repdiag-unfinished.json"
 SCHEMA_VERSION = 2
 TRAIN = "train"
-_STRAY = frozenset({".DS_Store", "Thumbs.db", "desktop.ini"})  # what desktops leave in any folder
+_STRAY = frozenset({".DS_Store", "Thumbs.db", "desktop.ini", ".lock"})  # of desktops, and of a run of an older version
 _SHOWN = 4
 
 
@@ -109,6 +111,27 @@ def refuse_strangers(folder: Path) -> None:
             found=", ".join(found[:_SHOWN]) + more,
             hint="choose another --out; only a result of repdiag can be replaced, with --overwrite too",
         )
+
+
+def forget(folder: Path) -> None:
+    """Delete a result: its record first, then the files that it lists; what is not listed stays, and any training."""
+    record = find_record(folder)
+    if record is None or record.kind == TRAIN:
+        return
+    with held_signals():
+        for path in (record.name, *record.files, MARKER):
+            (folder / path).unlink(missing_ok=True)
+        remove_empty(folder, record.files)
+        with contextlib.suppress(OSError):
+            folder.rmdir()
+
+
+def remove_empty(folder: Path, files: Iterable[str]) -> None:
+    """Remove the folders in which those files were, where they hold nothing any more."""
+    inside = {parent for path in files for parent in (folder / path).parents if folder in parent.parents}
+    for one in sorted(inside, key=lambda path: -len(path.parts)):
+        with contextlib.suppress(OSError):
+            one.rmdir()
 
 
 def _inside(files: Any) -> dict[str, str | None]:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 Features = Float[Tensor, "N D"]
 Labels = Integer[Tensor, "N"]
+LabelMatrix = Float[Tensor, "N C"]  # zeros and ones: which of C labels each row has
 Views = Float[Tensor, "V N D"]
 
-__all__ = ["Bool", "Features", "Float", "Int", "Integer", "Labels", "Tensor", "UInt8", "Views"]
+__all__ = ["Bool", "Features", "Float", "Int", "Integer", "LabelMatrix", "Labels", "Tensor", "UInt8", "Views"]

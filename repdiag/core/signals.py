@@ -10,7 +10,7 @@ from types import FrameType
 from typing import Any
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
-_AGAIN = 5.0  # seconds after which an interrupt that a library swallowed is raised again
+_AGAIN = 1.0  # seconds after which an interrupt that a library swallowed is raised again
 _ALARM = getattr(signal, "SIGALRM", None)  # which Windows does not have
 _ALL: tuple[signal.Signals, ...] = SIGNALS if _ALARM is None else (*SIGNALS, _ALARM)
 

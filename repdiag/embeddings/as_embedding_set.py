@@ -41,7 +41,7 @@ def as_embedding_set(
         >>> tuple(found.features.shape), found.labels.tolist()
         ((2, 2), [0, -1])
         >>> found.provenance.reading.notes[-1]
-        '1 rows were left out, 1 all zero: 2.'
+        '1 row was left out, 1 all zero: 2.'
     """
     options = replace(options or VectorOptions(), **chosen)
     if isinstance(source, EmbeddingSet):

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from repdiag.core.embedding_set import EmbeddingSet
 from repdiag.core.errors import StoreError
-from repdiag.core.temporary import temporary_name
+from repdiag.core.temporary import remove_leftovers, temporary_name
 from repdiag.embeddings.store import load_embedding_set, save_embedding_set
 
 log = logging.getLogger(__name__)
@@ -44,6 +44,7 @@ class EmbeddingCache:
         `agree` tells whether all processes that share the work have found theirs: they make it together or not at all.
         """
         folder = self.root / "embeddings" / key[:2] / key
+        remove_leftovers(folder)
         found = self._stored(folder, key)
         if agree(found is not None) and found is not None:
             return found

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from repdiag.core.embedding_set import EmbeddingSet
-from repdiag.core.errors import MetricError
+from repdiag.core.errors import DataError, MetricError
 from repdiag.embeddings.as_embedding_set import is_numbered
+from repdiag.embeddings.sources.joining import join
 from repdiag.embeddings.sources.labels import Labels, expect_agreement
 
 _NO_NAMES = (
@@ -80,6 +81,16 @@ def _labels(found: EmbeddingSet) -> Labels | None:
     return Labels(numbers=labels.cpu().numpy(), class_names=found.class_names)
 
 
+def _joined(mine: NDArray[Any], its: NDArray[Any], *, names: tuple[str, str]) -> NDArray[np.int64] | None:
+    """Return where the rows lie, each once, names being compared as they are or without folders; None where not so."""
+    try:
+        found = join({"rows": mine}, {"rows": its}, names=names)
+    except DataError:
+        return None
+    whole = found is not None and len(mine) == len(its) == len(np.unique(found.rows))
+    return found.rows if found is not None and whole else None
+
+
 def _order(first: EmbeddingSet, second: EmbeddingSet, *, names: tuple[str, str]) -> NDArray[np.int64]:
     """Return the places of the first set's rows in the second."""
     mine, its = (_ids(one).astype(str) for one in (first, second))
@@ -88,9 +99,12 @@ def _order(first: EmbeddingSet, second: EmbeddingSet, *, names: tuple[str, str])
         unnamed, named = (names[0], names[1]) if numbered[0] else (names[1], names[0])
         raise MetricError(
             f"{names[0]} and {names[1]} were not read on the same rows",
-            found=f"{len(mine)} and {len(its)} rows; {named} names its rows, {unnamed} only numbers them",
+            found=f"{len(mine)} and {len(its)} rows; names of rows in {named}, only their numbers in {unnamed}",
             hint="give both the same names of rows (a column id or path)",
         )
+    found = _joined(mine, its, names=names)
+    if found is not None:
+        return found
     order = np.argsort(its, kind="stable")
     ordered = its[order]
     spots = np.searchsorted(ordered, mine).clip(max=max(len(ordered) - 1, 0))

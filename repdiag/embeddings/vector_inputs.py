@@ -62,7 +62,8 @@ def read_inputs(
         rows, sets[name] = common_rows(rows, other)
     if views:
         rows = _with_views(rows, views, told)
-    rows = in_order_of_names(rows)
+    if not isinstance(source, EmbeddingSet):  # one that is at hand stays as it is
+        rows = in_order_of_names(rows)
     sets = {name: on_same_rows(rows, other, names=("the vectors", name)) for name, other in sets.items()}
     beside = _second(bank, told, labels=bank_labels) if bank is not None else bank_beside(source, options=told)
     if beside is not None and beside.features.shape[1] != rows.features.shape[1]:

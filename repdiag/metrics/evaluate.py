@@ -18,7 +18,7 @@ from repdiag.embeddings.as_embedding_set import as_embedding_set
 from repdiag.embeddings.same_rows import on_same_rows
 from repdiag.metrics.inference import with_interval
 from repdiag.metrics.inference.units import as_groups
-from repdiag.metrics.labelled_rows import LabelledRows, labelled, several_labels
+from repdiag.metrics.labelled_rows import OF_SEVERAL_LABELS, LabelledRows, labelled, several_labels
 from repdiag.metrics.pairwise import PairRequest, over_processes, prefetch, sharing
 from repdiag.metrics.protocols import get_protocol
 from repdiag.metrics.registry import Metric, Sizes, check_rows, get, load_all
@@ -92,6 +92,8 @@ def evaluate(
     given = embeddings.groups if groups is None else groups
     together = as_groups(given, embeddings.labels, rows=len(embeddings))
     chosen = _chosen(metrics, protocol)
+    if metrics is None and protocol is None and embeddings.label_matrix is not None:
+        chosen += [(get(name), None) for name in OF_SEVERAL_LABELS]
     calls = [
         call
         for space in SPACES
@@ -175,10 +177,12 @@ def _data(embeddings: EmbeddingSet, second: EmbeddingSet | None, space: Space) -
         return {}
     inside = embeddings.in_space(space)
     found = {"features": inside.features, "labels": inside.labels, "views": inside.views}
+    found["label_matrix"] = inside.label_matrix
     if second is not None and not _absent(space, second):
         there = second.in_space(space)
         labels = _labels_by_name(second, embeddings.class_names)
         found |= {"other_features": there.features, "other_labels": labels, "other_views": there.views}
+        found["other_label_matrix"] = there.label_matrix
     return {name: value for name, value in found.items() if value is not None}
 
 

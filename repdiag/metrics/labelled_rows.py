@@ -7,6 +7,8 @@ from torch import Tensor
 from repdiag.core.embedding_set import EmbeddingSet
 from repdiag.metrics.registry import Metric
 
+# What is evaluated beside the defaults where rows have several labels each.
+OF_SEVERAL_LABELS = ("multilabel_map", "multilabel_knn", "multilabel_probe")
 _SEVERAL = " of one class a row; these rows have several each"
 
 
@@ -24,7 +26,7 @@ class LabelledRows:
 
     def for_metric(self, metric: Metric) -> tuple[EmbeddingSet, EmbeddingSet | None, Tensor | None]:
         """Return the set, the second set and the rows [K] that a metric is given; None for all rows."""
-        of_classes = "labels" in metric.takes
+        of_classes = "labels" in metric.needs  # what they only make surer is asked of all rows
         if not of_classes:
             second = {"bank": self._bank, "other": self._other}.get(metric.second or "")
             return self._whole, second, None

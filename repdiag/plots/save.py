@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
 
+from repdiag.core.csv_text import csv_text
 from repdiag.core.files import write_atomic, write_text
 from repdiag.plots.style import repdiag_style
 
@@ -29,8 +30,7 @@ def save_figure(figure: Figure, frame: pd.DataFrame, folder: Path, *, name: str)
         with mpl.rc_context({"figure.constrained_layout.use": False}):
             figure.set_layout_engine(None)  # with any engine, even "none", each file is drawn twice
             paths = [_write_drawing(figure, folder / f"{name}.{kind}", kind) for kind in _METADATA]
-    text = frame.to_csv(index=False, lineterminator="\n")
-    return (*paths, write_text(folder / f"{name}.csv", text))
+    return (*paths, write_text(folder / f"{name}.csv", csv_text(frame)))
 
 
 def _write_drawing(figure: Figure, path: Path, kind: str) -> Path:

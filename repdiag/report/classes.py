@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from repdiag.core.csv_text import plain_cells
 from repdiag.core.errors import StoreError
 from repdiag.core.numbers import show_value
 
@@ -92,7 +93,7 @@ def _clustered(folder: Path) -> Iterator[tuple[str, dict[str, ClassCell]]]:
     path = folder / "figures" / "cluster_class_confusion.csv"
     if not path.is_file():
         return
-    counts = pd.read_csv(path, dtype={"class_name": str}, keep_default_na=False)
+    counts = plain_cells(pd.read_csv(path, dtype={"class_name": str}, keep_default_na=False))
     counts = counts.pivot_table(index="class_name", columns="cluster", values="count", aggfunc="sum", fill_value=0)
     shares = counts.div(counts.sum(axis=1), axis=0)
     spread, partner = {}, {}

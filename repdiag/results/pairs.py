@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from repdiag.core.csv_text import plain_cells
 from repdiag.core.errors import StoreError
 
 if TYPE_CHECKING:
@@ -75,6 +76,6 @@ def _read(path: Path, columns: Sequence[str]) -> pd.DataFrame:
         return pd.DataFrame(columns=list(columns))
     try:
         found = pd.read_csv(path, dtype={"first": str, "second": str, "class_name": str}, keep_default_na=False)
-        return found[list(columns)]
+        return plain_cells(found[list(columns)])
     except (OSError, ValueError, KeyError) as error:
         raise StoreError(f"cannot read {path}", found=str(error)) from error

@@ -14,7 +14,7 @@ from typing import Any
 
 from repdiag.core.errors import StoreError
 from repdiag.core.files import sync_folder, write_json
-from repdiag.core.folder_record import MARKER
+from repdiag.core.folder_record import MARKER, remove_empty
 from repdiag.core.temporary import lock
 
 _PATIENCE = 60.0  # seconds; a commit takes milliseconds
@@ -162,11 +162,3 @@ def _sync(target: Path, files: Mapping[str, Any]) -> None:
     for folder in sorted({(target / path).parent for path in files}):
         if folder.is_dir():
             sync_folder(folder)
-
-
-def remove_empty(target: Path, files: Any) -> None:
-    """Remove the folders that hold nothing any more."""
-    folders = {parent for path in files for parent in (target / path).parents if target in parent.parents}
-    for folder in sorted(folders, key=lambda path: -len(path.parts)):
-        with contextlib.suppress(OSError):
-            folder.rmdir()

@@ -25,7 +25,7 @@ from repdiag.core.files import is_full, store_error, sync_folder, write_json
 from repdiag.core.folder_record import MARKER, RUN, SCHEMA_VERSION, SET, TRAIN, FolderRecord, find_record
 from repdiag.core.signals import held_signals
 from repdiag.core.temporary import TemporaryFolder, make_parents, remove_leftovers
-from repdiag.results.swap import alone, move_whole, remove_empty, roll_forward, swap
+from repdiag.results.swap import alone, move_whole, roll_forward, swap
 
 
 def check_place(out: Path, *, overwrite: bool, again: str | None = None) -> None:
@@ -37,10 +37,10 @@ def check_place(out: Path, *, overwrite: bool, again: str | None = None) -> None
     recover(out)
     folder_record.refuse_strangers(out)
     record = find_record(out)
+    if record is not None and record.kind == TRAIN:
+        raise UsageError(f"{out} is a training run, and its checkpoints are kept", hint="choose another --out")
     if record is None or not record.is_finished:
         return
-    if record.kind == TRAIN:
-        raise UsageError(f"{out} is a training run, and its checkpoints are kept", hint="choose another --out")
     if record.kind != again and not overwrite:
         raise UsageError(f"{out} already holds a result", hint="choose another --out, or give --overwrite")
 
@@ -156,21 +156,6 @@ def recover(out: Path) -> None:
     remove_leftovers(target)
     if target.is_dir():
         remove_leftovers(target, folder=target)
-
-
-def forget(out: Path) -> None:
-    """Delete a result: its record first, then the files that it lists; what is not listed stays."""
-    record = find_record(out)
-    if record is None or record.kind == TRAIN:
-        return
-    with held_signals():
-        (out / record.name).unlink(missing_ok=True)
-        for path in record.files:
-            (out / path).unlink(missing_ok=True)
-        (out / MARKER).unlink(missing_ok=True)
-        remove_empty(out, record.files)
-        with contextlib.suppress(OSError):
-            out.rmdir()
 
 
 def copy_result(source: Path, out: Path) -> None:

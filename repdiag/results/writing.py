@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from repdiag.core.csv_text import csv_text
 from repdiag.core.files import write_atomic, write_json, write_text
 from repdiag.core.folder_record import SCHEMA_VERSION
 
@@ -56,7 +57,7 @@ def write_tables(table: MetricTable, out: Path) -> None:
     """Write metrics.parquet and metrics.csv; the CSV is byte-identical for equal values."""
     frame = table.to_frame()
     write_atomic(out / TABLE, lambda stream: frame.to_parquet(stream, index=False))
-    write_text(out / "metrics.csv", frame.to_csv(index=False, lineterminator="\n"))
+    write_text(out / "metrics.csv", csv_text(frame))
 
 
 def write_parts(per_class: pd.DataFrame, per_row: pd.DataFrame | None, out: Path) -> None:

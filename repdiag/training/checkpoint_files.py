@@ -7,6 +7,7 @@ import errno
 import json
 import logging
 import os
+import re
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ _NO_LINKS = (errno.EPERM, errno.EACCES, errno.ENOSYS, errno.EOPNOTSUPP, errno.EN
 
 # Room for the last checkpoint, the one before it, and the one being written.
 _COPIES = 3
+_OWN = re.compile(r"(last|previous|initial|epoch_\d+)\.pt(\.damaged)?")
 
 
 @dataclass(frozen=True)
@@ -114,8 +116,9 @@ class CheckpointFiles:
             self.last.replace(self.last.with_suffix(".pt.damaged"))
 
     def clear(self) -> None:
-        """Remove all checkpoints, damaged ones too."""
-        for path in (*self.folder.glob("*.pt"), *self.folder.glob("*.pt.damaged")):
+        """Remove all checkpoints of the run, damaged ones too; other files there stay."""
+        kept = [*self.folder.glob("*.pt"), *self.folder.glob("*.pt.damaged")]
+        for path in (path for path in kept if _OWN.fullmatch(path.name)):
             path.unlink()
 
 

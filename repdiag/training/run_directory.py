@@ -5,20 +5,22 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+import os
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, TextIO
 
 from repdiag.config.training import TrainSettings
-from repdiag.core.errors import RepdiagError, StoreError
+from repdiag.core.errors import RepdiagError, StoreError, UsageError
 from repdiag.core.files import write_json
+from repdiag.core.folder_record import MARKER, SCHEMA_VERSION, TRAIN, find_record, forget, refuse_strangers
 from repdiag.core.provenance import environment
 from repdiag.training.checkpoint_files import CheckpointFiles
 
 _LOG = logging.getLogger(__name__)
-SCHEMA_VERSION = 1
 _LOCK = ".lock"
+_OWN = frozenset({"checkpoints", "history.csv", "monitor", "analysis", "tensorboard", _LOCK})
 Status = Literal["running", "completed", "interrupted", "failed"]
 
 
@@ -37,35 +39,56 @@ class RunDirectory:
 
     def __enter__(self) -> RunDirectory:
         if self.writes:
+            self._refuse_others()
             try:
                 self.path.mkdir(parents=True, exist_ok=True)
-                self._lock = (self.path / _LOCK).open("w")
+                self._lock = _locked(self.path)
+                if find_record(self.path) is None:
+                    write_json(self.path / MARKER, {"schema_version": SCHEMA_VERSION, "kind": TRAIN, "files": {}})
             except OSError as error:
                 raise StoreError(f"cannot use {self.path} for a run", found=error.strerror) from error
-            _lock(self._lock, self.path)
         return self
+
+    def _refuse_others(self) -> None:
+        """Raise `UsageError` for a folder of somebody, or one with a result that is no training."""
+        record = None if any((self.path / "checkpoints").glob("*.pt")) else find_record(self.path)
+        if record is not None and record.kind != TRAIN:
+            found = f"kind {record.kind} in its {record.name}"
+            raise UsageError(f"{self.path} is not a training's directory", found=found, hint="choose another --out")
+        if not self._has_lost_its_record():
+            refuse_strangers(self.path)
+
+    def _has_lost_its_record(self) -> bool:
+        """Say whether a folder is a run all the same: it holds what a run writes, a checkpoint of ours, and no more."""
+        names = {found.name for found in self.path.iterdir()} if self.path.is_dir() else set()
+        if not names <= _OWN or "checkpoints" not in names:
+            return False
+        with contextlib.suppress(RepdiagError):
+            return self.checkpoints.newest() is not None
+        return False
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._lock is not None:
-            if error is not None and not self._was_there:
-                self._leave_nothing_empty()
-            self._lock.close()
-
-    def _leave_nothing_empty(self) -> None:
-        """Remove the folder that this run made, where it came to hold nothing but the lock."""
-        if [path.name for path in self.path.iterdir()] == [_LOCK]:
             with contextlib.suppress(OSError):
+                if {path.name for path in self.path.iterdir()} <= {_LOCK, MARKER}:
+                    (self.path / MARKER).unlink(missing_ok=True)
                 (self.path / _LOCK).unlink()
-                self.path.rmdir()
+                if not self._was_there:
+                    self.path.rmdir()  # it came to hold nothing
+            self._lock.close()
 
     def clear(self) -> None:
         """Remove what a run that begins anew would take for its own: checkpoints, history, the monitor's tables."""
         try:
+            if self.record_path.is_file():
+                self.record_path.replace(self.path / MARKER)  # from here on nobody takes it for the old run
             self.checkpoints.clear()
             for path in (self.history, *(self.path / "monitor").glob("epoch_*.csv")):
                 path.unlink(missing_ok=True)
+            for analysis in (self.path / "analysis").glob("*"):
+                forget(analysis)  # it is of the old weights
         except OSError as error:
             raise StoreError(f"cannot clear {self.path} for a new run", found=error.strerror) from error
 
@@ -97,6 +120,7 @@ class RunDirectory:
     def _write_record(self) -> None:
         if self.writes and self.record.get("config"):
             write_json(self.record_path, self.record)
+            (self.path / MARKER).unlink(missing_ok=True)
 
     def _read_record(self) -> dict[str, Any]:
         try:
@@ -104,6 +128,17 @@ class RunDirectory:
         except (OSError, ValueError):
             return {}  # the record tells about the run; nothing is computed from it
         return found
+
+
+def _locked(path: Path) -> TextIO:
+    """Return the lock of a run, which its last holder may be removing at this moment."""
+    while True:
+        stream = (path / _LOCK).open("w")
+        _lock(stream, path)
+        with contextlib.suppress(FileNotFoundError):
+            if os.fstat(stream.fileno()).st_ino == (path / _LOCK).stat().st_ino:
+                return stream
+        stream.close()
 
 
 def _lock(stream: TextIO, path: Path) -> None:

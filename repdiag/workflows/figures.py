@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from repdiag.core.csv_text import plain_cells
 from repdiag.core.metric_table import untrained_name
 
 if TYPE_CHECKING:
@@ -62,8 +63,8 @@ def read_frame(path: Path) -> pd.DataFrame:
     import pandas as pd
 
     names = ("checkpoint", "class_name", "dataset", "row_id")
-    frame = pd.read_csv(path)
-    as_text = pd.read_csv(path, dtype=str, keep_default_na=False)
+    frame = plain_cells(pd.read_csv(path))
+    as_text = plain_cells(pd.read_csv(path, dtype=str, keep_default_na=False))
     return frame.assign(**{name: as_text[name] for name in names if name in as_text})
 
 

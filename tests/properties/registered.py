@@ -14,6 +14,7 @@ from repdiag.metrics.registry import Metric, load_all
 
 ROWS, BANK, DIMS, OTHER_DIMS, CLASSES = 64, 80, 12, 9, 4
 METRICS = load_all()
+EQUAL_GALLERIES = {"pretext_gap", "label_gap"}  # differences between two sets of one make
 Data = dict[str, Tensor]
 
 # Defaults are made for thousands of rows; on these few, smaller settings tell more.
@@ -21,6 +22,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "alpha_req": {"first": 2, "last": 10},
     "contrast_accuracy": {"queue_size": 12},
     "info_nce": {"queue_size": 12},
+    "islands": {"least_rows": 8, "alpha": 0.003},
     "minibatch_cka": {"batch_size": 16},
     "uniformity_subsampled": {"size": 12, "subsets": 3},
 }
@@ -43,20 +45,30 @@ def sample(seed: int = 0) -> Data:
     return {
         "features": features,
         "labels": place // 2,
+        "label_matrix": several(place),
         "views": features + 0.9 * draw(seed + 4, 2, ROWS, DIMS),
         "bank_features": centres[bank_place] + 0.7 * draw(seed + 5, BANK, DIMS),
         "bank_labels": bank_place // 2,
+        "bank_label_matrix": several(bank_place),
         "same_size_bank": features + draw(seed + 6, ROWS, DIMS),
         "same_size_bank_views": features + 1.2 * draw(seed + 7, 2, ROWS, DIMS),
         "other_features": features @ draw(seed + 8, DIMS, OTHER_DIMS) + draw(seed + 9, ROWS, OTHER_DIMS),
     }
 
 
+def several(place: Tensor) -> Tensor:
+    """Return which of three labels each sub-cluster has: one, two or all."""
+    return torch.stack([place % 2 == 0, place < 5, place > 2], dim=1).long()
+
+
 def arguments(metric: Metric, data: Data) -> Data:
     """Pick what the metric takes, under the names it takes it by."""
     names = {"other_features": "other_features", "other_labels": "bank_labels", "other_views": "same_size_bank_views"}
+    names["other_label_matrix"] = "bank_label_matrix"
     if metric.second == "bank":
-        names["other_features"] = "same_size_bank" if "other_views" in metric.takes else "bank_features"
+        names["other_features"] = "bank_features"
+    if metric.name in EQUAL_GALLERIES:
+        names |= {"other_features": "same_size_bank", "other_labels": "labels"}
     return {name: data[names.get(name, name)] for name in metric.takes}
 
 

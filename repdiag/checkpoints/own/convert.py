@@ -140,7 +140,21 @@ def _write(path: Path, tensors: Mapping[str, Tensor], header: Mapping[str, Any],
     text = json.dumps({**header, "source_sha256": source}, sort_keys=True)
     digest = payload_digest({"header": text, **content})
     data = save(content, metadata={"format": FORMAT, "header": text, "digest": digest})
-    return write_atomic(path, lambda stream: stream.write(data))
+    head, length = _in_order(data)
+    return write_atomic(path, lambda stream: stream.writelines((head, memoryview(data)[length:])))
+
+
+def _in_order(data: bytes) -> tuple[bytes, int]:
+    """Return a safetensors file's head with its metadata in order, and the length of the old head.
+
+    The library writes the metadata in another order each time, and the same encoder is to be the same file.
+    """
+    length = int.from_bytes(data[:8], "little")
+    header = json.loads(data[8 : 8 + length])
+    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode("utf-8")
+    text += b" " * (-len(text) % 8)
+    return len(text).to_bytes(8, "little") + text, 8 + length
 
 
 def _is_plain(value: Any) -> bool:

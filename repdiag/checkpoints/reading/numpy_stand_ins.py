@@ -10,6 +10,7 @@ from torch import Tensor
 
 from repdiag.checkpoints.reading.stand_ins import Placeholder
 
+_MOST_CHARACTERS = 2**25
 _ARRAYS = ("multiarray._reconstruct", "numeric._frombuffer")
 
 
@@ -33,7 +34,7 @@ def plain_array(value: Any) -> Any:
 
 def _stacked(items: list[Any], value: Any) -> Any:
     text = [isinstance(item, str | np.str_ | bytes | np.bytes_) for item in items]
-    if any(text) and not all(text):
+    if any(text) and not (all(text) and _is_narrow(items)):
         return value
     try:
         return np.asarray(items)
@@ -72,9 +73,14 @@ def _from_bytes(value: Placeholder, content: Any, dtype: Any, *, shape: Any, ord
     return np.frombuffer(content, dtype=kind).reshape(shape, order="F" if order == "F" else "C")
 
 
+def _is_narrow(texts: list[Any]) -> bool:
+    """Say whether an array of these texts, each as wide as the longest, is not much more than the texts are."""
+    return len(texts) * max(map(len, texts), default=0) <= _MOST_CHARACTERS
+
+
 def _of_objects(value: Placeholder, content: list[Any], shape: tuple[int, ...]) -> Any:
     """Return an array of objects that are all text."""
-    text = all(isinstance(item, str) for item in content) and len(content) == math.prod(shape)
+    text = all(isinstance(item, str) for item in content) and len(content) == math.prod(shape) and _is_narrow(content)
     return np.asarray(content).reshape(shape) if text else value
 
 

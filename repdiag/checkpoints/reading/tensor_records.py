@@ -154,8 +154,14 @@ def key_of(key: Any) -> Any:
     """Return a dictionary's key itself, or a name for one whose hash is dear, or chosen to collide with others."""
     if isinstance(key, str | bytes | bool | None) or (isinstance(key, int) and abs(key) < _LARGEST_KEY):
         return key
-    known = plain_array(key)  # numpy's own texts and numbers name rows as Python's do
+    known = plain_array(key) if _is_short_scalar(key) else None  # numpy's texts and numbers name rows as Python's do
     return str(known) if isinstance(known, str | np.integer) else f"<{type(key).__name__} {id(key)}>"
+
+
+def _is_short_scalar(value: Any) -> bool:
+    if not isinstance(value, Placeholder) or not value.name.endswith("multiarray.scalar") or len(value.arguments) != 2:
+        return False
+    return isinstance(value.arguments[1], str | bytes) and len(value.arguments[1]) <= _MAX_KEY
 
 
 def _sequence(*arguments: Any) -> list[Any]:

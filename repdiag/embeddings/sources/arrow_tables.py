@@ -76,6 +76,9 @@ def open_json(path: Path) -> Contents:
         return of_table(path.name, pa.table({"features": content}))
     if isinstance(content, dict) and all(isinstance(item, list) for item in content.values()):
         return of_table(path.name, pa.table(content))
+    if isinstance(content, dict) and content and all(isinstance(item, str | int) for item in content.values()):
+        named = {"id": list(content), "label": [str(item) for item in content.values()]}
+        return of_table(path.name, pa.table(named))
     if isinstance(content, dict) and all(isinstance(item, dict) for item in content.values()):
         return of_table(path.name, pa.Table.from_pylist([{"id": key, **item} for key, item in content.items()]))
     hint = "a list of records, a record a line, or a dictionary of lists of one length"

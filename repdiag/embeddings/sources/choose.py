@@ -13,6 +13,7 @@ from repdiag.core.errors import DataError, unknown_name
 from repdiag.embeddings.sources.choose_vectors import Vectors, choose_vectors, leaf
 from repdiag.embeddings.sources.column_names import (
     GROUP_NAMES,
+    INDEX_NAMES,
     LABEL_NAMES,
     ROW_NAMES,
     VIEW_NAMES,
@@ -78,7 +79,11 @@ def choose(found: Contents, options: VectorOptions, *, labels_beside: bool = Fal
     chosen.keys = keys_of(found, rows=rows)
     for name in chosen.keys:
         _expect_in_all_parts(found, name, "row names")
-    left = [column for column in found.columns if column.name not in used and column.name not in chosen.keys]
+    left = [
+        column
+        for column in found.columns
+        if column.name not in used and column.name not in chosen.keys and column.name.lower() not in INDEX_NAMES
+    ]
     if left:
         chosen.notes.append(_left_out(found, left, labelled=label is not None or labels_beside))
     return chosen
@@ -144,7 +149,11 @@ def keys_of(found: Contents, *, rows: int | None) -> dict[str, Names]:
         if column is None or column.axes != 1 or column.problem or column.numbers not in ("text", "integer"):
             continue
         if rows is None or column.rows is None or column.rows == rows:
-            keys[column.name] = _names(column.load())
+            names = _names(column.load())
+            rows_counted = np.arange(len(names)).astype(str)
+            counted = name in INDEX_NAMES and bool((names.astype(str) == rows_counted).all())
+            if not counted:  # what a frame writes beside its rows is no name of them
+                keys[column.name] = names
     return keys
 
 

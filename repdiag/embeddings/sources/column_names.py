@@ -62,9 +62,7 @@ ROW_NAMES = (
     "url",
     "barcode",
     "barcodes",
-    "index",
-    "unnamed: 0",
-    "__index_level_0__",
+    *(INDEX_NAMES := ("index", "unnamed: 0", "__index_level_0__", "")),
 )
 GROUP_NAMES = ("groups", "group", "group_id", "scene", "scene_id", "video", "video_id", "patient", "patient_id")
 VIEW_NAMES = ("views",)

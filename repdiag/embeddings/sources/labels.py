@@ -17,6 +17,7 @@ from repdiag.embeddings.sources.vector_options import VectorOptions
 
 Integers = NDArray[np.int64]
 NONE = -1
+_FEW = 10
 _SOUND_LIKE_NONE = frozenset(("unknown", "unlabeled", "unlabelled", "unassigned", "undefined", "missing", "?", "-"))
 
 
@@ -113,6 +114,8 @@ def _texts(array: NDArray[Any], options: VectorOptions) -> Labels:
         return Labels(numbers=numbers, notes=tuple(notes))
     names, places = np.unique(np.asarray(kept, dtype=str), return_inverse=True)
     numbers[~absent] = places
+    if len(names) == len(kept) > _FEW:
+        notes.append(f"each of {len(kept)} rows has a label of its own: are these names of rows, and no classes?")
     return Labels(numbers=numbers, class_names=tuple(str(name) for name in names), notes=tuple(notes))
 
 

@@ -29,7 +29,8 @@ class Kept:
         if self.zero:
             words.append(f"{self.zero} all zero")
         first = ", ".join(left_out[:5]) + (", ..." if len(left_out) > 5 else "")
-        return f"{len(left_out)} rows were left out, {' and '.join(words)}: {first}."
+        rows = "1 row was" if len(left_out) == 1 else f"{len(left_out)} rows were"
+        return f"{rows} left out, {' and '.join(words)}: {first}."
 
 
 def rows_to_keep(features: Tensor, missing: NDArray[np.bool_]) -> Kept:

@@ -12,7 +12,7 @@ import numpy as np
 from repdiag.core.errors import DataError
 from repdiag.embeddings.sources.arrow_tables import of_table
 from repdiag.embeddings.sources.column_names import GROUP_NAMES, LABEL_NAMES, ROW_NAMES
-from repdiag.embeddings.sources.contents import Contents, of_array
+from repdiag.embeddings.sources.contents import Column, Contents, of_array
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -60,9 +60,25 @@ def open_text_table(path: Path) -> Contents:
 
 
 def _one_matrix(path: Path, table: pa.Table) -> Contents:
-    """Return a table of numbers without a heading as one array: what np.savetxt and the projector write."""
+    """Return a table of numbers without a heading as one array: what np.savetxt and the projector write.
+
+    Among columns with fractions, one of few whole numbers is no dimension but a label or a number of the row: it gets
+    a name of its own.
+    """
     values = np.stack([column.to_numpy() for column in table.columns], axis=1)
+    whole = [_counts_something(column) for column in values.T]
+    if any(whole) and not all(whole) and sum(whole) <= 2:
+        names = [f"column {place}" if is_one else f"d{place}" for place, is_one in enumerate(whole, start=1)]
+        return of_table(path.name, table.rename_columns(names))
     return Contents(name=path.name, columns=(of_array("features", values),))
+
+
+def _counts_something(column: Any) -> bool:
+    """Say whether a column holds few whole numbers, each more than once, or the numbers of its rows."""
+    if not bool((np.isfinite(column) & (column == np.round(column))).all()):
+        return False
+    given = len(np.unique(column))
+    return 1 < given <= len(column) // 2 or bool((np.diff(column) == 1).all())
 
 
 def _is_number(kind: pa.DataType) -> bool:
@@ -144,8 +160,23 @@ def open_lines(path: Path) -> Contents:
         words = np.asarray([row[0] for row in split])
         vectors = of_array("features", _matrix(path, [row[1:] for row in split]))
         return Contents(name=path.name, columns=(of_array("key", words), vectors))
+    named = _named_labels(lines)
+    if named is not None:
+        return Contents(name=path.name, columns=named)
     labels = lines if len(lines) != 1 else lines[0].replace(",", " ").split()
     return Contents(name=path.name, columns=(of_array("labels", np.asarray(labels)),))
+
+
+def _named_labels(lines: list[str]) -> tuple[Column, ...] | None:
+    """Return names of rows and their labels where each line is "a/b.jpg cat"; None for lines that are labels."""
+    parts = [line.replace(",", " ").split(None, 1) for line in lines]
+    if any(len(part) != 2 for part in parts):
+        return None
+    names, labels = [part[0] for part in parts], [part[1].strip() for part in parts]
+    are_names = all("." in name or "/" in name or name.isdecimal() for name in names)
+    if not are_names or len(set(names)) < len(names) or len(set(labels)) == len(labels):
+        return None
+    return (of_array("path", np.asarray(names)), of_array("label", np.asarray(labels, dtype=object)))
 
 
 def _lines(path: Path) -> list[str]:

@@ -61,6 +61,8 @@ def _nothing(path: Path, tree: Any) -> DataError:
 
 def _of_sequence(path: Path, tree: Any) -> tuple[Column, ...]:
     """Return (vectors, labels), in this order, as np.savez names what has no name."""
+    if tree and all(isinstance(item, Mapping) and item.keys() == tree[0].keys() for item in tree):
+        return _of_mapping({name: [item[name] for item in tree] for name in tree[0]})
     items = [plain_array(item) for item in tree]
     arrays = [item for item in items if isinstance(item, Tensor | np.ndarray) and item.ndim]
     if not arrays or len(arrays) != len(items) or len(items) > 8:

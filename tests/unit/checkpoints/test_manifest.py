@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-import http.server
 import os
-import threading
-from collections.abc import Iterator
+import time
 from pathlib import Path
 
 import pytest
 
-from repdiag.checkpoints.sources.download import download, url_of
-from repdiag.checkpoints.sources.manifest import read_manifest
+from repdiag.checkpoints.sources.addresses import url_of
+from repdiag.checkpoints.sources.manifest import Entry, read_manifest
 from repdiag.core.errors import CheckpointError, ConfigError
 
 ROOT = Path(__file__).parents[3]
@@ -92,41 +90,43 @@ def test_addresses() -> None:
         url_of("ftp://x/y")
 
 
-class Handler(http.server.BaseHTTPRequestHandler):
-    def do_GET(self) -> None:
-        start = int(self.headers.get("Range", "bytes=0-").removeprefix("bytes=").removesuffix("-"))
-        self.server.starts.append(start)  # type: ignore[attr-defined]
-        self.send_response(206 if start else 200)
-        self.end_headers()
-        self.wfile.write(CONTENT[start:])
-
-    def log_message(self, *unused: object) -> None:
-        pass
-
-
-@pytest.fixture
-def server() -> Iterator[http.server.HTTPServer]:
-    made = http.server.HTTPServer(("127.0.0.1", 0), Handler)
-    made.starts = []  # type: ignore[attr-defined]
-    thread = threading.Thread(target=made.serve_forever)
-    thread.start()
-    yield made
-    made.shutdown()
-    thread.join()
-    made.server_close()
+@pytest.mark.parametrize(
+    ("text", "line", "word"),
+    [
+        ("checkpoints:\n  - id: a\n? [a]\n: b\n", 3, "word"),
+        ("checkpoints:\n  - ? {a: 1}\n    : b\n", 2, "word"),
+        ("checkpoints:\n  - id: a\n    epochs: " + "9" * 5000, 2, "cannot be read"),
+        ("checkpoints:\n  - id: a\n    epochs: 0x" + "f" * 9000, 3, "epochs"),
+        ("checkpoints:\n  - id: a\n    size: 2020-99-99\n", 2, "cannot be read"),
+        ("checkpoints:\n  - <<: 5\n", 2, "word"),
+        ('checkpoints:\n  - id: a\n    source: "a\\0b"\n', 3, "control"),
+        ('checkpoints:\n  - id: a\n    notes: "\\e[2J"\n', 3, "control"),
+    ],
+)
+def test_values_that_python_stumbles_over_are_errors_with_their_line(
+    tmp_path: Path, text: str, line: int, word: str
+) -> None:
+    with pytest.raises(ConfigError, match=rf"line {line}\b.*{word}") as caught:
+        read_manifest(manifest(tmp_path, text))
+    assert len(str(caught.value)) < 500
 
 
-def test_a_download_goes_on_where_it_stopped(tmp_path: Path, server: http.server.HTTPServer) -> None:
-    path = tmp_path / "file.pt"
-    (tmp_path / "file.pt.part").write_bytes(CONTENT[:1000])
-    url = f"http://127.0.0.1:{server.server_port}/file.pt"
-    download(url, path, sha256=hashlib.sha256(CONTENT).hexdigest(), size=len(CONTENT))
-    assert path.read_bytes() == CONTENT
-    assert server.starts == [1000]  # type: ignore[attr-defined]
-    assert not (tmp_path / "file.pt.part").exists()
+@pytest.mark.parametrize(
+    "source", ["~nobody-has-this-name/x", "https://[::1/x", "x" * 5000, "a\0b", "\ud800", "https://"]
+)
+def test_an_address_that_is_none_is_not_here(source: str) -> None:
+    entry = Entry.model_validate({"id": "a", "source": source})
+    assert not entry.is_present()
+    assert entry.how_to_get()
+    with pytest.raises(CheckpointError):
+        entry.fetch()
 
 
-def test_a_wrong_download_never_arrives(tmp_path: Path, server: http.server.HTTPServer) -> None:
-    with pytest.raises(CheckpointError, match="not the file"):
-        download(f"http://127.0.0.1:{server.server_port}/x", tmp_path / "x", sha256="0" * 64)
-    assert list(tmp_path.iterdir()) == []
+def test_a_manifest_of_tens_of_thousands_of_entries_takes_time_by_their_number(tmp_path: Path) -> None:
+    def seconds(count: int) -> float:
+        path = manifest(tmp_path, "checkpoints:\n" + "".join(f"  - id: a{index}\n" for index in range(count)))
+        started = time.process_time()
+        assert len(read_manifest(path).entries) == count
+        return time.process_time() - started
+
+    assert seconds(20_000) < 4 * seconds(10_000) + 0.5  # twice, if it is linear; the quadratic one took 25 s for 60,000

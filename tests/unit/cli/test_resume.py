@@ -129,6 +129,7 @@ def test_overwriting_keeps_the_old_run_until_the_new_one_can_begin(tmp_path: Pat
     kept = tmp_path / "run" / "checkpoints" / "last.pt"
     kept.parent.mkdir(parents=True)
     kept.write_bytes(b"weeks of work")
+    (tmp_path / "run" / "run.json").write_text('{"schema_version": 1, "kind": "train"}')
     begun = TrainRequest(recipe="seed", backbone="resnet20", out=tmp_path / "run", overwrite=True)
     with pytest.raises(ConfigError, match="needs a teacher"):
         run_training(begun, Console(quiet=True))
