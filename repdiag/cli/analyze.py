@@ -40,7 +40,11 @@ Reference = Annotated[
 ]
 FailOn = Annotated[
     str | None,
-    typer.Option("--fail-on", help="Exit 3 when one of these is found: over-clustering,overfitting,collapse."),
+    typer.Option(
+        "--fail-on",
+        help="Exit 3 when one of these is found: over-clustering, overfitting, collapse, inconclusive, "
+        "worse-than-reference, or a number such as knn_accuracy<0.80 (knn_accuracy.low<0.80: the end of its interval).",
+    ),
 ]
 
 
@@ -102,10 +106,11 @@ def analyze(
     run).
     """
     from repdiag.cli import summary
-    from repdiag.cli.gates import check_gates, parse_gates
+    from repdiag.cli.gates import end_with
     from repdiag.cli.reading import metric_names, read_options_of, vector_options_of
     from repdiag.results.transaction import check_place
     from repdiag.workflows.analyze import analyze_checkpoint
+    from repdiag.workflows.gates import check_gates, parse_gates
     from repdiag.workflows.options import AnalysisOptions
     from repdiag.workflows.saving import default_folder, save_analysis
     from repdiag.workflows.targets import find_checkpoint
@@ -137,10 +142,9 @@ def analyze(
         )
     else:
         told: dict[str, Any] = {"branch": branch, "backbone": backbone, "prefix": prefix, "heads": heads}
-        read_options = read_options_of(**told, stem_padding=stem_padding, image_size=image_size, mean=mean, std=std)
         chosen = AnalysisOptions(
             data=data,
-            read_options=read_options,
+            read_options=read_options_of(**told, stem_padding=stem_padding, image_size=image_size, mean=mean, std=std),
             per_class=per_class,
             seed=seed,
             limit=limit,
@@ -161,7 +165,8 @@ def analyze(
     if first:
         drawn = save_analysis(found, folder, figures=figures, overwrite=overwrite or out is None)
         summary.show_analysis(console, found, folder, drawn)
-        check_gates(found.diagnosis, gates)
+        table = found.table.where(checkpoint=found.name)
+        end_with(check_gates(gates, found.diagnosis, table, referenced=reference is not None))
 
 
 def _groups(groups: str | None, classes: str) -> str | None:
