@@ -20,6 +20,7 @@ from repdiag.diagnosis.preprocessing import judge_preprocessing
 from repdiag.embeddings.first_batch_norm import COMMON, input_statistics
 
 IMAGES = 64  # of each draw: enough for the verdict, and quick at 224 pixels
+RIGHT, WRONG = "the right one", "at least twice or half its contrast"
 Normalisation = tuple[tuple[float, ...], tuple[float, ...]]
 
 
@@ -28,11 +29,12 @@ def table(folder: Path, checkpoints: Sequence[Path]) -> str:
     found: dict[tuple[str, str], Counter[str]] = {}
     for kind, encoder, images in [*_planted(folder), *_given(checkpoints)]:
         own = encoder.info.mean, encoder.info.std
-        for name, (mean, std) in {"the right one": own, **_others(own)}.items():
+        for name, (mean, std) in {RIGHT: own, **_others(own)}.items():
             wrong = Encoder(encoder.backbone, _info(mean, std, encoder.info.image_size))
             rows = torch.randperm(len(images), generator=torch.Generator().manual_seed(0))[:IMAGES]
             verdict = judge_preprocessing(input_statistics(wrong, images[rows])).verdict
-            found.setdefault((kind, name), Counter())[verdict] += 1
+            said = name if name == RIGHT else WRONG
+            found.setdefault((kind, said), Counter())[verdict] += 1
     lines = ["| encoders and images | normalisation | as in training | cannot tell | not as in training |"]
     lines.append("|---|---|---|---|---|")
     for (kind, name), counts in found.items():
