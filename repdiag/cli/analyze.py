@@ -9,8 +9,9 @@ import typer
 
 from repdiag.cli import options
 from repdiag.cli.console import Console, resolve_device
-from repdiag.cli.reading import NOTHING_TOLD, Told, metric_names, read_options_of, takes_read_options, vector_options_of
+from repdiag.cli.reading import NOTHING_TOLD, metric_names, takes_read_options, vector_options_of
 from repdiag.core.distributed.first_process import is_first_process
+from repdiag.workflows.typed_options import Told, read_options_of
 
 if TYPE_CHECKING:
     from repdiag.embeddings.sources.vector_options import VectorOptions

@@ -9,7 +9,8 @@ import typer
 
 from repdiag.cli import options
 from repdiag.cli.console import Console
-from repdiag.cli.reading import NOTHING_TOLD, Told, read_options_of, takes_read_options
+from repdiag.cli.reading import NOTHING_TOLD, takes_read_options
+from repdiag.workflows.typed_options import Told, read_options_of
 
 
 @takes_read_options

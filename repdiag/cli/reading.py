@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from repdiag.cli import options
-from repdiag.workflows.typed_options import Told, read_options_of
 from repdiag.core.errors import UsageError
+from repdiag.workflows.typed_options import Told
 
 if TYPE_CHECKING:
-    from repdiag.checkpoints.read_options import ReadOptions
     from repdiag.embeddings.sources.vector_options import VectorOptions
 
 

@@ -59,7 +59,7 @@ FOUND: tuple[tuple[str, str, str, tuple[str, ...]], ...] = (
     ),
     (
         "embeddings/extract.py",
-        '"normalization": (encoder.info.mean, encoder.info.std),',
+        '"normalization": (normal.mean, normal.std),',
         "",
         ("unit/embeddings/test_extract.py",),
     ),
