@@ -12,6 +12,7 @@ from repdiag.checkpoints.architectures.candidate import Candidate
 from repdiag.checkpoints.architectures.look_alikes import look_alikes, named_in
 from repdiag.checkpoints.architectures.named import as_said, candidate_by_name, named_candidates, resized
 from repdiag.checkpoints.architectures.resnets import resnet_candidates
+from repdiag.checkpoints.architectures.small_image_vggs import small_image_vgg
 from repdiag.checkpoints.architectures.transformers import has_other_layers, transformer_candidates
 from repdiag.checkpoints.fitting.match import Match, fill, match
 from repdiag.checkpoints.fitting.stem_channels import with_channels_of
@@ -53,7 +54,7 @@ def candidates(
         structural = _plain_or_not(state, structural, facts, recorded=recorded, file_name=library)
     yield structural
     named = named_candidates(state, recorded, facts.arch_like)  # last: it imports all of timm
-    yield [as_said(candidate, facts) for candidate in named]
+    yield [small_image_vgg(as_said(candidate, facts), state) for candidate in named]
 
 
 def _plain_or_not(

@@ -35,6 +35,7 @@ KEYMAPS: tuple[Keymap, ...] = (
     transformers.TORCHVISION,
     transformers.VISSL,
     transformers.LUCIDRAINS,
+    transformers.VIT_PYTORCH,
     transformers.DINOV2_CHUNKS,
     transformers.DINOV2,
     transformers.MM,

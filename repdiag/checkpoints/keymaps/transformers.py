@@ -10,6 +10,7 @@ from torch import Tensor
 from repdiag.checkpoints.architectures.candidate import Candidate
 from repdiag.checkpoints.architectures.lucidrains_vit import lucidrains_candidates
 from repdiag.checkpoints.architectures.transformers import transformer_candidates
+from repdiag.checkpoints.architectures.vit_pytorch import vit_pytorch_candidates
 from repdiag.checkpoints.formats.format import Facts
 from repdiag.checkpoints.keymaps.keymap import Keymap, State
 from repdiag.checkpoints.keymaps.renaming import all_names, any_name, by_patterns
@@ -113,6 +114,28 @@ LUCIDRAINS = Keymap(
     ),
     convert=by_patterns((r"^mlp_head\.1\.", "fc.")),
     candidates=lucidrains_candidates,
+)
+_VIT_PYTORCH = by_patterns((r"^(mlp_head|linear_head)\.", "fc."))
+
+
+def _vit_pytorch(state: Mapping[str, Tensor]) -> State:
+    """Rename; older versions keep a first dimension of one in the class token and the position embeddings."""
+    renamed = _VIT_PYTORCH(state)
+    free = ("cls_token", "pos_embedding")
+    return {
+        name: value.reshape(-1, value.shape[-1]) if name in free and value.ndim == 3 else value
+        for name, value in renamed.items()
+    }
+
+
+VIT_PYTORCH = Keymap(
+    name="vit-pytorch, since 2022",
+    applies=lambda state: all_names(
+        state,
+        [r"to_patch_embedding\.2\.weight", r"to_patch_embedding\.3\.weight", r"transformer\.layers\.0\.0\.to_qkv\."],
+    ),
+    convert=_vit_pytorch,
+    candidates=vit_pytorch_candidates,
 )
 MM = Keymap(
     name="MMPretrain's vision transformer",

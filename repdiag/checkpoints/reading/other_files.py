@@ -62,14 +62,14 @@ PICKLE_HINT = (
 
 
 def only_checkpoint(folder: Path) -> Path:
-    """Return the one checkpoint in a folder, at most three levels down; none or several are a `CheckpointError`."""
+    """Return the one checkpoint in a folder, at most three folders down; none or several are a `CheckpointError`."""
     adapter = folder / "adapter_config.json"
     if adapter.is_file():
         raise CheckpointError(
             f"{folder} holds an adapter (PEFT), which changes the weights of a base model that is not in it",
             hint="merge them: peft.PeftModel.from_pretrained(base, folder).merge_and_unload().save_pretrained(out)",
         )
-    levels = (folder.glob("*/" * depth + "*") for depth in range(3))
+    levels = (folder.glob("*/" * depth + "*") for depth in range(4))
     looked_at = itertools.islice(itertools.chain.from_iterable(levels), _MOST_LOOKED_AT)
     found = sorted(item for item in looked_at if item.suffix.lower() in _CHECKPOINTS and item.is_file())
     if len(found) == 1:
