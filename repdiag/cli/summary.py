@@ -66,6 +66,8 @@ def show_comparison(console: Console, comparison: Comparison, folder: Path, draw
     """Print checkpoints side by side, features of val."""
     names = comparison.table.names("checkpoint")
     columns = [(str(name), str(name), "features") for name in names]
+    for note in comparison.reading:
+        console.say(f"note: {note}")
     console.table(_headline_table("Same rows, same views; features, val", comparison.table, columns, intervals=False))
     for name, verdict in comparison.verdicts.items():
         console.say(f"{name}: " + "; ".join(_verdict_words(verdict)))
@@ -93,6 +95,7 @@ def show_comparison(console: Console, comparison: Comparison, folder: Path, draw
             "common_dimension": None if comparison.common is None else comparison.common.table.to_records(),
             "paired_tests": None if comparison.paired is None else _plain_records(comparison.paired.tests),
             "verdicts": comparison.verdicts,
+            "notes": list(comparison.notes),
             "failures": comparison.failures,
             "missing": comparison.missing,
             "folder": str(folder),
