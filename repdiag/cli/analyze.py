@@ -71,6 +71,7 @@ def analyze(
     mean: options.Mean = None,
     std: options.Std = None,
     protocol: options.Protocol = None,
+    classes: options.Classes = "fixed",
     out: options.Out = None,
     per_class: options.PerClass = 50,
     seed: options.Seed = 0,
@@ -126,7 +127,7 @@ def analyze(
         found = analyze_vectors(
             vectors,
             labels,
-            **{**with_vectors, "views": views or ()},
+            **{**with_vectors, "groups": _groups(groups, classes), "views": views or ()},
             options=reading,
             reference=beside,
             seed=seed,
@@ -145,6 +146,7 @@ def analyze(
             limit=limit,
             untrained=untrained,
             protocol=protocol,
+            classes=classes,
             per_row=per_row,
             device=resolve_device(device),
             batch_size=batch_size,
@@ -160,6 +162,14 @@ def analyze(
         drawn = save_analysis(found, folder, figures=figures, overwrite=overwrite or out is None)
         summary.show_analysis(console, found, folder, drawn)
         check_gates(found.diagnosis, gates)
+
+
+def _groups(groups: str | None, classes: str) -> str | None:
+    from repdiag.core.errors import UsageError
+
+    if classes == "drawn" and groups not in {None, "classes"}:
+        raise UsageError("--classes drawn and --groups FILE are two answers to one question", hint="give one of them")
+    return "classes" if classes == "drawn" else groups
 
 
 def _vectors(checkpoint: str | None, embeddings: Path | None, reading: VectorOptions, **given: object) -> Path | None:

@@ -29,7 +29,7 @@ class PairTables:
             yield f"{first} against {second}: differ in {names}; classes that changed: {count}"
 
 
-def compare_pairs(folders: Mapping[str, Path], *, seed: int) -> PairTables | None:
+def compare_pairs(folders: Mapping[str, Path], *, seed: int, classes_drawn: bool = False) -> PairTables | None:
     """Return the tests; None for a single checkpoint."""
     import pandas as pd
 
@@ -45,7 +45,7 @@ def compare_pairs(folders: Mapping[str, Path], *, seed: int) -> PairTables | Non
         )
         for name, folder in folders.items()
     }
-    return PairTables(tests=paired_tests(sides, seed=seed), classes=class_changes(sides, seed=seed))
+    return PairTables(tests=paired_tests(sides, seed=seed, classes_drawn=classes_drawn), classes=class_changes(sides))
 
 
 def write_pairs(pairs: PairTables | None, out: Path) -> None:
