@@ -115,8 +115,7 @@ def analyze(
     console = Console(as_json=as_json and first, quiet=quiet or not first, verbose=verbose, progress=not no_progress)
     gates = parse_gates(fail_on)
     reading = vector_options_of(column, label_column, group_column, tokens, quantised, unlabelled)
-    with_vectors: dict[str, Any] = {"groups": groups, "bank": bank, "bank_labels": bank_labels, "views": views or None}
-    with_vectors["metrics"] = metric_names(metrics)
+    with_vectors = _with_vectors(groups, bank, bank_labels, views, metric_names(metrics))
     vectors = _vectors(checkpoint, embeddings, reading, labels=labels, **with_vectors)
     target = find_checkpoint(_named(checkpoint), download=download) if vectors is None else None
     beside = reference if vectors is not None or reference is None else find_checkpoint(reference, download=download)
@@ -186,6 +185,14 @@ def _vectors(checkpoint: str | None, embeddings: Path | None, reading: VectorOpt
             flag = f"--{name.replace('_', '-')}"
             raise UsageError(f"{flag} belongs to vectors", hint="classes of images are the folders they lie in")
     return None
+
+
+def _with_vectors(
+    groups: str | None, bank: Path | None, bank_labels: Path | None, views: list[str] | None, metrics: list[str] | None
+) -> dict[str, Any]:
+    """Return what goes with vectors only; what was not given is None."""
+    beside = {"groups": groups, "bank": bank, "bank_labels": bank_labels}
+    return {**beside, "views": views or None, "metrics": metrics}
 
 
 def _named(checkpoint: str | None) -> str:
