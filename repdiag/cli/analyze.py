@@ -136,10 +136,9 @@ def analyze(
         )
     else:
         told: dict[str, Any] = {"branch": branch, "backbone": backbone, "prefix": prefix, "heads": heads}
-        read_options = read_options_of(**told, stem_padding=stem_padding, image_size=image_size, mean=mean, std=std)
         chosen = AnalysisOptions(
             data=data,
-            read_options=read_options,
+            read_options=read_options_of(**told, stem_padding=stem_padding, image_size=image_size, mean=mean, std=std),
             per_class=per_class,
             seed=seed,
             limit=limit,

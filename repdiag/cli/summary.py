@@ -82,6 +82,8 @@ def show_comparison(console: Console, comparison: Comparison, folder: Path, draw
         console.say("\npaired tests on the same rows, Holm's correction (paired_tests.csv, class_changes.csv):")
         for sentence in comparison.paired.sentences():
             console.say(f"  {sentence}")
+    for note in comparison.reading:
+        console.say(f"\nnote: {note}")
     for name, reason in comparison.failures.items():
         console.say(f"left out: {name} ({reason.splitlines()[0]})")
     for name, how in comparison.missing.items():

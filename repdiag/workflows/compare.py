@@ -186,6 +186,7 @@ def compare_checkpoints(
         seed=options.seed,
         failures=targets.failures,
         missing=targets.missing,
+        reading=rows.notes(),
         overwrite=overwrite,
     )
 

@@ -21,7 +21,7 @@ class PairTables:
 
     def sentences(self) -> Iterator[str]:
         """Yield one line a pair: on which metrics it differs, in how many classes."""
-        changed = self.classes[self.classes["differs"]]
+        changed = self.classes[self.classes["differs"].astype(bool)]
         for (first, second), rows in self.tests.groupby(["first", "second"], sort=False):
             names = ", ".join(rows.loc[rows["differs"], "metric"]) or "nothing that was tested"
             here = changed[(changed["first"] == first) & (changed["second"] == second)]
