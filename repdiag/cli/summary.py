@@ -66,8 +66,6 @@ def show_comparison(console: Console, comparison: Comparison, folder: Path, draw
     """Print checkpoints side by side, features of val."""
     names = comparison.table.names("checkpoint")
     columns = [(str(name), str(name), "features") for name in names]
-    for note in comparison.reading:
-        console.say(f"note: {note}")
     console.table(_headline_table("Same rows, same views; features, val", comparison.table, columns, intervals=False))
     for name, verdict in comparison.verdicts.items():
         console.say(f"{name}: " + "; ".join(_verdict_words(verdict)))
