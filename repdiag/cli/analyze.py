@@ -40,7 +40,11 @@ Reference = Annotated[
 ]
 FailOn = Annotated[
     str | None,
-    typer.Option("--fail-on", help="Exit 3 when one of these is found: over-clustering,overfitting,collapse."),
+    typer.Option(
+        "--fail-on",
+        help="Exit 3 when one of these is found: over-clustering, overfitting, collapse, inconclusive, "
+        "worse-than-reference, or a number such as knn_accuracy<0.80 (knn_accuracy.low<0.80: the end of its interval).",
+    ),
 ]
 
 
@@ -102,12 +106,12 @@ def analyze(
     run).
     """
     from repdiag.cli import summary
-    from repdiag.cli.gates import check_gates, parse_gates
+    from repdiag.cli.gates import end_with
     from repdiag.cli.reading import metric_names, read_options_of, vector_options_of
-    from repdiag.results.transaction import check_place
     from repdiag.workflows.analyze import analyze_checkpoint
+    from repdiag.workflows.gates import check_gates, parse_gates
     from repdiag.workflows.options import AnalysisOptions
-    from repdiag.workflows.saving import default_folder, save_analysis
+    from repdiag.workflows.saving import save_analysis
     from repdiag.workflows.targets import find_checkpoint
     from repdiag.workflows.vectors import analyze_vectors
 
@@ -115,18 +119,17 @@ def analyze(
     console = Console(as_json=as_json and first, quiet=quiet or not first, verbose=verbose, progress=not no_progress)
     gates = parse_gates(fail_on)
     reading = vector_options_of(column, label_column, group_column, tokens, quantised, unlabelled)
-    with_vectors = _with_vectors(groups, bank, bank_labels, views, metric_names(metrics))
-    vectors = _vectors(checkpoint, embeddings, reading, labels=labels, **with_vectors)
+    with_vectors: dict[str, Any] = {"groups": groups, "bank": bank, "bank_labels": bank_labels, "views": views or None}
+    vectors = _vectors(checkpoint, embeddings, reading, labels=labels, metrics=metrics, **with_vectors)
     target = find_checkpoint(_named(checkpoint), download=download) if vectors is None else None
     beside = reference if vectors is not None or reference is None else find_checkpoint(reference, download=download)
-    folder = out or default_folder(vectors if target is None else target)
-    if first:
-        check_place(folder, overwrite=overwrite or out is None)
+    folder = _folder(out, vectors if target is None else target, overwrite=overwrite, check=first)
     if target is None:
         found = analyze_vectors(
             vectors,
             labels,
             **{**with_vectors, "groups": _groups(groups, classes), "views": views or ()},
+            metrics=metric_names(metrics),
             options=reading,
             reference=beside,
             seed=seed,
@@ -159,7 +162,19 @@ def analyze(
     if first:
         drawn = save_analysis(found, folder, figures=figures, overwrite=overwrite or out is None)
         summary.show_analysis(console, found, folder, drawn)
-        check_gates(found.diagnosis, gates)
+        table = found.table.where(checkpoint=found.name)
+        end_with(check_gates(gates, found.diagnosis, table, referenced=reference is not None))
+
+
+def _folder(out: Path | None, source: Any, *, overwrite: bool, check: bool) -> Path:
+    """Return where to write; what is there already is refused before anything is computed."""
+    from repdiag.results.transaction import check_place
+    from repdiag.workflows.saving import default_folder
+
+    folder = out or default_folder(source)
+    if check:
+        check_place(folder, overwrite=overwrite or out is None)
+    return folder
 
 
 def _groups(groups: str | None, classes: str) -> str | None:
@@ -184,14 +199,6 @@ def _vectors(checkpoint: str | None, embeddings: Path | None, reading: VectorOpt
             flag = f"--{name.replace('_', '-')}"
             raise UsageError(f"{flag} belongs to vectors", hint="classes of images are the folders they lie in")
     return None
-
-
-def _with_vectors(
-    groups: str | None, bank: Path | None, bank_labels: Path | None, views: list[str] | None, metrics: list[str] | None
-) -> dict[str, Any]:
-    """Return what goes with vectors only; what was not given is None."""
-    beside = {"groups": groups, "bank": bank, "bank_labels": bank_labels}
-    return {**beside, "views": views or None, "metrics": metrics}
 
 
 def _named(checkpoint: str | None) -> str:

@@ -17,6 +17,7 @@ from repdiag.workflows.options import AnalysisOptions
 from repdiag.workflows.saving import save_analysis
 
 if TYPE_CHECKING:
+    from repdiag.core.encoder_cost import EncoderCost
     from repdiag.embeddings.sources.vector_options import VectorOptions
     from repdiag.workflows.analysis import Analysis
     from repdiag.workflows.rows import AnalyzedImages
@@ -175,8 +176,9 @@ def compare_checkpoints(
     spec = options.data or _common_dataset(targets.here)
     options = replace(options, data=spec, per_row=True)  # the paired tests compare image by image
     rows = choose_rows(spec, options)
-    sides = [_side(target, options, rows, told) for target in targets.here]
-    return _compare(
+    costs: dict[str, EncoderCost] = {}
+    sides = [_side(target, options, rows, told=told, costs=costs) for target in targets.here]
+    found = _compare(
         sides,
         out,
         options=options.to_dict(),
@@ -189,10 +191,14 @@ def compare_checkpoints(
         reading=rows.notes(),
         overwrite=overwrite,
     )
+    return replace(found, costs=costs)
 
 
-def _side(target: Any, options: AnalysisOptions, rows: AnalyzedImages, told: Speaker) -> _Side:
+def _side(
+    target: Any, options: AnalysisOptions, rows: AnalyzedImages, *, told: Speaker, costs: dict[str, EncoderCost]
+) -> _Side:
     from repdiag.checkpoints.load import load_with_options
+    from repdiag.embeddings.cost import measure_cost
     from repdiag.workflows.analyze import analyze_encoder
     from repdiag.workflows.targets import run_of
 
@@ -205,6 +211,7 @@ def _side(target: Any, options: AnalysisOptions, rows: AnalyzedImages, told: Spe
 
     def analyzed() -> Analysis:
         encoder = load_with_options(target.path, chosen.read_options, name=target.name)
+        costs[target.name] = measure_cost(encoder, device=chosen.device)
         found = analyze_encoder(encoder, rows, chosen, counting=told.counting)
         return replace(found, training=run_of(target.path))
 
