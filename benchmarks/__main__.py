@@ -34,8 +34,9 @@ LONG: dict[str, tuple[str, ...]] = {
     "soak_results": ("--kills", "20", "--every", "10"),
     "hostile_files": ("--files", "200"),
 }
-# planted_encoders and report_size need images, the latter a browser too, the others a GPU: they are run by hand.
-BY_HAND = ("planted_encoders", "report_size", "gpu_pairs", "gpu_images")
+# planted_encoders, planted_pairs, islands and report_size need images, the last a browser too, the gpu_ ones a GPU;
+# dip_null writes a table that the package ships: they are run by hand.
+BY_HAND = ("planted_encoders", "report_size", "gpu_pairs", "gpu_images", "dip_null", "islands", "planted_pairs")
 
 
 def purpose(script: str) -> str:

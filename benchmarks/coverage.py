@@ -1,9 +1,11 @@
 """Do the intervals hold what they promise? Coverage of nominal 95 % intervals, and errors of the paired tests.
 
-    python -m benchmarks.coverage --trials 200 --write   make the tables and put them into docs/uncertainty.md
+    python -m benchmarks.coverage --real build/cifar --trials 200 --write   both tables, put into docs/uncertainty.md
 
-Each design draws fresh data many times. The truth is the expected value at that number of rows: known where it can be
-worked out, otherwise the mean over all trials (the median where the interval speaks of it). All metrics of a design are
+Each design draws fresh data many times: rows of real images through two encoders first (`benchmarks.coverage_real` says
+how to store them; without --real there are none), then spaces of known make-up. The truth is the expected value at that
+number of rows: known where it can be worked out, otherwise the mean over all trials (the median where the interval
+speaks of it). All metrics of a design are
 evaluated on the same draws. A row is good at 93-97 %; what is outside is said to be so. Trials are kept in --keep until
 the code that they ran changes: with --minutes 4 the command stops after four minutes, and the same command again goes
 on from there. With --share 1/2 and --share 2/2 two processes, or two machines whose kept files are put into one folder,
@@ -16,14 +18,18 @@ import argparse
 import statistics
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 
 from benchmarks import coverage_designs as designs
+from benchmarks import coverage_real as real
 from benchmarks.kept_trials import KeptTrials, OutOfTimeError, Trial
+from repdiag.core.embedding_set import EmbeddingSet
 from repdiag.core.files import write_text
+from repdiag.diagnosis.compared import compare_encoders
+from repdiag.diagnosis.compared_answers import NOT_TOLD_APART, answers
 from repdiag.metrics.inference import compare, holm, paired_test, with_interval
 from repdiag.metrics.inference.means import mean_estimate, share_interval
 from repdiag.metrics.pairwise import sharing
@@ -32,7 +38,9 @@ from repdiag.metrics.registry import get
 DOCUMENT = Path(__file__).parents[1] / "docs" / "uncertainty.md"
 BEGIN, END = "<!-- tables: begin -->", "<!-- tables: end -->"
 MODULES = ("repdiag.metrics.inference", "benchmarks.coverage", "benchmarks.coverage_designs")
+REAL_MODULES = (*MODULES, "benchmarks.coverage_real", "repdiag.diagnosis.compared")
 DIFFERENT = "one with 1.3 times the noise of the other"
+DIFFERENT_ROWS = "500 rows, one with 1.4 times the noise added to resnet20"
 MEDIAN = frozenset({"nc1", "coherence"})
 
 
@@ -60,11 +68,12 @@ class Part:
     run: Callable[[int], Trial]
     rows: Callable[[Sequence[Trial]], Iterator[Row]]
     metrics: tuple[str, ...] = ()
+    more: tuple[str, ...] = ()
 
     @property
     def modules(self) -> tuple[str, ...]:
         """Return the modules whose code makes the trials: those of the metrics, of their errors, of the designs."""
-        return (*(get(name).function.__module__ for name in self.metrics), *MODULES)
+        return (*(get(name).function.__module__ for name in self.metrics), *MODULES, *self.more)
 
 
 def coverage(design: designs.Design, trials: int) -> Part:
@@ -108,7 +117,7 @@ def query_coverage(classes: int, *, binary: bool, trials: int) -> Part:
         level = torch.randn(classes, generator=designs.generator(trial), dtype=torch.float64)[labels]
         noise = torch.randn(len(labels), generator=designs.generator(trial + 700_000), dtype=torch.float64)
         parts = (level + 2.0 * noise > 0).double() if binary else level + noise
-        estimate, truth = mean_estimate(parts, labels), 0.5 if binary else 0.0
+        estimate, truth = mean_estimate(parts, labels, groups=labels), 0.5 if binary else 0.0
         low, high = share_interval(estimate, rows=len(parts)) if binary else estimate.interval()
         return {kind: low <= truth <= high}
 
@@ -134,7 +143,7 @@ def called_different(classes: int, *, trials: int) -> Part:
     def run(trial: int) -> Trial:
         ease = 0.5 + 0.2 * torch.randn(2, classes, generator=designs.generator(trial))[:, labels]
         hits = (torch.rand(2, len(labels), generator=designs.generator(trial + 300_000)) < ease).double()
-        return {"hits and misses": paired_test(hits[0], hits[1], labels=labels, seed=trial).p_value <= 0.05}
+        return {"hits and misses": paired_test(hits[0], hits[1], groups=labels).p_value <= 0.05}
 
     name = f"{classes} drawn classes of 20 rows"
     return Part(name=f"{name}, paired", trials=trials, run=run, rows=counted(name, ("hits and misses",)))
@@ -153,7 +162,8 @@ def pairs(
             for name, settings in wanted:
                 metric = get(name)
                 first, second = ({k: v for k, v in data.items() if k in metric.takes} | dict(settings) for data in pair)
-                test = compare(metric, first, second, labels=pair[0]["labels"], seed=trial)
+                drawn = {"labels": pair[0]["labels"], "groups": pair[0].get("groups")}
+                test = compare(metric, first, second, **drawn, seed=trial)
                 if test is not None:
                     found[label(name, settings)] = test.p_value
         called = {name: value <= 0.05 for name, value in found.items()}
@@ -174,8 +184,45 @@ def verdict(row: Row) -> str:
     return kind if beyond else f"{kind}, or chance"
 
 
+def real_simulations(trials: int, folder: Path) -> tuple[list[Part], list[Part]]:
+    """Return what is drawn of real rows: for the table of intervals, and for that of paired tests."""
+    covered = [replace(coverage(design, trials), more=REAL_MODULES) for design in real.real_designs(folder)]
+    rows, equal = real.RealRows(folder=folder), "500 rows, equal noise added to resnet20"
+    paired = [
+        pairs(equal, rows.pair, real.COMPARED, trials=2 * trials, after_holm=True),
+        compared(equal, rows.pair, trials=trials),
+        pairs(DIFFERENT_ROWS, rows.unequal_pair, real.RETRIEVAL, trials=trials),
+        compared(DIFFERENT_ROWS, rows.unequal_pair, trials=trials // 4),
+    ]
+    return covered, [replace(part, more=REAL_MODULES) for part in paired]
+
+
+def compared(design: str, draw: designs.DrawPair, *, trials: int) -> Part:
+    """Compare two encoders by `compare_encoders`: how often granularities differ, and what is answered."""
+    names = ("ratio of granularities", "any question answered", "more or less over-clustered")
+
+    def run(trial: int) -> Trial:
+        sides = [EmbeddingSet(features=each["features"], labels=each["labels"]) for each in draw(trial)]
+        found = compare_encoders(*sides, measures=("granularity", "locality", "r_precision"), seed=trial)
+        said = [answer.answer for answer in answers(found)]
+        change = found.changes.get("granularity")
+        return dict(
+            zip(
+                names,
+                (
+                    change is not None and change.p_value <= 0.05,
+                    any(answer != NOT_TOLD_APART for answer in said),
+                    any(answer.endswith("over-clustered") for answer in said),
+                ),
+                strict=True,
+            )
+        )
+
+    return Part(name=f"{design}: {', '.join(names)}", trials=trials, run=run, rows=counted(design, names))
+
+
 def simulations(trials: int) -> tuple[list[Part], list[Part]]:
-    """Return all that is simulated: for the table of intervals, and for that of paired tests."""
+    """Return what is drawn of spaces of known make-up: for the table of intervals, and for that of paired tests."""
     covered = [query_coverage(n, binary=binary, trials=10 * trials) for n in (5, 10, 50) for binary in (False, True)]
     covered += [coverage(design, trials) for design in designs.DESIGNS]
     paired = [called_different(classes, trials=10 * trials) for classes in (6, 10, 50)]
@@ -195,19 +242,30 @@ def run_share(parts: Sequence[Part], kept: KeptTrials) -> None:
             print(f"{part.name}: {len(found)} trials", file=sys.stderr, flush=True)
 
 
-def tables(trials: int, kept: KeptTrials) -> str:
+def tables(trials: int, kept: KeptTrials, folder: Path | None, *, made_up: bool) -> str:
     """Run everything that is not there yet; the rows appear on stderr as they come."""
-    covered, paired = simulations(trials)
+    found = list[str]()
+    if folder is not None:
+        found += ["Real rows:", "", *both_tables(*real_simulations(trials, folder), kept)]
+        widths = ", ".join(f"{name} {width:.4f}" for name, width in real.half_widths(folder).items())
+        found += ["", f"Half-widths of the intervals at 2,000 rows of resnet20, the mean over ten draws: {widths}.", ""]
+    if made_up:
+        found += ["Spaces of known make-up:", "", *both_tables(*simulations(trials), kept)]
+    return "\n".join(found) + "\n"
+
+
+def both_tables(covered: Sequence[Part], paired: Sequence[Part], kept: KeptTrials) -> list[str]:
+    """Return the table of intervals and that of paired tests."""
     lines = ["| value | design | trials | coverage | |", "|---|---|---|---|---|"]
     add(lines, covered, kept, note=verdict)
     lines += ["", "| paired test of | pair | trials | called different at 5 % | |", "|---|---|---|---|---|"]
     add(lines, paired, kept, note=too_often)
-    return "\n".join(lines) + "\n"
+    return lines
 
 
 def too_often(row: Row) -> str:
     """Say where a test errs more often than it should by more than two standard errors."""
-    if row.design == DIFFERENT:
+    if row.design in {DIFFERENT, DIFFERENT_ROWS}:
         return "found, as it should be"
     return "too often" if row.share > 5.0 + 200.0 * (0.05 * 0.95 / row.trials) ** 0.5 else ""
 
@@ -225,6 +283,10 @@ def main() -> int:
     parser.add_argument("--trials", type=int, default=100)
     parser.add_argument("--write", action="store_true", help="put the tables into docs/uncertainty.md")
     parser.add_argument("--keep", type=Path, default=Path("build/coverage"), help="where the trials are kept")
+    parser.add_argument(
+        "--real", type=Path, help="folder of stored embeddings of real images (benchmarks.coverage_real)"
+    )
+    parser.add_argument("--real-only", action="store_true", help="no spaces of known make-up")
     parser.add_argument("--minutes", type=float, help="stop after so many minutes; the same command goes on")
     parser.add_argument("--share", default="1/1", help="2/3 runs every third trial from the second on; no tables")
     parser.add_argument("--reached", action="store_true", help="run nothing: the tables of the trials that are kept")
@@ -235,13 +297,18 @@ def main() -> int:
     kept = KeptTrials(options.keep, minutes=options.minutes, only_kept=options.reached, share=share)
     try:
         if share != (1, 1):
-            run_share([part for both in simulations(options.trials) for part in both], kept)
+            parts = [*simulations(options.trials)] if not options.real_only else []
+            if options.real is not None:
+                parts = [*real_simulations(options.trials, options.real), *parts]
+            run_share([part for both in parts for part in both], kept)
             return 0
-        found = tables(options.trials, kept)
+        found = tables(options.trials, kept, options.real, made_up=not options.real_only)
     except OutOfTimeError as stopped:
         print(f"not finished: {stopped}; the same command goes on", file=sys.stderr)
         return 1
     reached = " --reached" if options.reached else ""
+    reached += " --real build/cifar" if options.real is not None else ""
+    reached += " --real-only" if options.real_only else ""
     text = f"`python -m benchmarks.coverage --trials {options.trials}{reached} --write`\n\n{found}"
     print(text)
     if options.write:

@@ -60,22 +60,18 @@ def drawn_classes(seed: int, *, classes: int = 20, rows: int = 15) -> dict[str, 
     return {"features": features, "labels": labels, **_views(features, seed), **other}
 
 
-def two_drawn_encoders(seed: int) -> dict[str, Any]:
-    data = drawn_classes(seed)
-    return {"features": data["features"], "labels": data["labels"], **_other(data["features"], seed)}
-
-
 def classes_resampled(seed: int, *, classes: int = 20, rows: int = 15) -> dict[str, Any]:
     """As `drawn_classes`, and the intervals are told so."""
     data = drawn_classes(seed, classes=classes, rows=rows)
-    return {"features": data["features"], "labels": data["labels"], "groups": data["labels"]}
+    return {**data, "groups": data["labels"]}
 
 
 def cone(seed: int) -> dict[str, Any]:
     """Drawn classes far from the origin: rows are alike whatever their class."""
     centres, labels = normal(seed + 1, 12, 16) + 0.7, torch.arange(12).repeat_interleave(25)
     features = centres[labels] + normal(seed + 100_000, len(labels), 16)
-    return {"features": features, "labels": labels, "views": features + normal(seed + 900_000, 2, *features.shape)}
+    views = features + normal(seed + 900_000, 2, *features.shape)
+    return {"features": features, "labels": labels, "groups": labels, "views": views}
 
 
 def unlabelled_cone(seed: int) -> dict[str, Any]:
@@ -83,17 +79,22 @@ def unlabelled_cone(seed: int) -> dict[str, Any]:
     return {"features": features, **_views(features, seed), **_other(features, seed)}
 
 
+def two_fixed_encoders(seed: int) -> dict[str, Any]:
+    data = fixed_classes(seed)
+    return {name: data[name] for name in ("features", "labels", "other_features")}
+
+
 def many_dimensions(seed: int) -> dict[str, Any]:
-    """Forty drawn classes of eight rows in 32 dimensions through two encoders."""
-    centres, labels = normal(seed + 1, 40, 32), torch.arange(40).repeat_interleave(8)
+    """Forty fixed classes of eight rows in 32 dimensions through two encoders."""
+    centres, labels = normal(1, 40, 32), torch.arange(40).repeat_interleave(8)
     features = centres[labels] + normal(seed + 100_000, len(labels), 32)
     return {"features": features, "labels": labels, **_other(features, seed)}
 
 
 def unlike_classes(seed: int) -> dict[str, Any]:
-    """Thirty drawn classes of ten rows, each as tight as it happens to be, through two encoders."""
-    centres, labels = normal(seed + 1, 30, 16), torch.arange(30).repeat_interleave(10)
-    width = torch.rand(30, 1, generator=generator(seed + 7))[labels]
+    """Thirty fixed classes of ten rows, each as tight as it happens to be, through two encoders."""
+    centres, labels = normal(1, 30, 16), torch.arange(30).repeat_interleave(10)
+    width = torch.rand(30, 1, generator=generator(7))[labels]
     features = centres[labels] + (0.2 + width) * normal(seed + 100_000, 300, 16)
     other = features + 1.5 * width * normal(seed + 800_000, 300, 16)
     return {"features": features, "labels": labels, "other_features": other}
@@ -165,7 +166,7 @@ def hundred_classes_resampled(seed: int) -> dict[str, Any]:
 
 def equal_encoders(seed: int, *, noise: tuple[float, float] = (0.5, 0.5)) -> tuple[dict[str, Any], dict[str, Any]]:
     """The same rows through two encoders that add unlike noise of one size, and turn their space each its own way."""
-    data = drawn_classes(seed, classes=12, rows=15)
+    data = classes_resampled(seed, classes=12, rows=15)
     found = []
     for encoder, size in enumerate(noise, start=1):
         start = seed + encoder * 10_000_000
@@ -219,6 +220,11 @@ DRAWN = _names("uniformity", "mean_cosine", "intra_class_distance", "inter_class
                "rankme")  # fmt: skip
 MARGIN = (("alignment", {}), ("alignment_margin", {}))
 TRAINED = (("linear_probe_accuracy", {}),)
+OWN = (
+    ("alignment", {}), ("alignment_margin", {}), ("instance_discrimination_accuracy", {"k": 1}),
+    ("precision_at_1", {}), ("r_precision", {}), ("map_at_r", {}), ("locality", {}),
+    ("mean_average_precision", {}), ("mean_reciprocal_rank", {}),
+)  # fmt: skip
 QUEUE = (("contrast_accuracy", {"k": 1}), ("info_nce", {}))
 
 DESIGNS = (
@@ -236,15 +242,17 @@ DESIGNS = (
            wanted=(*_names("linear_cka", "procrustes_distance", "cknna"), ("minibatch_cka", {"batch_size": 50}))),
     Design(name="fixed classes, equal sizes", draw=fixed_classes, wanted=CLUSTERS, share=0.5),
     Design(name="4 fixed classes of two islands", draw=islands, wanted=_names("granularity"), share=0.5),
-    Design(name="20 drawn classes of 15 rows", draw=drawn_classes, wanted=QUERIES),
-    Design(name="20 drawn classes of 15 rows", draw=drawn_classes, wanted=QUEUE),
-    Design(name="20 drawn classes of 15 rows", draw=drawn_classes, wanted=TRAINED, share=0.25),
-    Design(name="12 drawn classes in a cone", draw=cone, wanted=MARGIN, share=5.0),
+    Design(name="fixed classes, equal sizes", draw=fixed_classes, wanted=OWN),
+    Design(name="fixed classes, equal sizes", draw=fixed_classes, wanted=QUEUE),
+    Design(name="20 drawn classes of 15 rows, groups=classes", draw=classes_resampled, wanted=QUERIES),
+    Design(name="20 drawn classes of 15 rows, groups=classes", draw=classes_resampled, wanted=QUEUE),
+    Design(name="20 drawn classes of 15 rows, groups=classes", draw=classes_resampled, wanted=TRAINED, share=0.25),
+    Design(name="12 drawn classes in a cone, groups=classes", draw=cone, wanted=MARGIN, share=5.0),
     Design(name="200 rows in a cone, no labels", draw=unlabelled_cone, wanted=MARGIN, share=5.0),
-    Design(name="20 drawn classes of 15 rows", draw=two_drawn_encoders, wanted=NEIGHBOURS),
+    Design(name="fixed classes, equal sizes", draw=two_fixed_encoders, wanted=NEIGHBOURS),
     Design(name="200 rows in a cone, no labels", draw=unlabelled_cone, wanted=NEIGHBOURS),
-    Design(name="40 drawn classes of 8 rows", draw=many_dimensions, wanted=NEIGHBOURS),
-    Design(name="30 drawn classes of unlike width", draw=unlike_classes, wanted=NEIGHBOURS),
+    Design(name="40 fixed classes of 8 rows", draw=many_dimensions, wanted=NEIGHBOURS),
+    Design(name="30 fixed classes of unlike width", draw=unlike_classes, wanted=NEIGHBOURS),
     Design(name="20 rows, 4 fixed classes", draw=twenty_rows, wanted=HARD),
     Design(name="one class of 200 rows", draw=one_class, wanted=UNLABELLED),
     Design(name="100 drawn classes of 3 rows", draw=hundred_classes, wanted=HARD),

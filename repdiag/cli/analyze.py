@@ -40,7 +40,11 @@ Reference = Annotated[
 ]
 FailOn = Annotated[
     str | None,
-    typer.Option("--fail-on", help="Exit 3 when one of these is found: over-clustering,overfitting,collapse."),
+    typer.Option(
+        "--fail-on",
+        help="Exit 3 when one of these is found: over-clustering, overfitting, collapse, inconclusive, "
+        "worse-than-reference, or a number such as knn_accuracy<0.80 (knn_accuracy.low<0.80: the end of its interval).",
+    ),
 ]
 
 
@@ -71,6 +75,7 @@ def analyze(
     mean: options.Mean = None,
     std: options.Std = None,
     protocol: options.Protocol = None,
+    classes: options.Classes = "fixed",
     out: options.Out = None,
     per_class: options.PerClass = 50,
     seed: options.Seed = 0,
@@ -101,10 +106,11 @@ def analyze(
     run).
     """
     from repdiag.cli import summary
-    from repdiag.cli.gates import check_gates, parse_gates
+    from repdiag.cli.gates import end_with
     from repdiag.cli.reading import metric_names, read_options_of, vector_options_of
     from repdiag.results.transaction import check_place
     from repdiag.workflows.analyze import analyze_checkpoint
+    from repdiag.workflows.gates import check_gates, parse_gates
     from repdiag.workflows.options import AnalysisOptions
     from repdiag.workflows.saving import default_folder, save_analysis
     from repdiag.workflows.targets import find_checkpoint
@@ -126,7 +132,7 @@ def analyze(
         found = analyze_vectors(
             vectors,
             labels,
-            **{**with_vectors, "views": views or ()},
+            **{**with_vectors, "groups": _groups(groups, classes), "views": views or ()},
             options=reading,
             reference=beside,
             seed=seed,
@@ -136,15 +142,15 @@ def analyze(
         )
     else:
         told: dict[str, Any] = {"branch": branch, "backbone": backbone, "prefix": prefix, "heads": heads}
-        read_options = read_options_of(**told, stem_padding=stem_padding, image_size=image_size, mean=mean, std=std)
         chosen = AnalysisOptions(
             data=data,
-            read_options=read_options,
+            read_options=read_options_of(**told, stem_padding=stem_padding, image_size=image_size, mean=mean, std=std),
             per_class=per_class,
             seed=seed,
             limit=limit,
             untrained=untrained,
             protocol=protocol,
+            classes=classes,
             per_row=per_row,
             device=resolve_device(device),
             batch_size=batch_size,
@@ -159,7 +165,16 @@ def analyze(
     if first:
         drawn = save_analysis(found, folder, figures=figures, overwrite=overwrite or out is None)
         summary.show_analysis(console, found, folder, drawn)
-        check_gates(found.diagnosis, gates)
+        table = found.table.where(checkpoint=found.name)
+        end_with(check_gates(gates, found.diagnosis, table, referenced=reference is not None))
+
+
+def _groups(groups: str | None, classes: str) -> str | None:
+    from repdiag.core.errors import UsageError
+
+    if classes == "drawn" and groups not in {None, "classes"}:
+        raise UsageError("--classes drawn and --groups FILE are two answers to one question", hint="give one of them")
+    return "classes" if classes == "drawn" else groups
 
 
 def _vectors(checkpoint: str | None, embeddings: Path | None, reading: VectorOptions, **given: object) -> Path | None:

@@ -11,6 +11,11 @@ from repdiag.cli import options
 from repdiag.cli.console import Console, resolve_device
 from repdiag.core.errors import UsageError
 
+FailOn = Annotated[
+    str | None,
+    typer.Option("--fail-on", help="Exit 3 when one of these is found of any checkpoint; as in `repdiag analyze`."),
+]
+
 
 def compare(
     checkpoints: Annotated[
@@ -38,12 +43,14 @@ def compare(
     per_class: options.PerClass = 50,
     seed: options.Seed = 0,
     limit: options.Limit = None,
+    classes: options.Classes = "fixed",
     untrained: Annotated[bool, typer.Option(help="Also evaluate an untrained copy of each encoder.")] = True,
     reference: Annotated[
         str | None,
         typer.Option("--reference", help="A checkpoint, one of those named or another, to hold all others against."),
     ] = None,
     figures: Annotated[bool, typer.Option(help="Draw the figures.")] = True,
+    fail_on: FailOn = None,
     device: options.Device = "auto",
     batch_size: options.BatchSize = 256,
     workers: options.Workers = 0,
@@ -67,12 +74,15 @@ def compare(
     the encoders differ in width, also common_dimension.csv, read at the smallest one.
     """
     from repdiag.cli import summary
+    from repdiag.cli.gates import end_with
     from repdiag.cli.reading import metric_names, vector_options_of
     from repdiag.workflows.compare import compare_checkpoints, compare_vectors
+    from repdiag.workflows.gates import check_gates, parse_gates
     from repdiag.workflows.options import AnalysisOptions
     from repdiag.workflows.targets import find_checkpoints, named_sources, with_reference
     from repdiag.workflows.vectors import is_vectors
 
+    gates = parse_gates(fail_on)
     console = Console(as_json=as_json, quiet=quiet, verbose=verbose, progress=not no_progress)
     folder = out or Path("runs") / "compare"
     how: dict[str, Any] = {"told": console, "figures": figures, "overwrite": overwrite}
@@ -93,7 +103,7 @@ def compare(
             reference=reference,
             seed=seed,
             labels=labels,
-            groups=groups,
+            groups="classes" if classes == "drawn" else groups,
             bank=bank or (),
             views=views or (),
             metrics=metric_names(metrics),
@@ -105,6 +115,7 @@ def compare(
             per_class=per_class,
             seed=seed,
             limit=limit,
+            classes=classes,
             untrained=untrained,
             device=resolve_device(device),
             batch_size=batch_size,
@@ -123,3 +134,11 @@ def compare(
     summary.show_comparison(console, found, folder, sorted((folder / "figures").glob("*.png")) if figures else [])
     if found.failures:
         raise typer.Exit(1)
+    end_with(
+        result
+        for name, diagnosis in found.diagnoses.items()
+        if name != found.reference
+        for result in check_gates(
+            gates, diagnosis, found.table.where(checkpoint=name), referenced=found.reference is not None
+        )
+    )

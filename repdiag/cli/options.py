@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -42,6 +42,13 @@ Backbone = Annotated[
 Protocol = Annotated[
     str | None,
     typer.Option("--protocol", help="A publication's own estimators instead of the defaults: shi2022."),
+]
+Classes = Annotated[
+    Literal["fixed", "drawn"],
+    typer.Option(
+        "--classes",
+        help="Intervals speak of other images of these classes (fixed), or of other classes of their kind (drawn).",
+    ),
 ]
 Prefix = Annotated[str | None, typer.Option("--prefix", help="What the names of the encoder's tensors start with.")]
 Heads = Annotated[int | None, typer.Option("--heads", min=1, help="Attention heads, which no file records.")]

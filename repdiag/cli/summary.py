@@ -77,9 +77,11 @@ def show_comparison(console: Console, comparison: Comparison, folder: Path, draw
         trained = [(name, name, "features") for name in comparison.common.widths]
         console.table(_headline_table(title, comparison.common.table, trained, intervals=False))
     if comparison.paired is not None:
-        console.say("\npaired tests on the same rows, Holm's correction (paired_tests.csv, class_changes.csv):")
+        console.say("\non the same rows, by paired tests (pairs.csv, paired_tests.csv, class_changes.csv):")
         for sentence in comparison.paired.sentences():
             console.say(f"  {sentence}")
+    for note in comparison.reading:
+        console.say(f"\nnote: {note}")
     for name, reason in comparison.failures.items():
         console.say(f"left out: {name} ({reason.splitlines()[0]})")
     for name, how in comparison.missing.items():
@@ -91,6 +93,7 @@ def show_comparison(console: Console, comparison: Comparison, folder: Path, draw
         {
             "metrics": comparison.table.to_records(),
             "common_dimension": None if comparison.common is None else comparison.common.table.to_records(),
+            "pairs": comparison.pairs.to_dict(orient="records"),
             "paired_tests": None if comparison.paired is None else _plain_records(comparison.paired.tests),
             "verdicts": comparison.verdicts,
             "failures": comparison.failures,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import torch
 
@@ -14,35 +15,42 @@ from repdiag.diagnosis.rows import JudgedRows, evidence_from, interval_of
 from repdiag.diagnosis.verdict import Diagnosis, Evidence, Reading, Standing
 from repdiag.embeddings.same_rows import on_same_rows
 from repdiag.metrics.inference import PairedTest, compare, holm
+from repdiag.metrics.inference.units import as_groups
 from repdiag.metrics.pairwise import sharing
 from repdiag.metrics.registry import get
 
-# Metrics whose fall marks over-clustering (+1 where a higher value speaks against it, -1 where it speaks for it).
-_SPEAKS = {"precision_at_1": 1, "r_precision": 1, "class_distance_ratio": -1}
-_WORDS = {
-    "precision_at_1": "nearest neighbour of the same class",
-    "r_precision": "R-precision",
-    "class_distance_ratio": "intra / inter distance",
-}
+# Metrics whose fall marks worse grouped classes. Ratios of distances are no evidence: they fall with collapse as well.
+_SPEAKS = {"precision_at_1": 1, "r_precision": 1}
+_WORDS = {"precision_at_1": "nearest neighbour of the same class", "r_precision": "R-precision"}
+# What is held against permuted labels, where the direction is not in doubt.
+_BEATS_CHANCE = {"precision_at_1": 1, "class_distance_ratio": -1}
 PERMUTATIONS = 99
 _LEVEL = 0.05
 
 
 def hold_against(
-    found: Diagnosis, embeddings: EmbeddingSet, others: Mapping[str, EmbeddingSet], *, null: bool = True, seed: int = 0
+    found: Diagnosis,
+    embeddings: EmbeddingSet,
+    others: Mapping[str, EmbeddingSet],
+    *,
+    null: bool = True,
+    groups: Any = None,
+    seed: int = 0,
 ) -> Diagnosis:
     """Return the diagnosis with its space held against permuted labels and against others, read on the same rows.
 
     The features of `embeddings` are those that were judged, of the space that the diagnosis names; `others` are sets by
     what they are called ("untrained copy", "reference resnet50"). They add evidence and a standing each, and never turn
-    a verdict.
+    a verdict. `groups` says which rows were drawn together, or "classes" where these are a sample themselves.
     """
     rows = embeddings.labelled_rows()
     known = embeddings if rows is None else embeddings.select(rows)
     evidence = null_evidence(known, seed=seed) if null else []
     for name, other in others.items():
         aligned = on_same_rows(embeddings, other, names=("this encoder", f"the {name}"))
-        evidence += paired_evidence(known, aligned if rows is None else aligned.select(rows), name=name, seed=seed)
+        evidence += paired_evidence(
+            known, aligned if rows is None else aligned.select(rows), name=name, groups=groups, seed=seed
+        )
     return with_evidence(found, [replace(item, space=found.space) for item in evidence], others)
 
 
@@ -57,16 +65,19 @@ def with_evidence(found: Diagnosis, evidence: Sequence[Evidence], others: Iterab
     )
 
 
-def paired_evidence(embeddings: EmbeddingSet, other: EmbeddingSet, *, name: str, seed: int) -> list[Evidence]:
+def paired_evidence(
+    embeddings: EmbeddingSet, other: EmbeddingSet, *, name: str, groups: Any = None, seed: int = 0
+) -> list[Evidence]:
     """Test each metric between two encoders on the same rows, with Holm's correction over the metrics."""
     if embeddings.labels is None:
         return []
     other = on_same_rows(embeddings, other, names=("this encoder", f"the {name}"))
+    units = as_groups(embeddings.groups if groups is None else groups, embeddings.labels, rows=len(embeddings))
     tests: dict[str, PairedTest] = {}
     with sharing():
         for metric in _SPEAKS:
             first, second = ({"features": each.features, "labels": embeddings.labels} for each in (embeddings, other))
-            test = compare(get(metric), first, second, labels=embeddings.labels, seed=seed)
+            test = compare(get(metric), first, second, labels=embeddings.labels, groups=units, seed=seed)
             if test is not None:
                 tests[metric] = test
     adjusted = holm([test.p_value for test in tests.values()])
@@ -105,7 +116,7 @@ def null_evidence(embeddings: EmbeddingSet, *, seed: int) -> list[Evidence]:
     shuffles = [labels[torch.randperm(len(labels), generator=generator)] for _ in range(PERMUTATIONS)]
     found = []
     with sharing():
-        for name in ("precision_at_1", "class_distance_ratio"):
+        for name in _BEATS_CHANCE:
             function = get(name).function
             value = function(features=embeddings.features, labels=labels).value
             null = [function(features=embeddings.features, labels=shuffle).value for shuffle in shuffles]
@@ -116,7 +127,7 @@ def null_evidence(embeddings: EmbeddingSet, *, seed: int) -> list[Evidence]:
 
 
 def _null(embeddings: EmbeddingSet, metric: str, value: float, null: list[float]) -> Evidence:
-    better = sum((item - value) * _SPEAKS[metric] >= 0 for item in null)
+    better = sum((item - value) * _BEATS_CHANCE[metric] >= 0 for item in null)
     p_value = (better + 1) / (len(null) + 1)
     low, high = min(null), max(null)
     sentence = (
@@ -128,7 +139,7 @@ def _null(embeddings: EmbeddingSet, metric: str, value: float, null: list[float]
         space="features",
         split=embeddings.provenance.split,
         value=value,
-        threshold=low if _SPEAKS[metric] < 0 else high,
+        threshold=low if _BEATS_CHANCE[metric] < 0 else high,
         against_what="permuted labels",
         reading="neutral",
         sentence=sentence,

@@ -20,6 +20,7 @@ from repdiag.embeddings.as_embedding_set import as_embedding_set
 from repdiag.embeddings.sources.vector_options import VectorOptions
 from repdiag.embeddings.vector_inputs import read_inputs
 from repdiag.metrics.evaluate import evaluate
+from repdiag.metrics.inference.units import CLASSES
 from repdiag.metrics.pairwise import sharing
 from repdiag.metrics.registry import get
 
@@ -85,7 +86,8 @@ def diagnose(
     column=, label_column=, group_column=, ...). `train`, or `bank`, is the same encoder on images it was trained on:
     without it, or without views, overfitting stays open. `reference` and `untrained` are other encoders on the same
     rows, compared by paired tests; they add evidence and never turn the verdict. `metrics` limits what is computed to
-    these of the metrics that are judged.
+    these of the metrics that are judged. `groups` says which rows were drawn together, one value a row, or "classes"
+    where the classes are a sample themselves; without it the classes are fixed.
 
     Example:
         >>> import numpy as np, repdiag
@@ -100,15 +102,17 @@ def diagnose(
     judged = _space(inputs.embeddings, space)
     split = judged.provenance.split if judged.provenance.split != TRAIN or train is None else "val"
     judged = replace(judged, provenance=replace(judged.provenance, split=split))
+    drawn = CLASSES if isinstance(groups, str) and groups == CLASSES else None  # others lie in the set
     possible = [name for name in _possible(judged) if metrics is None or name in metrics]
     with sharing():
-        table: MetricTable = evaluate(judged, [name for name in possible if name not in _WITHOUT_INTERVALS], seed=seed)
+        sure = [name for name in possible if name not in _WITHOUT_INTERVALS]
+        table: MetricTable = evaluate(judged, sure, groups=drawn, seed=seed)
         table += evaluate(judged, [name for name in possible if name in _WITHOUT_INTERVALS], seed=seed, intervals=False)
     if train is not None:
-        table = _with_train(table, judged, _space(as_embedding_set(train), space), seed=seed)
+        table = _with_train(table, judged, _space(as_embedding_set(train), space), groups=drawn, seed=seed)
     others = {name: _space(other, space) for name, other in inputs.others.items()}
     told = MetricTable(tuple(replace(row, space=space) for row in table))  # evaluated as if they were features
-    return hold_against(judge(told, thresholds=thresholds, space=space), judged, others, seed=seed)
+    return hold_against(judge(told, thresholds=thresholds, space=space), judged, others, groups=drawn, seed=seed)
 
 
 def judge(
@@ -163,7 +167,9 @@ def _possible(embeddings: EmbeddingSet, names: tuple[str, ...] = _REQUIRED) -> l
     return [name for name in names if all(need in there for need in get(name).needs)]
 
 
-def _with_train(table: MetricTable, judged: EmbeddingSet, train: EmbeddingSet, *, seed: int) -> MetricTable:
+def _with_train(
+    table: MetricTable, judged: EmbeddingSet, train: EmbeddingSet, *, groups: str | None, seed: int
+) -> MetricTable:
     """Add the pretext rows of train, and replace those of the judged split, on galleries of equal size and classes."""
     gallery, its = equal_galleries(train, judged, seed=seed)
     names = [name for name in _possible(gallery, _PRETEXT) if name in _possible(its, _PRETEXT)]
@@ -171,9 +177,9 @@ def _with_train(table: MetricTable, judged: EmbeddingSet, train: EmbeddingSet, *
         return table
     source = replace(judged.provenance, split=TRAIN)
     with sharing():
-        rows: MetricTable = evaluate(replace(gallery, provenance=source), names, seed=seed)
-        rows += evaluate(its, ["pretext_gap"], bank=gallery, seed=seed)
+        rows: MetricTable = evaluate(replace(gallery, provenance=source), names, groups=groups, seed=seed)
+        rows += evaluate(its, ["pretext_gap"], bank=gallery, groups=groups, seed=seed)
         if len(its) == len(judged):
             return table + rows
         kept = MetricTable(tuple(row for row in table if row.metric not in names))
-        return kept + evaluate(its, names, seed=seed) + rows
+        return kept + evaluate(its, names, groups=groups, seed=seed) + rows

@@ -24,6 +24,20 @@ def equal_galleries(first: EmbeddingSet, second: EmbeddingSet, *, seed: int) -> 
     return _cut(first, sides[0], counts, generator), _cut(second, sides[1], counts, generator)
 
 
+def common_galleries(*sets: EmbeddingSet, seed: int) -> tuple[EmbeddingSet, ...]:
+    """Return sets cut to the smallest number of rows of each class that any of them has; all or none have labels.
+
+    Drawn by seed, in their own order: sets of the same rows in one order keep the same ones.
+    """
+    labels = [_classes(each, each) for each in sets]
+    counts = {
+        int(name): min(int((each == name).sum()) for each in labels) for name in np.unique(np.concatenate(labels))
+    }
+    return tuple(
+        _cut(each, label, counts, np.random.default_rng(seed)) for each, label in zip(sets, labels, strict=True)
+    )
+
+
 def _classes(mine: EmbeddingSet, other: EmbeddingSet) -> Index:
     if mine.labels is None or other.labels is None:
         return np.zeros(len(mine), dtype=np.int64)

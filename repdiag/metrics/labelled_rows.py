@@ -26,7 +26,7 @@ class LabelledRows:
 
     def for_metric(self, metric: Metric) -> tuple[EmbeddingSet, EmbeddingSet | None, Tensor | None]:
         """Return the set, the second set and the rows [K] that a metric is given; None for all rows."""
-        of_classes = "labels" in metric.takes
+        of_classes = "labels" in metric.needs  # what they only make surer is asked of all rows
         if not of_classes:
             second = {"bank": self._bank, "other": self._other}.get(metric.second or "")
             return self._whole, second, None

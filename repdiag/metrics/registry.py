@@ -13,6 +13,7 @@ from typing import Any, Literal, ParamSpec, cast
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from repdiag.core.arrays import TEXT_KINDS, listed, to_array, to_class_names, to_class_numbers, to_floating
@@ -39,7 +40,7 @@ Family = Literal[
     "external",
 ]
 Comparable = Literal["encoders", "one method"]
-Interval = Literal["per_query", "u_statistic", "seeds", "subsample", "halves", "own", "none"]
+Interval = Literal["per_query", "u_statistic", "seeds", "subsample", "halves", "two_sets", "own", "none"]
 
 DATA_PARAMETERS = (
     "features",
@@ -78,6 +79,8 @@ class Sizes:
     bank_rows: int | None
 
 
+OnParts = Callable[[NDArray[np.int64]], float | None]
+Side = tuple[str, dict[str, Any]]  # a metric's name and its arguments
 Variants = Sequence[Mapping[str, Any]] | Callable[[Sizes], Sequence[Mapping[str, Any]]]
 
 
@@ -88,9 +91,10 @@ class Metric:
     `variants` are the settings that `evaluate` runs by default, one row of the table each. `needs` are the data
     parameters, read from the signature. `second` says whether `other_*` is a bank (the train set) or a second
     encoder on the same rows. `interval` names how its confidence interval is made ("own": by itself);
-    `classes_left_out`: its error falls less with the number of rows than halves of the classes assume.
-    `comparable` says between what a difference means better or worse: any encoders, or those of one training method.
-    `reductions` lists what it wants from the shared pass over similarity tiles (metrics/pairwise).
+    `blocks_left_out`: its error falls less with the number of rows than halves of them assume. `on_parts` gives its
+    value on any part of the rows without a search of their own; `sides` names the metric on the bank and on the rows
+    whose difference it is. `comparable` says between what a difference means better or worse: any encoders, or those of
+    one training method. `reductions` lists what it wants from the shared pass over similarity tiles (metrics/pairwise).
     """
 
     name: str
@@ -103,12 +107,14 @@ class Metric:
     reference: str
     second: Second | None
     interval: Interval
-    classes_left_out: bool
+    blocks_left_out: bool
     variants: Variants
     spaces: tuple[str, ...]
     default: bool
     comparable: Comparable
     reductions: Callable[..., Sequence[Any]] | None
+    on_parts: Callable[..., OnParts] | None
+    sides: Callable[..., tuple[Side, Side]] | None
 
     @property
     def needs(self) -> tuple[str, ...]:
@@ -120,11 +126,6 @@ class Metric:
     def takes(self) -> tuple[str, ...]:
         """Names of all data parameters, optional ones included."""
         return tuple(p for p in inspect.signature(self.function).parameters if p in DATA_PARAMETERS)
-
-    @property
-    def own_gallery(self) -> bool:
-        """Say whether the queries search one another for their class: then classes change each other's parts."""
-        return self.interval == "per_query" and self.second is None and "labels" in self.needs
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -153,13 +154,15 @@ def metric(
     version: int,
     reference: str,
     interval: Interval = "none",
-    classes_left_out: bool = False,
+    blocks_left_out: bool = False,
     second: Second | None = None,
     variants: Variants = (),
     spaces: tuple[str, ...] = ("features", "projections"),
     default: bool = True,
     comparable: Comparable = "encoders",
     reductions: Callable[..., Sequence[Any]] | None = None,
+    on_parts: Callable[..., OnParts] | None = None,
+    sides: Callable[..., tuple[Side, Side]] | None = None,
     family: Family | None = None,
 ) -> Callable[[Callable[P, MetricValue]], Callable[P, MetricValue]]:
     """Register a metric under its function's name and give it the common door.
@@ -208,12 +211,14 @@ def metric(
             reference=reference,
             second=second,
             interval=interval,
-            classes_left_out=classes_left_out,
+            blocks_left_out=blocks_left_out,
             variants=variants,
             spaces=spaces,
             default=default,
             comparable=comparable,
             reductions=reductions,
+            on_parts=on_parts,
+            sides=sides,
         )
         return cast(Callable[P, MetricValue], door)
 

@@ -146,7 +146,7 @@ def analyze_encoder(
         name=name,
         info=encoder.info,
         table=table,
-        diagnosis=hold_against(judged, sets["val"], others, seed=options.seed),
+        diagnosis=hold_against(judged, sets["val"], others, groups=options.groups, seed=options.seed),
         embeddings={role: sets[role] for role in ("train", "val") if role in sets},
         per_class=per_class,
         per_row=per_row,

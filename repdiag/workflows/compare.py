@@ -17,6 +17,7 @@ from repdiag.workflows.options import AnalysisOptions
 from repdiag.workflows.saving import save_analysis
 
 if TYPE_CHECKING:
+    from repdiag.core.encoder_cost import EncoderCost
     from repdiag.embeddings.sources.vector_options import VectorOptions
     from repdiag.workflows.analysis import Analysis
     from repdiag.workflows.rows import AnalyzedImages
@@ -102,19 +103,17 @@ def compare_vectors(
     from repdiag.embeddings.vector_inputs import beside_each, read_together
     from repdiag.workflows.vectors import analyze_vectors
 
-    sets, notes = read_together(sources, labels=labels, groups=groups, options=reading)
+    drawn = isinstance(groups, str) and groups == "classes"
+    sets, notes = read_together(sources, labels=labels, groups=None if drawn else groups, options=reading)
     beside = beside_each(list(sets), bank=bank, views=views)
+    asked = {"seed": seed, "per_row": True, "counting": told.counting, "groups": groups if drawn else None, **options}
     sides = [
-        _Side(
-            name=name,
-            analyze=lambda name=name, found=found: analyze_vectors(  # type: ignore[misc]
-                found, name=name, seed=seed, per_row=True, counting=told.counting, **beside[name], **options
-            ),
-        )
+        _Side(name=name, analyze=partial(analyze_vectors, found, name=name, **beside[name], **asked))
         for name, found in sets.items()
     ]
     said = {
         "seed": seed,
+        "classes": "drawn" if drawn else "fixed",
         "sources": {name: str(source)[:500] for name, source in sources.items() if isinstance(source, str | Path)},
     }
     how: dict[str, Any] = {"told": told, "figures": figures, "reference": reference, "overwrite": overwrite}
@@ -177,8 +176,9 @@ def compare_checkpoints(
     spec = options.data or _common_dataset(targets.here)
     options = replace(options, data=spec, per_row=True)  # the paired tests compare image by image
     rows = choose_rows(spec, options)
-    sides = [_side(target, options, rows, told) for target in targets.here]
-    return _compare(
+    costs: dict[str, EncoderCost] = {}
+    sides = [_side(target, options, rows, told=told, costs=costs) for target in targets.here]
+    found = _compare(
         sides,
         out,
         options=options.to_dict(),
@@ -188,12 +188,17 @@ def compare_checkpoints(
         seed=options.seed,
         failures=targets.failures,
         missing=targets.missing,
+        reading=rows.notes(),
         overwrite=overwrite,
     )
+    return replace(found, costs=costs)
 
 
-def _side(target: Any, options: AnalysisOptions, rows: AnalyzedImages, told: Speaker) -> _Side:
+def _side(
+    target: Any, options: AnalysisOptions, rows: AnalyzedImages, *, told: Speaker, costs: dict[str, EncoderCost]
+) -> _Side:
     from repdiag.checkpoints.load import load_with_options
+    from repdiag.embeddings.cost import measure_cost
     from repdiag.workflows.analyze import analyze_encoder
     from repdiag.workflows.targets import run_of
 
@@ -206,6 +211,7 @@ def _side(target: Any, options: AnalysisOptions, rows: AnalyzedImages, told: Spe
 
     def analyzed() -> Analysis:
         encoder = load_with_options(target.path, chosen.read_options, name=target.name)
+        costs[target.name] = measure_cost(encoder, device=chosen.device)
         found = analyze_encoder(encoder, rows, chosen, counting=told.counting)
         return replace(found, training=run_of(target.path))
 
@@ -234,7 +240,7 @@ def _compare(
         save = partial(save_analysis, figures=figures, overwrite=True, before=retire)
         folders, failed = _analyze_sides(sides, out, save=save, figures=figures, again=overwrite, told=told)
         failed |= failures or {}
-        found = _joined(out, folders, failed, reference=reference, seed=seed)
+        found = _joined(out, folders, failed, reference=reference, drawn=options.get("classes") == "drawn", seed=seed)
         found = replace(found, missing=dict(missing or {}), reading=reading)
         with replaced(out, overwrite=overwrite, again=KIND) as fresh:
             if figures:
@@ -273,7 +279,7 @@ def _analyze_sides(
 
 
 def _joined(
-    out: Path, folders: dict[str, Path], failed: dict[str, str], *, reference: str | None, seed: int
+    out: Path, folders: dict[str, Path], failed: dict[str, str], *, reference: str | None, drawn: bool, seed: int
 ) -> Comparison:
     """Return the tables of all analyses together, with the tests of every two."""
     from repdiag.core.metric_table import MetricTable
@@ -286,7 +292,7 @@ def _joined(
     if not tables:
         raise RepdiagError("no checkpoint could be analyzed", found="; ".join(failed.values()))
     if reference is not None:
-        verdicts = _held_against(reference, verdicts, folders, failed, seed=seed)
+        verdicts = _held_against(reference, verdicts, folders, failed, groups="classes" if drawn else None, seed=seed)
     return Comparison(
         table=MetricTable.concat(tables),
         verdicts=verdicts,
@@ -294,7 +300,7 @@ def _joined(
         folders=folders,
         failures=failed,
         common=read_at_common_dimension(folders, seed=seed),
-        paired=compare_pairs(folders, seed=seed),
+        paired=compare_pairs(folders, seed=seed, classes_drawn=drawn),
         reference=reference,
     )
 
@@ -337,7 +343,7 @@ def _write_comparison(comparison: Comparison, options: dict[str, Any], out: Path
 
 
 def _held_against(
-    reference: str, verdicts: dict[str, Any], folders: dict[str, Path], failures: dict[str, str], *, seed: int
+    reference: str, verdicts: dict[str, Any], folders: dict[str, Path], failures: dict[str, str], **how: Any
 ) -> dict[str, Any]:
     """Return the judgements with every checkpoint held against the reference, by paired tests on the same images."""
     from repdiag.diagnosis.comparisons import hold_against
@@ -352,7 +358,7 @@ def _held_against(
     held = {}
     for name, verdict in verdicts.items():
         found = Diagnosis.from_dict(verdict)
-        beside = found if name == reference else hold_against(found, sets[name], other, null=False, seed=seed)
+        beside = found if name == reference else hold_against(found, sets[name], other, null=False, **how)
         held[name] = beside.to_dict()
     return held
 

@@ -9,8 +9,11 @@ from typing import TYPE_CHECKING, Any
 from repdiag.core.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import pandas as pd
 
+    from repdiag.core.encoder_cost import EncoderCost
     from repdiag.core.metric_table import MetricTable
     from repdiag.diagnosis.verdict import Diagnosis
     from repdiag.workflows.common_dimension import CommonReading
@@ -47,6 +50,7 @@ class Comparison:
     common: CommonReading | None = None
     paired: PairTables | None = None
     reference: str | None = None
+    costs: Mapping[str, EncoderCost] = field(default_factory=dict)
     # What was joined, converted or left out when vectors were read.
     reading: tuple[str, ...] = ()
     # Keeps a folder that nobody named for as long as the comparison lives.
@@ -70,9 +74,33 @@ class Comparison:
         return "\n".join(f"{name}: {found.summary}" for name, found in self.diagnoses.items())
 
     @property
-    def pairs(self) -> pd.DataFrame | None:
-        """Paired tests of every two checkpoints on the same rows, Holm's correction; None for a single one."""
-        return None if self.paired is None else self.paired.tests
+    def pairs(self) -> pd.DataFrame:
+        """What is answered of every two checkpoints on the same rows, of the first against the second.
+
+        Columns: first, second, question ("over_clustering", "grouping", "overfitting", "accuracy"), answer, size,
+        ci_low, ci_high, p_holm, measure. Empty for a single checkpoint, and without labels. The tests of every
+        metric are in `paired.tests`.
+        """
+        import pandas as pd
+
+        from repdiag.diagnosis.pair_answers import COLUMNS
+
+        return pd.DataFrame(columns=list(COLUMNS)) if self.paired is None else self.paired.answers
+
+    def ranking(self, *, seed: int = 0) -> pd.DataFrame:
+        """Return which encoder to take: by LogME, R-precision and a small probe, each with the chance to be the best.
+
+        Columns: checkpoint, rank, p_best, by, parameters, width, gflops, ms_per_image (measured here, for encoders that
+        were read in this call). `ranking().attrs["summary"]` says it in words, and whether size alone would have
+        chosen the same.
+        """
+        from repdiag.diagnosis.ranking import rank_encoders
+        from repdiag.results.reading import stored_sets
+
+        sets = {name: stored_sets(folder)["val"] for name, folder in self.folders.items()}
+        found = rank_encoders(sets, self.costs, seed=seed)
+        found.frame.attrs["summary"] = found.summary
+        return found.frame
 
     def headline(self) -> pd.DataFrame:
         """Return the metrics that a reader wants first, one column a checkpoint."""

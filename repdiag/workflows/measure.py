@@ -121,7 +121,12 @@ def evaluate_sets(
     if "bank" in sets:
         plan.append((sets["queries"], banked, sets["bank"]))
     found = [
-        (evaluate(rows, wanted, bank=bank, seed=options.seed, distributed=options.distributed), rows)
+        (
+            evaluate(
+                rows, wanted, bank=bank, groups=options.groups, seed=options.seed, distributed=options.distributed
+            ),
+            rows,
+        )
         for rows, wanted, bank in plan
     ]
     table = MetricTable.concat(evaluation for evaluation, _ in found)

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from repdiag.checkpoints.read_options import ReadOptions
+from repdiag.core.errors import unknown_name
+
+Classes = Literal["fixed", "drawn"]
+CLASSES = ("fixed", "drawn")
 
 
 @dataclass(frozen=True, kw_only=True)
 class AnalysisOptions:
-    """What an analysis may be told. Device, batch size, workers and processes change no value."""
+    """What an analysis may be told. Device, batch size, workers and processes change no value.
+
+    `classes` are "fixed" (intervals speak of other images of these) or "drawn" (of other classes of their kind).
+    """
 
     data: str | None = None
     views: str | None = None
@@ -31,14 +38,33 @@ class AnalysisOptions:
     strict_data: bool = False
     check_content: bool = False
     distributed: bool = False
+    classes: Classes = "fixed"
 
     def __post_init__(self) -> None:
+        if self.classes not in CLASSES:
+            raise unknown_name("kind of classes", self.classes, CLASSES)
         if self.protocol is not None:
             from repdiag.metrics.protocols import get_protocol
 
             get_protocol(self.protocol)  # a typo is said before anything is extracted
 
+    @property
+    def groups(self) -> str | None:
+        """Return what intervals and paired tests keep together: whole classes, where these were drawn themselves."""
+        return "classes" if self.classes == "drawn" else None
+
     def to_dict(self) -> dict[str, Any]:
         """Return the options that the values depend on."""
-        names = ("data", "views", "per_class", "bank_per_class", "seed", "limit", "untrained", "protocol", "fast")
+        names = (
+            "data",
+            "views",
+            "per_class",
+            "bank_per_class",
+            "seed",
+            "limit",
+            "untrained",
+            "protocol",
+            "fast",
+            "classes",
+        )
         return {"read_options": self.read_options.to_dict(), **{name: getattr(self, name) for name in names}}

@@ -14,14 +14,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class PairTables:
-    """Paired tests of every pair of checkpoints, and which classes changed between them."""
+    """What is answered of every pair of checkpoints, the paired tests behind it, and which classes changed."""
 
+    answers: pd.DataFrame
     tests: pd.DataFrame
     classes: pd.DataFrame
 
     def sentences(self) -> Iterator[str]:
-        """Yield one line a pair: on which metrics it differs, in how many classes."""
-        changed = self.classes[self.classes["differs"]]
+        """Yield one line a pair: the answers, where there are labels, else on which metrics it differs."""
+        if len(self.answers):
+            from repdiag.diagnosis.pair_answers import answer_sentences
+
+            yield from answer_sentences(self.answers)
+            return
+        changed = self.classes[self.classes["differs"].astype(bool)]
         for (first, second), rows in self.tests.groupby(["first", "second"], sort=False):
             names = ", ".join(rows.loc[rows["differs"], "metric"]) or "nothing that was tested"
             here = changed[(changed["first"] == first) & (changed["second"] == second)]
@@ -29,30 +35,36 @@ class PairTables:
             yield f"{first} against {second}: differ in {names}; classes that changed: {count}"
 
 
-def compare_pairs(folders: Mapping[str, Path], *, seed: int) -> PairTables | None:
+def compare_pairs(folders: Mapping[str, Path], *, seed: int, classes_drawn: bool = False) -> PairTables | None:
     """Return the tests; None for a single checkpoint."""
     import pandas as pd
 
     from repdiag.diagnosis.checkpoint_pairs import Side, class_changes, paired_tests
-    from repdiag.embeddings.store import load_embedding_set
+    from repdiag.diagnosis.pair_answers import EncoderSets, pair_answers
+    from repdiag.metrics.inference.units import CLASSES
+    from repdiag.results.reading import stored_sets
 
     if len(folders) < 2:
         return None
+    sets = {name: stored_sets(folder) for name, folder in folders.items()}
     sides = {
-        name: Side(
-            rows=pd.read_parquet(folder / "per_row.parquet"),
-            embeddings=load_embedding_set(folder / "embeddings" / "val"),
-        )
+        name: Side(rows=pd.read_parquet(folder / "per_row.parquet"), embeddings=sets[name]["val"])
         for name, folder in folders.items()
     }
-    return PairTables(tests=paired_tests(sides, seed=seed), classes=class_changes(sides, seed=seed))
+    encoders = {name: EncoderSets(val=found["val"], train=found.get("train")) for name, found in sets.items()}
+    return PairTables(
+        answers=pair_answers(encoders, groups=CLASSES if classes_drawn else None, seed=seed),
+        tests=paired_tests(sides, seed=seed, classes_drawn=classes_drawn),
+        classes=class_changes(sides),
+    )
 
 
 def write_pairs(pairs: PairTables | None, out: Path) -> None:
-    """Write paired_tests.csv and class_changes.csv; nothing for a single checkpoint."""
+    """Write pairs.csv, paired_tests.csv and class_changes.csv; nothing for a single checkpoint."""
     from repdiag.core.csv_text import csv_text
     from repdiag.core.files import write_text
 
-    frames = {} if pairs is None else {"paired_tests": pairs.tests, "class_changes": pairs.classes}
+    named = {} if pairs is None else {"pairs": pairs.answers, "paired_tests": pairs.tests}
+    frames = named if pairs is None else {**named, "class_changes": pairs.classes}
     for name, frame in frames.items():
         write_text(out / f"{name}.csv", csv_text(frame))

@@ -153,7 +153,7 @@ def analyze_inputs(
         kind=VECTOR_KIND,
         name=embeddings.provenance.checkpoint,
         table=found,
-        diagnosis=hold_against(judge(found), embeddings, inputs.others, seed=asked.get("seed", 0)),
+        diagnosis=hold_against(judge(found), embeddings, inputs.others, groups=groups, seed=asked.get("seed", 0)),
         embeddings=sets,
         per_class=class_frame(found, embeddings),
         per_row=row_frame(found, embeddings) if per_row else None,

@@ -6,9 +6,20 @@ import pytest
 import torch
 from torch import Tensor
 
-from repdiag.metrics.clusters import ami, completeness, granularity, homogeneity, kmeans_purity, nmi, v_measure
+from repdiag.metrics.clusters import (
+    ami,
+    completeness,
+    granularity,
+    granularity_slope,
+    homogeneity,
+    kmeans_purity,
+    nmi,
+    v_measure,
+)
 from repdiag.metrics.clusters.kmeans import assignments
+from repdiag.metrics.inference import with_interval
 from repdiag.metrics.pairwise.sharing import sharing
+from repdiag.metrics.registry import get
 
 CLASSES, PER_CLASS, DIMS = 8, 96, 32
 
@@ -28,6 +39,38 @@ def test_granularity_recovers_the_number_of_islands(number: int) -> None:
     found = granularity(rows, labels)
     assert found.value == pytest.approx(number, rel=0.25)
     assert not found.extra["at_edge"]
+
+
+def slopes(rows: Tensor, labels: Tensor) -> dict[float, tuple[float, float]]:
+    """Return the interval of the slope at every factor that has one."""
+    found = {}
+    for factor in (0.5, 2.0, 4.0):
+        arguments = {"features": rows, "labels": labels, "factor": factor}
+        value = granularity_slope(**arguments)
+        value = with_interval(get("granularity_slope"), value, arguments, labels=labels)
+        found[factor] = (float(value.ci_low), float(value.ci_high))
+    return found
+
+
+def test_the_slope_says_finer_coarser_or_as_the_labels() -> None:
+    """Whole classes lose by any other number; two islands gain by 2; merged pairs of classes gain by half."""
+    with sharing():
+        assert all(high < 0.0 for _, high in slopes(*islands(1)).values())
+        assert slopes(*islands(2))[2.0][0] > 0.0
+        rows, labels = islands(1)
+        merged = rows[labels // 2 * 2 * PER_CLASS + torch.arange(len(labels)) % (PER_CLASS)]
+        merged = merged + 0.05 * torch.randn(merged.shape, generator=torch.Generator().manual_seed(3))
+        assert slopes(merged, labels)[0.5][0] > 0.0
+
+
+def test_the_slope_is_the_difference_of_two_points_of_the_curve() -> None:
+    rows, labels = islands(2)
+    expected = float(ami(rows, labels, clusters=32)) - float(ami(rows, labels, clusters=8))
+    found = granularity_slope(rows, labels, factor=4.0)
+    assert float(found) == pytest.approx(expected, abs=1e-12)
+    assert found.params["clusters"] == 32
+    two = labels % 2
+    assert "2 clusters again" in str(granularity_slope(rows, two, factor=0.5).reason)
 
 
 def test_as_many_clusters_as_islands_are_pure_but_incomplete() -> None:

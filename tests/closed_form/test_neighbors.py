@@ -12,6 +12,8 @@ from repdiag.metrics.neighbors import (
     best_nn,
     hubness,
     knn_accuracy,
+    label_gap,
+    locality,
     map_at_r,
     mean_average_precision,
     mean_reciprocal_rank,
@@ -62,6 +64,40 @@ def test_a_class_in_many_islands_is_precise_at_one_but_not_at_r() -> None:
     labels = islands % 2
     assert float(precision_at_1(rows, labels)) == 1.0
     assert float(r_precision(rows, labels)) < 0.6
+
+
+def test_locality_by_hand() -> None:
+    """Of 24 rows in 6 islands, 2 of each of 3 classes: precision is 1; of R = 7 partners 3 are found, then strangers.
+
+    Islands of one class lie opposite one another; the four next partners are in the islands beside, of other classes.
+    Chance is 7 / 23.
+    """
+    island = torch.arange(6).repeat_interleave(4)
+    rows = on_a_circle(*(60.0 * island + 0.5 * (torch.arange(24) % 4)).tolist())
+    found = locality(rows, island % 3)
+    chance = 7 / 23
+    assert float(found) == pytest.approx((3 / 7 - chance) / (1 - chance))
+    assert found.extra["chance"] == pytest.approx(chance)
+
+
+def test_locality_is_undefined_where_the_nearest_rows_know_nothing() -> None:
+    rows = torch.randn(90, 6, generator=torch.Generator().manual_seed(0))
+    found = locality(rows, torch.arange(90) % 3)
+    assert found.value is None
+    assert "by chance" in str(found.reason)
+    assert locality(rows, torch.arange(90)).reason == "no class has two rows"
+
+
+def test_the_label_gap_is_the_difference_of_two_galleries_of_equal_classes() -> None:
+    """The five rows above, 1 of 5 right, against the same rows under labels by which 4 of 5 are."""
+    seen = torch.tensor([0, 0, 0, 1, 1])
+    found = label_gap(ROWS, LABELS, other_features=ROWS, other_labels=seen)
+    assert float(found) == pytest.approx(float(precision_at_1(ROWS, seen)) - 1 / 5)
+    deep = label_gap(ROWS, LABELS, other_features=ROWS, other_labels=seen, of="r_precision")
+    assert float(deep) == pytest.approx(float(r_precision(ROWS, seen)) - 3 / 10)
+    unequal = label_gap(ROWS, LABELS, other_features=ROWS, other_labels=torch.tensor([0, 0, 0, 0, 1]))
+    assert unequal.value is None
+    assert "2 of 2 differ (class 0 3 and 4, class 1 2 and 1)" in str(unequal.reason)
 
 
 def test_knn_votes_are_weighted() -> None:

@@ -14,6 +14,7 @@ from repdiag.metrics.registry import Metric, load_all
 
 ROWS, BANK, DIMS, OTHER_DIMS, CLASSES = 64, 80, 12, 9, 4
 METRICS = load_all()
+EQUAL_GALLERIES = {"pretext_gap", "label_gap"}  # differences between two sets of one make
 Data = dict[str, Tensor]
 
 # Defaults are made for thousands of rows; on these few, smaller settings tell more.
@@ -21,6 +22,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "alpha_req": {"first": 2, "last": 10},
     "contrast_accuracy": {"queue_size": 12},
     "info_nce": {"queue_size": 12},
+    "islands": {"least_rows": 8, "alpha": 0.003},
     "minibatch_cka": {"batch_size": 16},
     "uniformity_subsampled": {"size": 12, "subsets": 3},
 }
@@ -64,7 +66,9 @@ def arguments(metric: Metric, data: Data) -> Data:
     names = {"other_features": "other_features", "other_labels": "bank_labels", "other_views": "same_size_bank_views"}
     names["other_label_matrix"] = "bank_label_matrix"
     if metric.second == "bank":
-        names["other_features"] = "same_size_bank" if "other_views" in metric.takes else "bank_features"
+        names["other_features"] = "bank_features"
+    if metric.name in EQUAL_GALLERIES:
+        names |= {"other_features": "same_size_bank", "other_labels": "labels"}
     return {name: data[names.get(name, name)] for name in metric.takes}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -71,8 +72,21 @@ def read_columns(frame: pd.DataFrame, options: Mapping[str, str], *, image: str 
     notes = [ReadingNote(what=f"columns: {said or 'none'}{tail}")]
     if group is not None and split is None:
         notes.append(ReadingNote(what=f"val is drawn so that rows of one {group} stay together (group=none leaves it)"))
+    notes += _several_in_one(labels)
     groups = None if group is None else tuple(str(value) for value in frame[group])
     return RowColumns(labels=labels, parts=parts, groups=groups, notes=tuple(notes))
+
+
+def _several_in_one(labels: Sequence[str | None]) -> list[ReadingNote]:
+    """Return a note where labels such as a|b are made of others: an image of several classes is one of its own here."""
+    present = {label for label in labels if label is not None}
+    joined = [
+        one for one in sorted(present) if len(pieces := re.split(r"\s*[|;,]\s*", one)) > 1 and set(pieces) & present
+    ]
+    if not joined:
+        return []
+    what = f"of several names at once, such as {joined[0]}, each taken for a class of its own"
+    return [ReadingNote(what=what, count=len(joined), of="labels")]
 
 
 def _named(frame: pd.DataFrame, asked: str | None, usual: Sequence[str], *, skip: Sequence[str | None]) -> str | None:

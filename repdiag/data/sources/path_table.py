@@ -129,6 +129,8 @@ def _separated(text: str) -> pd.DataFrame:
     from io import StringIO
 
     first = text.lstrip().partition("\n")[0]
+    if not first:
+        raise ValueError("it is empty")
     separator = max(",;\t|", key=first.count)
     if first.count(separator) == 0:
         rows = [line.strip() for line in text.splitlines() if line.strip()]
@@ -234,10 +236,15 @@ def _with_path_column(
 
 def _with_header(frame: pd.DataFrame, files: _Files) -> tuple[pd.DataFrame, str | None]:
     """Return a table whose first line is a row with numbers for names, and the column whose name is a file."""
-    named = [name for name in frame.columns if name.lower() not in _PATHS and files.find(name) is not None]
+    names = frame.attrs.get("first", ())  # other tables have names, or numbers that were given here
+    named = [
+        column
+        for column, name in zip(frame.columns, names, strict=False)
+        if name.lower() not in _PATHS and not name.isdecimal() and files.find(name) is not None
+    ]
     if not named:
         return frame, None
-    first = pd.DataFrame([frame.attrs.get("first", list(frame.columns))], columns=frame.columns)
+    first = pd.DataFrame([list(names)], columns=frame.columns)
     rows = pd.concat([first, frame.astype(str)], ignore_index=True)
     rows.columns = [str(number) for number in range(rows.shape[1])]
     return rows, str(list(frame.columns).index(named[0]))

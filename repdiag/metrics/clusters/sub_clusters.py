@@ -7,17 +7,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from repdiag.core.metric_value import MetricValue, undefined
-from repdiag.core.shapes import Bool, Features, Labels, Tensor
-from repdiag.metrics import pairwise
+from repdiag.core.shapes import Features, Labels
 from repdiag.metrics.algebra.moments import float64_unit_rows
 from repdiag.metrics.clusters.class_centres import squared_distances
+from repdiag.metrics.clusters.class_rows import at_home, unlike
 from repdiag.metrics.clusters.spread_starts import RowArray
 from repdiag.metrics.clusters.valleys import Counts, border_counts, valleys
-from repdiag.metrics.pairwise import TopK, over_pairs
 from repdiag.metrics.registry import metric
 from repdiag.metrics.settings import Seed
 
@@ -195,8 +193,10 @@ def _classes(features: Features, labels: Labels, *, seed: int) -> dict[int, RowA
 
     By first appearance: neither the names of the classes nor the order of these names may count.
     """
-    at_home = _at_home(features, labels)
-    rows, names = _unlike(float64_unit_rows(features[at_home]).float().cpu().numpy(), labels[at_home].cpu().numpy())
+    home = at_home(features, labels)
+    rows, names = float64_unit_rows(features[home]).float().cpu().numpy(), labels[home].cpu().numpy()
+    kept = unlike(rows, names)
+    rows, names = rows[kept], names[kept]
     found = {}
     for number, name in enumerate(dict.fromkeys(names.tolist())):
         mine = rows[names == name]
@@ -206,25 +206,6 @@ def _classes(features: Features, labels: Labels, *, seed: int) -> dict[int, RowA
         if len(mine) >= 2 * ROWS_PER_ISLAND:
             found[number] = _coordinates(mine)
     return found
-
-
-def _at_home(features: Features, labels: Labels) -> Bool[Tensor, "N"]:
-    """Return which rows have a row of their own class as their nearest: the others are confusions, not islands."""
-    if len(features) < 2:
-        return torch.zeros_like(labels, dtype=torch.bool)
-    nearest = over_pairs(pairwise.unit_rows(features), TopK(1)).index[:, 0]
-    return labels[nearest] == labels
-
-
-def _unlike(rows: RowArray, labels: NDArray[np.int64]) -> tuple[RowArray, NDArray[np.int64]]:
-    """Keep one of several equal rows, and none that stand in two classes."""
-    _, first, group = np.unique(rows, axis=0, return_index=True, return_inverse=True)
-    group = group.ravel()
-    lowest, highest = labels[first].copy(), labels[first].copy()
-    np.minimum.at(lowest, group, labels)
-    np.maximum.at(highest, group, labels)
-    kept = np.sort(first[lowest == highest])
-    return rows[kept], labels[kept]
 
 
 def _coordinates(rows: RowArray) -> RowArray:

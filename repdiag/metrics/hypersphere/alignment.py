@@ -13,7 +13,7 @@ from repdiag.metrics.settings import Positive
     direction="lower",
     bounds=(0.0, float("inf")),
     invariances={"rotation", "scale", "row_order"},
-    version=1,
+    version=2,
     reference="wang2020",
     interval="per_query",
     variants=pair_variants(),

@@ -13,7 +13,7 @@ from repdiag.metrics.registry import metric
     direction="higher",
     bounds=(-2.0, 2.0),
     invariances={"rotation", "scale", "row_order"},
-    version=2,
+    version=3,
     reference="wang2020",
     interval="per_query",
     variants=pair_variants(),

@@ -2,7 +2,7 @@
 
 from repdiag.metrics.inference.compare import compare
 from repdiag.metrics.inference.means import difference_interval
-from repdiag.metrics.inference.paired import PairedTest, holm, mcnemar, paired_test, sign_flip
+from repdiag.metrics.inference.paired import PairedTest, holm, mcnemar, paired_test
 from repdiag.metrics.inference.with_interval import with_interval
 
 __all__ = [
@@ -12,6 +12,5 @@ __all__ = [
     "holm",
     "mcnemar",
     "paired_test",
-    "sign_flip",
     "with_interval",
 ]

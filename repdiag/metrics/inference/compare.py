@@ -10,23 +10,12 @@ from torch import Tensor
 
 from repdiag.core.metric_value import MetricValue
 from repdiag.metrics.inference.estimate import LEVEL, Estimate
+from repdiag.metrics.inference.means import mean_estimate
 from repdiag.metrics.inference.paired import PairedTest, paired_test
-from repdiag.metrics.inference.resampling import (
-    SPLITS,
-    Evaluate,
-    Index,
-    block_jackknife,
-    evaluate_rows,
-    split_halves,
-    subsampling,
-    units_of,
-)
-from repdiag.metrics.inference.units import drawn_classes
+from repdiag.metrics.inference.resampling import Evaluate, Index, block_jackknife, evaluate_rows, subsampling, units_of
+from repdiag.metrics.inference.shared_gallery import shared_gallery_estimate
 from repdiag.metrics.inference.with_interval import WITHOUT, error_parts, labels_of_parts
 from repdiag.metrics.registry import Metric
-
-_FEW_ROWS = 1000
-_SPLITS_OF_MANY = 8  # a split costs half a pass over all pairs for each checkpoint; Student's t pays for fewer of them
 
 
 def compare(
@@ -40,29 +29,29 @@ def compare(
 ) -> PairedTest | None:
     """Test the difference of one metric between two checkpoints that were evaluated on the same rows.
 
-    `first` and `second` are the arguments of the metric's function for each; `groups` number rows that were drawn
-    together, classes are taken for such without them. Per-query metrics are compared row by row
-    (`paired_test`); others are evaluated again on the same parts of the rows for both, so that what the rows have in
-    common cancels; queries that are each other's gallery both ways (`_unshared`). None where the metric has no interval
-    or a value is undefined.
+    `first` and `second` are the arguments of the metric's function for each; images are drawn within the classes that
+    `labels` name, `groups` number rows that were drawn together: the labels themselves where classes were drawn.
+    Per-query metrics are compared row by row (`paired_test`); others are evaluated again on the same parts of the rows
+    for both, so that what the rows have in common cancels. None where the metric has no interval or a value is
+    undefined.
     """
     values = metric.function(**first), metric.function(**second)
-    if values[0].value is None or values[1].value is None or metric.interval in WITHOUT:
+    if values[0].value is None or values[1].value is None or metric.interval in WITHOUT | {"two_sets"}:
         return None
     if metric.interval == "per_query":
-        found = _by_row(values[0], values[1], units=labels if groups is None else groups, seed=seed)
-        if found is None or not metric.own_gallery:
-            return found
-        return _unshared(metric, found, first, second, labels=labels, groups=groups, seed=seed)
+        return _by_row(values[0], values[1], labels=labels, groups=groups)
     difference = values[0].value - values[1].value
-    again = _difference(metric, first, second)
-    repeat = {"u_statistic": block_jackknife, "halves": split_halves}.get(metric.interval, subsampling)
-    if metric.interval == "halves" and groups is None:
-        groups = drawn_classes(labels)
-    rows = units_of(metric, labels, groups, rows=len(first["features"]))
-    estimate: Estimate | None = repeat(again, difference, rows=rows, seed=seed)
-    if estimate is None:
-        return None
+    found = _estimate(metric, first, second, difference=difference, labels=labels, groups=groups, seed=seed)
+    fixed = _fixed_gallery(values[0], values[1], labels=labels, groups=groups)
+    if found is None or (fixed is not None and fixed.error > found.error):
+        # The rows are a gallery too, which can only add to the error of a fixed one.
+        shared = "" if found is not None else " (approximate: the gallery is shared)"
+        found = None if fixed is None else replace(fixed, method=f"{fixed.method}{shared}")
+    return None if found is None else t_test(found, difference=difference, n=values[0].n)
+
+
+def t_test(estimate: Estimate, *, difference: float, n: int) -> PairedTest:
+    """Return Student's t test of a difference whose error is known."""
     low, high = estimate.interval(LEVEL)
     return PairedTest(
         difference=difference,
@@ -70,50 +59,28 @@ def compare(
         ci_high=high,
         p_value=estimate.p_value(),
         method=f"t test, {estimate.method}",
-        n=values[0].n,
+        n=n,
+        error=estimate.error,
+        freedom=estimate.freedom,
     )
 
 
-def _unshared(
+def _estimate(
     metric: Metric,
-    found: PairedTest,
     first: Mapping[str, Any],
     second: Mapping[str, Any],
     *,
+    difference: float,
     labels: Tensor | None,
     groups: Tensor | None,
     seed: int,
-) -> PairedTest:
-    """Return the test row by row, made as wide as one between halves of the classes that share no gallery.
-
-    A class that a checkpoint draws nearer to another one costs both: their differences go together, which flipping the
-    signs class by class takes for independent evidence. Halves see that, but miss the variation of a class among
-    twice as many others; where they miss more than that (`Metric.classes_left_out`), classes are left out in turn,
-    which errs on the wide side. Of all, the larger p-value and the wider interval.
-    """
-    count = len(first["features"])
-    rows = units_of(metric, labels, drawn_classes(labels) if groups is None else groups, rows=count)
-    again, splits = _difference(metric, first, second), SPLITS if count <= _FEW_ROWS else _SPLITS_OF_MANY
-    estimates = [split_halves(again, found.difference, rows=rows, seed=seed, splits=splits)]
-    if metric.classes_left_out:
-        estimates.append(block_jackknife(again, found.difference, rows=rows, seed=seed))
-    for estimate in estimates:
-        found = _more_careful(found, estimate)
-    return found
-
-
-def _more_careful(found: PairedTest, estimate: Estimate | None) -> PairedTest:
-    """Return the test with the larger p-value and the wider interval of the two."""
-    if estimate is None:
-        return replace(found, method=f"{found.method} (approximate: the gallery is shared)")
-    low, high = estimate.interval(LEVEL)
-    return replace(
-        found,
-        ci_low=min(found.ci_low, low),
-        ci_high=max(found.ci_high, high),
-        p_value=max(found.p_value, estimate.p_value()),
-        method=f"{found.method} and {estimate.method}",
-    )
+) -> Estimate | None:
+    if metric.interval == "halves":
+        sides = [first, second]
+        return shared_gallery_estimate(metric, sides, difference, labels=labels, groups=groups, seed=seed)
+    repeat = {"u_statistic": block_jackknife}.get(metric.interval, subsampling)
+    rows = units_of(metric, labels, groups, rows=len(first["features"]))
+    return repeat(_difference(metric, first, second), difference, rows=rows, seed=seed)
 
 
 def _difference(metric: Metric, first: Mapping[str, Any], second: Mapping[str, Any]) -> Evaluate:
@@ -126,8 +93,23 @@ def _difference(metric: Metric, first: Mapping[str, Any], second: Mapping[str, A
     return again
 
 
-def _by_row(first: MetricValue, second: MetricValue, *, units: Tensor | None, seed: int) -> PairedTest | None:
+def _by_row(
+    first: MetricValue, second: MetricValue, *, labels: Tensor | None, groups: Tensor | None
+) -> PairedTest | None:
     parts = error_parts(first), error_parts(second)
     if parts[0] is None or parts[1] is None or len(parts[0]) != len(parts[1]):
         return None
-    return paired_test(parts[0], parts[1], labels=labels_of_parts(first, units), seed=seed)
+    together = labels_of_parts(first, groups)
+    return paired_test(parts[0], parts[1], labels=labels_of_parts(first, labels), groups=together)
+
+
+def _fixed_gallery(
+    first: MetricValue, second: MetricValue, *, labels: Tensor | None, groups: Tensor | None
+) -> Estimate | None:
+    """Return the difference row by row, as if the gallery were fixed; None for a metric without parts by row."""
+    if first.per_row is None or second.per_row is None or len(first.per_row) != len(second.per_row):
+        return None
+    difference = first.per_row.double() - second.per_row.double()
+    if len(difference) < 3:
+        return None
+    return mean_estimate(difference, labels_of_parts(first, labels), groups=labels_of_parts(first, groups))

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from repdiag.metrics.inference.estimate import Estimate
-from repdiag.metrics.inference.units import are_classes, lie_in_classes, unit_index
+from repdiag.metrics.inference.units import are_classes, balanced, lie_in_classes, unit_index
 from repdiag.metrics.pairwise.sharing import isolated, memoised, tensor_key
 from repdiag.metrics.registry import Metric
 
@@ -131,14 +131,26 @@ def units_of(metric: Metric, labels: Tensor | None, groups: Tensor | None, *, ro
         and (are_classes(groups, labels) or not lie_in_classes(groups, labels))
     ):
         labels = None
-    if labels is not None and "labels" not in metric.takes and not _equal(labels):
+    if labels is not None and "labels" not in metric.takes and not balanced(labels):
         labels = None
     return Rows(count=rows, labels=labels, groups=groups)
 
 
-def _equal(labels: Tensor) -> bool:
-    counts = torch.unique(labels, return_counts=True)[1]
-    return bool((counts == counts[0]).all())
+def evaluator(metric: Metric, arguments: Mapping[str, Any]) -> Evaluate:
+    """Return the metric's value as a function of the rows: read off one search of all of them where it can be."""
+
+    def again(index: Index) -> float | None:
+        return evaluate_rows(metric, arguments, index)
+
+    if metric.on_parts is None:
+        return again
+    of_part = metric.on_parts(**arguments)
+
+    def read(index: Index) -> float | None:
+        found = of_part(index)
+        return again(index) if found is None else found
+
+    return read
 
 
 def evaluate_rows(metric: Metric, arguments: Mapping[str, Any], index: Index) -> float | None:
@@ -150,14 +162,15 @@ def evaluate_rows(metric: Metric, arguments: Mapping[str, Any], index: Index) ->
     small = arguments["features"].nbytes <= _REMEMBERED
     with nullcontext() if small else isolated():
         aligned = {
-            name: _cut(name, value, index)
+            name: cut_rows(name, value, index)
             for name, value in arguments.items()
             if not (metric.second == "bank" and name.startswith("other_"))
         }
         return metric.function(**{**arguments, **aligned}).value
 
 
-def _cut(name: str, value: Any, index: Index) -> Any:
+def cut_rows(name: str, value: Any, index: Index) -> Any:
+    """Return the chosen rows of an argument that has rows, any other as it is."""
     if not isinstance(value, Tensor):
         return value
     axis = 1 if value.ndim == 3 else 0

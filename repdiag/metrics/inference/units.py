@@ -53,9 +53,11 @@ def lie_in_classes(groups: Tensor, labels: Tensor) -> bool:
     return _nested(groups, labels)
 
 
-def drawn_classes(labels: Tensor | None) -> Tensor | None:
-    """Return the classes as groups for a metric of queries, None where they are too few to stand for a population."""
-    return labels if labels is not None and len(torch.unique(labels)) >= FEWEST else None
+def balanced(labels: Tensor) -> bool:
+    """Say whether classes were taken in equal numbers, give or take a tenth: rows drawn one by one never do so."""
+    counts = torch.unique(labels, return_counts=True)[1]
+    smallest, largest = int(counts.min()), int(counts.max())
+    return smallest > 1 and largest - smallest <= max(1, smallest // 10)
 
 
 def unit_index(groups: Tensor) -> NDArray[np.int64]:

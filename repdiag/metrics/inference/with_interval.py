@@ -11,18 +11,12 @@ from torch import Tensor
 
 from repdiag.core.metric_value import MetricValue
 from repdiag.metrics.inference.estimate import LEVEL, Estimate
-from repdiag.metrics.inference.means import query_mean_estimate, share_interval, two_roles
+from repdiag.metrics.inference.means import mean_estimate, share_interval, two_roles
 from repdiag.metrics.inference.pairs import pair_mean_estimate
-from repdiag.metrics.inference.resampling import (
-    Index,
-    Rows,
-    block_jackknife,
-    evaluate_rows,
-    split_halves,
-    subsampling,
-    units_of,
-)
-from repdiag.metrics.inference.units import are_classes, drawn_classes
+from repdiag.metrics.inference.resampling import Index, Rows, block_jackknife, evaluate_rows, subsampling, units_of
+from repdiag.metrics.inference.shared_gallery import shared_gallery_estimate
+from repdiag.metrics.inference.two_sets import two_sets_ends
+from repdiag.metrics.inference.units import are_classes
 from repdiag.metrics.registry import Metric
 
 # Beyond this many products in one k-means step, twenty more clusterings would take longer than everything else.
@@ -50,12 +44,15 @@ def with_interval(
     """Return the value with `ci_low`, `ci_high` and `ci_method` filled.
 
     `arguments` are those the metric's function was called with, data and settings; `labels` are the classes of the
-    rows, where they are known; `groups` number rows that were drawn together and stay together. A value that is
+    rows, where they are known, which are fixed; `groups` number rows that were drawn together and stay together: the
+    labels themselves where the classes are a sample of a population of classes. A value that is
     undefined, has an interval already, or whose metric declares none comes back as it is; so does one whose replicates
     are not all defined.
     """
     if value.value is None or value.ci_method is not None or metric.interval in WITHOUT:
         return value
+    if metric.interval == "two_sets":
+        return two_sets_ends(metric, value, arguments, estimate=estimate, groups=groups, seed=seed, level=level)
     turned = metric.name in _BY_RECIPROCAL and value.value > 0.0
     found = estimate(metric, value, arguments, labels=labels, groups=groups, seed=seed, reciprocal=turned)
     if found is None:
@@ -65,7 +62,7 @@ def with_interval(
         found = _resampled(metric, value, arguments, labels=labels, groups=groups, seed=seed) or found
     if turned:
         low, high = found.reciprocal_interval(level)
-    elif _is_share(metric, value):
+    elif is_share(metric, value):
         low, high = share_interval(
             found, rows=len(value.per_row) if value.per_row is not None else value.n, level=level
         )
@@ -90,18 +87,40 @@ def estimate(
     """Return the value (or its reciprocal) with its standard error by the declared method, None where there is none."""
     if value.value is None or metric.interval in WITHOUT:
         return None
+    if metric.interval == "halves":
+        return _shared_gallery(metric, value, arguments, labels=labels, groups=groups, seed=seed)
     parts = error_parts(value)
     if parts is not None and len(parts) >= 3:
         of_parts, groups_of_parts = labels_of_parts(value, labels), labels_of_parts(value, groups)
         if metric.interval == "per_query":
             if value.influence is not None and value.per_row is not None:
-                parts = two_roles(value.per_row, parts, labels=of_parts, groups=groups_of_parts)
-            return query_mean_estimate(parts, of_parts, groups_of_parts)
+                parts = two_roles(value.per_row, parts, groups=groups_of_parts)
+            return mean_estimate(parts, of_parts, groups=groups_of_parts)
         if metric.interval == "u_statistic":
             return pair_mean_estimate(value.value, parts, of_parts, groups=groups_of_parts)
     if metric.interval == "per_query":
-        return None  # a metric of queries without its parts, such as a difference of two, makes its own interval
+        return None  # a metric of queries without its parts makes its own interval
     return _resampled(metric, value, arguments, labels=labels, groups=groups, seed=seed, reciprocal=reciprocal)
+
+
+def _shared_gallery(
+    metric: Metric,
+    value: MetricValue,
+    arguments: Mapping[str, Any],
+    *,
+    labels: Tensor | None,
+    groups: Tensor | None,
+    seed: int,
+) -> Estimate | None:
+    """Return the estimate from halves that share no row, no surer than one whose gallery were fixed."""
+    assert value.value is not None
+    found = shared_gallery_estimate(metric, [arguments], value.value, labels=labels, groups=groups, seed=seed)
+    if value.per_row is None or len(value.per_row) < 3:
+        return found
+    fixed = mean_estimate(value.per_row, labels_of_parts(value, labels), groups=labels_of_parts(value, groups))
+    if found is None:
+        return replace(fixed, method=f"{fixed.method} (approximate: it is shared)")
+    return found if found.error >= fixed.error else replace(fixed, method=f"{fixed.method}, and {found.method}")
 
 
 def _resampled(
@@ -128,19 +147,11 @@ def _resampled(
             value, again, features=arguments["features"], rows=units_of(metric, labels, None, rows=size), seed=seed
         )
         return found and replace(found, method=f"{found.method}, the classes fixed")
-    if metric.interval == "halves" and groups is None:
-        groups = drawn_classes(labels)
     rows = units_of(metric, labels, groups, rows=size)
     if metric.interval == "seeds":
         return _clustered(value, again, features=arguments["features"], rows=rows, seed=seed)
-    repeat = {"u_statistic": block_jackknife, "subsample": subsampling, "halves": split_halves}[metric.interval]
-    found = repeat(again, 1.0 / value.value if reciprocal else value.value, rows=rows, seed=seed)
-    if found is not None and metric.interval == "halves" and value.per_row is not None:
-        # Half the classes leave a row fewer classes to be mistaken for: never less than the spread over queries.
-        queries = query_mean_estimate(value.per_row, labels, groups)
-        said = found.method if rows.groups is None else f"{found.method} (approximate)"
-        found = replace(found, error=max(found.error, queries.error), method=said)
-    return found
+    repeat = {"u_statistic": block_jackknife, "subsample": subsampling}[metric.interval]
+    return repeat(again, 1.0 / value.value if reciprocal else value.value, rows=rows, seed=seed)
 
 
 def error_parts(value: MetricValue) -> Tensor | None:
@@ -179,8 +190,8 @@ def _clustered(value: MetricValue, again: Again, *, features: Tensor, rows: Rows
     return replace(halves, error=variance**0.5, method=f"{runs} k-means seeds and {halves.method}")
 
 
-def _is_share(metric: Metric, value: MetricValue) -> bool:
+def is_share(metric: Metric, value: MetricValue) -> bool:
     """Say whether the value is the share of rows for which something holds."""
-    if metric.interval != "per_query" or value.per_row is None:
+    if metric.interval not in {"per_query", "halves"} or value.per_row is None:
         return False
     return bool(torch.all((value.per_row == 0) | (value.per_row == 1)))

@@ -47,7 +47,7 @@ def _requests(
     direction="higher",
     bounds=(0.0, 1.0),
     invariances={"rotation", "scale", "translation", "row_order"},
-    version=2,
+    version=3,
     reference="shi2022",
     interval="per_query",
     second="bank",

@@ -26,7 +26,7 @@ def _requests(features: Tensor, *, other_features: Tensor, k: int, **_: Any) -> 
     direction="higher",
     bounds=(0.0, 1.0),
     invariances={"rotation", "scale", "row_order"},
-    version=1,
+    version=2,
     reference="caron2021",
     interval="per_query",
     second="bank",

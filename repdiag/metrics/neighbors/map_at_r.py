@@ -6,7 +6,8 @@ import torch
 
 from repdiag.core.metric_value import MetricValue, undefined
 from repdiag.core.shapes import Features, Labels
-from repdiag.metrics.neighbors.retrieval import retrieval_requests, retrieve
+from repdiag.metrics.neighbors.ranked_lists import list_requests, on_parts
+from repdiag.metrics.neighbors.retrieval import retrieve
 from repdiag.metrics.registry import metric
 
 
@@ -14,10 +15,11 @@ from repdiag.metrics.registry import metric
     direction="higher",
     bounds=(0.0, 1.0),
     invariances={"rotation", "scale", "row_order"},
-    version=1,
+    version=2,
     reference="musgrave2020",
-    interval="per_query",
-    reductions=retrieval_requests,
+    interval="halves",
+    reductions=list_requests,
+    on_parts=on_parts(lambda part: float(part.average.mean())),
 )
 def map_at_r(features: Features, labels: Labels, *, normalize: bool = True) -> MetricValue:
     """MAP@R: the mean over the first R ranks of the precision at each rank that holds a row of the same class.

@@ -14,9 +14,9 @@ from repdiag.metrics.registry import metric
     direction="higher",
     bounds=(0.0, 1.0),
     invariances={"rotation", "scale", "row_order"},
-    version=1,
+    version=2,
     reference="musgrave2020",
-    interval="per_query",
+    interval="halves",
     default=False,
 )
 def mean_average_precision(features: Features, labels: Labels, *, normalize: bool = True) -> MetricValue:

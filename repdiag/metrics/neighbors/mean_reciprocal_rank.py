@@ -14,10 +14,10 @@ from repdiag.metrics.registry import metric
     direction="higher",
     bounds=(0.0, 1.0),
     invariances={"rotation", "scale", "row_order"},
-    version=1,
+    version=2,
     reference="musgrave2020",
-    interval="per_query",
-    classes_left_out=True,
+    interval="halves",
+    blocks_left_out=True,
     default=False,
 )
 def mean_reciprocal_rank(features: Features, labels: Labels, *, normalize: bool = True) -> MetricValue:

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from repdiag.core.metric_value import MetricValue, undefined
 from repdiag.core.shapes import Features, Labels
+from repdiag.metrics.neighbors.ranked_lists import on_parts
 from repdiag.metrics.neighbors.retrieval import class_sizes, prepared
 from repdiag.metrics.pairwise import Pairing, PairRequest, TopK, over_pairs
 from repdiag.metrics.registry import metric
@@ -21,10 +22,11 @@ def _requests(features: Tensor, *, normalize: bool, **_: Any) -> list[PairReques
     direction="higher",
     bounds=(0.0, 1.0),
     invariances={"rotation", "scale", "row_order"},
-    version=1,
+    version=2,
     reference="musgrave2020",
-    interval="per_query",
+    interval="halves",
     reductions=_requests,
+    on_parts=on_parts(lambda part: float(part.first.mean())),
 )
 def precision_at_1(features: Features, labels: Labels, *, normalize: bool = True) -> MetricValue:
     """Precision at 1: the share of rows whose nearest partner is of the same class.
@@ -35,7 +37,9 @@ def precision_at_1(features: Features, labels: Labels, *, normalize: bool = True
     Invariant:    rotation, scale, row order.   Not invariant: translation.
     Conventions:  leave-one-out within one set, self excluded by index; unit rows (normalize=False: raw rows, Euclidean
                   distance); equal similarities go to the lower row. Rows that are alone in their class cannot succeed
-                  and are left out, counted in extra["lone_rows"].
+                  and are left out, counted in extra["lone_rows"]. Since version 2 the interval speaks of other
+                  images of these classes, which are gallery and queries at once; that of version 1 spoke of other
+                  classes. The values are the same.
     Read it as:   locality: are the very nearest rows of the same class? Far above r_precision it says that classes lie
                   in many islands.
     Limits:       near-duplicates of one photograph make it look good.

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from repdiag.core.metric_value import MetricValue, undefined
 from repdiag.core.shapes import Features, Labels
-from repdiag.metrics.neighbors.retrieval import retrieval_requests, retrieve
+from repdiag.metrics.neighbors.ranked_lists import list_requests, on_parts
+from repdiag.metrics.neighbors.retrieval import retrieve
 from repdiag.metrics.registry import metric
 
 
@@ -12,10 +13,11 @@ from repdiag.metrics.registry import metric
     direction="higher",
     bounds=(0.0, 1.0),
     invariances={"rotation", "scale", "row_order"},
-    version=1,
+    version=2,
     reference="musgrave2020",
-    interval="per_query",
-    reductions=retrieval_requests,
+    interval="halves",
+    reductions=list_requests,
+    on_parts=on_parts(lambda part: float(part.precision.mean())),
 )
 def r_precision(features: Features, labels: Labels, *, normalize: bool = True) -> MetricValue:
     """R-precision: the share of a row's class among its R nearest partners, R being the number it could find.

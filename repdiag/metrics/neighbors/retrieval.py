@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from repdiag.metrics.pairwise import Pairing, PairRequest, Rows, TopK, over_pairs, raw_rows, unit_rows
+from repdiag.metrics.pairwise import Rows, TopK, over_pairs, raw_rows, unit_rows
 
 
 def prepared(features: Tensor, *, normalize: bool) -> Rows:
@@ -46,11 +46,3 @@ def retrieve(features: Tensor, labels: Tensor, *, normalize: bool) -> Retrieval 
     within = torch.arange(nearest.shape[1], device=nearest.device) < wanted[:, None]
     relevant = (labels[nearest] == labels[queries][:, None]) & within
     return Retrieval(queries=queries, wanted=wanted, relevant=relevant, lone=len(labels) - len(queries))
-
-
-def retrieval_requests(features: Tensor, labels: Tensor, *, normalize: bool = True) -> list[PairRequest]:
-    """Return the neighbours that `retrieve` is going to want."""
-    most = int(class_sizes(labels).max()) - 1
-    if most < 1:
-        return []
-    return [PairRequest(Pairing.within(prepared(features, normalize=normalize)), TopK(most))]

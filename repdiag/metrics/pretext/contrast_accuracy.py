@@ -14,7 +14,7 @@ from repdiag.metrics.settings import Count, Seed
     direction="higher",
     bounds=(0.0, 1.0),
     invariances={"rotation", "scale"},
-    version=1,
+    version=2,
     reference="he2020",
     interval="per_query",
     spaces=("projections",),

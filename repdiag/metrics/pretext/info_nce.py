@@ -16,7 +16,7 @@ from repdiag.metrics.settings import Count, Positive, Seed
     direction="lower",
     bounds=(0.0, float("inf")),
     invariances={"rotation", "scale"},
-    version=1,
+    version=2,
     reference="oord2018",
     interval="per_query",
     spaces=("projections",),

@@ -28,7 +28,7 @@ def gallery_requests(features: Tensor, views: Tensor, *, pair: Pair, k: int) -> 
     direction="higher",
     bounds=(0.0, 1.0),
     invariances={"rotation", "scale", "row_order"},
-    version=1,
+    version=2,
     reference="shi2022",
     interval="per_query",
     variants=ranked_pair_variants,

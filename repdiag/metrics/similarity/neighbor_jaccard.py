@@ -20,7 +20,7 @@ from repdiag.metrics.similarity.same_rows import check_same_rows
     direction="higher",
     bounds=(0.0, 1.0),
     invariances={"rotation", "scale", "row_order"},
-    version=2,
+    version=3,
     reference="wang2021",
     interval="halves",
     second="other",

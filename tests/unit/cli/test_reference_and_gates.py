@@ -13,19 +13,38 @@ import typer
 
 from repdiag.checkpoints.read_options import ReadOptions
 from repdiag.cli.console import Console
-from repdiag.cli.gates import check_gates, parse_gates
+from repdiag.cli.gates import end_with
 from repdiag.cli.summary import show_analysis
 from repdiag.core.embedding_set import EmbeddingSet
 from repdiag.core.errors import RepdiagError
+from repdiag.core.metric_table import MetricRow, MetricTable
 from repdiag.diagnosis.diagnose import judge
 from repdiag.diagnosis.synthetic import SpaceRecipe, draw_space
+from repdiag.diagnosis.verdict import Diagnosis
 from repdiag.embeddings.store import save_embedding_set
 from repdiag.metrics.evaluate import evaluate
 from repdiag.workflows.analysis import Analysis
 from repdiag.workflows.compare import _held_against
+from repdiag.workflows.gates import check_gates, parse_gates
 from repdiag.workflows.targets import Target, Targets, with_reference
 from repdiag.workflows.vectors import analyze_vectors
 
+TABLE = MetricTable(
+    (
+        MetricRow(
+            checkpoint="a",
+            dataset="d",
+            split="val",
+            space="features",
+            metric="knn_accuracy",
+            version=1,
+            value=0.8,
+            ci_low=0.75,
+            ci_high=0.85,
+            n=100,
+        ),
+    )
+)
 SMALL = SpaceRecipe(classes=10, per_class=12, dims=16)
 
 
@@ -74,20 +93,57 @@ def test_a_reference_of_other_rows_is_refused(stored: SimpleNamespace, tmp_path:
         _analyzed(stored.whole, tmp_path, reference=stored.fewer)
 
 
+def results(gates: str | None, diagnosis: Diagnosis, table: MetricTable = TABLE, *, referenced: bool = False) -> list:
+    return list(check_gates(parse_gates(gates), diagnosis, table, referenced=referenced))
+
+
 @pytest.mark.parametrize("gates", ["collapse", "over-clustering,collapse"])
 def test_a_gate_ends_with_three_on_what_was_found(
     stored: SimpleNamespace, gates: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(typer.Exit) as ended:
-        check_gates(stored.fallen, parse_gates(gates))
+        end_with(results(gates, stored.fallen))
     assert ended.value.exit_code == 3
-    assert capsys.readouterr().err == "gate: collapse found\n"
+    assert "gate collapse: failed" in capsys.readouterr().err
 
 
-def test_gates_let_pass_what_is_sound_or_open(stored: SimpleNamespace) -> None:
+def test_what_is_open_is_said_and_lets_pass(stored: SimpleNamespace, capsys: pytest.CaptureFixture[str]) -> None:
     assert stored.fallen.overfitting.verdict == "inconclusive"
-    check_gates(stored.fallen, parse_gates("overfitting, over-clustering"))
-    check_gates(stored.fallen, parse_gates(None))
+    end_with(results("overfitting", stored.fallen))
+    assert "gate overfitting: undecided" in capsys.readouterr().err
+    end_with(results(None, stored.fallen))
+    assert [item.state for item in results("inconclusive", stored.fallen)] == ["failed"]
+
+
+@pytest.mark.parametrize(
+    ("gate", "state"),
+    [
+        ("knn_accuracy<0.70", "holds"),
+        ("knn_accuracy<0.79", "undecided"),
+        ("knn_accuracy<0.81", "failed"),
+        ("knn_accuracy.low<0.79", "failed"),
+        ("knn_accuracy.high>=0.9", "holds"),
+    ],
+)
+def test_a_number_is_held_against_its_limit_or_an_end_of_its_interval(
+    stored: SimpleNamespace, gate: str, state: str
+) -> None:
+    (found,) = results(gate, stored.fallen)
+    assert found.state == state
+
+
+@pytest.mark.parametrize(
+    ("gate", "message"),
+    [
+        ("knn_acuracy<0.8", "knn_accuracy"),
+        ("knn_accuracy=0.8", "cannot read"),
+        ("rankme<3", "was not computed"),
+        ("worse-than-reference", "needs a reference"),
+    ],
+)
+def test_a_gate_that_cannot_be_checked_is_refused(stored: SimpleNamespace, gate: str, message: str) -> None:
+    with pytest.raises(RepdiagError, match=message):
+        results(gate, stored.fallen)
 
 
 def test_an_unknown_gate_names_the_nearest() -> None:

@@ -61,6 +61,8 @@ def notes(split: ImageSplit) -> str:
         ("img\tcategory", "pictures\\{n}.png\t{c}"),
         ("", "pictures/{n}.png,{c}"),
         ("", "pictures/{n}.png {c}"),
+        ("", "pictures/{n}.png\t{c}"),
+        ("0,1", "pictures/{n}.png,{c}"),
         (",path,target,width", "{n},./pictures/{n}.png,{c},26"),
         (" path , label ", "pictures/{n}.png, {c}"),
     ],
@@ -179,6 +181,21 @@ def test_columns_that_may_all_be_labels_are_asked_about(pictures: Path) -> None:
         both(f"{spec},label=shap")
     with pytest.raises(UsageError, match="did you mean: label"):
         both(f"{spec},lable=shape")
+
+
+def test_an_empty_table_is_refused(pictures: Path) -> None:
+    write_image(pictures / "0.png")  # the number of a column is no name of a file
+    for text in ("", "\n\n", "path,label\n"):
+        (pictures / "empty.csv").write_text(text)
+        with pytest.raises(DataError, match=r"it is empty|no column of empty\.csv holds paths"):
+            both(f"csv:{pictures / 'empty.csv'}")
+
+
+def test_several_names_in_one_label_are_said(pictures: Path) -> None:
+    spec = table(pictures, "path,label", "pictures/{n}.png,{c}")
+    (pictures / "list.csv").write_text((pictures / "list.csv").read_text().replace("00.png,dog", "00.png,dog|cat"))
+    train, _ = both(spec)
+    assert "1 labels of several names at once, such as dog|cat" in notes(train)
 
 
 def test_measurements_are_no_classes(pictures: Path) -> None:

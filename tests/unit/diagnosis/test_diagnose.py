@@ -63,7 +63,8 @@ def test_what_is_judged_of_the_gap_is_the_row_of_the_table() -> None:
     judged = repdiag.diagnose(val, train=train).overfitting
     said = next(item for item in judged.evidence if item.params.get("pair") == "view-view")
     assert (said.value, said.ci_low, said.ci_high) == (shown.value, shown.ci_low, shown.ci_high)
-    assert said.ci_method == shown.ci_method == "difference of two means, queries resampled"
+    assert said.ci_method == shown.ci_method
+    assert str(said.ci_method).startswith("difference of two sets")
 
 
 @pytest.mark.parametrize(("rows", "verdict"), [(20, "inconclusive"), (500, "no overfitting")])
@@ -79,11 +80,11 @@ def test_rows_that_all_agree_decide_only_where_they_are_many(rows: int, verdict:
 
 
 def test_the_interval_of_the_gap_holds_the_truth_where_classes_are_unlike() -> None:
-    """Equally known views of classes that are easy and hard: no gap. Hard classes widen the accuracies, not the gap."""
+    """Equally known views of classes that are easy and hard: no gap; the levels of the classes widen no interval."""
     generator = torch.Generator().manual_seed(0)
     labels = torch.arange(10).repeat_interleave(30)
     centres, width = torch.randn(10, 16, generator=generator), torch.linspace(0.3, 1.5, 10)[:, None]
-    held, narrower = 0, 0
+    held = 0
     for _ in range(40):
         sets = []
         for split in ("val", "train"):
@@ -99,9 +100,8 @@ def test_the_interval_of_the_gap_holds_the_truth_where_classes_are_unlike() -> N
         assert by_parts.ci_low is not None
         assert by_parts.ci_high is not None
         held += gap.ci_low <= 0.0 <= gap.ci_high
-        narrower += gap.ci_high - gap.ci_low < 0.5 * (by_parts.ci_high - by_parts.ci_low)
+        assert gap.ci_high - gap.ci_low == pytest.approx(by_parts.ci_high - by_parts.ci_low, rel=0.03)
     assert held >= 37  # 95 % of 40 is 38
-    assert narrower == 40
 
 
 def test_galleries_are_cut_to_the_same_size_and_classes() -> None:

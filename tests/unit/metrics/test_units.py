@@ -13,7 +13,7 @@ from repdiag.core.embedding_set import EmbeddingSet
 from repdiag.core.errors import MetricError
 from repdiag.metrics.evaluate import evaluate
 from repdiag.metrics.inference import with_interval
-from repdiag.metrics.inference.means import query_mean_estimate
+from repdiag.metrics.inference.means import mean_estimate
 from repdiag.metrics.inference.pairs import pair_mean_estimate
 from repdiag.metrics.inference.resampling import Rows, split_halves, units_of
 from repdiag.metrics.inference.units import as_groups
@@ -58,15 +58,18 @@ def test_classes_are_no_strata_where_groups_cross_or_are_them(outer: str) -> Non
     assert units.units == len(torch.unique(groups))
 
 
-def test_queries_take_the_larger_of_the_errors_over_classes_and_over_groups() -> None:
-    labels = torch.arange(10).repeat_interleave(20)
-    scenes = torch.arange(40).repeat_interleave(5)
-    parts = draw(2, 40)[scenes] + 0.1 * draw(3, 200)
-    by_rows, by_scene = (query_mean_estimate(parts, None, groups) for groups in (None, scenes))
-    assert by_scene.error > 1.8 * by_rows.error
-    assert query_mean_estimate(parts, labels, scenes).error >= by_scene.error
-    whole = query_mean_estimate(draw(4, 10)[labels], labels, scenes)
-    assert whole.method.startswith("classes")
+def test_queries_of_one_scene_count_once_inside_their_class() -> None:
+    """Five near-copies a scene, four scenes a class: the error is that of the scenes about the level of their class."""
+    labels, scenes = torch.arange(10).repeat_interleave(20), torch.arange(40).repeat_interleave(5)
+    levels = draw(4, 10)
+    parts = levels[labels] + draw(2, 40)[scenes] + 0.1 * draw(3, 200)
+    by_rows, by_scene = (mean_estimate(parts, labels, groups=groups) for groups in (None, scenes))
+    assert by_scene.error > 1.5 * by_rows.error
+    assert by_scene.freedom == 30
+    means = parts.reshape(10, 4, 5).mean(dim=2)
+    assert by_scene.error == pytest.approx(math.sqrt(float(means.var(dim=1).mean()) / 40))
+    crossing = torch.arange(200) % 8
+    assert mean_estimate(parts, labels, groups=crossing).freedom == 7
 
 
 def test_split_halves_give_the_error_of_a_mean() -> None:

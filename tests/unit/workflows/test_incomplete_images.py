@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 from torch import nn
@@ -93,3 +94,12 @@ def test_an_analysis_of_val_alone_leaves_out_what_needs_train(tmp_path: Path) ->
     assert not metrics & {"knn_accuracy", "pretext_gap"}
     assert list(found.embeddings) == ["val"]
     assert any("need a train set and are left out" in note for note in found.notes)
+
+
+def test_pairs_without_classes_are_told_without_classes() -> None:
+    from repdiag.diagnosis.checkpoint_pairs import CLASS_COLUMNS
+    from repdiag.workflows.pairs import PairTables
+
+    tests = pd.DataFrame([{"first": "a", "second": "b", "metric": "rankme", "differs": True}])
+    found = PairTables(tests=tests, classes=pd.DataFrame(columns=list(CLASS_COLUMNS)))
+    assert list(found.sentences()) == ["a against b: differ in rankme; classes that changed: 0"]

@@ -1,0 +1,151 @@
+"""Pieces of one class: it is cut in two where rows that no cut was fitted to have two modes, and the halves again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from repdiag.metrics.clusters.dip import Numbers, dip, one_mode_p_value
+from repdiag.metrics.clusters.lloyd import best_of
+from repdiag.metrics.clusters.spread_starts import spread_starts
+
+FOLDS = 10
+REPEATS = 5
+DIMENSIONS = 64  # leading principal directions of the class; the rest costs time and hides no islands
+FEWEST = 24  # rows of a piece that is looked at again
+MOST = 16  # pieces
+SMALLEST = 8  # rows of a piece: fewer are outliers
+_STARTS, _ITERATIONS = 3, 20
+_BINS = 256
+_WIDTHS = 2.0 ** np.arange(7.0, -0.5, -0.25)  # bins; from one mode to as many as there are rows
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bisection:
+    """Pieces of the rows [N], numbered from 0 along the first cut, and what the first test said.
+
+    `scores` [N] place every row along the first direction, each found without that row.
+    """
+
+    piece: NDArray[np.int64]
+    p_value: float
+    scores: Numbers
+
+    @property
+    def pieces(self) -> int:
+        """Return how many pieces there are."""
+        return int(self.piece.max()) + 1
+
+
+def bisect(rows: Numbers, *, alpha: float, generator: np.random.Generator) -> Bisection:
+    """Cut the rows [N, D], and the pieces again, as long as the test of one mode rejects at `alpha`."""
+    whole = np.arange(len(rows))
+    p_value, scores = one_mode(rows, generator=generator)
+    todo, done = [(whole, p_value, scores)], list[NDArray[np.int64]]()
+    while todo:
+        members, p, along = todo.pop()
+        low = along <= valley(along) if p <= alpha and len(todo) + len(done) + 2 <= MOST else along >= along.min()
+        if min(low.sum(), (~low).sum()) < SMALLEST:
+            done.append(members)
+            continue
+        for part in (members[low], members[~low]):
+            if len(part) < FEWEST:
+                done.append(part)
+            else:
+                todo.append((part, *one_mode(rows[part], generator=generator)))
+    piece = np.empty(len(rows), dtype=np.int64)
+    for number, members in enumerate(sorted(done, key=lambda part: float(scores[part].mean()))):
+        piece[members] = number
+    return Bisection(piece=piece, p_value=p_value, scores=scores)
+
+
+def one_mode(rows: Numbers, *, generator: np.random.Generator) -> tuple[float, Numbers]:
+    """Return the p-value of the rows having one mode along their most divided direction, and the scores along it [N].
+
+    The dip test on held-out scores, over several deals of the folds: twice the median p-value holds whatever the
+    deals have in common (Meinshausen, Meier & Buehlmann 2009). A single deal may be unlucky by a factor of hundred.
+    """
+    found = []
+    for _ in range(REPEATS):
+        scores = held_out_scores(rows, generator=generator)
+        found.append((one_mode_p_value(dip(scores), len(scores)), scores))
+    found.sort(key=lambda each: each[0])
+    p_value, scores = found[REPEATS // 2]
+    return min(1.0, 2.0 * p_value), scores
+
+
+def held_out_scores(rows: Numbers, *, generator: np.random.Generator) -> Numbers:
+    """Return every row's place along the direction that the other folds are divided along [N].
+
+    The directions of the folds point the way of that of all rows, and start from the mean of the rows they were found
+    on: so they make one scale.
+    """
+    reference = division(rows, generator=generator)
+    fold = generator.permutation(len(rows)) % FOLDS
+    scores = np.empty(len(rows))
+    for number in range(FOLDS):
+        held_out, others = fold == number, rows[fold != number]
+        along = division(others, generator=generator)
+        along *= 1.0 if along @ reference >= 0.0 else -1.0
+        scores[held_out] = (rows[held_out] - others.mean(axis=0)) @ along
+    return scores
+
+
+def division(rows: Numbers, *, generator: np.random.Generator) -> Numbers:
+    """Return the unit direction [D] that parts the two clusters of 2-means best: Fisher's, shrunk to their difference.
+
+    Formula: (S (1 - l) + l tr(S) / D)^-1 (m_1 - m_0), S the covariance within the clusters, l = min(1, D / N).
+    """
+    narrow = np.ascontiguousarray(rows, dtype=np.float32)
+    second = best_of(narrow, spread_starts(narrow, 2, generator, starts=_STARTS), iterations=_ITERATIONS) == 1
+    count, dims = rows.shape
+    if second.all() or not second.any():
+        return np.zeros(dims)
+    means = rows[~second].mean(axis=0), rows[second].mean(axis=0)
+    within = rows - np.where(second[:, None], means[1], means[0])
+    share = min(1.0, dims / count)
+    covariance = (1.0 - share) / count * within.T @ within
+    level = float(np.square(within).sum()) / count / dims
+    covariance[np.diag_indices(dims)] += share * level + 1e-12 * (level + float(np.square(means).sum()))
+    along = np.linalg.solve(covariance, means[1] - means[0])
+    length = float(np.linalg.norm(along))
+    return along / length if length > 0.0 else np.zeros(dims)
+
+
+def valley(scores: Numbers) -> float:
+    """Return where the scores are sparsest between their two main modes.
+
+    The modes are those of the widest kernel that shows two; as that kernel draws them together, the place between them
+    is read at half its width.
+    """
+    counts, edges = np.histogram(scores, bins=_BINS)
+    for width in _WIDTHS:
+        density = _smoothed(counts, width)
+        inner = density[1:-1]
+        modes = np.flatnonzero((inner > density[:-2]) & (inner >= density[2:])) + 1
+        if len(modes) > 1:
+            sharper = _smoothed(counts, width / 2.0)
+            one, two = (_uphill(sharper, int(mode)) for mode in modes[np.argsort(-density[modes])[:2]])
+            first, last = min(one, two), max(one, two)
+            lowest = int(first + np.argmin(sharper[first : last + 1]))
+            return float(edges[lowest] + edges[lowest + 1]) / 2.0
+    return float(np.median(scores))
+
+
+def _uphill(density: Numbers, place: int) -> int:
+    """Return the top of the hill that a place lies on."""
+    while True:
+        near = range(max(0, place - 1), min(len(density), place + 2))
+        higher = max(near, key=density.__getitem__)
+        if density[higher] <= density[place]:
+            return place
+        place = higher
+
+
+def _smoothed(counts: NDArray[np.int64], width: float) -> Numbers:
+    from scipy.ndimage import gaussian_filter1d
+
+    smoothed: Numbers = gaussian_filter1d(counts.astype(np.float64), width, mode="constant", truncate=5.0)
+    return smoothed

@@ -1,0 +1,75 @@
+"""The error where the rows are each other's gallery: a row that was drawn changes what others find."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from repdiag.metrics.inference.estimate import Estimate
+from repdiag.metrics.inference.resampling import (
+    SPLITS,
+    Index,
+    Rows,
+    block_jackknife,
+    cut_rows,
+    evaluator,
+    split_halves,
+    units_of,
+)
+from repdiag.metrics.registry import Metric
+
+# More rows than this make the error no surer, only later: it is measured on as many of them, and falls with the root.
+MOST_ROWS = 10_000
+
+
+def shared_gallery_estimate(
+    metric: Metric,
+    sides: Sequence[Mapping[str, Any]],
+    value: float,
+    *,
+    labels: Tensor | None,
+    groups: Tensor | None = None,
+    seed: int = 0,
+) -> Estimate | None:
+    """Return a value, or the difference of two encoders' values, with the error that halves of the rows show.
+
+    `sides` holds the metric's arguments, or those of both encoders. None where some half has no value.
+    """
+    count = len(sides[0]["features"])
+    rows = units_of(metric, labels, groups, rows=count)
+    chosen = _some(rows, seed=seed)
+    if chosen is not None:
+        sides = [{name: cut_rows(name, item, chosen) for name, item in side.items()} for side in sides]
+        rows = Rows(count=len(chosen), labels=None if rows.labels is None else rows.labels[chosen])
+    each = [evaluator(metric, side) for side in sides]
+
+    def again(index: Index) -> float | None:
+        parts = [evaluate(index) for evaluate in each]
+        known = [part for part in parts if part is not None]
+        return None if len(known) < len(parts) else known[0] - sum(known[1:])
+
+    splits = SPLITS if metric.on_parts is not None or rows.count <= 1000 else SPLITS // 2
+    found = split_halves(again, value, rows=rows, seed=seed, splits=splits)
+    if found is not None and metric.blocks_left_out:
+        blocks = block_jackknife(again, value, rows=rows, seed=seed)
+        found = found if blocks is None or blocks.error < found.error else blocks
+    if found is None or chosen is None:
+        return found
+    return replace(
+        found, error=found.error * (len(chosen) / count) ** 0.5, method=f"{found.method} of {len(chosen)} rows"
+    )
+
+
+def _some(rows: Rows, *, seed: int) -> Index | None:
+    """Return as many rows as suffice for the error, of every class its share; None where there are no more, or groups.
+
+    Groups stay whole and are dealt to the halves as they are.
+    """
+    blocks = -(-rows.count // MOST_ROWS)
+    if blocks < 2 or rows.groups is not None:
+        return None
+    return np.flatnonzero(rows.dealt(blocks, seed=seed) == 0)
