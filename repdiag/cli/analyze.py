@@ -108,11 +108,10 @@ def analyze(
     from repdiag.cli import summary
     from repdiag.cli.gates import end_with
     from repdiag.cli.reading import metric_names, read_options_of, vector_options_of
-    from repdiag.results.transaction import check_place
     from repdiag.workflows.analyze import analyze_checkpoint
     from repdiag.workflows.gates import check_gates, parse_gates
     from repdiag.workflows.options import AnalysisOptions
-    from repdiag.workflows.saving import default_folder, save_analysis
+    from repdiag.workflows.saving import save_analysis
     from repdiag.workflows.targets import find_checkpoint
     from repdiag.workflows.vectors import analyze_vectors
 
@@ -121,18 +120,16 @@ def analyze(
     gates = parse_gates(fail_on)
     reading = vector_options_of(column, label_column, group_column, tokens, quantised, unlabelled)
     with_vectors: dict[str, Any] = {"groups": groups, "bank": bank, "bank_labels": bank_labels, "views": views or None}
-    with_vectors["metrics"] = metric_names(metrics)
-    vectors = _vectors(checkpoint, embeddings, reading, labels=labels, **with_vectors)
+    vectors = _vectors(checkpoint, embeddings, reading, labels=labels, metrics=metrics, **with_vectors)
     target = find_checkpoint(_named(checkpoint), download=download) if vectors is None else None
     beside = reference if vectors is not None or reference is None else find_checkpoint(reference, download=download)
-    folder = out or default_folder(vectors if target is None else target)
-    if first:
-        check_place(folder, overwrite=overwrite or out is None)
+    folder = _folder(out, vectors if target is None else target, overwrite=overwrite, check=first)
     if target is None:
         found = analyze_vectors(
             vectors,
             labels,
             **{**with_vectors, "groups": _groups(groups, classes), "views": views or ()},
+            metrics=metric_names(metrics),
             options=reading,
             reference=beside,
             seed=seed,
@@ -167,6 +164,17 @@ def analyze(
         summary.show_analysis(console, found, folder, drawn)
         table = found.table.where(checkpoint=found.name)
         end_with(check_gates(gates, found.diagnosis, table, referenced=reference is not None))
+
+
+def _folder(out: Path | None, source: Any, *, overwrite: bool, check: bool) -> Path:
+    """Return where to write; what is there already is refused before anything is computed."""
+    from repdiag.results.transaction import check_place
+    from repdiag.workflows.saving import default_folder
+
+    folder = out or default_folder(source)
+    if check:
+        check_place(folder, overwrite=overwrite or out is None)
+    return folder
 
 
 def _groups(groups: str | None, classes: str) -> str | None:
