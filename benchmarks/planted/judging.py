@@ -51,11 +51,8 @@ def judge_alone(val: repdiag.EmbeddingSet, train: repdiag.EmbeddingSet) -> dict[
 
 
 def judge_pair(first: Sequence[repdiag.EmbeddingSet], second: Sequence[repdiag.EmbeddingSet]) -> dict[str, str]:
-    """Return the package's answers by question, of first against second; nothing where it does not compare sets."""
-    compare = getattr(repdiag, "compare", None)
-    if compare is None:
-        return {}
-    pairs = compare({"first": first[0], "second": second[0]}, train={"first": first[1], "second": second[1]}).pairs
+    """Return the package's answers by question, of first against second; asked like `judge_alone`."""
+    pairs = repdiag.compare({"first": first[0], "second": second[0]}, bank=[first[1], second[1]]).pairs
     own = pairs[(pairs["first"] == "first") & (pairs["second"] == "second")]
     return dict(zip(own["question"], own["answer"], strict=True))
 
@@ -129,7 +126,15 @@ def _pair(
     count: int,
     draw: int,
 ) -> list[Judged]:
-    sets = [[_drawn(folder, one["name"], split, count=count, draw=draw) for split in ("", "train_")] for one in both]
+    names = [one["name"] for one in both]
+    common = np.intersect1d(*(_row_ids(folder, name) for name in names))
+    sets = [
+        [
+            _drawn(folder, name, split, count=count, draw=draw, among=None if split else common)
+            for split in ("", "train_")
+        ]
+        for name in names
+    ]
     answers = judge_pair(*sets)
     name = f"{both[0]['name']} against {both[1]['name']}"
     return [
@@ -161,14 +166,31 @@ def _against(expected: Expected, verdict: str, *, kind: str, name: str, strength
     )
 
 
+def _row_ids(folder: Path, name: str) -> NDArray[Any]:
+    with np.load(folder / f"{name}.npz") as stored:
+        return np.asarray(stored["row_ids"])
+
+
 def _drawn(
-    folder: Path, name: str, split: str, *, count: int, draw: int, to: Sequence[int] | None = None
+    folder: Path,
+    name: str,
+    split: str,
+    *,
+    count: int,
+    draw: int,
+    to: Sequence[int] | None = None,
+    among: NDArray[Any] | None = None,
 ) -> repdiag.EmbeddingSet:
-    """Return about `count` rows, equally many of every class, drawn anew for each draw."""
+    """Return about `count` rows, equally many of every class, drawn anew for each draw; the same ones of two files
+    where `among` names the images that both have."""
     with np.load(folder / f"{name}.npz") as stored:
         arrays = {key.removeprefix(split): stored[key] for key in stored.files if key.startswith(split)}
         if not split:
             arrays = {key: value for key, value in arrays.items() if not key.startswith("train_")}
+    if among is not None:
+        place = np.argsort(arrays["row_ids"], kind="stable")
+        place = place[np.isin(arrays["row_ids"][place], among)]
+        arrays = {key: value[:, place] if value.ndim == 3 else value[place] for key, value in arrays.items()}
     labels = arrays["labels"]
     generator = np.random.default_rng([draw, count])
     each = [generator.permutation(np.flatnonzero(labels == label)) for label in np.unique(labels)]
