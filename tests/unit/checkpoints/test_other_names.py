@@ -246,9 +246,10 @@ def _dinov3(original: bool) -> tuple[nn.Module, State]:
         global_pool="token",
         norm_layer=partial(nn.LayerNorm, eps=1e-5),
     )
+    buffers = {name: buffer.clone() for name, buffer in network.named_buffers()}  # which no file has
     state = dict(perturbed(network, 0).state_dict())
-    for block in network.blocks:
-        block.attn.k_bias.zero_()  # a buffer that no file has
+    for name, buffer in network.named_buffers():
+        buffer.copy_(buffers[name])
     if original:
         for block in range(2):
             query, value = (state.pop(f"blocks.{block}.attn.{part}_bias") for part in "qv")
