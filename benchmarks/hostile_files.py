@@ -30,7 +30,7 @@ from tests.unit.checkpoints.attacks import attack, size_of
 SECONDS = 5.0
 SPARE_BYTES = 256 * 2**20
 MOST_PRINTED = 4096
-_BATCH = 50
+_BATCH = 250
 
 
 def broken_promises(found: dict[str, Any], size: int) -> list[str]:

@@ -2,6 +2,7 @@
 
 python -m benchmarks.planted_encoders make                    all encoders, kept in --out and gone on with
 python -m benchmarks.planted_encoders make --only simclr      those whose name holds the word
+python -m benchmarks.planted_encoders judge --draws 2         verdicts on fresh draws of their rows, against truth
 python -m benchmarks.planted_encoders preprocessing a.th b.pth  the check of the preprocessing, on these files as well
 """
 
@@ -18,10 +19,14 @@ from benchmarks.planted.recipes import recipes
 def main() -> None:
     """Run one of the commands."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("command", choices=("make", "list", "preprocessing"))
+    parser.add_argument("command", choices=("make", "list", "judge", "preprocessing"))
     parser.add_argument("checkpoints", nargs="*", type=Path)
     parser.add_argument("--out", type=Path, default=Path(os.environ.get("REPDIAG_PLANTED", "runs/planted")))
     parser.add_argument("--only", default="")
+    parser.add_argument("--draws", type=int, default=1)
+    parser.add_argument("--rows", type=int, nargs="+", default=[500, 1000, 2000])
+    parser.add_argument("--write", action="store_true", help="put the table into docs/calibration.md")
+    parser.add_argument("--no-pairs", action="store_true", help="leave out what is compared with the healthy sibling")
     options = parser.parse_intermixed_args()
     chosen = [recipe for recipe in recipes() if options.only in recipe.name]
     if options.command == "list":
@@ -34,6 +39,22 @@ def main() -> None:
         from benchmarks.planted.preparations import table
 
         print(table(options.out, options.checkpoints))
+        return
+    if options.command == "judge":
+        from benchmarks.planted import judging
+
+        found = judging.judge_all(
+            options.out, draws=options.draws, rows=options.rows, only=options.only, pairs=not options.no_pairs
+        )
+        text = judging.table(found)
+        print(text)
+        if options.write:
+            judging.write(text)
+        print(
+            "\nWrong:",
+            *sorted({f"{one.encoder}, {one.rows} rows: {one.verdict}" for one in judging.wrong(found)}),
+            sep="\n- ",
+        )
         return
     from benchmarks.planted.making import make
 

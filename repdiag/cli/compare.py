@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from repdiag.cli import options
 from repdiag.cli.console import Console, resolve_device
 from repdiag.core.errors import UsageError
+
+if TYPE_CHECKING:
+    from repdiag.workflows.comparison import Comparison
+    from repdiag.workflows.gates import Gate, GateResult
 
 FailOn = Annotated[
     str | None,
@@ -77,7 +82,7 @@ def compare(
     from repdiag.cli.gates import end_with
     from repdiag.cli.reading import metric_names, vector_options_of
     from repdiag.workflows.compare import compare_checkpoints, compare_vectors
-    from repdiag.workflows.gates import check_gates, parse_gates
+    from repdiag.workflows.gates import parse_gates
     from repdiag.workflows.options import AnalysisOptions
     from repdiag.workflows.targets import find_checkpoints, named_sources, with_reference
     from repdiag.workflows.vectors import is_vectors
@@ -88,9 +93,7 @@ def compare(
     how: dict[str, Any] = {"told": console, "figures": figures, "overwrite": overwrite}
     reading = vector_options_of(column, label_column, group_column, tokens, quantised, unlabelled)
     of_vectors = [word for word in checkpoints if is_vectors(word)]
-    if of_vectors and len(of_vectors) < len(checkpoints):
-        hint = "`repdiag embed` makes vectors of a checkpoint"
-        raise UsageError("checkpoints and vectors cannot be compared", found=", ".join(of_vectors), hint=hint)
+    _expect_one_kind(checkpoints, of_vectors)
     if of_vectors:
         if reference is not None and reference not in named_sources(checkpoints):
             checkpoints = [*checkpoints, reference]
@@ -134,11 +137,20 @@ def compare(
     summary.show_comparison(console, found, folder, sorted((folder / "figures").glob("*.png")) if figures else [])
     if found.failures:
         raise typer.Exit(1)
-    end_with(
-        result
-        for name, diagnosis in found.diagnoses.items()
-        if name != found.reference
-        for result in check_gates(
-            gates, diagnosis, found.table.where(checkpoint=name), referenced=found.reference is not None
-        )
-    )
+    end_with(_gated(found, gates))
+
+
+def _expect_one_kind(sources: list[str], of_vectors: list[str]) -> None:
+    if of_vectors and len(of_vectors) < len(sources):
+        hint = "`repdiag embed` makes vectors of a checkpoint"
+        raise UsageError("checkpoints and vectors cannot be compared", found=", ".join(of_vectors), hint=hint)
+
+
+def _gated(found: Comparison, gates: tuple[Gate, ...]) -> Iterator[GateResult]:
+    """Yield the result of every gate for every checkpoint but the reference."""
+    from repdiag.workflows.gates import check_gates
+
+    for name, diagnosis in found.diagnoses.items():
+        if name != found.reference:
+            rows = found.table.where(checkpoint=name)
+            yield from check_gates(gates, diagnosis, rows, referenced=found.reference is not None)

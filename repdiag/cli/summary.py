@@ -96,6 +96,7 @@ def show_comparison(console: Console, comparison: Comparison, folder: Path, draw
             "pairs": comparison.pairs.to_dict(orient="records"),
             "paired_tests": None if comparison.paired is None else _plain_records(comparison.paired.tests),
             "verdicts": comparison.verdicts,
+            "notes": list(comparison.notes),
             "failures": comparison.failures,
             "missing": comparison.missing,
             "folder": str(folder),

@@ -78,9 +78,9 @@ def judge_preprocessing(
 
     Formula:      r_c = log(var_c(images) / running_var_c) over the channels c of the first batch norm; "not as in
                   training" where |median_c r_c| >= 1 and three quarters of the channels lie on that side, or where the
-                  median shift of the means is >= 1 remembered standard deviation; "as in training" where both are
-                  small and the interval of the median (images resampled) stays within +-.7; "cannot tell" between,
-                  for a network without batch norm, and for one whose batch norm does not see the contrast.
+                  median shift of the means is >= 1 remembered standard deviation; "as in training" where the
+                  median is within +-.7 and its interval (images resampled) within +-1; "cannot tell" between, for a
+                  network without batch norm, and for one whose batch norm does not see the contrast.
     Errors:       `MetricError` where a reading has fewer than 16 images.
 
     Example:
@@ -114,7 +114,7 @@ def _verdict(given: _Ratios, limits: PreprocessingLimits) -> str:
     too_high = given.median >= limits.wrong and given.lower_quarter > 0.0
     if too_low or too_high or given.shift >= limits.wrong_shift:
         return NOT_AS_TRAINED
-    sound = max(abs(given.low), abs(given.high)) < limits.sound and given.shift < limits.wrong_shift
+    sound = abs(given.median) < limits.sound and max(abs(given.low), abs(given.high)) < limits.wrong
     return AS_TRAINED if sound else CANNOT_TELL
 
 

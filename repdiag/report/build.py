@@ -72,6 +72,7 @@ def _content(stored: StoredRun) -> dict[str, Any]:
         "record": json.dumps(dict(stored.record), indent=2, ensure_ascii=False),
         "failures": dict(stored.record.get("failures") or {}),
         "excluded": list(stored.record.get("excluded") or ()),
+        "notes": list(stored.record.get("notes") or ()),
     }
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from repdiag.core.errors import RepdiagError, UsageError
+from repdiag.workflows.common_dataset import common_dataset
 from repdiag.workflows.comparison import Comparison
 from repdiag.workflows.options import AnalysisOptions
 from repdiag.workflows.saving import save_analysis
@@ -173,7 +174,7 @@ def compare_checkpoints(
     """
     from repdiag.workflows.rows import choose_rows
 
-    spec = options.data or _common_dataset(targets.here)
+    spec = options.data or common_dataset(targets.here)
     options = replace(options, data=spec, per_row=True)  # the paired tests compare image by image
     rows = choose_rows(spec, options)
     costs: dict[str, EncoderCost] = {}
@@ -383,24 +384,3 @@ def _is_done(folder: Path, target: Target, options: AnalysisOptions, rows: Analy
         return bool(same and run["encoder"]["sha256"] == sha256_of_weights(weight_file(target.path)))
     except (RepdiagError, KeyError, ValueError, TypeError):
         return False
-
-
-def _common_dataset(targets: Sequence[Target]) -> str:
-    """Return the dataset that the checkpoints name, when they all name one and the same."""
-    from repdiag.checkpoints.load import load_with_options
-
-    named: dict[str, str] = {}
-    for target in targets:
-        try:
-            spec = load_with_options(target.path, target.read_options).info.training.get("data")
-        except RepdiagError:
-            continue  # reported when its turn comes
-        if spec is not None:
-            named[target.name] = str(spec)
-    if len(set(named.values())) > 1:
-        found = ", ".join(f"{name}: {spec}" for name, spec in named.items())
-        raise UsageError("the checkpoints were trained on different datasets", found=found, hint="choose with --data")
-    if not named:
-        hint = "name some with --data, for example --data imagefolder:PATH; `repdiag datasets` lists the rest"
-        raise UsageError("the checkpoints do not say which images they were trained on", hint=hint)
-    return next(iter(named.values()))

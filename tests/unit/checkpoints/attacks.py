@@ -184,7 +184,7 @@ def _changed_shapes(state: State, rng: random.Random) -> State:
                 lambda value=value: value.to(rng.choice((torch.bool, torch.complex64, torch.bfloat16))),
                 lambda value=value: torch.full_like(value.float(), float("nan")),
                 lambda value=value: value.reshape(-1),
-                lambda value=value: torch.zeros(1).expand(value.shape),
+                lambda value=value: torch.zeros(()).expand(value.shape),
             ]
         )()
     for name in rng.sample(list(state), rng.choice((0, 0, 1, 10))):
