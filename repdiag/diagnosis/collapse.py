@@ -12,13 +12,14 @@ from repdiag.diagnosis.verdict import (
     COLLAPSED,
     INCONCLUSIVE,
     NOT_COLLAPSED,
-    SEVERITIES,
     CollapseFinding,
     Evidence,
     Finding,
     Reading,
     Severity,
 )
+
+_WORSE = ("none", "unknown", "mild", "marked", "severe")
 
 
 def judge_collapse(rows: JudgedRows, thresholds: Thresholds) -> CollapseFinding:
@@ -33,7 +34,7 @@ def judge_collapse(rows: JudgedRows, thresholds: Thresholds) -> CollapseFinding:
     return CollapseFinding(
         question="Has the space collapsed?",
         verdict=decisive[0].verdict if decisive else NOT_COLLAPSED,
-        severity=max((kind.severity for kind in decisive), key=SEVERITIES.index) if decisive else "none",
+        severity=max((kind.severity for kind in decisive), key=_WORSE.index) if decisive else "none",
         summary=" ".join(kind.summary for kind in decisive) or "There is no complete, cone or dimensional collapse.",
         evidence=tuple(item for kind in kinds for item in kind.evidence),
         thresholds={name: value for kind in kinds for name, value in kind.thresholds.items()},

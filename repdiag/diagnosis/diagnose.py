@@ -34,8 +34,12 @@ _REQUIRED = (
     "effective_rank",
     "granularity",
     "homogeneity",
+    "granularity_slope",
     "intra_class_distance",
+    "islands",
     "kmeans_purity",
+    "label_gap",
+    "locality",
     "mean_cosine",
     "participation_ratio",
     "precision_at_1",
@@ -173,12 +177,17 @@ def _with_train(
     """Add the pretext rows of train, and replace those of the judged split, on galleries of equal size and classes."""
     gallery, its = equal_galleries(train, judged, seed=seed)
     names = [name for name in _possible(gallery, _PRETEXT) if name in _possible(its, _PRETEXT)]
-    if not names:
+    gaps = ["pretext_gap"] if names else []
+    if gallery.labels is not None and its.labels is not None:
+        gaps.append("label_gap")
+    if not gaps:
         return table
     source = replace(judged.provenance, split=TRAIN)
     with sharing():
-        rows: MetricTable = evaluate(replace(gallery, provenance=source), names, groups=groups, seed=seed)
-        rows += evaluate(its, ["pretext_gap"], bank=gallery, groups=groups, seed=seed)
+        rows: MetricTable = evaluate(its, gaps, bank=gallery, groups=groups, seed=seed)
+        if not names:
+            return table + rows
+        rows += evaluate(replace(gallery, provenance=source), names, groups=groups, seed=seed)
         if len(its) == len(judged):
             return table + rows
         kept = MetricTable(tuple(row for row in table if row.metric not in names))

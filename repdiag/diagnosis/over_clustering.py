@@ -16,13 +16,30 @@ from repdiag.diagnosis.cluster_evidence import (
     signal_evidence,
 )
 from repdiag.diagnosis.intervals import Estimate, proportion
-from repdiag.diagnosis.rows import JudgedRows
+from repdiag.diagnosis.rows import TRAIN, JudgedRows
+from repdiag.diagnosis.split_classes import judge_by_islands
 from repdiag.diagnosis.thresholds import Thresholds
 from repdiag.diagnosis.verdict import INCONCLUSIVE, NOT_OVER, OVER, UNDER, Evidence, Finding, Reading, Severity
 
 
 def judge_over_clustering(rows: JudgedRows, thresholds: Thresholds) -> Finding:
-    """Return the finding: islands that stand out decide; else granularity does, where nothing else contradicts it."""
+    """Return the finding: held-out islands decide where classes have the rows for it.
+
+    Where they have not (or were not looked for), pieces that stand out decide, else granularity, where nothing else
+    contradicts it.
+    """
+    by_pieces = _by_pieces(rows, thresholds)
+    for split in (rows.split, TRAIN):  # where val has too few rows a class, the images trained on may have enough
+        islands = rows.find("islands", split=split)
+        if islands is not None and islands.value is not None:
+            found = judge_by_islands(rows, islands, thresholds)
+            # Many small islands in a class have no one direction that divides it, yet deep valleys between them.
+            return by_pieces if by_pieces.verdict == OVER != found.verdict else found
+    return by_pieces
+
+
+def _by_pieces(rows: JudgedRows, thresholds: Thresholds) -> Finding:
+    """Return what pieces with valleys between them and granularity say."""
     granularity = rows.find("granularity")
     estimate = granularity_estimate(granularity)
     signal = signal_evidence(rows, thresholds)

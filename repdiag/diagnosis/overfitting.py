@@ -1,4 +1,4 @@
-"""Overfitting to the pretext task: does the encoder tell train images apart better than images it never saw?"""
+"""Overfitting: does the encoder tell train images apart, or find their classes, better than with new images?"""
 
 from __future__ import annotations
 
@@ -7,13 +7,22 @@ from dataclasses import dataclass
 from repdiag.core.metric_table import MetricRow
 from repdiag.core.provenance import UNKNOWN
 from repdiag.diagnosis.advice import advice_for
+from repdiag.diagnosis.grades import grade_range, rows_to_decide
 from repdiag.diagnosis.intervals import SQUARE_AND_ADD, Estimate, difference, proportion
 from repdiag.diagnosis.rows import TRAIN, JudgedRows, evidence_from, interval_of
 from repdiag.diagnosis.thresholds import Thresholds
-from repdiag.diagnosis.verdict import INCONCLUSIVE, NO_OVERFITTING, OVERFITTING, Evidence, Finding, Severity
+from repdiag.diagnosis.verdict import (
+    INCONCLUSIVE,
+    NO_OVERFITTING,
+    OVERFITTING,
+    Evidence,
+    Finding,
+    OverfittingFinding,
+)
 
 PAIRS = ("original-view", "view-view")
 _TASK = "instance_discrimination_accuracy"
+_NOT_ASKED = "unknown"  # there is nothing to judge from
 
 
 @dataclass(frozen=True)
@@ -24,28 +33,122 @@ class _Gap:
     method: str
 
 
-def judge_overfitting(rows: JudgedRows, thresholds: Thresholds) -> Finding:
-    """Return the finding from the gap in instance discrimination between train and the judged split."""
-    delta = thresholds.overfitting_gap
+def judge_overfitting(rows: JudgedRows, thresholds: Thresholds) -> OverfittingFinding:
+    """Return the finding: of the pretext task from instance discrimination, of the labels from retrieval by class.
+
+    One kind that is found is overfitting; both must be excluded where both could be asked.
+    """
+    pretext, labels = _pretext(rows, thresholds), _labels(rows, thresholds)
+    asked = [each for each in (pretext, labels) if each is not None and each.severity != _NOT_ASKED]
+    first = next((each for each in asked if each.verdict == OVERFITTING), None)
+    unsure = next((each for each in asked if each.verdict == INCONCLUSIVE), None)
+    told = first or unsure or (asked[0] if asked else pretext)
+    others = [each for each in asked if each is not told and each.verdict != INCONCLUSIVE]
+    summary = " ".join([told.summary, *(each.summary for each in others)])
+    known = [each for each in (pretext, labels) if each is not None]
+    return OverfittingFinding(
+        question="Does the encoder know its training images better than new ones?",
+        verdict=told.verdict,
+        severity="unknown" if told.severity == _NOT_ASKED else told.severity,
+        summary=summary,
+        evidence=tuple(item for each in known for item in each.evidence),
+        thresholds={name: limit for each in known for name, limit in each.thresholds.items()},
+        advice=told.advice,
+        pretext=None if pretext.severity == _NOT_ASKED else pretext,
+        labels=labels,
+    )
+
+
+def _pretext(rows: JudgedRows, thresholds: Thresholds) -> Finding:
+    """Judge the gap in instance discrimination between train and the judged split."""
+    limits = (thresholds.overfitting_gap, thresholds.overfitting_marked, thresholds.overfitting_severe)
     evidence: list[Evidence] = []
     first, obstacle = _gap(rows, PAIRS[0])
     if first is not None:
-        evidence.append(_gap_evidence(rows, PAIRS[0], first, delta=delta))
+        evidence.append(_gap_evidence(rows, PAIRS[0], first, delta=limits[0]))
     second, _ = _gap(rows, PAIRS[1])
     if second is not None:
-        evidence.append(_gap_evidence(rows, PAIRS[1], second, delta=delta))
+        evidence.append(_gap_evidence(rows, PAIRS[1], second, delta=limits[0]))
     evidence += _context(rows)
-    gap = None if first is None else first.estimate
-    verdict, summary = _decide(gap, obstacle, delta=delta)
+    used = thresholds.only("overfitting_gap", "overfitting_marked", "overfitting_severe")
+    question = "Does the encoder overfit the pretext task?"
+    if first is None:
+        summary = f"Overfitting cannot be judged: {obstacle}."
+        return Finding(
+            question=question,
+            verdict=INCONCLUSIVE,
+            severity=_NOT_ASKED,
+            summary=summary,
+            evidence=tuple(evidence),
+            thresholds=used,
+        )
+    verdict, summary = decided(first.estimate, limits, what="gap of the pretext task", rows=_count(rows))
     return Finding(
-        question="Does the encoder overfit the pretext task?",
+        question=question,
         verdict=verdict,
-        severity=_severity(verdict, gap, delta=delta),
+        severity=grade_range(first.estimate, limits),
         summary=summary,
         evidence=tuple(evidence),
-        thresholds=thresholds.only("overfitting_gap"),
+        thresholds=used,
         advice=advice_for(verdict),
     )
+
+
+def _labels(rows: JudgedRows, thresholds: Thresholds) -> Finding | None:
+    """Judge the gap in nearest neighbours of the same class between train and the judged split; None without one."""
+    row = None if rows.split == TRAIN else rows.find("label_gap", of="precision_at_1")
+    bounds = None if row is None else interval_of(row)
+    if row is None or row.value is None or bounds is None:
+        return None
+    limits = (thresholds.label_gap, thresholds.label_gap_marked, thresholds.label_gap_severe)
+    found = Estimate(row.value, *bounds)
+    verdict, summary = decided(found, limits, what="gap in nearest neighbours of the same class", rows=row.n)
+    sentence = f"The nearest image is of the same class {100 * row.value:+.1f} points more often among train images."
+    evidence = evidence_from(
+        row,
+        reading=found.reading(limits[0], above="for"),
+        sentence=sentence,
+        threshold=limits[0],
+        against_what="train split",
+    )
+    return Finding(
+        question="Does the encoder overfit the labels?",
+        verdict=verdict,
+        severity=grade_range(found, limits),
+        summary=summary,
+        evidence=(evidence,),
+        thresholds=thresholds.only("label_gap", "label_gap_marked", "label_gap_severe"),
+        advice=advice_for(verdict),
+    )
+
+
+def decided(gap: Estimate, limits: tuple[float, float, float], *, what: str, rows: int) -> tuple[str, str]:
+    """Return verdict and sentence: what the interval excludes, and where it excludes too little, what would decide."""
+    none, marked = limits[0], max(limits[0], limits[1])
+    shown = f"{100 * gap.value:+.1f} points [{100 * gap.low:+.1f}, {100 * gap.high:+.1f}]"
+    least, most = f"{100 * gap.low:.1f}", f"{100 * max(gap.high, 0.0):.1f}"
+    if gap.low > none:
+        return (
+            OVERFITTING,
+            f"The {what} is {shown}: at least {least} points, more than the {100 * none:g} that are none.",
+        )
+    if gap.high < none:
+        return NO_OVERFITTING, f"No overfitting to speak of: the {what} is {shown}, at most {most} points."
+    if gap.high < marked:
+        return NO_OVERFITTING, f"None or mild overfitting: the {what} is {shown}, at most {most} points."
+    needed = rows_to_decide(gap, rows=rows, none=none, marked=marked)
+    more = (
+        "" if needed is None else f" If it is really {100 * gap.value:+.1f}, about {needed:,} images would settle it."
+    )
+    return (
+        INCONCLUSIVE,
+        f"The {what} is {shown}: a gap above {most} points is excluded, one of {100 * none:g} is not.{more}",
+    )
+
+
+def _count(rows: JudgedRows) -> int:
+    row = rows.find("pretext_gap") or rows.find(_TASK)
+    return 0 if row is None else row.n
 
 
 def _gap(rows: JudgedRows, pair: str) -> tuple[_Gap | None, str]:
@@ -77,28 +180,6 @@ def _gap_of_accuracies(rows: JudgedRows, pair: str) -> tuple[_Gap | None, str]:
     if train.n != held_out.n:
         return None, f"the galleries differ in size ({train.n} train, {held_out.n} {rows.split})"
     return _Gap(difference(proportion(train), proportion(held_out)), SQUARE_AND_ADD), ""
-
-
-def _decide(gap: Estimate | None, obstacle: str, *, delta: float) -> tuple[str, str]:
-    if gap is None:
-        return INCONCLUSIVE, f"Overfitting cannot be judged: {obstacle}."
-    shown = f"{100 * gap.value:+.1f} points [{100 * gap.low:+.1f}, {100 * gap.high:+.1f}]"
-    limit = f"{100 * delta:g} points"
-    if gap.low > delta:
-        return OVERFITTING, f"Train images are told apart better than unseen ones by {shown}, more than {limit}."
-    if gap.high < delta:
-        return NO_OVERFITTING, f"The train-val gap of the pretext task is {shown}, below {limit}."
-    return INCONCLUSIVE, f"The train-val gap of {shown} includes the limit of {limit}: more rows would decide."
-
-
-def _severity(verdict: str, gap: Estimate | None, *, delta: float) -> Severity:
-    if verdict == INCONCLUSIVE or gap is None:
-        return "unknown"
-    if verdict == NO_OVERFITTING:
-        return "none"
-    if gap.low > 10 * delta:
-        return "severe"
-    return "marked" if gap.low > 3 * delta else "mild"
 
 
 def _gap_evidence(rows: JudgedRows, pair: str, gap: _Gap, *, delta: float) -> Evidence:

@@ -14,7 +14,31 @@ class Thresholds:
     """Where each verdict turns. The defaults are calibrated on spaces with known truth (docs/calibration.md)."""
 
     overfitting_gap: float = 0.02
-    """Instance discrimination on train minus on val (a fraction) that counts as overfitting."""
+    """Instance discrimination on train minus on val (a fraction) up to which there is no overfitting to speak of."""
+
+    overfitting_marked: float = 0.05
+    """The same gap from which overfitting is marked; an interval below it rules marked overfitting out."""
+
+    overfitting_severe: float = 0.10
+    """The same gap from which overfitting is severe."""
+
+    label_gap: float = 0.10
+    """Precision at 1 on train minus on val up to which labels are not overfitted; healthy encoders have .04 to .08."""
+
+    label_gap_marked: float = 0.15
+    """The same gap from which overfitting to the labels is marked."""
+
+    label_gap_severe: float = 0.25
+    """The same gap from which overfitting to the labels is severe."""
+
+    split_marked: float = 0.25
+    """Share of the classes in separate groups from which over-clustering is marked."""
+
+    split_severe: float = 0.5
+    """Share of the classes in separate groups from which over-clustering is severe."""
+
+    coarser: float = 0.02
+    """AMI that half as many clusters as classes gain (lower end) from which several classes share a cluster."""
 
     over_granularity: float = 1.5
     """Clusters per class from which a space is over-clustered."""

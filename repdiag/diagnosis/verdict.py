@@ -7,8 +7,9 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 Reading = Literal["for", "against", "neutral"]
-Severity = Literal["none", "unknown", "mild", "marked", "severe"]
-SEVERITIES: tuple[Severity, ...] = ("none", "unknown", "mild", "marked", "severe")
+# A grade, or the range of grades that an interval touches: "none", "none or mild", "mild to severe"; "unknown" without.
+Severity = str
+GRADES = ("none", "mild", "marked", "severe")
 
 INCONCLUSIVE = "inconclusive"
 OVER, NOT_OVER, UNDER = "over-clustered", "not over-clustered", "under-clustered"
@@ -56,6 +57,7 @@ class Finding:
 
     `verdict` is one of the legal answers of its question; `summary` says it in one sentence; `severity` grades a
     fault ("none" where there is none, "unknown" where the verdict is inconclusive); `thresholds` are those used.
+    `split_classes` gives the number of separate groups of each class that falls into several.
     """
 
     question: str
@@ -65,6 +67,7 @@ class Finding:
     evidence: tuple[Evidence, ...]
     thresholds: Mapping[str, float]
     advice: tuple[Advice, ...] = ()
+    split_classes: Mapping[str, int] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         return f"{self.verdict}: {self.summary}"
@@ -92,6 +95,24 @@ class CollapseFinding(Finding):
         """Return the kinds of collapse that were found."""
         named = (("complete", self.complete), ("cone", self.cone), ("dimensional", self.dimensional))
         return tuple(name for name, finding in named if finding.verdict == COLLAPSED)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON values, with the kinds that were found."""
+        return {**asdict(self), "kinds": list(self.kinds)}
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class OverfittingFinding(Finding):
+    """The answer about overfitting, with one finding a kind that could be asked: the pretext task, the labels."""
+
+    pretext: Finding | None = None
+    labels: Finding | None = None
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """Return the kinds of overfitting that were found, of "pretext" and "labels"."""
+        named = (("pretext", self.pretext), ("labels", self.labels))
+        return tuple(name for name, finding in named if finding is not None and finding.verdict == OVERFITTING)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values, with the kinds that were found."""
@@ -130,7 +151,7 @@ class Diagnosis:
     dataset: str
     space: str
     over_clustering: Finding
-    overfitting: Finding
+    overfitting: OverfittingFinding
     collapse: CollapseFinding
     standings: tuple[Standing, ...] = ()
 
@@ -173,7 +194,7 @@ class Diagnosis:
         return cls(
             **{name: stored[name] for name in ("checkpoint", "epoch", "dataset", "space")},
             over_clustering=_finding(stored["over_clustering"]),
-            overfitting=_finding(stored["overfitting"]),
+            overfitting=_overfitting(stored["overfitting"]),
             collapse=CollapseFinding(
                 **_parts(collapse),
                 complete=_finding(collapse["complete"]),
@@ -195,7 +216,14 @@ def _finding(stored: Mapping[str, Any]) -> Finding:
     return Finding(**_parts(stored))
 
 
+def _overfitting(stored: Mapping[str, Any]) -> OverfittingFinding:
+    kinds = {kind: stored.get(kind) for kind in ("pretext", "labels")}  # results of before have none
+    found = {kind: None if part is None else _finding(part) for kind, part in kinds.items()}
+    return OverfittingFinding(**_parts(stored), pretext=found["pretext"], labels=found["labels"])
+
+
 def _parts(stored: Mapping[str, Any]) -> dict[str, Any]:
     plain = {name: stored[name] for name in ("question", "verdict", "severity", "summary", "thresholds")}
     evidence = tuple(Evidence(**item) for item in stored["evidence"])
+    plain["split_classes"] = dict(stored.get("split_classes", {}))
     return {**plain, "evidence": evidence, "advice": tuple(Advice(**item) for item in stored["advice"])}

@@ -275,5 +275,14 @@ def _row(embeddings: EmbeddingSet, call: _Call, value: MetricValue, *, classes: 
         classes=classes,
         seed=call.settings.get("seed", seed) if "seed" in call.metric.settings else None,
         reason=value.reason,
-        extra=dict(value.extra),
+        extra=_by_name(embeddings, value.extra),
     )
+
+
+def _by_name(embeddings: EmbeddingSet, extra: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a metric said of single classes under their names, and of rows under theirs."""
+    found = dict(extra)
+    for key in ("split", "too_few_rows"):
+        if isinstance(found.get(key), Mapping):
+            found[key] = {embeddings.class_name(int(label)): item for label, item in found[key].items()}
+    return found

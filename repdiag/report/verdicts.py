@@ -58,7 +58,7 @@ def _finding(title: str, stored: Mapping[str, Any]) -> dict[str, Any]:
         "question": stored.get("question", ""),
         "verdict": stored.get("verdict", ""),
         "severity": stored.get("severity", "unknown"),
-        "tone": _TONES.get(str(stored.get("severity")), "open"),
+        "tone": _TONES.get(str(stored.get("severity")).rpartition(" ")[2], "open"),
         "summary": stored.get("summary", ""),
         "evidence": [_evidence(item) for item in stored.get("evidence", ())],
         "thresholds": dict(stored.get("thresholds", {})),

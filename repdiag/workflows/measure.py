@@ -99,6 +99,9 @@ def _joined(split: ImageSplit, known: EmbeddingSet, rest: EmbeddingSet) -> Embed
     )
 
 
+_WANTS_ROWS = "islands"
+
+
 def evaluate_sets(
     sets: dict[str, EmbeddingSet], options: AnalysisOptions
 ) -> tuple[MetricTable, pd.DataFrame, pd.DataFrame | None]:
@@ -117,7 +120,10 @@ def evaluate_sets(
         (sets["val"], [*alone, *paired], sets.get("train"))
     ]
     if "train" in sets:
-        plan.append((sets["train"], alone, None))
+        # Islands want rows: of train they are looked for in the bank, which is the larger set.
+        plan.append((sets["train"], [item for item in alone if item != _WANTS_ROWS or "bank" not in sets], None))
+    if "bank" in sets and _WANTS_ROWS in alone and "train" in sets:
+        plan.append((sets["bank"], [_WANTS_ROWS], None))
     if "bank" in sets:
         plan.append((sets["queries"], banked, sets["bank"]))
     found = [
@@ -178,14 +184,14 @@ def _wanted(
         metric = get(item if isinstance(item, str) else item[0])
         if val.projections is None and "features" not in metric.spaces:
             continue
-        of_views = "other_views" in metric.takes
+        equal = "other_views" in metric.takes or metric.interval == "two_sets"  # wants galleries of equal size
         lacks_labels = val.labels is None and {"labels", "other_labels"} & set(metric.needs)
-        if lacks_labels or (metric.second == "bank" and ("train" if of_views else "bank") not in sets):
+        if lacks_labels or (metric.second == "bank" and ("train" if equal else "bank") not in sets):
             left.append(metric.name)
         elif metric.second is None:
             alone.append(item)
         elif metric.second == "bank":
-            (paired if of_views else banked).append(item)
+            (paired if equal else banked).append(item)
     return alone, paired, banked, left
 
 

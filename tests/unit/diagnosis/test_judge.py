@@ -38,10 +38,10 @@ def tables(
         (0.99, 0.60, "overfitting"),
         (0.90, 0.90, "no overfitting"),
         (0.60, 0.99, "no overfitting"),
-        (0.92, 0.90, "inconclusive"),
+        (0.92, 0.90, "no overfitting"),
     ],
 )
-def test_overfitting_is_a_gap_whose_whole_interval_passes_the_limit(row, train, val, verdict) -> None:
+def test_overfitting_is_a_gap_that_exceeds_two_points_and_none_one_below_five(row, train, val, verdict) -> None:
     assert judge(tables(row, train=train, val=val)).overfitting.verdict == verdict
 
 
@@ -169,7 +169,11 @@ def test_a_diagnosis_is_plain_json(row) -> None:
     )
     assert values["overfitting"]["verdict"] == "overfitting"
     assert values["faults"] == ["over-clustered", "overfitting"]
-    assert values["overfitting"]["thresholds"] == {"overfitting_gap": 0.02}
+    assert values["overfitting"]["thresholds"] == {
+        "overfitting_gap": 0.02,
+        "overfitting_marked": 0.05,
+        "overfitting_severe": 0.1,
+    }
     assert {"metric", "value", "ci_low", "ci_high", "threshold", "reading", "sentence"} <= set(
         values["overfitting"]["evidence"][0]
     )
