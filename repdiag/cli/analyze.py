@@ -199,5 +199,5 @@ def _named(checkpoint: str | None) -> str:
     from repdiag.core.errors import UsageError
 
     if checkpoint is None:
-        raise UsageError("nothing to analyze", hint="give a checkpoint or a file of vectors")
+        raise UsageError("nothing to analyze", hint="give a checkpoint, or a file of vectors (--embeddings FILE)")
     return checkpoint

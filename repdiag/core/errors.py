@@ -6,7 +6,7 @@ Example:
     ...     repdiag.evaluate([[1.0, 0.0]], ["unifromity"])
     ... except repdiag.errors.RepdiagError as error:
     ...     print(error.hint)
-    did you mean: uniformity
+    did you mean: uniformity, uniformity_subsampled
 """
 
 from __future__ import annotations

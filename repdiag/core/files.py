@@ -62,12 +62,17 @@ def sync_folder(folder: Path) -> None:
     """Make the names in a folder durable."""
     if os.name != "posix":
         return  # directories cannot be opened for fsync elsewhere
-    with contextlib.suppress(OSError):  # the names are there; only a power cut could still lose them
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def try_to_sync_folder(folder: Path) -> None:
+    """Make the names in a folder durable where the disk allows it: they are there, only a power cut could lose them."""
+    with contextlib.suppress(OSError):
+        sync_folder(folder)
 
 
 def is_full(error: OSError) -> bool:

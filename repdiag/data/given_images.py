@@ -21,7 +21,7 @@ from repdiag.data.decode import UnreadableImage, decode
 from repdiag.data.extensions import EXTENSIONS
 from repdiag.data.image_split import ImageSplit
 
-PRESET = "imagenet"
+PRESET = "moco_v2"  # the views of a set that names none of its own
 _NO_CLASS = "unlabelled"
 
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from repdiag.core.embedding_set import ARRAY_FIELDS, EmbeddingSet, RowIds
 from repdiag.core.errors import StoreError
-from repdiag.core.files import store_error, sync_folder, write_atomic
+from repdiag.core.files import store_error, try_to_sync_folder, write_atomic
 from repdiag.core.folder_record import SET as MANIFEST
 from repdiag.core.provenance import Provenance, sha256_of_file
 from repdiag.core.temporary import TemporaryFolder, remove_leftovers
@@ -92,7 +92,7 @@ def write_embedding_set(embeddings: EmbeddingSet, folder: Path, *, key: str | No
         "sha256": {name: sha256_of_file(folder / name) for name in files},
     }
     write_manifest(folder, content)
-    sync_folder(folder)
+    try_to_sync_folder(folder)
 
 
 def _write_rows(embeddings: EmbeddingSet, path: Path) -> None:

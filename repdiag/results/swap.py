@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from repdiag.core.errors import StoreError
-from repdiag.core.files import sync_folder, write_json
+from repdiag.core.files import try_to_sync_folder, write_json
 from repdiag.core.folder_record import MARKER, remove_empty
 from repdiag.core.temporary import lock
 
@@ -25,7 +25,7 @@ def move_whole(fresh: Path, target: Path) -> None:
     if os.name == "nt" and target.exists():
         target.rmdir()  # elsewhere a rename takes the place of an empty folder
     fresh.rename(target)
-    sync_folder(target.parent)
+    try_to_sync_folder(target.parent)
 
 
 def swap(target: Path, stage: Path, journal: Mapping[str, Any]) -> None:
@@ -48,13 +48,13 @@ def swap(target: Path, stage: Path, journal: Mapping[str, Any]) -> None:
     new = sorted(path.relative_to(fresh).as_posix() for path in fresh.rglob("*") if path.is_file())
     (stage / "journal").replace(marker)
     try:
-        sync_folder(target)
+        try_to_sync_folder(target)
         for path in (*journal["remove"], *new):
             if (target / path).exists() and path != record and _is_record(path):
                 move(target / path, old / path)
         if (target / record).exists():
             move(target / record, old / record)
-        sync_folder(target)
+        try_to_sync_folder(target)
         for path in (*journal["remove"], *new):
             if path != record and (target / path).exists():
                 move(target / path, old / path)
@@ -151,14 +151,14 @@ def _is_record(path: str) -> bool:
 
 def _finish(target: Path, journal: Mapping[str, Any]) -> None:
     """Tidy up; the result is complete already, so that nothing that fails here undoes it."""
-    sync_folder(target)
+    try_to_sync_folder(target)
     with contextlib.suppress(OSError):
         (target / MARKER).unlink(missing_ok=True)
     remove_empty(target, journal["remove"])
-    sync_folder(target)
+    try_to_sync_folder(target)
 
 
 def _sync(target: Path, files: Mapping[str, Any]) -> None:
     for folder in sorted({(target / path).parent for path in files}):
         if folder.is_dir():
-            sync_folder(folder)
+            try_to_sync_folder(folder)

@@ -21,7 +21,7 @@ from typing import Any
 
 from repdiag.core import folder_record
 from repdiag.core.errors import StoreError, UsageError
-from repdiag.core.files import is_full, store_error, sync_folder, write_json
+from repdiag.core.files import is_full, store_error, try_to_sync_folder, write_json
 from repdiag.core.folder_record import MARKER, RUN, SCHEMA_VERSION, SET, TRAIN, FolderRecord, find_record
 from repdiag.core.signals import held_signals
 from repdiag.core.temporary import TemporaryFolder, make_parents, remove_leftovers
@@ -232,7 +232,7 @@ def _put(
             hint="move them away, or choose another --out",
         )
     for folder in (fresh, *(path for path in fresh.rglob("*") if path.is_dir())):
-        sync_folder(folder)
+        try_to_sync_folder(folder)
     if not target.exists() or not any(target.iterdir()):
         move_whole(fresh, target)
     else:

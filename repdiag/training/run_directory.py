@@ -45,8 +45,11 @@ class RunDirectory:
                 self._lock = _locked(self.path)
                 if find_record(self.path) is None:
                     write_json(self.path / MARKER, {"schema_version": SCHEMA_VERSION, "kind": TRAIN, "files": {}})
-            except OSError as error:
-                raise StoreError(f"cannot use {self.path} for a run", found=error.strerror) from error
+            except BaseException as error:
+                self.__exit__(type(error), error, error.__traceback__)  # nothing is kept of a run that did not begin
+                if isinstance(error, OSError):
+                    raise StoreError(f"cannot use {self.path} for a run", found=error.strerror) from error
+                raise
         return self
 
     def _refuse_others(self) -> None:

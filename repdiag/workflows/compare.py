@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from repdiag.core.errors import RepdiagError, UsageError
 from repdiag.workflows.common_dataset import common_dataset
-from repdiag.workflows.comparison import Comparison
+from repdiag.workflows.comparison import Comparison, KeptFolder
 from repdiag.workflows.options import AnalysisOptions
 from repdiag.workflows.saving import save_analysis
 
@@ -59,13 +58,21 @@ def compare(
     `failures`.
 
     Raises `RepdiagError` where nothing could be compared.
+
+    Example:
+        >>> import numpy as np, repdiag
+        >>> rng, labels = np.random.default_rng(0), np.arange(80) % 4
+        >>> near, far = (np.eye(4)[labels] + scale * rng.normal(size=(80, 4)) for scale in (0.1, 1.0))
+        >>> found = repdiag.compare({"near": near, "far": far}, labels=labels, metrics=["r_precision"])
+        >>> found.pairs.set_index("question").loc["grouping", "answer"]
+        'better'
     """
     from repdiag.workflows.speaking import speaker
     from repdiag.workflows.targets import named_sources
     from repdiag.workflows.vectors import is_vectors
 
-    kept = None if out is not None else tempfile.TemporaryDirectory(prefix="repdiag-compare-")
-    folder = Path(out) if out is not None else Path(kept.name)  # type: ignore[union-attr]
+    kept = None if out is not None else KeptFolder()
+    folder = kept.path if kept is not None else Path(str(out))
     named = named_sources(sources)
     told = speaker(progress=progress)
     kinds = {is_vectors(source) for source in named.values()}

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+import tempfile
+import weakref
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +22,14 @@ if TYPE_CHECKING:
     from repdiag.workflows.common_dimension import CommonReading
     from repdiag.workflows.pairs import PairTables
     from repdiag.workflows.report import MapMethod
+
+
+class KeptFolder:
+    """A temporary folder that goes when nobody holds it any more, or when Python ends."""
+
+    def __init__(self) -> None:
+        self.path = Path(tempfile.mkdtemp(prefix="repdiag-compare-"))
+        weakref.finalize(self, shutil.rmtree, self.path, ignore_errors=True)
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -54,7 +65,7 @@ class Comparison:
     # What was joined, converted or left out when vectors were read.
     reading: tuple[str, ...] = ()
     # Keeps a folder that nobody named for as long as the comparison lives.
-    kept: Any = None
+    kept: KeptFolder | None = None
 
     @property
     def diagnoses(self) -> dict[str, Diagnosis]:

@@ -101,7 +101,11 @@ def find_checkpoints(words: Sequence[str], *, only: str | None, download: bool, 
             failures[entry.id] = str(error)
             told.say(f"left out {entry.id}: {error}")
     for word in words:
-        if len(words) > 1 and _holds_results(Path(word)):
+        if _holds_results(Path(word)):
+            if len(words) == 1:
+                raise CheckpointError(
+                    f"{word} holds results of repdiag, not a checkpoint", hint=f"repdiag report {word}"
+                )
             told.say(f"left out {word}: results of repdiag, not a checkpoint")
         elif not is_manifest(Path(word)):
             here.append(find_checkpoint(word))

@@ -7,6 +7,7 @@ import http.server
 import json
 import threading
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +58,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
         first = not self.server.starts
         self.server.starts.append(start)
         self.send_response(206 if start else 200)
-        self.send_header("Content-Length", str(len(self.server.content) - start))
+        size = len(self.server.content)
+        self.send_header("Content-Length", str(size - start))
+        if start:
+            self.send_header("Content-Range", f"bytes {start}-{size - 1}/{size}")
         self.send_header("ETag", '"one"')
         self.end_headers()
         self.wfile.write(self.server.content[start : 1000 if first else None])
@@ -70,6 +74,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     made = Server(("127.0.0.1", 0), Handler)
     made.starts = []
+    monkeypatch.setattr(manifests, "download", partial(manifests.download, allow_http=True))
     monkeypatch.setattr(manifests, "url_of", lambda source: f"http://127.0.0.1:{made.server_port}/file")
     thread = threading.Thread(target=made.serve_forever)
     thread.start()

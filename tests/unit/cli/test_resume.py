@@ -87,7 +87,7 @@ def test_a_stop_before_the_first_step_says_what_is_left(tmp_path: Path, monkeypa
     out = tmp_path / "run"
     request = TrainRequest(limit=40, epochs=1, out=out, resume="auto")
     with monkeypatch.context() as patch:
-        patch.setattr("repdiag.training.assembly.open_dataset", interrupt)
+        patch.setattr("repdiag.training.opened.open_dataset", interrupt)
         with pytest.raises(StoppedError, match="before the first step\n  found: nothing is left"):
             run_training(request, Console(quiet=True))
     with monkeypatch.context() as patch:

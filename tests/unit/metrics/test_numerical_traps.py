@@ -11,7 +11,7 @@ from repdiag.metrics import instance_discrimination_accuracy, linear_cka, rankme
 from repdiag.metrics.algebra.moments import float64_unit_rows
 from repdiag.metrics.clusters.kmeans import assignments
 from repdiag.metrics.pairwise import PositiveRank, reduce_pairs
-from repdiag.metrics.pairwise import float64_unit_rows as prepared_rows
+from repdiag.metrics.pairwise import unit_rows as prepared_rows
 
 
 def draw(seed: int, *shape: int) -> torch.Tensor:

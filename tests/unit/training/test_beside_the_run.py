@@ -61,6 +61,7 @@ def test_a_run_that_begins_anew_finds_nothing_of_the_one_before(tiny, tmp_path):
     for path in left:
         path.parent.mkdir()
         path.touch()
+    (tmp_path / "run.json").write_text('{"schema_version": 1, "kind": "train"}', "utf-8")
     train(tiny("schedule.epochs=1"), tmp_path, device="cpu", resume="never")
     assert not any(path.exists() for path in left)
 

@@ -101,5 +101,5 @@ def test_pairs_without_classes_are_told_without_classes() -> None:
     from repdiag.workflows.pairs import PairTables
 
     tests = pd.DataFrame([{"first": "a", "second": "b", "metric": "rankme", "differs": True}])
-    found = PairTables(tests=tests, classes=pd.DataFrame(columns=list(CLASS_COLUMNS)))
+    found = PairTables(answers=pd.DataFrame(), tests=tests, classes=pd.DataFrame(columns=list(CLASS_COLUMNS)))
     assert list(found.sentences()) == ["a against b: differ in rankme; classes that changed: 0"]
