@@ -204,9 +204,19 @@ def _notes(resolved: Resolved, payload: Payload) -> tuple[str, ...]:
     unknown = [name for name, role in resolved.roles.items() if role == "unknown"]
     notes = [f"{kind} was multiplied out of the weights" for kind in resolved.factors]
     notes += [f"{len(unknown)} tensors were not understood and not used, from {unknown[0]}"] if unknown else []
+    eight_bits = [name for name, value in resolved.renamed.state.items() if _has_eight_bits(value)]
+    if eight_bits:
+        notes.append(
+            f"{len(eight_bits)} tensors have eight bits, the first is {eight_bits[0]}: they are read as they stand; "
+            "where they were stored with scales, save the weights multiplied out"
+        )
     if payload.integrity == "unknown":
         notes.append("the file carries no checksum, so that its integrity is unknown; compare its sha256")
     return tuple(notes)
+
+
+def _has_eight_bits(value: Any) -> bool:
+    return isinstance(value, torch.Tensor) and value.is_floating_point() and value.itemsize == 1
 
 
 def _short_name(path: Path) -> str:
