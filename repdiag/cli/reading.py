@@ -68,7 +68,8 @@ def takes_read_options(command: Callable[..., None]) -> Callable[..., None]:
         ]
 
     @functools.wraps(command)
-    def run(**given: Any) -> None:
+    def run(*args: Any, **given: Any) -> None:
+        given |= dict(zip([parameter.name for parameter in parameters], args, strict=False))
         told = {name: given.pop(name, None) for name in _FLAGS}
         command(**given, told=told)
 

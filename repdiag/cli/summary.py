@@ -31,6 +31,7 @@ _PERCENT = {headline.metric for headline in (*HEADLINES, *_MORE) if headline.per
 def show_analysis(console: Console, analysis: Analysis, folder: Path, drawn: Sequence[Path]) -> None:
     """Print one encoder with the untrained copy's features beside it, or one set of vectors."""
     name, info = analysis.name, analysis.info
+    console.say(f"{name}: {analysis.summary}")
     rows, dims = analysis.size
     if info is None:
         show_rows(console, analysis.table, title=f"{name}: {rows} rows x {dims} dimensions")
@@ -197,7 +198,7 @@ def _say_diagnosis(console: Console, verdict: dict[str, Any]) -> None:
     for name, part in verdict.items():
         if not isinstance(part, dict) or "verdict" not in part:
             continue
-        console.say(f"{name.replace('_', '-')}: {part['verdict'].upper()}")
+        console.say(f"{name.replace('_', '-')}: {part['verdict'].upper()}. {part.get('summary', '')}".rstrip())
         for row in part.get("evidence", ()):
             console.say(f"  {row.get('reading', ''):<8} {row.get('sentence', '')}")
     for standing in verdict.get("standings", ()):

@@ -103,7 +103,8 @@ def _labels(rows: JudgedRows, thresholds: Thresholds) -> Finding | None:
     limits = (thresholds.label_gap, thresholds.label_gap_marked, thresholds.label_gap_severe)
     found = Estimate(row.value, *bounds)
     verdict, summary = decided(found, limits, what="gap in nearest neighbours of the same class", rows=row.n)
-    sentence = f"The nearest image is of the same class {100 * row.value:+.1f} points more often among train images."
+    more = "more" if row.value >= 0.0 else "less"
+    sentence = f"The nearest image is of the same class {abs(100 * row.value):.1f} points {more} often on train."
     evidence = evidence_from(
         row,
         reading=found.reading(limits[0], above="for"),

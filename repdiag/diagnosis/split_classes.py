@@ -104,13 +104,14 @@ def _islands_evidence(row: MetricRow, pieces: Mapping[str, int], judged: int) ->
 def _slope_evidence(rows: JudgedRows) -> list[Evidence]:
     found = []
     for factor, words in (
-        (0.5, "half as many clusters as classes"),
+        (0.5, "half as many"),
         (2.0, "twice as many"),
         (4.0, "four times as many"),
     ):
         row, slope = rows.find("granularity_slope", factor=factor), _slope(rows, factor)
         if row is not None and slope is not None:
-            sentence = f"AMI at {words} is {_ami(slope)} of that at one cluster a class."
+            change = f"{slope.value:+.2f} [{slope.low:+.2f}, {slope.high:+.2f}]"
+            sentence = f"From one cluster a class to {words}, AMI changes by {change}."
             found.append(evidence_from(row, reading="neutral", sentence=sentence, threshold=0.0))
     return found
 
