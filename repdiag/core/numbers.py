@@ -35,3 +35,14 @@ def show_p(value: float) -> str:
         ('< .001', '0.250')
     """
     return "< .001" if value < 0.001 else f"{value:.3f}"
+
+
+def say_p(value: float) -> str:
+    """Return a p-value as a sentence has it.
+
+    Example:
+        >>> say_p(0.0004), say_p(0.25)
+        ('p < .001', 'p = 0.250')
+    """
+    shown = show_p(value)
+    return f"p {shown}" if shown.startswith("<") else f"p = {shown}"

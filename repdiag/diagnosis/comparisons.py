@@ -10,6 +10,7 @@ import torch
 
 from repdiag.core.embedding_set import EmbeddingSet
 from repdiag.core.metric_table import MetricTable
+from repdiag.core.numbers import say_p
 from repdiag.diagnosis.intervals import SQUARE_AND_ADD, Estimate, difference
 from repdiag.diagnosis.rows import JudgedRows, evidence_from, interval_of
 from repdiag.diagnosis.verdict import Diagnosis, Evidence, Reading, Standing
@@ -89,7 +90,6 @@ def paired_evidence(
 
 def _paired(embeddings: EmbeddingSet, metric: str, test: PairedTest, *, p_value: float, name: str) -> Evidence:
     differs = p_value <= _LEVEL
-    p_said = "p < .001" if p_value < 0.001 else f"p = {p_value:.3f}"
     said = f"{test.difference:+.3f} against the {name}" if differs else f"indistinguishable from the {name}"
     return Evidence(
         metric=metric,
@@ -103,7 +103,7 @@ def _paired(embeddings: EmbeddingSet, metric: str, test: PairedTest, *, p_value:
         threshold=0.0,
         against_what=name,
         reading=_speaks(metric, test.difference) if differs else "neutral",
-        sentence=f"{metric}: {said} on the same rows ({p_said}, Holm over {len(_SPEAKS)} metrics).",
+        sentence=f"{metric}: {said} on the same rows ({say_p(p_value)}, Holm over {len(_SPEAKS)} metrics).",
     )
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from repdiag.core.embedding_set import EmbeddingSet
 from repdiag.core.errors import MetricError
-from repdiag.core.numbers import show_p
+from repdiag.core.numbers import say_p
 from repdiag.diagnosis.compared import compare_encoders
 from repdiag.diagnosis.compared_answers import NOT_TOLD_APART, answers
 
@@ -62,20 +62,16 @@ def pair_answers(encoders: Mapping[str, EncoderSets], *, groups: Any = None, see
 def answer_sentences(frame: pd.DataFrame) -> Iterator[str]:
     """Yield one line a pair: what the first is against the second, by how much, how surely."""
     for (first, second), rows in frame.groupby(["first", "second"], sort=False):
-        apart = [_said(row) for row in rows.to_dict(orient="records") if row["answer"] != NOT_TOLD_APART]
-        alike = [
-            str(row["question"]).replace("_", "-")
-            for row in rows.to_dict(orient="records")
-            if row["answer"] == NOT_TOLD_APART
-        ]
+        told = rows.to_dict(orient="records")
+        apart = [_said(row) for row in told if row["answer"] != NOT_TOLD_APART]
+        alike = [str(row["question"]).replace("_", "-") for row in told if row["answer"] == NOT_TOLD_APART]
         parts = [*apart, *([f"not told apart in {', '.join(alike)}"] if alike else [])]
         yield f"{first} against {second}: {'; '.join(parts)}."
 
 
 def _said(row: Mapping[Any, Any]) -> str:
     name = _MEASURES.get(str(row["measure"]), str(row["measure"]))
-    low, high, p = float(row["ci_low"]), float(row["ci_high"]), f"p {show_p(float(row['p_holm']))}"
-    sure = p if "<" in p else p.replace("p ", "p = ")
+    low, high, sure = float(row["ci_low"]), float(row["ci_high"]), say_p(float(row["p_holm"]))
     if row["question"] == "over_clustering":
         return f"{row['answer']} ({name} x {row['size']:.2f} [{low:.2f}, {high:.2f}], {sure})"
     points = f"{100 * row['size']:+.1f} points [{100 * low:+.1f}, {100 * high:+.1f}]"
