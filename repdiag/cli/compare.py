@@ -10,7 +10,6 @@ import typer
 
 from repdiag.cli import options
 from repdiag.cli.console import Console, resolve_device
-from repdiag.core.errors import UsageError
 
 if TYPE_CHECKING:
     from repdiag.workflows.comparison import Comparison
@@ -85,16 +84,14 @@ def compare(
     from repdiag.workflows.gates import parse_gates
     from repdiag.workflows.options import AnalysisOptions
     from repdiag.workflows.targets import find_checkpoints, named_sources, with_reference
-    from repdiag.workflows.vectors import is_vectors
+    from repdiag.workflows.vectors import all_vectors
 
     gates = parse_gates(fail_on)
     console = Console(as_json=as_json, quiet=quiet, verbose=verbose, progress=not no_progress)
     folder = out or Path("runs") / "compare"
     how: dict[str, Any] = {"told": console, "figures": figures, "overwrite": overwrite}
     reading = vector_options_of(column, label_column, group_column, tokens, quantised, unlabelled)
-    of_vectors = [word for word in checkpoints if is_vectors(word)]
-    _expect_one_kind(checkpoints, of_vectors)
-    if of_vectors:
+    if all_vectors(checkpoints):
         if reference is not None and reference not in named_sources(checkpoints):
             checkpoints = [*checkpoints, reference]
             reference = [*named_sources(checkpoints)][-1]
@@ -138,12 +135,6 @@ def compare(
     if found.failures:
         raise typer.Exit(1)
     end_with(_gated(found, gates))
-
-
-def _expect_one_kind(sources: list[str], of_vectors: list[str]) -> None:
-    if of_vectors and len(of_vectors) < len(sources):
-        hint = "`repdiag embed` makes vectors of a checkpoint"
-        raise UsageError("checkpoints and vectors cannot be compared", found=", ".join(of_vectors), hint=hint)
 
 
 def _gated(found: Comparison, gates: tuple[Gate, ...]) -> Iterator[GateResult]:

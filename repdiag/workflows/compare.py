@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from repdiag.core.errors import RepdiagError, UsageError
+from repdiag.core.errors import RepdiagError
 from repdiag.workflows.common_dataset import common_dataset
 from repdiag.workflows.comparison import Comparison, KeptFolder
 from repdiag.workflows.options import AnalysisOptions
@@ -69,18 +69,13 @@ def compare(
     """
     from repdiag.workflows.speaking import speaker
     from repdiag.workflows.targets import named_sources
-    from repdiag.workflows.vectors import is_vectors
+    from repdiag.workflows.vectors import all_vectors
 
     kept = None if out is not None else KeptFolder()
     folder = kept.path if kept is not None else Path(str(out))
     named = named_sources(sources)
     told = speaker(progress=progress)
-    kinds = {is_vectors(source) for source in named.values()}
-    if len(kinds) > 1:
-        raise UsageError(
-            "checkpoints and vectors cannot be compared", hint="`repdiag embed` makes vectors of a checkpoint"
-        )
-    if kinds == {True}:
+    if all_vectors(named.values()):
         found = compare_vectors(named, folder, labels=labels, reference=reference, seed=seed, told=told, **options)
     else:
         chosen = AnalysisOptions(data=data, seed=seed, **options)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from repdiag.core.embedding_set import EmbeddingSet
+from repdiag.core.errors import UsageError
 from repdiag.workflows.analysis import Analysis
 
 if TYPE_CHECKING:
@@ -28,6 +29,17 @@ def is_vectors(source: Any) -> bool:
     if isinstance(source, Encoder | Target):
         return False
     return means_vectors(source) if isinstance(source, str | Path) else True
+
+
+def all_vectors(sources: Iterable[Any]) -> bool:
+    """Say whether all sources hold vectors; both kinds together are refused, since they cannot be compared."""
+    given = list(sources)
+    found = [source for source in given if is_vectors(source)]
+    if found and len(found) < len(given):
+        named = ", ".join(str(source) if isinstance(source, str | Path) else type(source).__name__ for source in found)
+        hint = "`repdiag embed` makes vectors of a checkpoint"
+        raise UsageError("checkpoints and vectors cannot be compared", found=named, hint=hint)
+    return bool(found)
 
 
 def evaluate_vectors(
