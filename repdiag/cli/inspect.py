@@ -10,7 +10,7 @@ import typer
 
 from repdiag.cli import options
 from repdiag.cli.console import Console
-from repdiag.cli.reading import NOTHING_TOLD, takes_read_options
+from repdiag.cli.reading import NOTHING_TOLD, READING, takes
 from repdiag.core.printable import one_line
 from repdiag.workflows.typed_options import Told, read_options_of
 
@@ -23,7 +23,7 @@ _INTEGRITY = {
 }
 
 
-@takes_read_options
+@takes(told=READING)
 def inspect(
     checkpoint: Annotated[str, typer.Argument(help="A checkpoint file, a run directory, or a manifest's name.")],
     told: Told = NOTHING_TOLD,

@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from repdiag.core.numbers import show_interval, show_value
+from repdiag.results.finding_lines import finding_lines
 from repdiag.results.headlines import HEADLINES, Headline
 
 if TYPE_CHECKING:
@@ -31,7 +32,9 @@ _PERCENT = {headline.metric for headline in (*HEADLINES, *_MORE) if headline.per
 def show_analysis(console: Console, analysis: Analysis, folder: Path, drawn: Sequence[Path]) -> None:
     """Print one encoder with the untrained copy's features beside it, or one set of vectors."""
     name, info = analysis.name, analysis.info
-    console.say(f"{name}: {analysis.summary}")
+    console.say(f"{name}: {analysis.summary}\n")
+    for line in finding_lines(analysis.diagnosis, evidence=console.verbose):
+        console.say(line)
     rows, dims = analysis.size
     if info is None:
         show_rows(console, analysis.table, title=f"{name}: {rows} rows x {dims} dimensions")
@@ -43,7 +46,6 @@ def show_analysis(console: Console, analysis: Analysis, folder: Path, drawn: Seq
         present = [c for c in columns if len(analysis.table.where(checkpoint=c[1], space=c[2]))]
         console.table(_headline_table(title, analysis.table, present))
     _say_left_out(console, analysis.excluded)
-    _say_diagnosis(console, analysis.diagnosis.to_dict())
     for note in analysis.notes:
         console.say(f"\nnote: {note}")
     console.say(f"\nresults: {folder}")
@@ -64,14 +66,14 @@ def show_analysis(console: Console, analysis: Analysis, folder: Path, drawn: Seq
 
 
 def show_comparison(console: Console, comparison: Comparison, folder: Path, drawn: Sequence[Path]) -> None:
-    """Print checkpoints side by side, features of val."""
+    """Print which checkpoint to take, what is wrong with each, and all side by side, features of val."""
+    console.say(f"{comparison.summary}\n")
+    for name, diagnosis in comparison.diagnoses.items():
+        for line in finding_lines(diagnosis, evidence=console.verbose):
+            console.say(f"{name}: {line}")
     names = comparison.table.names("checkpoint")
     columns = [(str(name), str(name), "features") for name in names]
     console.table(_headline_table("Same rows, same views; features, val", comparison.table, columns, intervals=False))
-    for name, verdict in comparison.verdicts.items():
-        console.say(f"{name}: " + "; ".join(_verdict_words(verdict)))
-        for standing in verdict.get("standings", ()):
-            console.say(f"  {standing['sentence']}")
     if comparison.common is not None:
         console.say(f"\nnote: {comparison.common.note}")
         title = f"At {comparison.common.dims} dimensions; features, val; kNN against the train gallery"
@@ -90,10 +92,13 @@ def show_comparison(console: Console, comparison: Comparison, folder: Path, draw
     console.say(f"\nresults: {folder}")
     if drawn:
         console.say(f"figures: {drawn[0].parent}")
+    console.say(f"next:    repdiag report {folder}")
     console.json(
         {
             "metrics": comparison.table.to_records(),
             "common_dimension": None if comparison.common is None else comparison.common.table.to_records(),
+            "headline": comparison.headline_sentence,
+            "ranking": _plain_frame(comparison.ranking()),
             "pairs": comparison.pairs.to_dict(orient="records"),
             "paired_tests": None if comparison.paired is None else _plain_records(comparison.paired.tests),
             "verdicts": comparison.verdicts,
@@ -105,10 +110,14 @@ def show_comparison(console: Console, comparison: Comparison, folder: Path, draw
     )
 
 
+def _plain_frame(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    known = frame.astype(object).where(frame.notna(), None)
+    return [{str(name): value for name, value in row.items()} for row in known.to_dict(orient="records")]
+
+
 def _plain_records(tests: pd.DataFrame) -> list[dict[str, Any]]:
     """Return one dictionary a test: what is not known is None, and `params` a dictionary, as in the rows of metrics."""
-    known = tests.astype(object).where(tests.notna(), None).assign(params=tests["params"].map(json.loads))
-    return [{str(name): value for name, value in row.items()} for row in known.to_dict(orient="records")]
+    return _plain_frame(tests.assign(params=tests["params"].map(json.loads)))
 
 
 def show_rows(console: Console, table: MetricTable, *, title: str | None = None) -> None:
@@ -183,23 +192,3 @@ def _say_left_out(console: Console, excluded: list[dict[str, str]]) -> None:
         console.say(f"  {item['path']}: {item['reason']}")
     if len(excluded) > 5:
         console.say(f"  and {len(excluded) - 5} more, all named in run.json")
-
-
-def _verdict_words(verdict: dict[str, Any]) -> list[str]:
-    """Return the three answers in words that stand alone: "inconclusive" says about what."""
-    said = {
-        name: str(part["verdict"]) for name, part in verdict.items() if isinstance(part, dict) and "verdict" in part
-    }
-    return [f"{word} about {name.replace('_', '-')}" if word == "inconclusive" else word for name, word in said.items()]
-
-
-def _say_diagnosis(console: Console, verdict: dict[str, Any]) -> None:
-    console.say("")
-    for name, part in verdict.items():
-        if not isinstance(part, dict) or "verdict" not in part:
-            continue
-        console.say(f"{name.replace('_', '-')}: {part['verdict'].upper()}. {part.get('summary', '')}".rstrip())
-        for row in part.get("evidence", ()):
-            console.say(f"  {row.get('reading', ''):<8} {row.get('sentence', '')}")
-    for standing in verdict.get("standings", ()):
-        console.say(standing["sentence"])
