@@ -20,7 +20,7 @@ def findings_page() -> str:
         "# Findings",
         "",
         "Generated from the catalogue by `make docs`. `repdiag analyze` prints each finding with its code, which keeps",
-        "its meaning. `--mute RD503,RD302` leaves findings out; `--fail-on RD502` exits with code 3 where one is found.",
+        "its meaning. `--mute RD503,RD302` leaves findings out; `--fail-on RD502` exits 3 where one is found.",
         'In Python: `diagnosis.findings`, `diagnosis.mute("RD503")`; in JSON: `findings`.',
         "",
         "| code | finding | about |",

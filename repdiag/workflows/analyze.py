@@ -120,6 +120,17 @@ def analyze_encoder(
 
     A `reference` is read on the same val images, by paired tests.
     """
+    from repdiag.core.progress import listening
+
+    if name is not None:
+        encoder.info = replace(encoder.info, name=name)
+    with listening(counting):
+        return _analyzed(encoder, rows, options, reference=reference)
+
+
+def _analyzed(
+    encoder: Encoder, rows: AnalyzedImages, options: AnalysisOptions, *, reference: Encoder | None
+) -> Analysis:
     from repdiag.diagnosis.against_reference import held_against_reference
     from repdiag.diagnosis.comparisons import hold_against
     from repdiag.diagnosis.diagnose import UNTRAINED as COPY
@@ -127,10 +138,8 @@ def analyze_encoder(
     from repdiag.diagnosis.pair_answers import EncoderSets
     from repdiag.workflows.checks import check_preprocessing, check_sets, trained_with_labels
 
-    if name is not None:
-        encoder.info = replace(encoder.info, name=name)
     name = encoder.info.name
-    sets = extract_sets(encoder, rows, options, counting=counting)
+    sets = extract_sets(encoder, rows, options)
     table, per_class, per_row = evaluate_sets(sets, options)
     judged = judge(table, trained_with_labels=trained_with_labels(encoder))
     row_checks, findings = check_sets(sets, search=False, seed=options.seed)
@@ -141,11 +150,11 @@ def analyze_encoder(
 
         copy = untrained_copy(encoder, seed=options.seed)
         copy.info = replace(copy.info, name=untrained_name(name))
-        fresh = extract_sets(copy, rows, options, counting=counting)
+        fresh = extract_sets(copy, rows, options)
         table += evaluate_sets(fresh, replace(options, per_row=False))[0].with_role("untrained")
         untrained = others[COPY] = fresh["val"]
     if reference is not None:
-        found = extract_sets(reference, rows, options, only=("train", "val"), counting=counting)
+        found = extract_sets(reference, rows, options, only=("train", "val"))
         others[reference_name(reference.info.name)] = found["val"]
     held = hold_against(judged, sets["val"], others, groups=options.groups, seed=options.seed)
     if reference is not None:
