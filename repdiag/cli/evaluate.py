@@ -38,7 +38,7 @@ def evaluate(
     as_json: options.Json = False,
 ) -> None:
     """Compute metrics of vectors: text, audio, tabular or image embeddings, from any model."""
-    from repdiag.cli import summary
+    from repdiag.results.terminal_tables import rows_table
     from repdiag.results.transaction import check_place, replaced
     from repdiag.results.writing import write_run, write_tables
     from repdiag.workflows.vectors import evaluate_vectors
@@ -71,7 +71,7 @@ def evaluate(
             )
     for note in notes:
         console.say(f"note: {note}")
-    summary.show_rows(console, table)
+    console.table(rows_table(table))
     console.json(table.to_records())
     if names and all(row.value is None for row in table):
         console.say("none of the metrics asked for has a value")

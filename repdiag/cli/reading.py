@@ -65,22 +65,28 @@ VECTORS: Mapping[str, Any] = {
     "unlabelled": options.Unlabelled,
 }
 # A flag, or a flag and what it is without being typed.
-ANALYSIS: Mapping[str, Any] = {
+IMAGES: Mapping[str, Any] = {
     "data": options.Data,
-    "per_class": (options.PerClass, 50),
-    "seed": (options.Seed, 0),
     "limit": options.Limit,
-    "classes": (options.Classes, "fixed"),
-    "untrained": (Annotated[bool, typer.Option(help="Also evaluate an untrained copy of each encoder.")], True),
-    "mute": options.Mute,
+    "download": (options.Download, False),
+    "strict_data": (options.StrictData, False),
+    "check_content": (options.CheckContent, False),
+}
+MACHINE: Mapping[str, Any] = {
     "device": (options.Device, "auto"),
     "batch_size": (options.BatchSize, 256),
     "workers": (options.Workers, 0),
     "fast": (options.Fast, False),
     "no_cache": (options.NoCache, False),
-    "download": (options.Download, False),
-    "strict_data": (options.StrictData, False),
-    "check_content": (options.CheckContent, False),
+}
+ANALYSIS: Mapping[str, Any] = {
+    **IMAGES,
+    "per_class": (options.PerClass, 50),
+    "seed": (options.Seed, 0),
+    "classes": (options.Classes, "fixed"),
+    "untrained": (Annotated[bool, typer.Option(help="Also evaluate an untrained copy of each encoder.")], True),
+    "mute": options.Mute,
+    **MACHINE,
 }
 SPEAKING: Mapping[str, Any] = {
     "as_json": (options.Json, False),
@@ -126,10 +132,16 @@ def analysis_options_of(typed: Typed, told: Told = NOTHING_TOLD, **more: Any) ->
     """Return what the command line says about an analysis."""
     from repdiag.workflows.options import AnalysisOptions
 
+    given = machine_of(typed)
+    mute = given.pop("mute") or ()
+    return AnalysisOptions(**given, mute=mute, read_options=read_options_of(told), **more)
+
+
+def machine_of(typed: Typed) -> dict[str, Any]:
+    """Return what was typed with the device resolved, and the cache said as what is wanted."""
     given = dict(typed)
-    device, mute, no_cache = (given.pop(name) for name in ("device", "mute", "no_cache"))
-    given |= {"device": resolve_device(device), "mute": mute or (), "cache": not no_cache}
-    return AnalysisOptions(**given, read_options=read_options_of(told), **more)
+    cache = not given.pop("no_cache")
+    return {**given, "device": resolve_device(given["device"]), "cache": cache}
 
 
 def console_of(typed: Typed, *, speaks: bool = True) -> Console:

@@ -54,7 +54,7 @@ _CODES = (
         "the classes at all.",
         matters="Nothing is excluded and nothing is found.",
         decides="48 labelled rows a class or more.",
-        tries="Give more labelled images of each class with `--max-rows`; a larger val set, where there is one.",
+        tries="Give more labelled images of each class (`--per-class`).",
     ),
     Code(
         code="RD201",
@@ -84,7 +84,7 @@ _CODES = (
         "there is nothing to compare: no train images, no views.",
         matters="What is excluded stands in the sentence.",
         decides="The number of images in the sentence; for vectors, those of the train set (`--bank`) and views.",
-        tries="Give more images with `--max-rows`; for vectors add `--bank` and `--views`.",
+        tries="Give more images of each class (`--per-class`); for vectors add `--bank` and `--views`.",
     ),
     Code(
         code="RD301",
@@ -120,7 +120,7 @@ _CODES = (
         means="The interval holds the threshold, or too few rows are there to see the spectrum.",
         matters="Complete collapse is seen from two rows; a spectrum wants more rows than dimensions.",
         decides="More rows than dimensions.",
-        tries="Give more images with `--max-rows`.",
+        tries="Give more images of each class (`--per-class`).",
     ),
     Code(
         code="RD401",
