@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from repdiag.workflows.drift_result import Drift
     from repdiag.workflows.embed import embed
     from repdiag.workflows.extract import extract
+    from repdiag.workflows.probe import probe
     from repdiag.workflows.train import train
 
 _PUBLIC = {
@@ -53,6 +54,7 @@ _PUBLIC = {
     "extract": "repdiag.workflows.extract",
     "load_encoder": "repdiag.checkpoints.load",
     "open_dataset": "repdiag.data.datasets",
+    "probe": "repdiag.workflows.probe",
     "train": "repdiag.workflows.train",
 }
 _MODULES = {
@@ -85,6 +87,7 @@ __all__ = [
     "metrics",
     "open_dataset",
     "plots",
+    "probe",
     "report",
     "train",
 ]

@@ -22,6 +22,7 @@ from repdiag.cli import (
     figures,
     inspect,
     metrics,
+    probe,
     report,
     streams,
     train,
@@ -47,6 +48,7 @@ app.command("analyze")(analyze.analyze)
 app.command("compare")(compare.compare)
 app.command("drift")(drift.drift)
 app.command("evaluate")(evaluate.evaluate)
+app.command("probe")(probe.probe)
 app.command("embed")(embed.embed)
 app.command("inspect")(inspect.inspect)
 app.command("convert")(convert.convert)

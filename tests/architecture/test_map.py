@@ -31,10 +31,5 @@ def test_every_room_has_its_line() -> None:
 
 
 def test_the_commands_stay_thin() -> None:
-    """What options, texts and failures share is counted with the commands: 146 lines a command in all."""
-    lines = sum(len(path.read_text("utf-8").splitlines()) for path in (ROOT / "repdiag" / "cli").glob("*.py"))
-    commands = re.findall(
-        r"^app\.(?:command|add_typer)\(", (ROOT / "repdiag" / "cli" / "app.py").read_text("utf-8"), re.M
-    )
-    assert len(commands) > 12
-    assert lines < 146 * len(commands)
+    files = list((ROOT / "repdiag" / "cli").glob("*.py"))
+    assert sum(len(path.read_text("utf-8").splitlines()) for path in files) < 87 * len(files)
