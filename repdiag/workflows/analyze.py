@@ -11,6 +11,7 @@ from repdiag.checkpoints.read_options import ReadOptions
 from repdiag.core.errors import UsageError
 from repdiag.core.metric_table import untrained_name
 from repdiag.workflows.analysis import Analysis
+from repdiag.workflows.classifier_check import classifier_note
 from repdiag.workflows.measure import evaluate_sets, extract_sets, left_out_note
 from repdiag.workflows.options import AnalysisOptions
 from repdiag.workflows.rows import AnalyzedImages, choose_rows
@@ -120,14 +121,23 @@ def analyze_encoder(
 
     A `reference` is read on the same val images, by paired tests.
     """
+    from repdiag.core.progress import listening
+
+    if name is not None:
+        encoder.info = replace(encoder.info, name=name)
+    with listening(counting):
+        return _analyzed(encoder, rows, options, reference=reference)
+
+
+def _analyzed(
+    encoder: Encoder, rows: AnalyzedImages, options: AnalysisOptions, *, reference: Encoder | None
+) -> Analysis:
     from repdiag.diagnosis.comparisons import hold_against
     from repdiag.diagnosis.diagnose import UNTRAINED as COPY
     from repdiag.diagnosis.diagnose import judge
 
-    if name is not None:
-        encoder.info = replace(encoder.info, name=name)
     name = encoder.info.name
-    sets = extract_sets(encoder, rows, options, counting=counting)
+    sets = extract_sets(encoder, rows, options)
     table, per_class, per_row = evaluate_sets(sets, options)
     judged = judge(table)
     untrained, others = None, {}
@@ -136,11 +146,11 @@ def analyze_encoder(
 
         copy = untrained_copy(encoder, seed=options.seed)
         copy.info = replace(copy.info, name=untrained_name(name))
-        fresh = extract_sets(copy, rows, options, counting=counting)
+        fresh = extract_sets(copy, rows, options)
         table += evaluate_sets(fresh, replace(options, per_row=False))[0].with_role("untrained")
         untrained = others[COPY] = fresh["val"]
     if reference is not None:
-        found = extract_sets(reference, rows, options, only=("val",), counting=counting)
+        found = extract_sets(reference, rows, options, only=("val",))
         others[reference_name(reference.info.name)] = found["val"]
     return Analysis(
         name=name,
@@ -154,7 +164,7 @@ def analyze_encoder(
         reference=None if reference is None else reference.info.to_dict(),
         rows=rows,
         excluded=rows.excluded(),
-        notes=(*rows.notes(), *left_out_note(sets, options)),
+        notes=(*rows.notes(), *left_out_note(sets, options), *classifier_note(encoder, sets["val"])),
         options=options.to_dict(),
     )
 
