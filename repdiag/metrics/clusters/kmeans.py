@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 
 import numpy as np
 import torch
@@ -17,8 +18,8 @@ from repdiag.metrics.clusters.moving_centres import Solution, settled
 from repdiag.metrics.clusters.shared_starts import SharedStart
 from repdiag.metrics.clusters.spread_starts import RowArray, spread_starts
 from repdiag.metrics.pairwise import unit_rows
-from repdiag.metrics.pairwise.sharing import memoised, outermost, tensor_key
-from repdiag.metrics.pairwise.whole_rows import whole_of
+from repdiag.metrics.pairwise.sharing import isolated, memoised, outermost, tensor_key
+from repdiag.metrics.pairwise.whole_rows import Whole, part_name, whole_of
 
 ITERATIONS = 25
 SEEDS = 3  # independent runs whose spread is reported
@@ -39,6 +40,10 @@ def assignments(
     iteration that lowers the objective by less than a ten-thousandth, and have a single start beyond 500 clusters. The
     same rows, settings and machine give the same assignments; inside a `sharing` block they are computed once.
     """
+    whole = whole_of(features)
+    if whole is not None and _is_large(whole.features, clusters):
+        settings = {"restarts": restarts, "iterations": iterations}
+        return _of_part(features, whole, clusters=clusters, seed=whole.first_seed + seed % whole.seeds, **settings)
     return memoised(
         ("kmeans", tensor_key(features), clusters, seed, restarts, iterations),
         lambda: _assignments(features, clusters, seed=seed, restarts=restarts, iterations=iterations),
@@ -52,18 +57,28 @@ def runs(features: Features, clusters: int, *, seeds: Sequence[int], restarts: i
 
 
 def _assignments(features: Tensor, clusters: int, *, seed: int, restarts: int, iterations: int) -> NDArray[np.int64]:
-    whole = whole_of(features)
-    if whole is not None and _is_large(whole.features, clusters):
-        with outermost():
-            there = whole.first_seed + seed % whole.seeds
-            known = _solution(whole.features, clusters, seed=there, restarts=restarts, iterations=iterations)
-        return _from(features, known.centres, iterations=iterations).assigned
     if _is_large(features, clusters):
         return _solution(features, clusters, seed=seed, restarts=restarts, iterations=iterations).assigned
     rows = _rows(features)
     with _threads_for(rows.size * clusters):
         starts = spread_starts(rows, clusters, np.random.default_rng([seed, clusters]), starts=restarts)
         return best_of(rows, starts, iterations=iterations)
+
+
+def _of_part(
+    features: Tensor, whole: Whole, *, clusters: int, seed: int, restarts: int, iterations: int
+) -> NDArray[np.int64]:
+    """Return the assignments of a part of the rows, from the centres of all; remembered longer than the part is."""
+
+    def found() -> NDArray[np.int32]:
+        known = _solution(whole.features, clusters, seed=seed, restarts=restarts, iterations=iterations)
+        with isolated():
+            return _from(features, known.centres, iterations=iterations).assigned.astype(np.int32)
+
+    name = part_name() or tensor_key(features)
+    with outermost():
+        key = ("kmeans_of_part", tensor_key(whole.features), name, clusters, seed, restarts, iterations)
+        return memoised(key, found, keep=whole.features if part_name() else features).astype(np.int64)
 
 
 def _is_large(features: Tensor, clusters: int) -> bool:
@@ -80,7 +95,7 @@ def _solution(features: Tensor, clusters: int, *, seed: int, restarts: int, iter
         for place in range(number):
             key = ("kmeans_start", tensor_key(features), seed, place)
             with _threads_for(rows.size * clusters):
-                start = memoised(key, lambda place=place: SharedStart(rows, seed=(seed, place)), keep=features)
+                start = memoised(key, partial(SharedStart, rows, seed=(seed, place)), keep=features)
                 first = start.first(clusters)
             ends.append(_from(features, first, iterations=iterations))
         return min(ends, key=lambda end: float(end.squared.sum(dtype=np.float64)))

@@ -33,7 +33,8 @@ def settled(
     """Return what Lloyd's iterations make of the start [K, D]: at most so many, fewer where they change nothing more.
 
     Every iteration finds what a search of all centres would find. A row whose own centre came no farther has no centre
-    that stood still nearer than that; it is compared with the centres that moved (Kaukoranta, Franti & Nevalainen 2000).
+    that stood still nearer than that; it is compared with the centres that moved (Kaukoranta, Franti and
+    Nevalainen 2000).
     """
     centres = np.array(start, dtype=np.float32)
     search = partial(_search, gpu=gpu)
@@ -66,9 +67,7 @@ def _search(rows: RowArray, centres: RowArray, *, gpu: bool) -> tuple[NDArray[np
     return squared[:, 0], assigned[:, 0].astype(np.int64)
 
 
-def _again(
-    rows: RowArray, centres: RowArray, before: tuple[Solution, NDArray[np.bool_]], search: Search
-) -> Solution:
+def _again(rows: RowArray, centres: RowArray, before: tuple[Solution, NDArray[np.bool_]], search: Search) -> Solution:
     """Return the nearest of the centres after a move, where the nearest before are known, and which centres moved."""
     known, moved = before
     if moved.mean() > _MOSTLY:

@@ -34,7 +34,8 @@ class SharedStart:
         """Return the first centres [K, D]."""
         while len(self._chosen) < clusters:
             self._take(max(1, min(_MOST_AT_ONCE, len(self._chosen) // 16)))
-        return self._rows[self._chosen[:clusters]]
+        found: RowArray = self._rows[self._chosen[:clusters]]
+        return found
 
     def _take(self, count: int) -> None:
         candidates = min(MOST_CANDIDATES, 2 + int(math.log(len(self._chosen))))
@@ -51,7 +52,8 @@ class SharedStart:
 
     def _away(self, picked: NDArray[np.int64]) -> RowArray:
         """Return the squared distances of every row from the picked ones [picked, N]."""
-        away: RowArray = (-2.0 * self._rows[picked]) @ self._rows.T
+        away: RowArray = self._rows[picked] @ self._rows.T
+        away *= -2.0
         away += self._squares
         away += self._squares[picked][:, None]
         return np.maximum(away, 0.0, out=away)

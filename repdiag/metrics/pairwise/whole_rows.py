@@ -6,7 +6,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from hashlib import blake2b
 
+import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 
 
@@ -19,6 +22,7 @@ class Whole:
     seeds: int
 
 
+_PART: ContextVar[bytes | None] = ContextVar("repdiag_part_of_rows", default=None)
 _WHOLE: ContextVar[Whole | None] = ContextVar("repdiag_whole_rows", default=None)
 
 
@@ -36,3 +40,18 @@ def whole_of(features: Tensor) -> Whole | None:
     """Return the rows that these are a part of, None where they are nobody's part."""
     whole = _WHOLE.get()
     return None if whole is None or whole.features is features else whole
+
+
+@contextmanager
+def part(index: NDArray[np.int64]) -> Iterator[None]:
+    """Name the part by the numbers of its rows, for what is found of it and outlives its tensors."""
+    token = _PART.set(blake2b(index.tobytes(), digest_size=16).digest())
+    try:
+        yield
+    finally:
+        _PART.reset(token)
+
+
+def part_name() -> bytes | None:
+    """Return the name of the part that is evaluated, None where it has none."""
+    return _PART.get()
