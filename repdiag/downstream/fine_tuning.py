@@ -91,7 +91,7 @@ SHI_TRANSFER_FINETUNE = Protocol(
     name="shi-transfer-finetune",
     what="fine-tuning on rows of length 1: SGD .01, 100 epochs, x .2 after 40 and 70; batch_norm='first epoch' is what "
     "the published code does",
-    source="Shi et al. 2022; ssl-small, main_transfer.py --finetune",
+    source="Shi et al. 2022; ssl-small, main_transfer.py, fine-tuning",
     settings=FineTuneSettings(
         rows="unit",
         lr=0.01,
