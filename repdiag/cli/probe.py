@@ -42,6 +42,7 @@ def probe(
     same test images) and run.json to --out (default: runs/probe/NAME-PROTOCOL).
     """
     from repdiag.results.transaction import check_place
+    from repdiag.training.progress import PlainProgress
     from repdiag.workflows.probe import ProbeOptions, chosen_protocol, probe_checkpoints
     from repdiag.workflows.probed import save_probes
 
@@ -51,7 +52,14 @@ def probe(
         return
     chosen = [chosen_protocol(name.strip(), {"seed": seed}, changes or ()) for name in protocol.split(",")]
     running = {**machine_of(machine), "counting": console.counting}
-    asked = ProbeOptions(**images, read_options=read_options_of(told), machine=running)
+    asked = ProbeOptions(
+        **images,
+        read_options=read_options_of(told),
+        machine=running,
+        fits=out.with_name(f"{out.name}-fits") if out is not None else Path("runs") / "probe" / "fits",
+        again=overwrite,
+        progress=None if speaking["quiet"] or speaking["no_progress"] else PlainProgress(),
+    )
     again = overwrite or out is None
 
     def before(names: list[str]) -> None:

@@ -133,7 +133,7 @@ def analysis_options_of(typed: Typed, told: Told = NOTHING_TOLD, **more: Any) ->
     from repdiag.workflows.options import AnalysisOptions
 
     given = machine_of(typed)
-    mute = given.pop("mute") or ()
+    mute = given.pop("mute", None) or ()
     return AnalysisOptions(**given, mute=mute, read_options=read_options_of(told), **more)
 
 
