@@ -121,10 +121,7 @@ def test_images_drawn_twice_are_images_given_twice(drawn: list) -> None:
 
 
 def test_vocs_eleven_points_are_another_number() -> None:
-    """Of ten objects six are found, best first, then two wrong ones: COCO's 101 points see a recall of .6 at 61 of them.
-
-    VOC's eleven points see it at seven.
-    """
+    """Of ten objects six are found first: COCO's 101 points see a recall of .6 at 61 of them, VOC's eleven at seven."""
     box = np.array([[0.0, 0.0, 10.0, 10.0]])
     one = Truth(shapes=box, labels=np.array([1]), crowd=np.array([False]))
     hit = [Detections(shapes=box, labels=np.array([1]), scores=np.array([0.9 - 0.01 * n])) for n in range(6)]
