@@ -164,7 +164,7 @@ def _train(detector: Any, train: Scenes, settings: DetectionSettings, *, machine
                 {key: value.to(device) for key, value in train.objects[row].items() if key != "crowd"} for row in rows
             ]
             maps = None if cached is None else {stride: one[rows] for stride, one in cached.items()}
-            loss = detector_losses(detector, _unit([train.images[row] for row in rows], device), targets, maps)
+            loss = detector_losses(detector, _unit([train.images[row] for row in rows], device), targets, maps=maps)
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             clip_gradients(detector, settings.clip_norm)

@@ -146,7 +146,7 @@ def build_detector(encoder: Encoder, *, size: int, classes: int, masks: bool, fu
 
 
 def detector_losses(
-    detector: Any, images: Sequence[Tensor], targets: Sequence[Mapping[str, Tensor]], maps: Maps | None
+    detector: Any, images: Sequence[Tensor], targets: Sequence[Mapping[str, Tensor]], *, maps: Maps | None = None
 ) -> Tensor:
     """Return the sum of the detector's losses; `maps` are those of the images, where they are known already."""
     given, wanted = detector.transform(list(images), [dict(target) for target in targets])

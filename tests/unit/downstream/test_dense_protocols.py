@@ -98,7 +98,7 @@ def test_maps_that_are_known_give_the_losses_of_the_images() -> None:
     found = []
     for given in (maps, None):
         torch.manual_seed(1)
-        found.append(float(detector_losses(detector, images, targets, given).detach()))
+        found.append(float(detector_losses(detector, images, targets, maps=given).detach()))
     torch.manual_seed(1)
     whole = float(sum(detector(images, targets).values()).detach())
     assert found == pytest.approx([whole, whole], rel=1e-6)
