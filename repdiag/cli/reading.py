@@ -51,6 +51,7 @@ _FLAGS: Mapping[str, Any] = {
     "interpolation": Annotated[str | None, typer.Option(help="bilinear or bicubic.")],
     "mean": options.Mean,
     "std": options.Std,
+    "output": Annotated[str | None, typer.Option("--output", help="Of an ONNX graph, the tensor to take as features.")],
 }
 
 

@@ -132,18 +132,18 @@ def analyze_encoder(
 def _analyzed(
     encoder: Encoder, rows: AnalyzedImages, options: AnalysisOptions, *, reference: Encoder | None
 ) -> Analysis:
+    from repdiag.checkpoints.untrained import has_weights, untrained_copy
     from repdiag.diagnosis.comparisons import hold_against
     from repdiag.diagnosis.diagnose import UNTRAINED as COPY
     from repdiag.diagnosis.diagnose import judge
 
     name = encoder.info.name
+    alone = ("it keeps its weights to itself: there is no untrained copy beside it",)
     sets = extract_sets(encoder, rows, options)
     table, per_class, per_row = evaluate_sets(sets, options)
     judged = judge(table)
     untrained, others = None, {}
-    if options.untrained:
-        from repdiag.checkpoints.untrained import untrained_copy
-
+    if options.untrained and has_weights(encoder):
         copy = untrained_copy(encoder, seed=options.seed)
         copy.info = replace(copy.info, name=untrained_name(name))
         fresh = extract_sets(copy, rows, options)
@@ -164,7 +164,12 @@ def _analyzed(
         reference=None if reference is None else reference.info.to_dict(),
         rows=rows,
         excluded=rows.excluded(),
-        notes=(*rows.notes(), *left_out_note(sets, options), *classifier_note(encoder, sets["val"])),
+        notes=(
+            *rows.notes(),
+            *left_out_note(sets, options),
+            *classifier_note(encoder, sets["val"]),
+            *(alone if options.untrained and not has_weights(encoder) else ()),
+        ),
         options=options.to_dict(),
     )
 
