@@ -10,6 +10,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from repdiag.checkpoints.adapters import read_checkpoint
 from repdiag.checkpoints.exported.onnx_encoder import is_onnx, onnx_encoder
 from repdiag.checkpoints.exported.onnx_graph import read_onnx
 from repdiag.checkpoints.fitting.match import weights_in_file
@@ -18,7 +19,7 @@ from repdiag.checkpoints.own.convert import is_converted
 from repdiag.checkpoints.own.native import is_native
 from repdiag.checkpoints.read_options import ReadOptions
 from repdiag.checkpoints.reading.one_error import one_kind_of_error
-from repdiag.checkpoints.reading.safe_load import Payload, read
+from repdiag.checkpoints.reading.safe_load import Payload
 from repdiag.checkpoints.reading.shards import size_of_weights
 from repdiag.core.errors import CheckpointError, UsageError
 from repdiag.core.printable import brief
@@ -57,7 +58,7 @@ def inspect_checkpoint(path: Path | str, read_options: ReadOptions | None = None
     """
     if is_onnx(Path(path)):
         return _inspect_onnx(Path(path), read_options or ReadOptions())
-    payload = read(path, mapped=True)
+    payload = read_checkpoint(path, mapped=True)
     found: dict[str, Any] = {
         "path": str(payload.path),
         "sha256": payload.sha256,

@@ -60,7 +60,7 @@ def read_onnx(path: Path) -> OnnxGraph:
 
     Nothing is run. Operators of libraries are refused by name, and so are data files outside of the file's folder.
     """
-    onnx = _package()
+    onnx = needed_package()
     from google.protobuf.message import DecodeError
 
     try:
@@ -90,7 +90,8 @@ def read_onnx(path: Path) -> OnnxGraph:
     )
 
 
-def _package() -> Any:
+def needed_package() -> Any:
+    """Return the package onnx; raises `DependencyError` where it or onnxruntime is missing."""
     try:
         import onnx
         import onnxruntime  # noqa: F401  # both are needed, and asked for at once
