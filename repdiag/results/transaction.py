@@ -186,6 +186,9 @@ def _told_of(out: Path) -> Iterator[None]:
     try:
         yield
     except StoreError as error:
+        cause = error.__cause__
+        if private.search(error.problem) and isinstance(cause, OSError):  # nothing is in its place yet
+            raise store_error(out, cause) from cause
         raise StoreError(private.sub(str(out), error.problem), found=error.found, hint=error.hint) from error
     except OSError as error:
         where = Path(str(error.filename)) if error.filename is not None else None
