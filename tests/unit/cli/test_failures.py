@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from pathlib import Path
 
 import pytest
 import typer
@@ -27,6 +28,36 @@ def run(monkeypatch: pytest.MonkeyPatch, *words: str) -> object:
     with pytest.raises(SystemExit) as left:
         app.main()
     return left.value.code or 0
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "expected"),
+    [
+        (("train", "--data", "digit"), 2, "digits"),
+        (("train", "--backbone", "resnet19"), 2, "resnet18"),
+        (("train", "--recipe", "moco_v3"), 2, "moco_v2"),
+        (("train", "--device", "cuda:99"), 2, "no device"),
+        (("analyze", "missing.pt"), 1, "no checkpoint"),
+        (("analyze",), 2, "--embeddings"),
+        (("metrics", "show", "uniformty"), 2, "uniformity"),
+        (("nonsense",), 2, "nonsense"),
+    ],
+)
+def test_mistakes_get_one_screen_and_an_exit_code(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    words: tuple[str, ...],
+    code: int,
+    expected: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run(monkeypatch, *words) == code
+    said = capsys.readouterr().err
+    assert expected in said
+    assert len(said.splitlines()) <= 24
+    assert "Traceback" not in said
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(
