@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from repdiag.workflows.comparison import Comparison
     from repdiag.workflows.embed import embed
     from repdiag.workflows.extract import extract
+    from repdiag.workflows.probe import probe
     from repdiag.workflows.train import train
 
 _PUBLIC = {
@@ -49,6 +50,7 @@ _PUBLIC = {
     "extract": "repdiag.workflows.extract",
     "load_encoder": "repdiag.checkpoints.load",
     "open_dataset": "repdiag.data.datasets",
+    "probe": "repdiag.workflows.probe",
     "train": "repdiag.workflows.train",
 }
 _MODULES = {
@@ -79,6 +81,7 @@ __all__ = [
     "metrics",
     "open_dataset",
     "plots",
+    "probe",
     "report",
     "train",
 ]

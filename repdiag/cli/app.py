@@ -21,6 +21,7 @@ from repdiag.cli import (
     figures,
     inspect,
     metrics,
+    probe,
     report,
     streams,
     train,
@@ -45,6 +46,7 @@ app.command("train")(train.train)
 app.command("analyze")(analyze.analyze)
 app.command("compare")(compare.compare)
 app.command("evaluate")(evaluate.evaluate)
+app.command("probe")(probe.probe)
 app.command("embed")(embed.embed)
 app.command("inspect")(inspect.inspect)
 app.command("convert")(convert.convert)

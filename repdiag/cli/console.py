@@ -18,9 +18,9 @@ from repdiag.core.printable import printable
 from repdiag.workflows.speaking import CountLine
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from rich.table import Table
+
+    from repdiag.core.progress import Tick
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class Console:
             typer.echo(json.dumps(value, indent=2, allow_nan=False, default=plain))
 
     @contextmanager
-    def counting(self, what: str) -> Iterator[Callable[[int, int], None]]:
+    def counting(self, what: str) -> Iterator[Tick]:
         """Give a `(done, total)` callback that shows rate and time left: a live line on a terminal, else rare lines."""
         line = CountLine(what, live=sys.stderr.isatty(), enabled=self.progress and not self.quiet)
         try:

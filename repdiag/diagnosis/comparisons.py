@@ -11,6 +11,7 @@ import torch
 from repdiag.core.embedding_set import EmbeddingSet
 from repdiag.core.metric_table import MetricTable
 from repdiag.core.numbers import say_p
+from repdiag.core.progress import counted
 from repdiag.diagnosis.intervals import SQUARE_AND_ADD, Estimate, difference
 from repdiag.diagnosis.rows import JudgedRows, evidence_from, interval_of
 from repdiag.diagnosis.verdict import Diagnosis, Evidence, Reading, Standing
@@ -76,7 +77,7 @@ def paired_evidence(
     units = as_groups(embeddings.groups if groups is None else groups, embeddings.labels, rows=len(embeddings))
     tests: dict[str, PairedTest] = {}
     with sharing():
-        for metric in _SPEAKS:
+        for metric in counted("paired tests", list(_SPEAKS)):
             first, second = ({"features": each.features, "labels": embeddings.labels} for each in (embeddings, other))
             test = compare(get(metric), first, second, labels=embeddings.labels, groups=units, seed=seed)
             if test is not None:

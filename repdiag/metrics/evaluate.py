@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
+from time import monotonic
 from typing import Any
 
 import torch
@@ -14,6 +15,7 @@ from repdiag.core.embedding_set import SPACES, EmbeddingSet, Space
 from repdiag.core.errors import MetricError, UsageError
 from repdiag.core.metric_table import MetricRow, MetricTable
 from repdiag.core.metric_value import MetricValue, undefined
+from repdiag.core.progress import counted
 from repdiag.embeddings.as_embedding_set import as_embedding_set
 from repdiag.embeddings.same_rows import on_same_rows
 from repdiag.metrics.inference import with_interval
@@ -109,8 +111,11 @@ def evaluate(
         over_processes() if distributed else nullcontext(),
     ):
         prefetch(_requests(calls))
-        for number, call in enumerate(calls):
-            value = _value(call, embeddings, groups=together, seed=seed, intervals=intervals)
+        found, seconds = _values(calls, embeddings, seed=seed)
+        for number in counted("intervals", range(len(calls)), weights=_interval_weights(calls, found, seconds)):
+            call, value = calls[number], found[number]
+            if intervals and value.value is not None:
+                value = _bounded(call, value, embeddings, groups=together, seed=seed)
             if value.per_row is not None:
                 per_row[number] = _over_all_rows(value, call.rows, rows=len(embeddings))
             if value.per_class is not None:
@@ -224,22 +229,70 @@ def _requests(calls: Sequence[_Call]) -> list[PairRequest]:
     return requests
 
 
-def _value(call: _Call, embeddings: EmbeddingSet, *, groups: Tensor | None, seed: int, intervals: bool) -> MetricValue:
-    rows = len(embeddings)
+def _values(
+    calls: Sequence[_Call], embeddings: EmbeddingSet, *, seed: int
+) -> tuple[dict[int, MetricValue], dict[int, float]]:
+    """Return the value of every call, and the seconds that it took, clusterings last.
+
+    What several calls share is paid by the first of them, here as in the resampling that follows.
+    """
+    clustered = [number for number, call in enumerate(calls) if call.metric.interval == "seeds"]
+    others = [number for number in range(len(calls)) if number not in clustered]
+    found: dict[int, MetricValue] = {}
+    seconds: dict[int, float] = {}
+    for what, numbers in (("metrics", others), ("clusterings", clustered)):
+        weights = [float(calls[number].settings.get("clusters", 1.0)) for number in numbers]
+        for number in counted(what, numbers, weights=weights):
+            begun = monotonic()
+            found[number] = _value(calls[number], embeddings, seed=seed)
+            seconds[number] = monotonic() - begun
+    return found, seconds
+
+
+# Work of an interval, as a multiple of that of the value: 20 half-samples of one run each, 30 blocks left out, ...
+_TIMES_THE_VALUE = {"seeds": 3.5, "subsample": 10.0, "u_statistic": 1.0, "halves": 1.0}
+
+
+def _interval_weights(
+    calls: Sequence[_Call], values: Mapping[int, MetricValue], seconds: Mapping[int, float]
+) -> list[float]:
+    """Return about how much work the interval of each call is."""
+    return [
+        0.01
+        + (0.0 if values[number].value is None else _TIMES_THE_VALUE.get(call.metric.interval, 0.1)) * seconds[number]
+        for number, call in enumerate(calls)
+    ]
+
+
+def _arguments(call: _Call, *, seed: int) -> dict[str, Any]:
+    seeded = {"seed": seed} if "seed" in call.metric.settings and "seed" not in call.settings else {}
+    return {**call.data, **call.settings, **seeded}
+
+
+def _value(call: _Call, embeddings: EmbeddingSet, *, seed: int) -> MetricValue:
     if call.missing:
         why = f"needs {', '.join(call.missing)}{several_labels(embeddings, call.missing)}"
-        return undefined(why, n=rows, **call.settings)
-    seeded = {"seed": seed} if "seed" in call.metric.settings and "seed" not in call.settings else {}
-    arguments = {**call.data, **call.settings, **seeded}
+        return undefined(why, n=len(embeddings), **call.settings)
     try:
-        value = call.metric.function(**arguments)
-        if intervals:
-            labels = embeddings.labels if call.rows is None else call.data.get("labels")
-            mine = groups if groups is None or call.rows is None else groups[call.rows]
-            value = with_interval(call.metric, value, arguments, labels=labels, groups=mine, seed=seed)
+        return call.metric.function(**_arguments(call, seed=seed))
     except MetricError as error:
-        return undefined(f"{error.problem}: {error.found}" if error.found else error.problem, n=rows, **call.settings)
-    return value
+        return _refused(call, error, rows=len(embeddings))
+
+
+def _bounded(
+    call: _Call, value: MetricValue, embeddings: EmbeddingSet, *, groups: Tensor | None, seed: int
+) -> MetricValue:
+    """Return the value with its interval."""
+    labels = embeddings.labels if call.rows is None else call.data.get("labels")
+    mine = groups if groups is None or call.rows is None else groups[call.rows]
+    try:
+        return with_interval(call.metric, value, _arguments(call, seed=seed), labels=labels, groups=mine, seed=seed)
+    except MetricError as error:
+        return _refused(call, error, rows=len(embeddings))
+
+
+def _refused(call: _Call, error: MetricError, *, rows: int) -> MetricValue:
+    return undefined(f"{error.problem}: {error.found}" if error.found else error.problem, n=rows, **call.settings)
 
 
 def _over_all_rows(value: MetricValue, asked: Tensor | None, *, rows: int) -> Tensor:

@@ -120,14 +120,23 @@ def analyze_encoder(
 
     A `reference` is read on the same val images, by paired tests.
     """
+    from repdiag.core.progress import listening
+
+    if name is not None:
+        encoder.info = replace(encoder.info, name=name)
+    with listening(counting):
+        return _analyzed(encoder, rows, options, reference=reference)
+
+
+def _analyzed(
+    encoder: Encoder, rows: AnalyzedImages, options: AnalysisOptions, *, reference: Encoder | None
+) -> Analysis:
     from repdiag.diagnosis.comparisons import hold_against
     from repdiag.diagnosis.diagnose import UNTRAINED as COPY
     from repdiag.diagnosis.diagnose import judge
 
-    if name is not None:
-        encoder.info = replace(encoder.info, name=name)
     name = encoder.info.name
-    sets = extract_sets(encoder, rows, options, counting=counting)
+    sets = extract_sets(encoder, rows, options)
     table, per_class, per_row = evaluate_sets(sets, options)
     judged = judge(table)
     untrained, others = None, {}
@@ -136,11 +145,11 @@ def analyze_encoder(
 
         copy = untrained_copy(encoder, seed=options.seed)
         copy.info = replace(copy.info, name=untrained_name(name))
-        fresh = extract_sets(copy, rows, options, counting=counting)
+        fresh = extract_sets(copy, rows, options)
         table += evaluate_sets(fresh, replace(options, per_row=False))[0].with_role("untrained")
         untrained = others[COPY] = fresh["val"]
     if reference is not None:
-        found = extract_sets(reference, rows, options, only=("val",), counting=counting)
+        found = extract_sets(reference, rows, options, only=("val",))
         others[reference_name(reference.info.name)] = found["val"]
     return Analysis(
         name=name,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from repdiag.core.csv_text import plain_cells
 from repdiag.core.metric_table import untrained_name
+from repdiag.core.progress import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -34,10 +35,14 @@ def draw_analysis(analysis: Analysis, out: Path) -> list[Path]:
     if analysis.untrained is not None:
         sets[untrained_name(name)] = analysis.untrained
     frames = table_frames(analysis.table)
-    frames["class_distance_distributions"] = vector_frames.class_distances(sets)
-    frames["cluster_class_confusion"] = vector_frames.cluster_classes({name: val})
-    frames["singular_spectrum"] = vector_frames.spectra(sets, analysis.table)
-    frames["embedding_map"] = vector_frames.embedding_map(name, val)
+    of_vectors: dict[str, Callable[[], pd.DataFrame]] = {
+        "class_distance_distributions": lambda: vector_frames.class_distances(sets),
+        "cluster_class_confusion": lambda: vector_frames.cluster_classes({name: val}),
+        "singular_spectrum": lambda: vector_frames.spectra(sets, analysis.table),
+        "embedding_map": lambda: vector_frames.embedding_map(name, val),
+    }
+    for figure in counted("frames of the figures", list(of_vectors)):
+        frames[figure] = of_vectors[figure]()
     if analysis.training is not None and analysis.info is not None:
         dataset = str(analysis.info.training.get("data", ""))
         frames |= training_frames(analysis.training, name=name, dataset=dataset)
@@ -99,7 +104,7 @@ def draw_frames(
     from repdiag.plots.save import save_figure
 
     drawn: list[Path] = []
-    for name, frame in frames.items():
+    for name, frame in counted("figures", list(frames.items())):
         if not _shows_anything(frame):
             continue
         plot: Callable[..., Any] = getattr(import_module(f"repdiag.plots.{name}"), name)

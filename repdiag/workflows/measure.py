@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from repdiag.core.progress import stage
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -25,7 +27,6 @@ def extract_sets(
     options: AnalysisOptions,
     *,
     only: Sequence[str] = ("train", "val", "bank", "queries"),
-    counting: Any = None,
 ) -> dict[str, EmbeddingSet]:
     """Extract the sets of one encoder; the cache answers for what was extracted before."""
     from repdiag.config.views import EvaluationSettings
@@ -43,7 +44,7 @@ def extract_sets(
         if role not in only:
             continue
         rest, known = _not_yet_encoded(split, sets.get(_GALLERY_OF.get(role, "")))
-        with counting(f"{encoder.info.name}: {role}") if counting else _silent() as progress:
+        with stage(f"{encoder.info.name}: {role}") as progress:
             found = extract(
                 encoder,
                 rest,
@@ -193,9 +194,3 @@ def _wanted(
         elif metric.second == "bank":
             (paired if equal else banked).append(item)
     return alone, paired, banked, left
-
-
-def _silent() -> Any:
-    from contextlib import nullcontext
-
-    return nullcontext(None)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -140,6 +139,7 @@ def analyze_inputs(
 ) -> Analysis:
     """Evaluate and judge sets that fit one another."""
     from repdiag.core.distributed.world import join_world
+    from repdiag.core.progress import listening
     from repdiag.diagnosis.comparisons import hold_against
     from repdiag.diagnosis.diagnose import judge
     from repdiag.metrics.breakdown import class_frame, row_frame
@@ -151,21 +151,15 @@ def analyze_inputs(
     given = {field: getattr(embeddings, field) for field in ("features", "labels", "views")}
     check_rows(given)  # nothing could be said of an empty set, or of rows that are not finite
     as_groups(groups or embeddings.groups, embeddings.labels, rows=len(embeddings))  # a mistake is said at once
-    with join_world(on_gpu=False) as world, counting("tiles of pairs") if counting else nullcontext() as tiles:
-        found = evaluate(
-            embeddings,
-            bank=inputs.bank,
-            groups=groups,
-            distributed=world.size > 1,
-            pass_progress=tiles,
-            **asked,
-        )
+    with join_world(on_gpu=False) as world, listening(counting):
+        found = evaluate(embeddings, bank=inputs.bank, groups=groups, distributed=world.size > 1, **asked)
+        judged = hold_against(judge(found), embeddings, inputs.others, groups=groups, seed=asked.get("seed", 0))
     sets = {"val": embeddings} if inputs.bank is None else {"val": embeddings, "bank": inputs.bank}
     return Analysis(
         kind=VECTOR_KIND,
         name=embeddings.provenance.checkpoint,
         table=found,
-        diagnosis=hold_against(judge(found), embeddings, inputs.others, groups=groups, seed=asked.get("seed", 0)),
+        diagnosis=judged,
         embeddings=sets,
         per_class=class_frame(found, embeddings),
         per_row=row_frame(found, embeddings) if per_row else None,

@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from repdiag.core.progress import counted
 from repdiag.metrics.inference.estimate import Estimate
 from repdiag.metrics.inference.units import are_classes, balanced, lie_in_classes, unit_index
 from repdiag.metrics.pairwise.sharing import isolated, memoised, tensor_key
@@ -64,7 +65,7 @@ def block_jackknife(evaluate: Evaluate, value: float, *, rows: Rows, seed: int) 
     if blocks < 2:
         return None
     block = rows.dealt(blocks, seed=seed)
-    values = [evaluate(np.flatnonzero(block != number)) for number in range(blocks)]
+    values = [evaluate(np.flatnonzero(block != number)) for number in counted("intervals", range(blocks))]
     found = [found for found in values if found is not None]
     if len(found) < blocks:
         return None
@@ -83,7 +84,7 @@ def subsampling(
     About their mean, because many of these metrics shift with the number of rows; the interval is for the expected
     value at this N.
     """
-    values = [evaluate(half) for half in halves(rows, seed=seed, replicates=replicates)]
+    values = [evaluate(_half(rows, turn, seed=seed)) for turn in counted("intervals", range(replicates))]
     found = [found for found in values if found is not None]
     if len(found) < len(values) or len(found) < 2:
         return None
@@ -96,7 +97,11 @@ def subsampling(
 def halves(rows: Rows, *, seed: int, replicates: int) -> Iterator[Index]:
     """Yield the row numbers of random halves, ascending; of every class half its rows, odd ones by lot."""
     for replicate in range(replicates):
-        yield np.flatnonzero(rows.dealt(2, seed=seed * 1_000_003 + replicate) == replicate % 2)
+        yield _half(rows, replicate, seed=seed)
+
+
+def _half(rows: Rows, replicate: int, *, seed: int) -> Index:
+    return np.flatnonzero(rows.dealt(2, seed=seed * 1_000_003 + replicate) == replicate % 2)
 
 
 def split_halves(evaluate: Evaluate, value: float, *, rows: Rows, seed: int, splits: int = SPLITS) -> Estimate | None:
@@ -106,7 +111,7 @@ def split_halves(evaluate: Evaluate, value: float, *, rows: Rows, seed: int, spl
     others; means over neighbourhoods of a fixed number of rows have half of it at N.
     """
     differences = []
-    for split in range(splits):
+    for split in counted("intervals", range(splits)):
         side = rows.dealt(2, seed=seed * 1_000_003 + split)
         first, second = (evaluate(np.flatnonzero(side == number)) for number in (0, 1))
         if first is None or second is None:

@@ -8,14 +8,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from repdiag.core.progress import counted
 from repdiag.metrics.pairwise.near_ties import SPARE, Neighbors, settled
 from repdiag.metrics.pairwise.pairing import Pairing
 from repdiag.metrics.pairwise.rows import RawRows
 from repdiag.metrics.pairwise.top_k import TopK
 
+_QUERIES = 1 << 14  # are searched for at a time: a few of faiss's own blocks, so that progress can be told
 _MOST = 1000  # beyond this many neighbours the candidates of a block of queries outgrow the caches
 _BUFFERS = 64 << 20  # bytes that faiss works in: a block of 4096 queries by 1024 rows, and its results
 # faiss adds squared norms that it rounds itself to a product that it rounds: each errs as much as a tile's product.
@@ -39,7 +42,11 @@ def search(pairing: Pairing, wish: TopK) -> Neighbors:
     queries, bank = pairing.left.fast.numpy(), pairing.right.fast.numpy()
     with _threads(torch.get_num_threads()):
         distance = faiss.METRIC_L2 if euclidean else faiss.METRIC_INNER_PRODUCT
-        found, index = faiss.knn(queries, bank, min(wish.k + SPARE, len(bank)), metric=distance)
+        parts = [
+            faiss.knn(queries[start : start + _QUERIES], bank, min(wish.k + SPARE, len(bank)), metric=distance)
+            for start in counted("neighbours", range(0, len(queries), _QUERIES))
+        ]
+    found, index = (np.concatenate(side) for side in zip(*parts, strict=True))
     score: Tensor = torch.from_numpy(found)
     if euclidean:
         return settled(pairing, score.neg_(), torch.from_numpy(index), k=wish.k, slack=_EUCLIDEAN_SLACK)

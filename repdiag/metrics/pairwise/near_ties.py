@@ -17,7 +17,7 @@ from repdiag.metrics.pairwise.pairing import Pairing
 from repdiag.metrics.pairwise.tiles import NOTHING, leave_out_own
 
 SPARE = 4  # candidates kept beyond k, so that near ties at the border can be settled among them
-_CHUNK = 8192  # rows settled at a time
+_CHUNK = 1 << 21  # candidates settled at a time: some dozen arrays of that many are held
 _CROWD = 64  # candidates beyond 2 k that a row with near ties at the border gets in its second round
 _PANEL = 1 << 22  # tile scores held at a time in that round
 # Up to this many partners a candidate of that round, whole float64 rows cost less than its candidates one by one.
@@ -52,7 +52,8 @@ def settled(pairing: Pairing, score: Tensor, index: Tensor, *, k: int, slack: fl
     chosen = index.new_empty(len(index), k)
     scores = torch.empty(chosen.shape, dtype=torch.float64, device=index.device)
     doubtful = []
-    for rows in torch.split(torch.arange(len(index), device=index.device), _CHUNK):
+    height = max(64, _CHUNK // index.shape[1])
+    for rows in torch.split(torch.arange(len(index), device=index.device), height):
         error = slack * pairing.left.error(slice(int(rows[0]), int(rows[-1]) + 1), pairing.right)
         candidates = _Candidates(pairing, rows, score[rows], index[rows], error)
         chosen[rows], scores[rows], open_ended = _settle(candidates, k)

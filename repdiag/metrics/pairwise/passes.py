@@ -13,6 +13,7 @@ from torch import Tensor
 
 from repdiag.core.errors import MetricError
 from repdiag.core.memory import is_out_of_memory
+from repdiag.core.progress import stage
 from repdiag.metrics.pairwise.candidates import search, served_by_faiss
 from repdiag.metrics.pairwise.pairing import Pairing
 from repdiag.metrics.pairwise.processes import everywhere, is_mine, shared
@@ -156,13 +157,9 @@ def _pass(pairing: Pairing, states: Sequence[State[Any]], side: int) -> None:
     # Two sets are read row by row only: a wide tile of the same area lets each row be searched in fewer pieces.
     height, width = (side, side) if pairing.symmetric else (max(1, side // 4), side * 4)
     workspace = Workspace(left.fast, min(height, len(left)), min(width, len(right)))
-    memo, reader = active(), _Reader(states, search_ahead=workspace.ahead)
-    done, total = 0, _count(pairing, height, width)
+    reader = _Reader(states, search_ahead=workspace.ahead)
     begun: deque[_Begun] = deque()
-    for rows, columns in _places(pairing, height, width):
-        if memo is not None and memo.progress is not None:
-            memo.progress(done, total)
-        done += 1
+    for rows, columns in _told(_places(pairing, height, width), _count(pairing, height, width)):
         # Dealt by place, not by turn: processes with unlike memory go through the tiles in unlike order.
         if not is_mine(rows.start // height + columns.start // width):
             continue
@@ -175,6 +172,17 @@ def _pass(pairing: Pairing, states: Sequence[State[Any]], side: int) -> None:
             reader.read(begun.popleft())
     for last in begun:
         reader.read(last)
+
+
+def _told(places: Iterator[tuple[slice, slice]], total: int) -> Iterator[tuple[slice, slice]]:
+    """Yield the places of the tiles, telling those who listen how many are done."""
+    memo = active()
+    with stage("tiles of pairs") as tick:
+        for done, place in enumerate(places):
+            if memo is not None and memo.progress is not None:
+                memo.progress(done, total)
+            tick(done, total)
+            yield place
 
 
 @dataclass(frozen=True, eq=False)
