@@ -43,7 +43,7 @@ class RunDirectory:
             self._refuse_others()
             try:
                 for folder in make_parents(self.path):
-                    self._made.append(folder)  # noqa: PERF402 - those that were made before one failed are to be known
+                    self._made.append(folder)
                 self._lock = _locked(self.path)
                 if find_record(self.path) is None:
                     write_json(self.path / MARKER, {"schema_version": SCHEMA_VERSION, "kind": TRAIN, "files": {}})

@@ -2,9 +2,10 @@
 
 Reads requests from standard input, one line of JSON each: {"argv": [...], "cwd": folder} and one of "kill": n (SIGKILL
 at the n-th step on the file system), "seconds": s (SIGKILL after s seconds), "signal": s (SIGTERM after s seconds) and
-"full": [n, m, ...] (one child each, whose disk is full from its n-th step on: it takes no bytes and no new names). Steps
-are: each file opened to be written, fsync, rename, mkdir, unlink. Answers with a line of JSON: exit code (negative: the signal), steps, seconds and
-the words on stderr. The children share this process's imports and, with "full", the work done before the first step.
+"full": [n, m, ...] (one child each, whose disk is full from its n-th step on: it takes no bytes and no new names).
+Steps are: each file opened to be written, fsync, rename, mkdir, unlink. Answers with a line of JSON: exit code
+(negative: the signal), steps, seconds and the words on stderr. The children share this process's imports and, with
+"full", the work done before the first step.
 """
 
 import email.message

@@ -150,8 +150,9 @@ def test_the_package_runs_as_a_module():
 
 
 @pytest.mark.slow
-def test_processes_share_an_analysis_and_find_what_one_finds(home, processes=3):
+def test_processes_share_an_analysis_and_find_what_one_finds(home):
     """Three, among whom the images do not divide evenly; other numbers are tried without the command line."""
+    processes = 3
     environment = {**os.environ, "REPDIAG_CACHE": str(home / f"cache{processes}"), "OMP_NUM_THREADS": "1"}
     torchrun = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}", "-m", "repdiag"]
     words = ["analyze", "run", "--per-class", "10", "--out", f"shared{processes}", "--no-figures", "--no-untrained"]

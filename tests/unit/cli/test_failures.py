@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 from pathlib import Path
 
@@ -119,3 +120,23 @@ def test_an_error_that_nobody_expected_keeps_its_traceback(
         app.main()
     assert json.loads(capsys.readouterr().out)["error"]["found"] == "of what"
     assert not failures.is_expected(ZeroDivisionError())
+
+
+STOPPED_WHILE_IMPORTING = """
+import os, signal, sys
+class Stopping:
+    def find_spec(name, *_):
+        if name == "repdiag.cli.app":
+            os.kill(os.getpid(), signal.{signal})
+sys.meta_path.insert(0, Stopping)
+from repdiag.__main__ import main
+main()
+"""
+
+
+@pytest.mark.parametrize(("signal", "word"), [("SIGINT", "Ctrl-C"), ("SIGTERM", "SIGTERM")])
+def test_a_stop_in_the_first_moments_ends_as_any_other(signal: str, word: str) -> None:
+    script = STOPPED_WHILE_IMPORTING.format(signal=signal)
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (130, "")
+    assert done.stderr == f"stopped by {word}: what was finished before is kept, nothing is half-written\n"

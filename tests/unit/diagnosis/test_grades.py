@@ -92,3 +92,20 @@ def test_dimensional_collapse_is_graded_by_the_share_of_live_directions(row: Row
     table = MetricTable((row("singular_spectrum", 0.0, half=None, extra={"curve": curve}, n=500),))
     found = judge(table).collapse.dimensional
     assert (found.verdict, found.severity) == ("collapsed", grade)
+
+
+@pytest.mark.parametrize(("gap", "words"), [(0.05, "5.0 points more often"), (-0.05, "5.0 points less often")])
+def test_a_gap_in_neighbours_is_told_with_its_direction(row: Row, gap: float, words: str) -> None:
+    table = MetricTable((row("label_gap", gap, half=0.01, of="precision_at_1"),))
+    (evidence,) = [item for item in judge(table).overfitting.evidence if item.metric == "label_gap"]
+    assert words in evidence.sentence
+
+
+def test_scattered_classes_are_told_with_both_squared_distances(row: Row) -> None:
+    distances = (
+        row("alignment", 0.1, half=0.01, pair="original-view"),
+        row("intra_class_distance", 0.5, half=0.01),
+    )
+    table = MetricTable((*space(row, granularity=1.0, islands=1.0, gap_low=0.0).rows, *distances))
+    told = " ".join(item.sentence for item in judge(table).over_clustering.evidence)
+    assert "0.10 to an image's view, 0.50 inside a class" in told

@@ -18,7 +18,6 @@ from repdiag.training.compute import choose_compute
 from repdiag.training.loop import train
 from repdiag.training.progress import SilentProgress
 
-
 TWO_STEPS = ["data.limit=16", "loop.batch_size=8", "schedule.epochs=1", "schedule.warmup_epochs=0"]
 
 
