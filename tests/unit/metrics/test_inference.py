@@ -174,7 +174,8 @@ def test_intervals_cover_the_expected_value_at_this_number_of_rows(name: str, tr
 @pytest.mark.parametrize(("parts", "share"), [((0.0, 1.0, 1.0), True), ((0.0, 0.5, 1.0), False), ((0.5, 0.5), False)])
 def test_a_share_is_a_mean_of_nothing_but_zeros_and_ones(parts: tuple[float, ...], share: bool) -> None:
     metric = get("precision_at_1")
-    assert is_share(metric, MetricValue(sum(parts) / len(parts), n=len(parts), per_row=torch.tensor(parts))) == share
+    value = MetricValue(value=sum(parts) / len(parts), n=len(parts), per_row=torch.tensor(parts))
+    assert is_share(metric, value) == share
 
 
 def test_a_value_that_has_no_interval_to_give_comes_back_as_it_is() -> None:
