@@ -88,7 +88,7 @@ def compare(
 
     gates = parse_gates(fail_on)
     console = Console(as_json=as_json, quiet=quiet, verbose=verbose, progress=not no_progress)
-    folder = out or Path("runs") / "compare"
+    folder = out or default_place("compare")
     how: dict[str, Any] = {"told": console, "figures": figures, "overwrite": overwrite}
     reading = vector_options_of(column, label_column, group_column, tokens, quantised, unlabelled)
     if all_vectors(checkpoints):
@@ -131,7 +131,8 @@ def compare(
         if reference is not None:
             targets, beside = with_reference(targets, reference, download=download)
         found = compare_checkpoints(targets, chosen, folder, reference=beside, **how)
-    summary.show_comparison(console, found, folder, sorted((folder / "figures").glob("*.png")) if figures else [])
+    drawn = sorted((folder / "figures").glob("*.png")) if figures else []
+    summary.show_comparison(console, found, folder, drawn, told=out is not None)
     if found.failures:
         raise typer.Exit(1)
     end_with(_gated(found, gates))

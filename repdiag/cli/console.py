@@ -43,6 +43,11 @@ class Console:
         if not self.quiet:
             typer.echo(printable(text), err=self.as_json)
 
+    def say_place(self, place: Path, *, told: bool, more: str = "") -> None:
+        """Print where the results are, the last line but what to do next; `told` where --out has named the place."""
+        words = [*([more] if more else []), *([] if told else ["--out names another place"])]
+        self.say(f"results: {place}" + (f" ({'; '.join(words)})" if words else ""))
+
     def table(self, table: Table) -> None:
         """Print a rich table for people."""
         if self.quiet:

@@ -87,11 +87,11 @@ def probe(
     folder = _place(out, names, protocol)
     said = {"data": data, "limit": limit, "seed": seed, "protocols": [one.name for one in chosen]}
     save_probes(probes, folder, options=said, overwrite=again)
-    _show_probes(console, probes, folder)
+    _show_probes(console, probes, folder, told=out is not None)
 
 
 def _place(out: Path | None, names: list[str], protocol: str) -> Path:
-    return out or Path("runs") / "probe" / f"{names[0].replace('/', '-')}-{protocol.replace(',', '-')}"
+    return out or default_place("probe", f"{names[0]}-{protocol.replace(',', '-')}")
 
 
 def _show_protocols(console: Console, name: str | None) -> None:
@@ -113,7 +113,7 @@ def _show_protocols(console: Console, name: str | None) -> None:
     console.json([one.to_dict() for one in PRESETS])
 
 
-def _show_probes(console: Console, probes: list[Probed], folder: Path) -> None:
+def _show_probes(console: Console, probes: list[Probed], folder: Path, *, told: bool) -> None:
     from repdiag.cli.summary import show_rows
     from repdiag.core.metric_table import MetricTable
     from repdiag.workflows.probed import pair_sentences, paired_frame
@@ -134,6 +134,6 @@ def _show_probes(console: Console, probes: list[Probed], folder: Path) -> None:
         console.say(f"note: {note}")
     if console.verbose:
         show_rows(console, table)
-    console.say(f"results: {folder}")
+    console.say_place(folder, told=told)
     records = pairs.to_dict(orient="records")
     console.json({"metrics": table.to_records(), "pairs": records, "folder": str(folder)})

@@ -28,7 +28,7 @@ _BETTER = {"zero": "near 0", "one": "near 1", "context": ""}
 _PERCENT = {headline.metric for headline in (*HEADLINES, *_MORE) if headline.percent}
 
 
-def show_analysis(console: Console, analysis: Analysis, folder: Path, drawn: Sequence[Path]) -> None:
+def show_analysis(console: Console, analysis: Analysis, folder: Path, drawn: Sequence[Path], *, told: bool) -> None:
     """Print one encoder with the untrained copy's features beside it, or one set of vectors."""
     name, info = analysis.name, analysis.info
     console.say(f"{name}: {analysis.summary}")
@@ -46,9 +46,8 @@ def show_analysis(console: Console, analysis: Analysis, folder: Path, drawn: Seq
     _say_diagnosis(console, analysis.diagnosis.to_dict())
     for note in analysis.notes:
         console.say(f"\nnote: {note}")
-    console.say(f"\nresults: {folder}")
-    if drawn:
-        console.say(f"figures: {drawn[0].parent} ({len({path.stem for path in drawn})} figures)")
+    _say_figures(console, drawn)
+    console.say_place(folder, told=told)
     console.say(f"next:    repdiag report {folder}")
     console.json(
         {
@@ -63,7 +62,7 @@ def show_analysis(console: Console, analysis: Analysis, folder: Path, drawn: Seq
     )
 
 
-def show_comparison(console: Console, comparison: Comparison, folder: Path, drawn: Sequence[Path]) -> None:
+def show_comparison(console: Console, comparison: Comparison, folder: Path, drawn: Sequence[Path], *, told: bool) -> None:
     """Print checkpoints side by side, features of val."""
     names = comparison.table.names("checkpoint")
     columns = [(str(name), str(name), "features") for name in names]
@@ -87,9 +86,9 @@ def show_comparison(console: Console, comparison: Comparison, folder: Path, draw
         console.say(f"left out: {name} ({reason.splitlines()[0]})")
     for name, how in comparison.missing.items():
         console.say(f"not here: {name} ({how})")
-    console.say(f"\nresults: {folder}")
-    if drawn:
-        console.say(f"figures: {drawn[0].parent}")
+    _say_figures(console, drawn)
+    console.say_place(folder, told=told)
+    console.say(f"next:    repdiag report {folder}")
     console.json(
         {
             "metrics": comparison.table.to_records(),
@@ -103,6 +102,12 @@ def show_comparison(console: Console, comparison: Comparison, folder: Path, draw
             "folder": str(folder),
         }
     )
+
+
+def _say_figures(console: Console, drawn: Sequence[Path]) -> None:
+    console.say("")
+    if drawn:
+        console.say(f"figures: {drawn[0].parent} ({len({path.stem for path in drawn})} figures)")
 
 
 def _plain_records(tests: pd.DataFrame) -> list[dict[str, Any]]:

@@ -21,7 +21,7 @@ from repdiag.training.checkpoint_files import CheckpointFiles
 
 _LOG = logging.getLogger(__name__)
 _LOCK = ".lock"
-_OWN = frozenset({"checkpoints", "history.csv", "monitor", "analysis", "tensorboard", _LOCK})
+_OWN = frozenset({"checkpoints", "history.csv", "monitor", "analysis", "embeddings", "tensorboard", _LOCK})
 Status = Literal["running", "completed", "interrupted", "failed"]
 
 
@@ -92,8 +92,8 @@ class RunDirectory:
             self.checkpoints.clear()
             for path in (self.history, *(self.path / "monitor").glob("epoch_*.csv")):
                 path.unlink(missing_ok=True)
-            for analysis in (self.path / "analysis").glob("*"):
-                forget(analysis)  # it is of the old weights
+            for made in (*(self.path / "analysis").glob("*"), *(self.path / "embeddings").glob("*")):
+                forget(made)  # it is of the old weights
         except OSError as error:
             raise StoreError(f"cannot clear {self.path} for a new run", found=error.strerror) from error
 

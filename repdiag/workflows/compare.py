@@ -147,7 +147,7 @@ def compare_manifest(manifest: Path, *, told: Speaker, **options: Any) -> Compar
     from repdiag.workflows.targets import find_checkpoints
 
     targets = find_checkpoints([str(manifest)], only=None, download=False, told=told)
-    folder = Path("runs") / manifest.stem
+    folder = default_place(manifest.stem)
     return compare_checkpoints(targets, AnalysisOptions(**options), folder, figures=True, told=told)
 
 

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from repdiag.config.training import TrainSettings
     from repdiag.workflows.speaking import Speaker
 
-RUNS = Path("runs")
 
 
 @dataclass(frozen=True, kw_only=True)
