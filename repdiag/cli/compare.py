@@ -80,6 +80,7 @@ def compare(
     from repdiag.cli import summary
     from repdiag.cli.gates import end_with
     from repdiag.cli.reading import metric_names, vector_options_of
+    from repdiag.results.places import default_place
     from repdiag.workflows.compare import compare_checkpoints, compare_vectors
     from repdiag.workflows.gates import parse_gates
     from repdiag.workflows.options import AnalysisOptions

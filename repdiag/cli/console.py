@@ -18,6 +18,8 @@ from repdiag.core.printable import printable
 from repdiag.workflows.speaking import CountLine
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from rich.table import Table
 
     from repdiag.core.progress import Tick

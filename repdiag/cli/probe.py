@@ -91,6 +91,8 @@ def probe(
 
 
 def _place(out: Path | None, names: list[str], protocol: str) -> Path:
+    from repdiag.results.places import default_place
+
     return out or default_place("probe", f"{names[0]}-{protocol.replace(',', '-')}")
 
 

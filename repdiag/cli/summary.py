@@ -62,7 +62,9 @@ def show_analysis(console: Console, analysis: Analysis, folder: Path, drawn: Seq
     )
 
 
-def show_comparison(console: Console, comparison: Comparison, folder: Path, drawn: Sequence[Path], *, told: bool) -> None:
+def show_comparison(
+    console: Console, comparison: Comparison, folder: Path, drawn: Sequence[Path], *, told: bool
+) -> None:
     """Print checkpoints side by side, features of val."""
     names = comparison.table.names("checkpoint")
     columns = [(str(name), str(name), "features") for name in names]

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from repdiag.core.errors import RepdiagError
+from repdiag.results.places import default_place
 from repdiag.workflows.common_dataset import common_dataset
 from repdiag.workflows.comparison import Comparison, KeptFolder
 from repdiag.workflows.options import AnalysisOptions
