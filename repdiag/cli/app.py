@@ -14,6 +14,7 @@ from repdiag.cli import (
     convert,
     datasets,
     doctor,
+    drift,
     embed,
     evaluate,
     export,
@@ -45,6 +46,7 @@ app = typer.Typer(
 app.command("train")(train.train)
 app.command("analyze")(analyze.analyze)
 app.command("compare")(compare.compare)
+app.command("drift")(drift.drift)
 app.command("evaluate")(evaluate.evaluate)
 app.command("probe")(probe.probe)
 app.command("embed")(embed.embed)
