@@ -118,22 +118,12 @@ def _show_protocols(console: Console, name: str | None) -> None:
 def _show_probes(console: Console, probes: list[Probed], folder: Path, *, told: bool) -> None:
     from repdiag.cli.summary import show_rows
     from repdiag.core.metric_table import MetricTable
-    from repdiag.workflows.probed import pair_sentences, paired_frame
+    from repdiag.workflows.probed import lines_of, paired_frame
 
-    for one in probes:
-        console.say(one.summary)
     pairs = paired_frame(probes)
-    for sentence in pair_sentences(pairs):
-        console.say(f"  {sentence}")
-    for one in probes:
-        extra = one.row.extra
-        console.say(f"\n{one.name}, {one.protocol.name}:")
-        for fact in ("features", "row_scaling", "batch_norm", "crop", "interpolation", "selection", "epochs"):
-            console.say(f"  {fact.replace('_', ' ') + ':':<15}{extra[fact]}")
+    for line in lines_of(probes, pairs):
+        console.say(line)
     table = MetricTable.concat(one.table for one in probes)
-    console.say("")
-    for note in dict.fromkeys(note for one in probes for note in one.notes):
-        console.say(f"note: {note}")
     if console.verbose:
         show_rows(console, table)
     console.say_place(folder, told=told)

@@ -5,30 +5,23 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from repdiag.core.numbers import show_interval, show_value
-from repdiag.results.headlines import HEADLINES, Headline
+from repdiag.results.headline_lines import headline_lines, shown_interval, shown_value
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     import pandas as pd
 
     from repdiag.cli.console import Console
-    from repdiag.core.metric_table import MetricRow, MetricTable
+    from repdiag.core.metric_table import MetricTable
     from repdiag.workflows.analysis import Analysis
     from repdiag.workflows.comparison import Comparison
 
-# Beside the headlines of the report, which are read on val.
-_ON_TRAIN = "instance_discrimination_accuracy"
-_MORE = (Headline(metric="contrast_accuracy", label="Contrast accuracy", direction="higher", percent=True),)
-_BETTER = {"zero": "near 0", "one": "near 1", "context": ""}
 
-
-_PERCENT = {headline.metric for headline in (*HEADLINES, *_MORE) if headline.percent}
-
-
-def show_analysis(console: Console, analysis: Analysis, folder: Path, drawn: Sequence[Path], *, told: bool) -> None:
+def show_analysis(
+    console: Console, analysis: Analysis, folder: Path, drawn: Sequence[Path], *, told: bool = True
+) -> None:
     """Print one encoder with the untrained copy's features beside it, or one set of vectors."""
     name, info = analysis.name, analysis.info
     console.say(f"{name}: {analysis.summary}")
@@ -63,7 +56,7 @@ def show_analysis(console: Console, analysis: Analysis, folder: Path, drawn: Seq
 
 
 def show_comparison(
-    console: Console, comparison: Comparison, folder: Path, drawn: Sequence[Path], *, told: bool
+    console: Console, comparison: Comparison, folder: Path, drawn: Sequence[Path], *, told: bool = True
 ) -> None:
     """Print checkpoints side by side, features of val."""
     names = comparison.table.names("checkpoint")
@@ -125,61 +118,20 @@ def show_rows(console: Console, table: MetricTable, *, title: str | None = None)
     shown = Table("space", "metric", "settings", "value", "95 % interval", "n", title=title)
     for row in table:
         settings = ", ".join(f"{key}={value}" for key, value in sorted(row.params.items()))
-        shown.add_row(row.space, row.metric, settings, _number(row), _interval(row), str(row.n))
+        shown.add_row(row.space, row.metric, settings, shown_value(row), shown_interval(row), str(row.n))
     console.table(shown)
 
 
 def _headline_table(
-    title: str, table: MetricTable, columns: Iterable[tuple[str, str, str]], *, intervals: bool = True
+    title: str, table: MetricTable, columns: Sequence[tuple[str, str, str]], *, intervals: bool = True
 ) -> Any:
     from rich.table import Column, Table
 
-    columns = list(columns)
     # Folded, not cut off: long names often differ at their ends alone.
     shown = Table("", "better", *(Column(label, overflow="fold") for label, _, _ in columns), title=title)
-    for headline, split in _lines():
-        rows = [
-            _first(table.where(checkpoint=name, space=space, metric=headline.metric, split=split, **headline.params))
-            for _, name, space in columns
-        ]
-        if any(row is not None for row in rows):
-            label = f"{headline.label}, train" if split == "train" else headline.label
-            better = _BETTER.get(headline.direction, headline.direction)
-            shown.add_row(label, better, *(_cell(row, intervals=intervals) for row in rows))
+    for line in headline_lines(table, columns, intervals=intervals):
+        shown.add_row(*line)
     return shown
-
-
-def _lines() -> Iterator[tuple[Headline, str]]:
-    for headline in (*HEADLINES, *_MORE):
-        if headline.metric == _ON_TRAIN:
-            yield headline, "train"
-        yield headline, "val"
-
-
-def _first(found: MetricTable) -> MetricRow | None:
-    """Return the row of the default setting; on the over-cluster curve that is one cluster a class, K = C."""
-    curve = [row for row in found if row.extra.get("per_class_clusters") == 1]
-    return next(iter(curve or found.rows), None)
-
-
-def _cell(row: MetricRow | None, *, intervals: bool) -> str:
-    if row is None:
-        return ""
-    interval = _interval(row) if intervals else ""
-    return f"{_number(row)} [dim]{interval}[/dim]" if interval else _number(row)
-
-
-def _number(row: MetricRow) -> str:
-    return f"n/a ({row.reason})" if row.value is None else _format(row.metric, row.value)
-
-
-def _interval(row: MetricRow) -> str:
-    shown = show_interval(row.ci_low, row.ci_high, percent=row.metric in _PERCENT)
-    return shown.replace("[", "\\[")  # an opening bracket would be markup
-
-
-def _format(metric: str, value: float) -> str:
-    return show_value(value, percent=metric in _PERCENT)
 
 
 def _say_left_out(console: Console, excluded: list[dict[str, str]]) -> None:
