@@ -53,6 +53,7 @@ def probe(
     same test images) and run.json to --out (default: runs/probe/NAME-PROTOCOL).
     """
     from repdiag.results.transaction import check_place
+    from repdiag.training.progress import PlainProgress
     from repdiag.workflows.probe import ProbeOptions, chosen_protocol, probe_checkpoints
     from repdiag.workflows.probed import save_probes
 
@@ -77,6 +78,9 @@ def probe(
         check_content=check_content,
         read_options=read_options_of(told),
         machine=machine,
+        fits=out.with_name(f"{out.name}-fits") if out is not None else Path("runs") / "probe" / "fits",
+        again=overwrite,
+        progress=None if quiet or no_progress else PlainProgress(),
     )
     again = overwrite or out is None
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 Counting = Callable[[str], AbstractContextManager[Callable[[int, int], None]]]
 CLASSIC = 256 / 224
+TINY = 64
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,16 +78,17 @@ def extract_labelled(
     encoder: Encoder, settings: Settings, *, train: ImageSplit, test: ImageSplit, machine: Machine
 ) -> LabelledFeatures:
     """Extract the features of both splits, cropped and resized as the protocol says."""
-    prepared = prepared_encoder(encoder, settings)
-    return labelled(*(_extract(prepared, split, machine) for split in (train, test)))
+    prepared = prepared_encoder(encoder, settings, test)
+    return labelled(*(extract_features(prepared, split, machine) for split in (train, test)))
 
 
-def prepared_encoder(encoder: Encoder, settings: Settings) -> Encoder:
+def prepared_encoder(encoder: Encoder, settings: Settings, images: ImageSplit) -> Encoder:
     """Return the same encoder under the protocol's own crop and interpolation."""
     info = encoder.info
-    if settings.crop == "whole":
+    tiny = images.native_size is not None and images.native_size <= TINY
+    if settings.crop == "whole" or (settings.crop == "classic, whole if tiny" and tiny):
         info = replace(info, resize=None, squash=False)
-    elif settings.crop == "classic":
+    elif settings.crop.startswith("classic"):
         info = replace(info, resize=round(info.image_size * CLASSIC), squash=False)
     elif settings.crop == "squash":
         info = replace(info, resize=None, squash=True)
@@ -142,7 +144,8 @@ def _known(found: EmbeddingSet) -> EmbeddingSet:
     return found if rows is None else found.select(rows)
 
 
-def _extract(encoder: Encoder, split: ImageSplit, machine: Machine) -> EmbeddingSet:
+def extract_features(encoder: Encoder, split: ImageSplit, machine: Machine) -> EmbeddingSet:
+    """Return the features of the split's images as the encoder's info says, without views."""
     from repdiag.config.views import EvaluationSettings
     from repdiag.embeddings.cache import EmbeddingCache, cache_root
     from repdiag.embeddings.extract import extract

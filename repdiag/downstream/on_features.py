@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 
 from repdiag.core.embedding_set import EmbeddingSet
+from repdiag.core.errors import UsageError
+from repdiag.downstream.cached_training import cached_probe
+from repdiag.downstream.frozen import FrozenSettings
 from repdiag.downstream.labelled_features import (
     LabelledFeatures,
     Machine,
@@ -26,7 +31,7 @@ from repdiag.downstream.neighbours import (
     retrieval,
 )
 from repdiag.downstream.outcome import Outcome
-from repdiag.downstream.protocol import FeatureSettings
+from repdiag.downstream.protocol import FeatureSettings, Settings
 from repdiag.downstream.support_vectors import SupportVectorSettings, support_vectors
 
 if TYPE_CHECKING:
@@ -34,8 +39,13 @@ if TYPE_CHECKING:
     from repdiag.data.image_split import ImageSplit
 
 
-def probe_vectors(train: EmbeddingSet, test: EmbeddingSet, settings: FeatureSettings) -> tuple[Outcome, EmbeddingSet]:
+def probe_vectors(train: EmbeddingSet, test: EmbeddingSet, settings: Settings) -> tuple[Outcome, EmbeddingSet]:
     """Run a protocol on vectors and return what it found, and the test rows that it speaks of."""
+    if not isinstance(settings, FeatureSettings | FrozenSettings):
+        raise UsageError("this protocol trains the backbone on images", hint="give a checkpoint and data")
+    if isinstance(settings, FrozenSettings) and settings.augmentation != "none":
+        hint = "augmentation=none for vectors, which is another protocol; or a checkpoint and data"
+        raise UsageError("this protocol crops train images in every epoch", found="vectors", hint=hint)
     features = labelled(train, test)
     return _run(features, settings, {"batch_norm": "none: vectors", "crop": "none", "interpolation": "none"})
 
@@ -47,14 +57,14 @@ def probe_features(
     if isinstance(settings, LastBlocksSettings):
         encoder = blocks_encoder(encoder, settings)
     features = extract_labelled(encoder, settings, train=train, test=test, machine=machine)
-    reading = reading_of(prepared_encoder(encoder, settings))
+    reading = reading_of(prepared_encoder(encoder, settings, test))
     return _run(features, settings, {"batch_norm": "running statistics, the backbone frozen", **reading})
 
 
 def _run(
-    features: LabelledFeatures, settings: FeatureSettings, reading: dict[str, str]
+    features: LabelledFeatures, settings: FeatureSettings | FrozenSettings, reading: dict[str, str]
 ) -> tuple[Outcome, EmbeddingSet]:
-    found = _outcome(features, settings)
+    found = _RUNS[type(settings)](features, settings)
     said = {
         "features": features_of(features.test),
         "row_scaling": settings.rows,
@@ -65,21 +75,22 @@ def _run(
     notes = found.notes
     if features.left_out:
         notes = (f"{features.left_out} images without a label are left out", *notes)
-    return replace(found, said={**said, **found.said}, notes=notes), features.test
+    return replace(found, said={**said, **found.said, **_batch_norm(reading)}, notes=notes), features.test
 
 
-def _outcome(features: LabelledFeatures, settings: FeatureSettings) -> Outcome:
-    match settings:
-        case LinearSettings():
-            return linear_probe(features, settings)
-        case NeighboursSettings():
-            return nearest_neighbours(features, settings)
-        case RetrievalSettings():
-            return retrieval(features, settings)
-        case FewShotSettings():
-            return few_shot(features, settings)
-        case SupportVectorSettings():
-            return support_vectors(features, settings)
-        case LastBlocksSettings():
-            return last_blocks_probe(features, settings)
-    raise TypeError(f"no protocol on features has settings of type {type(settings).__name__}")
+def _batch_norm(reading: dict[str, str]) -> dict[str, str]:
+    """Return what is known of batch norm, which a protocol that was handed features cannot know."""
+    return {"batch_norm": reading["batch_norm"]}
+
+
+_RUNS: Mapping[type[Settings], Callable[[LabelledFeatures, Any], Outcome]] = MappingProxyType(
+    {
+        LinearSettings: linear_probe,
+        NeighboursSettings: nearest_neighbours,
+        RetrievalSettings: retrieval,
+        FewShotSettings: few_shot,
+        SupportVectorSettings: support_vectors,
+        LastBlocksSettings: last_blocks_probe,
+        FrozenSettings: cached_probe,
+    }
+)

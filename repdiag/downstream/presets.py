@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 from repdiag.core.errors import unknown_name
+from repdiag.downstream.fine_tuning import FINE_TUNING
+from repdiag.downstream.frozen import FROZEN
 from repdiag.downstream.last_blocks import DINO_BLOCKS
 from repdiag.downstream.linear import KORNBLITH, LINEAR
 from repdiag.downstream.neighbours import FEW_SHOT, KNN, RETRIEVAL
 from repdiag.downstream.protocol import Protocol
 from repdiag.downstream.support_vectors import VOC_SVM
 
-PRESETS: tuple[Protocol, ...] = (LINEAR, KNN, FEW_SHOT, RETRIEVAL, KORNBLITH, VOC_SVM, DINO_BLOCKS)
+PRESETS: tuple[Protocol, ...] = (
+    LINEAR,
+    KNN,
+    FEW_SHOT,
+    RETRIEVAL,
+    KORNBLITH,
+    VOC_SVM,
+    DINO_BLOCKS,
+    *FROZEN,
+    *FINE_TUNING,
+)
 
 
 def get_protocol(name: str) -> Protocol:

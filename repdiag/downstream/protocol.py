@@ -17,7 +17,7 @@ AboveZero = Annotated[float, Field(gt=0.0)]
 Share = Annotated[float, Field(gt=0.0, lt=1.0)]
 RowScaling = Literal["raw", "unit", "standardised", "unit, standardised"]
 Measure = Literal["auto", "top1", "mean_per_class", "map_11_point"]
-Crop = Literal["encoder", "whole", "classic", "squash"]
+Crop = Literal["encoder", "whole", "classic", "classic, whole if tiny", "squash"]
 
 
 class Settings(BaseModel):
@@ -29,7 +29,8 @@ class Settings(BaseModel):
     """What is reported; "auto" is the mean over classes for the sets that ask for it, else the share of images."""
     crop: Crop = "encoder"
     """Test images: as the encoder's file says; "whole" (shorter side to the input size, then the centre), "classic"
-    (shorter side to 256 / 224 of the input size, then the centre) or "squash" (both sides to the input size)."""
+    (shorter side to 256 / 224 of the input size, then the centre; "whole if tiny": not for images of at most 64 px) or
+    "squash" (both sides to the input size)."""
     interpolation: Literal["encoder", "bilinear", "bicubic"] = "encoder"
     seed: Natural = 0
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from repdiag.core.errors import UsageError
@@ -13,7 +16,7 @@ if TYPE_CHECKING:
     from repdiag.checkpoints.encoder import Encoder
     from repdiag.core.embedding_set import EmbeddingSet
     from repdiag.data.image_split import ImageSplit
-    from repdiag.downstream.labelled_features import Machine
+    from repdiag.downstream.on_images import Place
     from repdiag.downstream.outcome import Outcome
     from repdiag.downstream.protocol import Protocol
 
@@ -29,6 +32,10 @@ class ProbeOptions:
     check_content: bool = False
     read_options: Any = None
     machine: Mapping[str, Any] = field(default_factory=dict)
+    fits: Path | None = None
+    """Folder of training runs, so that killed ones go on; None trains in a temporary one."""
+    again: bool = False
+    progress: Any = None
 
 
 def probe(
@@ -77,7 +84,7 @@ def probe(
     return probe_checkpoint(source, chosen, ProbeOptions(data=data, limit=limit, machine=machine, **given), name=name)
 
 
-_READING = ("download", "strict_data", "check_content", "read_options")
+_READING = ("download", "strict_data", "check_content", "read_options", "fits", "again")
 
 
 def chosen_protocol(name: str, values: Mapping[str, Any], overrides: Sequence[str] = ()) -> Protocol:
@@ -90,11 +97,8 @@ def chosen_protocol(name: str, values: Mapping[str, Any], overrides: Sequence[st
 def probe_vector_sets(test: Any, train: Any, protocol: Protocol, *, name: str | None = None) -> Probed:
     """Try vectors out: `train` is fitted or searched, `test` is asked."""
     from repdiag.downstream.on_features import probe_vectors
-    from repdiag.downstream.protocol import FeatureSettings
     from repdiag.embeddings.as_embedding_set import as_embedding_set
 
-    if not isinstance(protocol.settings, FeatureSettings):
-        raise UsageError(f"{protocol.name} runs images through the backbone", hint="give a checkpoint and data")
     asked, known = as_embedding_set(test), as_embedding_set(train)
     if name is not None:
         asked = replace(asked, provenance=replace(asked.provenance, checkpoint=name))
@@ -148,18 +152,38 @@ def probe_encoder(encoder: Encoder, spec: str, protocol: Protocol, *, options: P
     """Try a loaded encoder out on the images that are named."""
     from repdiag.downstream.labelled_features import Machine
     from repdiag.downstream.on_features import probe_features
+    from repdiag.downstream.on_images import probe_images
     from repdiag.downstream.protocol import FeatureSettings
+    from repdiag.downstream.trained import TrainedSettings
 
     train, test = (_opened(spec, split, options) for split in ("train", "val"))
-    machine: Machine = Machine(**options.machine)
-    assert isinstance(protocol.settings, FeatureSettings)
-    outcome, rows = probe_features(encoder, protocol.settings, train=train, test=test, machine=machine)
+    images: dict[str, Any] = {"train": train, "test": test, "machine": Machine(**options.machine)}
+    if isinstance(protocol.settings, FeatureSettings):
+        outcome, rows = probe_features(encoder, protocol.settings, **images)
+    else:
+        assert isinstance(protocol.settings, TrainedSettings)
+        with _place(encoder, spec, protocol, options) as place:
+            outcome, rows = probe_images(encoder, protocol.settings, **images, place=place)
     found = _probed(outcome, rows, protocol, len(train))
-    images = dict.fromkeys((*map(str, train.notes), *map(str, test.notes)))
-    notes = (*(f"images: {note}" for note in images), *found.notes)
+    read = dict.fromkeys((*map(str, train.notes), *map(str, test.notes)))
+    notes = (*(f"images: {note}" for note in read), *found.notes)
     excluded = {str(item.path): item.reason for split in (train, test) for item in split.excluded}
     kept = [{"path": path, "reason": reason} for path, reason in sorted(excluded.items())]
     return replace(found, info=encoder.info, notes=notes, excluded=kept)
+
+
+@contextmanager
+def _place(encoder: Encoder, spec: str, protocol: Protocol, options: ProbeOptions) -> Iterator[Place]:
+    """Give the folder of a training run: one that stays, or one that goes with the call."""
+    from repdiag.downstream.on_images import Place
+
+    how: dict[str, Any] = {"spec": spec, "progress": options.progress, "again": options.again}
+    name = f"{encoder.info.name.replace('/', '-')}-{protocol.name}"
+    if options.fits is not None:
+        yield Place(folder=options.fits / name, **how)
+        return
+    with tempfile.TemporaryDirectory(prefix="repdiag-probe-") as folder:
+        yield Place(folder=Path(folder) / name, **how)
 
 
 def _opened(spec: str, split: str, options: ProbeOptions) -> ImageSplit:

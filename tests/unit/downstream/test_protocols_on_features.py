@@ -19,6 +19,7 @@ from repdiag.downstream.presets import PRESETS, get_protocol
 ON_VECTORS = [protocol.name for protocol in PRESETS if hasattr(protocol.settings, "rows")]
 QUICK = {
     "dino-blocks": {"steps_per_epoch": 20, "blocks": (1,), "tokens": ("class",)},
+    "voc-svm": {"costs": (0.1, 1.0)},
     "few-shot": {"ways": 3, "shots": 4, "queries": 5},
 }
 
