@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from repdiag.core.numbers import show_value
+from repdiag.core.numbers import show_interval, show_value
 from repdiag.results.headlines import HEADLINES, Headline
 
 if TYPE_CHECKING:
