@@ -5,7 +5,12 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+<<<<<<< HEAD
 from repdiag.results.headline_lines import headline_lines, shown_interval, shown_value
+=======
+from repdiag.results.finding_lines import finding_lines
+from repdiag.results.terminal_tables import headline_table, rows_table
+>>>>>>> main
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -14,29 +19,37 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from repdiag.cli.console import Console
+<<<<<<< HEAD
     from repdiag.core.metric_table import MetricTable
+=======
+>>>>>>> main
     from repdiag.workflows.analysis import Analysis
     from repdiag.workflows.comparison import Comparison
 
 
+<<<<<<< HEAD
 def show_analysis(
     console: Console, analysis: Analysis, folder: Path, drawn: Sequence[Path], *, told: bool = True
 ) -> None:
+=======
+def show_analysis(console: Console, analysis: Analysis, folder: Path, drawn: Sequence[Path]) -> None:
+>>>>>>> main
     """Print one encoder with the untrained copy's features beside it, or one set of vectors."""
     name, info = analysis.name, analysis.info
-    console.say(f"{name}: {analysis.summary}")
+    console.say(f"{name}: {analysis.summary}\n")
+    for line in finding_lines(analysis.diagnosis, evidence=console.verbose):
+        console.say(line)
     rows, dims = analysis.size
     if info is None:
-        show_rows(console, analysis.table, title=f"{name}: {rows} rows x {dims} dimensions")
+        console.table(rows_table(analysis.table, title=f"{name}: {rows} rows x {dims} dimensions"))
     else:
         dataset = analysis.embeddings["val"].provenance.dataset
         title = f"{name}: {info.backbone}, {info.parameters / 1e6:.2f} M parameters, {dataset}"
         columns = [("features", name, "features"), ("projections", name, "projections")]
         columns += [("untrained", copy, "features") for copy in analysis.table.checkpoints("untrained")]
         present = [c for c in columns if len(analysis.table.where(checkpoint=c[1], space=c[2]))]
-        console.table(_headline_table(title, analysis.table, present))
+        console.table(headline_table(title, analysis.table, present))
     _say_left_out(console, analysis.excluded)
-    _say_diagnosis(console, analysis.diagnosis.to_dict())
     for note in analysis.notes:
         console.say(f"\nnote: {note}")
     _say_figures(console, drawn)
@@ -55,22 +68,27 @@ def show_analysis(
     )
 
 
+<<<<<<< HEAD
 def show_comparison(
     console: Console, comparison: Comparison, folder: Path, drawn: Sequence[Path], *, told: bool = True
 ) -> None:
     """Print checkpoints side by side, features of val."""
+=======
+def show_comparison(console: Console, comparison: Comparison, folder: Path, drawn: Sequence[Path]) -> None:
+    """Print which checkpoint to take, what is wrong with each, and all side by side, features of val."""
+    console.say(f"{comparison.summary}\n")
+    for name, diagnosis in comparison.diagnoses.items():
+        for line in finding_lines(diagnosis, evidence=console.verbose):
+            console.say(f"{name}: {line}")
+>>>>>>> main
     names = comparison.table.names("checkpoint")
     columns = [(str(name), str(name), "features") for name in names]
-    console.table(_headline_table("Same rows, same views; features, val", comparison.table, columns, intervals=False))
-    for name, verdict in comparison.verdicts.items():
-        console.say(f"{name}: " + "; ".join(_verdict_words(verdict)))
-        for standing in verdict.get("standings", ()):
-            console.say(f"  {standing['sentence']}")
+    console.table(headline_table("Same rows, same views; features, val", comparison.table, columns, intervals=False))
     if comparison.common is not None:
         console.say(f"\nnote: {comparison.common.note}")
         title = f"At {comparison.common.dims} dimensions; features, val; kNN against the train gallery"
         trained = [(name, name, "features") for name in comparison.common.widths]
-        console.table(_headline_table(title, comparison.common.table, trained, intervals=False))
+        console.table(headline_table(title, comparison.common.table, trained, intervals=False))
     if comparison.paired is not None:
         console.say("\non the same rows, by paired tests (pairs.csv, paired_tests.csv, class_changes.csv):")
         for sentence in comparison.paired.sentences():
@@ -81,13 +99,21 @@ def show_comparison(
         console.say(f"left out: {name} ({reason.splitlines()[0]})")
     for name, how in comparison.missing.items():
         console.say(f"not here: {name} ({how})")
+<<<<<<< HEAD
     _say_figures(console, drawn)
     console.say_place(folder, told=told)
+=======
+    console.say(f"\nresults: {folder}")
+    if drawn:
+        console.say(f"figures: {drawn[0].parent}")
+>>>>>>> main
     console.say(f"next:    repdiag report {folder}")
     console.json(
         {
             "metrics": comparison.table.to_records(),
             "common_dimension": None if comparison.common is None else comparison.common.table.to_records(),
+            "headline": comparison.headline_sentence,
+            "ranking": _plain_frame(comparison.ranking()),
             "pairs": comparison.pairs.to_dict(orient="records"),
             "paired_tests": None if comparison.paired is None else _plain_records(comparison.paired.tests),
             "verdicts": comparison.verdicts,
@@ -99,6 +125,7 @@ def show_comparison(
     )
 
 
+<<<<<<< HEAD
 def _say_figures(console: Console, drawn: Sequence[Path]) -> None:
     console.say("")
     if drawn:
@@ -132,6 +159,16 @@ def _headline_table(
     for line in headline_lines(table, columns, intervals=intervals):
         shown.add_row(*line)
     return shown
+=======
+def _plain_frame(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    known = frame.astype(object).where(frame.notna(), None)
+    return [{str(name): value for name, value in row.items()} for row in known.to_dict(orient="records")]
+
+
+def _plain_records(tests: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return one dictionary a test: what is not known is None, and `params` a dictionary, as in the rows of metrics."""
+    return _plain_frame(tests.assign(params=tests["params"].map(json.loads)))
+>>>>>>> main
 
 
 def _say_left_out(console: Console, excluded: list[dict[str, str]]) -> None:
@@ -142,23 +179,3 @@ def _say_left_out(console: Console, excluded: list[dict[str, str]]) -> None:
         console.say(f"  {item['path']}: {item['reason']}")
     if len(excluded) > 5:
         console.say(f"  and {len(excluded) - 5} more, all named in run.json")
-
-
-def _verdict_words(verdict: dict[str, Any]) -> list[str]:
-    """Return the three answers in words that stand alone: "inconclusive" says about what."""
-    said = {
-        name: str(part["verdict"]) for name, part in verdict.items() if isinstance(part, dict) and "verdict" in part
-    }
-    return [f"{word} about {name.replace('_', '-')}" if word == "inconclusive" else word for name, word in said.items()]
-
-
-def _say_diagnosis(console: Console, verdict: dict[str, Any]) -> None:
-    console.say("")
-    for name, part in verdict.items():
-        if not isinstance(part, dict) or "verdict" not in part:
-            continue
-        console.say(f"{name.replace('_', '-')}: {part['verdict'].upper()}. {part.get('summary', '')}".rstrip())
-        for row in part.get("evidence", ()):
-            console.say(f"  {row.get('reading', ''):<8} {row.get('sentence', '')}")
-    for standing in verdict.get("standings", ()):
-        console.say(standing["sentence"])

@@ -30,7 +30,7 @@ def test_the_quick_start_names_real_commands_and_the_run_that_train_makes(tmp_pa
     environment = {**os.environ, "REPDIAG_CACHE": str(tmp_path / "cache"), "OMP_NUM_THREADS": "1"}
     extra = {
         "train": "--epochs 1 --set data.limit=128 --no-progress",
-        "analyze": "--per-class 6 --no-figures --no-untrained --no-progress",  # both are looked at by the main job's test
+        "analyze": "--per-class 6 --no-figures --no-untrained --no-progress",  # the main job's test has both
     }
     for command in commands:
         words = [sys.executable, "-m", *command.split(), *extra[command.split()[1]].split()]
