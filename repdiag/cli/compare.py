@@ -65,27 +65,16 @@ def compare(
     """
     from repdiag.cli import summary
     from repdiag.cli.gates import end_with
-<<<<<<< HEAD
-    from repdiag.cli.reading import metric_names, vector_options_of
     from repdiag.results.places import default_place
-=======
->>>>>>> main
     from repdiag.workflows.compare import compare_checkpoints, compare_vectors
     from repdiag.workflows.gates import parse_gates
     from repdiag.workflows.targets import find_checkpoints, named_sources, with_reference
     from repdiag.workflows.vectors import all_vectors
 
     gates = parse_gates(fail_on)
-<<<<<<< HEAD
-    console = Console(as_json=as_json, quiet=quiet, verbose=verbose, progress=not no_progress)
-    folder = out or default_place("compare")
-    how: dict[str, Any] = {"told": console, "figures": figures, "overwrite": overwrite}
-    reading = vector_options_of(column, label_column, group_column, tokens, quantised, unlabelled)
-=======
     console = console_of(speaking)
-    folder = out or Path("runs") / "compare"
+    folder = out or default_place("compare")
     kept: dict[str, Any] = {"told": console, "figures": figures, "overwrite": overwrite}
->>>>>>> main
     if all_vectors(checkpoints):
         if reference is not None and reference not in named_sources(checkpoints):
             checkpoints = [*checkpoints, reference]
@@ -110,16 +99,10 @@ def compare(
         targets = find_checkpoints(checkpoints, only=only, download=how["download"], told=console)
         beside = None
         if reference is not None:
-<<<<<<< HEAD
-            targets, beside = with_reference(targets, reference, download=download)
-        found = compare_checkpoints(targets, chosen, folder, reference=beside, **how)
-    drawn = sorted((folder / "figures").glob("*.png")) if figures else []
-    summary.show_comparison(console, found, folder, drawn, told=out is not None)
-=======
             targets, beside = with_reference(targets, reference, download=how["download"])
         found = compare_checkpoints(targets, chosen, folder, reference=beside, **kept)
-    summary.show_comparison(console, found, folder, sorted((folder / "figures").glob("*.png")) if figures else [])
->>>>>>> main
+    drawn = sorted((folder / "figures").glob("*.png")) if figures else []
+    summary.show_comparison(console, found, folder, drawn, told=out is not None)
     if found.failures:
         raise typer.Exit(1)
     end_with(_gated(found, gates))

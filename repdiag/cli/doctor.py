@@ -10,17 +10,10 @@ from repdiag.cli.console import Console
 
 def doctor(as_json: options.Json = False) -> None:
     """Check packages, devices, memory, disk and folders; exit 1 when something needed is missing."""
-<<<<<<< HEAD
-    from repdiag.workflows.machine import examine_machine
-
-    console = Console(as_json=as_json)
-    found = examine_machine()
-=======
     from repdiag.workflows.doctor import examine
 
     console = Console(as_json=as_json)
     found = examine()
->>>>>>> main
     for name, problem in found["packages"].items():
         console.say(f"{'ok  ' if problem is None else 'FAIL'} {name}{'' if problem is None else f': {problem}'}")
     console.say(f"ok   devices: {', '.join(found['devices'])}; {found['cores']} cores")

@@ -8,19 +8,11 @@ import typer
 
 from repdiag.cli import options
 from repdiag.cli.console import Console
-<<<<<<< HEAD
-from repdiag.cli.reading import NOTHING_TOLD, takes_read_options
-from repdiag.workflows.typed_options import Told, read_options_of
-
-
-@takes_read_options
-=======
 from repdiag.cli.reading import NOTHING_TOLD, READING, takes
 from repdiag.workflows.typed_options import Told, read_options_of
 
 
 @takes(told=READING)
->>>>>>> main
 def inspect(
     checkpoint: Annotated[str, typer.Argument(help="A checkpoint file, a run directory, or a manifest's name.")],
     told: Told = NOTHING_TOLD,
@@ -31,22 +23,14 @@ def inspect(
     Exits with 1 where the file is unsafe, damaged, or does not fill a backbone.
     """
     from repdiag.checkpoints.inspect import inspect_checkpoint
-<<<<<<< HEAD
-    from repdiag.workflows.inspected import lines_of
-=======
     from repdiag.results.inspection_lines import inspection_lines
->>>>>>> main
     from repdiag.workflows.targets import find_checkpoint
 
     console = Console(as_json=as_json)
     read_options = read_options_of(told)
     target = find_checkpoint(checkpoint)
     found = inspect_checkpoint(target.path, read_options.over(target.read_options))
-<<<<<<< HEAD
-    for line in lines_of(found):
-=======
     for line in inspection_lines(found):
->>>>>>> main
         console.say(line)
     console.json(found.to_dict())
     if found.problem:

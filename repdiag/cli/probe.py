@@ -41,6 +41,7 @@ def probe(
     Writes metrics.csv, metrics.parquet, per_row.parquet, paired_probes.csv (several checkpoints, paired tests on the
     same test images) and run.json to --out (default: runs/probe/NAME-PROTOCOL).
     """
+    from repdiag.results.places import default_place
     from repdiag.results.transaction import check_place
     from repdiag.training.progress import PlainProgress
     from repdiag.workflows.probe import ProbeOptions, chosen_protocol, probe_checkpoints
@@ -56,7 +57,7 @@ def probe(
         **images,
         read_options=read_options_of(told),
         machine=running,
-        fits=out.with_name(f"{out.name}-fits") if out is not None else Path("runs") / "probe" / "fits",
+        fits=out.with_name(f"{out.name}-fits") if out is not None else default_place("probe", "fits"),
         again=overwrite,
         progress=None if speaking["quiet"] or speaking["no_progress"] else PlainProgress(),
     )
@@ -97,29 +98,27 @@ def _show_protocols(console: Console, name: str | None) -> None:
     console.json([one.to_dict() for one in PRESETS])
 
 
-<<<<<<< HEAD
 def _show_probes(console: Console, probes: list[Probed], folder: Path, *, told: bool) -> None:
-    from repdiag.cli.summary import show_rows
-    from repdiag.core.metric_table import MetricTable
-    from repdiag.workflows.probed import lines_of, paired_frame
-=======
-def _show_probes(console: Console, probes: list[Probed], folder: Path) -> None:
     from repdiag.core.metric_table import MetricTable
     from repdiag.results.terminal_tables import rows_table
     from repdiag.workflows.probed import pair_sentences, paired_frame
->>>>>>> main
 
+    for one in probes:
+        console.say(one.summary)
     pairs = paired_frame(probes)
-    for line in lines_of(probes, pairs):
-        console.say(line)
+    for sentence in pair_sentences(pairs):
+        console.say(f"  {sentence}")
+    for one in probes:
+        extra = one.row.extra
+        console.say(f"\n{one.name}, {one.protocol.name}:")
+        for fact in ("features", "row_scaling", "batch_norm", "crop", "interpolation", "selection", "epochs"):
+            console.say(f"  {fact.replace('_', ' ') + ':':<15}{extra[fact]}")
     table = MetricTable.concat(one.table for one in probes)
+    console.say("")
+    for note in dict.fromkeys(note for one in probes for note in one.notes):
+        console.say(f"note: {note}")
     if console.verbose:
-<<<<<<< HEAD
-        show_rows(console, table)
-    console.say_place(folder, told=told)
-=======
         console.table(rows_table(table))
-    console.say(f"results: {folder}")
->>>>>>> main
+    console.say_place(folder, told=told)
     records = pairs.to_dict(orient="records")
     console.json({"metrics": table.to_records(), "pairs": records, "folder": str(folder)})

@@ -5,12 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-<<<<<<< HEAD
-from repdiag.results.headline_lines import headline_lines, shown_interval, shown_value
-=======
 from repdiag.results.finding_lines import finding_lines
 from repdiag.results.terminal_tables import headline_table, rows_table
->>>>>>> main
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,21 +15,13 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from repdiag.cli.console import Console
-<<<<<<< HEAD
-    from repdiag.core.metric_table import MetricTable
-=======
->>>>>>> main
     from repdiag.workflows.analysis import Analysis
     from repdiag.workflows.comparison import Comparison
 
 
-<<<<<<< HEAD
 def show_analysis(
     console: Console, analysis: Analysis, folder: Path, drawn: Sequence[Path], *, told: bool = True
 ) -> None:
-=======
-def show_analysis(console: Console, analysis: Analysis, folder: Path, drawn: Sequence[Path]) -> None:
->>>>>>> main
     """Print one encoder with the untrained copy's features beside it, or one set of vectors."""
     name, info = analysis.name, analysis.info
     console.say(f"{name}: {analysis.summary}\n")
@@ -68,19 +56,14 @@ def show_analysis(console: Console, analysis: Analysis, folder: Path, drawn: Seq
     )
 
 
-<<<<<<< HEAD
 def show_comparison(
     console: Console, comparison: Comparison, folder: Path, drawn: Sequence[Path], *, told: bool = True
 ) -> None:
-    """Print checkpoints side by side, features of val."""
-=======
-def show_comparison(console: Console, comparison: Comparison, folder: Path, drawn: Sequence[Path]) -> None:
     """Print which checkpoint to take, what is wrong with each, and all side by side, features of val."""
     console.say(f"{comparison.summary}\n")
     for name, diagnosis in comparison.diagnoses.items():
         for line in finding_lines(diagnosis, evidence=console.verbose):
             console.say(f"{name}: {line}")
->>>>>>> main
     names = comparison.table.names("checkpoint")
     columns = [(str(name), str(name), "features") for name in names]
     console.table(headline_table("Same rows, same views; features, val", comparison.table, columns, intervals=False))
@@ -99,14 +82,8 @@ def show_comparison(console: Console, comparison: Comparison, folder: Path, draw
         console.say(f"left out: {name} ({reason.splitlines()[0]})")
     for name, how in comparison.missing.items():
         console.say(f"not here: {name} ({how})")
-<<<<<<< HEAD
     _say_figures(console, drawn)
     console.say_place(folder, told=told)
-=======
-    console.say(f"\nresults: {folder}")
-    if drawn:
-        console.say(f"figures: {drawn[0].parent}")
->>>>>>> main
     console.say(f"next:    repdiag report {folder}")
     console.json(
         {
@@ -125,41 +102,12 @@ def show_comparison(console: Console, comparison: Comparison, folder: Path, draw
     )
 
 
-<<<<<<< HEAD
 def _say_figures(console: Console, drawn: Sequence[Path]) -> None:
     console.say("")
     if drawn:
         console.say(f"figures: {drawn[0].parent} ({len({path.stem for path in drawn})} figures)")
 
 
-def _plain_records(tests: pd.DataFrame) -> list[dict[str, Any]]:
-    """Return one dictionary a test: what is not known is None, and `params` a dictionary, as in the rows of metrics."""
-    known = tests.astype(object).where(tests.notna(), None).assign(params=tests["params"].map(json.loads))
-    return [{str(name): value for name, value in row.items()} for row in known.to_dict(orient="records")]
-
-
-def show_rows(console: Console, table: MetricTable, *, title: str | None = None) -> None:
-    """Print every row of a table."""
-    from rich.table import Table
-
-    shown = Table("space", "metric", "settings", "value", "95 % interval", "n", title=title)
-    for row in table:
-        settings = ", ".join(f"{key}={value}" for key, value in sorted(row.params.items()))
-        shown.add_row(row.space, row.metric, settings, shown_value(row), shown_interval(row), str(row.n))
-    console.table(shown)
-
-
-def _headline_table(
-    title: str, table: MetricTable, columns: Sequence[tuple[str, str, str]], *, intervals: bool = True
-) -> Any:
-    from rich.table import Column, Table
-
-    # Folded, not cut off: long names often differ at their ends alone.
-    shown = Table("", "better", *(Column(label, overflow="fold") for label, _, _ in columns), title=title)
-    for line in headline_lines(table, columns, intervals=intervals):
-        shown.add_row(*line)
-    return shown
-=======
 def _plain_frame(frame: pd.DataFrame) -> list[dict[str, Any]]:
     known = frame.astype(object).where(frame.notna(), None)
     return [{str(name): value for name, value in row.items()} for row in known.to_dict(orient="records")]
@@ -168,7 +116,6 @@ def _plain_frame(frame: pd.DataFrame) -> list[dict[str, Any]]:
 def _plain_records(tests: pd.DataFrame) -> list[dict[str, Any]]:
     """Return one dictionary a test: what is not known is None, and `params` a dictionary, as in the rows of metrics."""
     return _plain_frame(tests.assign(params=tests["params"].map(json.loads)))
->>>>>>> main
 
 
 def _say_left_out(console: Console, excluded: list[dict[str, str]]) -> None:

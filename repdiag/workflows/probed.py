@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -197,16 +197,3 @@ def save_probes(
             excluded=excluded,
             **content,
         )
-
-
-def lines_of(probes: Sequence[Probed], pairs: pd.DataFrame) -> Iterator[str]:
-    """Yield what `repdiag probe` prints: the answers, the pairs, then how each number was made, and the notes."""
-    yield from (one.summary for one in probes)
-    yield from (f"  {sentence}" for sentence in pair_sentences(pairs))
-    for one in probes:
-        extra = one.row.extra
-        yield f"\n{one.name}, {one.protocol.name}:"
-        for fact in ("features", "row_scaling", "batch_norm", "crop", "interpolation", "selection", "epochs"):
-            yield f"  {fact.replace('_', ' ') + ':':<15}{extra[fact]}"
-    yield ""
-    yield from (f"note: {note}" for note in dict.fromkeys(note for one in probes for note in one.notes))
