@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import pytest
@@ -109,3 +110,11 @@ def test_scattered_classes_are_told_with_both_squared_distances(row: Row) -> Non
     table = MetricTable((*space(row, granularity=1.0, islands=1.0, gap_low=0.0).rows, *distances))
     told = " ".join(item.sentence for item in judge(table).over_clustering.evidence)
     assert "0.10 to an image's view, 0.50 inside a class" in told
+
+
+def test_an_open_gap_is_told_with_the_number_of_images_that_would_settle_it(row: Row) -> None:
+    """Half the width of .06 must come down to the .04 between the gap and the limit: (.06 / .04)^2 times 500 images."""
+    table = MetricTable((row("pretext_gap", 0.01, half=0.06, n=500, pair="original-view", k=1),))
+    found = judge(table).overfitting
+    (count,) = re.findall(r"about ([\d,]+) images would settle it", found.summary)
+    assert (found.verdict, int(count.replace(",", ""))) == ("inconclusive", pytest.approx(1125, abs=1))
