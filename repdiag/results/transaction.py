@@ -146,10 +146,8 @@ def begun(out: Path, *, kind: str, overwrite: bool) -> Iterator[Callable[[], Non
             for folder in reversed(made):
                 folder.rmdir()
         if retired and isinstance(error, StoreError):
-            hint = (
-                f"free some space and run the same command again: the older result in {out} is not complete any more, "
-            )
-            raise StoreError(error.problem, found=error.found, hint=hint + "what is finished is kept") from error
+            hint = f"the older result in {out} is not complete any more; free some space, and the same command goes on"
+            raise StoreError(error.problem, found=error.found, hint=hint) from error
         raise
 
 
