@@ -184,14 +184,21 @@ def stopped_after_one(out):
         raise ValueError("stop")
 
 
+def stop_for_lack_of_space(out, *, retires):
+    with begun(out, kind="analyze", overwrite=True) as retire:
+        if retires:
+            retire()
+        raise store_error(out, OSError(errno.ENOSPC, "full"))
+
+
 def test_a_full_disk_in_work_in_steps_says_what_became_of_the_older_result(out):
     write(out, OLD)
-    for retires, words in ((False, "untouched"), (True, f"the older result in {out} is not complete any more")):
-        with pytest.raises(StoreError, match=words), begun(out, kind="analyze", overwrite=True) as retire:
-            if retires:
-                retire()
-            raise store_error(out, OSError(errno.ENOSPC, "full"))
-        assert is_whole(out) == (None if retires else "old")
+    with pytest.raises(StoreError, match="untouched"):
+        stop_for_lack_of_space(out, retires=False)
+    assert is_whole(out) == "old"
+    with pytest.raises(StoreError, match=f"the older result in {out} is not complete any more"):
+        stop_for_lack_of_space(out, retires=True)
+    assert is_whole(out) is None
 
 
 def test_work_in_steps_keeps_what_is_done_and_ends_whole(out):
