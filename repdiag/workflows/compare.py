@@ -348,10 +348,10 @@ def _held_against(
     reference: str, verdicts: dict[str, Any], folders: dict[str, Path], failures: dict[str, str], **how: Any
 ) -> dict[str, Any]:
     """Return the judgements with every checkpoint held against the reference, by paired tests on the same images."""
+    from repdiag.core.metric_table import reference_name
     from repdiag.diagnosis.comparisons import hold_against
     from repdiag.diagnosis.verdict import Diagnosis
     from repdiag.embeddings.store import load_embedding_set
-    from repdiag.workflows.analyze import reference_name
 
     if reference not in folders:
         raise RepdiagError("the reference could not be analyzed", found=failures.get(reference, reference))
