@@ -28,6 +28,7 @@ def probe(
     protocol: Name = "linear",
     changes: Set = None,
     told: Typed = NOTHING_TOLD,
+    untrained: Annotated[bool, typer.Option("--untrained", help="Also try an untrained copy of each out.")] = False,
     list_all: Annotated[bool, typer.Option("--list", help="List the protocols.")] = False,
     show: Annotated[str | None, typer.Option("--show", help="Show the settings of one protocol.")] = None,
     out: options.Out = None,
@@ -65,7 +66,7 @@ def probe(
     def before(names: list[str]) -> None:
         check_place(_place(out, names, protocol), overwrite=again)
 
-    names, probes = probe_checkpoints(checkpoints or [], chosen, asked, before=before)
+    names, probes = probe_checkpoints(checkpoints or [], chosen, asked, untrained=untrained, before=before)
     folder = _place(out, names, protocol)
     said = {"data": images["data"], "limit": images["limit"], "seed": seed, "protocols": [one.name for one in chosen]}
     save_probes(probes, folder, options=said, overwrite=again)
