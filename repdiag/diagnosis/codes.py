@@ -83,7 +83,7 @@ _CODES = (
         means="The interval of the gap between train and new images holds both no overfitting and a marked one, or "
         "there is nothing to compare: no train images, no views.",
         matters="What is excluded stands in the sentence.",
-        decides="The number of images in the sentence; for vectors, those of the train set (`--bank`) and views.",
+        decides="As many images as the sentence says; of vectors, those of the train set (`--bank`) and views.",
         tries="Give more images of each class (`--per-class`); for vectors add `--bank` and `--views`.",
     ),
     Code(
