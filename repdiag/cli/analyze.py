@@ -73,7 +73,9 @@ def analyze(
     protocol: options.Protocol = None,
     classes: options.Classes = "fixed",
     out: options.Out = None,
-    per_class: options.PerClass = 50,
+    per_class: options.PerClass = None,
+    max_rows: options.MaxRows = 10_000,
+    max_minutes: options.MaxMinutes = 10.0,
     seed: options.Seed = 0,
     limit: options.Limit = None,
     untrained: Annotated[bool, typer.Option(help="Also evaluate an untrained copy of the encoder.")] = True,
@@ -138,6 +140,8 @@ def analyze(
             data=data,
             read_options=read_options_of(told),
             per_class=per_class,
+            max_rows=max_rows,
+            max_minutes=max_minutes,
             seed=seed,
             limit=limit,
             untrained=untrained,
@@ -153,7 +157,7 @@ def analyze(
             strict_data=strict_data,
             check_content=check_content,
         )
-        found = analyze_checkpoint(target, chosen, reference=beside, counting=console.counting)
+        found = analyze_checkpoint(target, chosen, reference=beside, counting=console.counting, say=console.say)
     if first:
         with listening(console.counting):
             drawn = save_analysis(found, folder, figures=figures, overwrite=overwrite or out is None)

@@ -38,6 +38,7 @@ def write_analysis(analysis: Analysis, out: Path) -> None:
         encoder=None if analysis.info is None else analysis.info.to_dict(),
         reference=analysis.reference,
         rows=None if analysis.rows is None else analysis.rows.fingerprints(),
+        plan=None if analysis.rows is None or analysis.rows.plan is None else analysis.rows.plan.to_dict(),
         excluded=analysis.excluded,
         notes=list(analysis.notes),
     )

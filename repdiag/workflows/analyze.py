@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +17,7 @@ from repdiag.workflows.rows import AnalyzedImages, choose_rows
 
 if TYPE_CHECKING:
     from repdiag.checkpoints.encoder import Encoder
+    from repdiag.core.embedding_set import EmbeddingSet
     from repdiag.workflows.targets import Target
 
 
@@ -83,12 +84,15 @@ def analyze_checkpoint(
     name: str | None = None,
     reference: Any = None,
     counting: Any = None,
+    say: Callable[[str], None] | None = None,
 ) -> Analysis:
     """Load, extract, evaluate and judge one checkpoint, beside a reference where one is named.
 
     Under torchrun every process makes this call; extraction and passes over pairs are shared among them.
     """
     from repdiag.core.distributed.world import join_world
+    from repdiag.core.progress import listening
+    from repdiag.workflows.planning import Planned, plan_rows
 
     encoder, training = load_source(source, options, name=name)
     plain = replace(options, read_options=ReadOptions())
@@ -99,11 +103,14 @@ def analyze_checkpoint(
             f"{encoder.info.name} does not say which images it was trained on",
             hint="name some with --data, for example --data imagefolder:PATH; `repdiag datasets` lists the rest",
         )
-    rows = choose_rows(str(spec), options)
-    with join_world(on_gpu=options.device.startswith("cuda")) as world:
+    with join_world(on_gpu=options.device.startswith("cuda")) as world, listening(counting):
         together = replace(options, distributed=world.size > 1)
         other = None if beside is None else beside[0]
-        found = analyze_encoder(encoder, rows, together, reference=other, counting=counting)
+        if options.per_class is None:
+            planned = plan_rows(str(spec), [lambda: encoder], together, world=world, say=say)
+        else:
+            planned = Planned(rows=choose_rows(str(spec), options))
+        found = analyze_encoder(encoder, planned.rows, together, reference=other, known=planned.known_of(0))
     return replace(found, training=training)
 
 
@@ -114,29 +121,35 @@ def analyze_encoder(
     *,
     name: str | None = None,
     reference: Encoder | None = None,
+    known: Mapping[str, EmbeddingSet] | None = None,
     counting: Any = None,
 ) -> Analysis:
     """Extract, evaluate and judge one encoder on the given rows, with its untrained copy beside it.
 
-    A `reference` is read on the same val images, by paired tests.
+    A `reference` is read on the same val images, by paired tests. `known` are sets of these rows' pilot.
     """
     from repdiag.core.progress import listening
 
     if name is not None:
         encoder.info = replace(encoder.info, name=name)
     with listening(counting):
-        return _analyzed(encoder, rows, options, reference=reference)
+        return _analyzed(encoder, rows, options, reference=reference, known=known)
 
 
 def _analyzed(
-    encoder: Encoder, rows: AnalyzedImages, options: AnalysisOptions, *, reference: Encoder | None
+    encoder: Encoder,
+    rows: AnalyzedImages,
+    options: AnalysisOptions,
+    *,
+    reference: Encoder | None,
+    known: Mapping[str, EmbeddingSet] | None,
 ) -> Analysis:
     from repdiag.diagnosis.comparisons import hold_against
     from repdiag.diagnosis.diagnose import UNTRAINED as COPY
     from repdiag.diagnosis.diagnose import judge
 
     name = encoder.info.name
-    sets = extract_sets(encoder, rows, options)
+    sets = extract_sets(encoder, rows, options, known=known)
     table, per_class, per_row = evaluate_sets(sets, options)
     judged = judge(table)
     untrained, others = None, {}
@@ -145,11 +158,11 @@ def _analyzed(
 
         copy = untrained_copy(encoder, seed=options.seed)
         copy.info = replace(copy.info, name=untrained_name(name))
-        fresh = extract_sets(copy, rows, options)
+        fresh = extract_sets(copy, rows, options, lean=True)
         table += evaluate_sets(fresh, replace(options, per_row=False))[0].with_role("untrained")
         untrained = others[COPY] = fresh["val"]
     if reference is not None:
-        found = extract_sets(reference, rows, options, only=("val",))
+        found = extract_sets(reference, rows, options, only=("val",), lean=True)
         others[reference_name(reference.info.name)] = found["val"]
     return Analysis(
         name=name,
