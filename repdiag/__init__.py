@@ -28,14 +28,18 @@ if TYPE_CHECKING:
     from repdiag.workflows.analyze import analyze
     from repdiag.workflows.compare import compare
     from repdiag.workflows.comparison import Comparison
+    from repdiag.workflows.drift import drift
+    from repdiag.workflows.drift_result import Drift
     from repdiag.workflows.embed import embed
     from repdiag.workflows.extract import extract
+    from repdiag.workflows.probe import probe
     from repdiag.workflows.train import train
 
 _PUBLIC = {
     "Analysis": "repdiag.workflows.analysis",
     "Comparison": "repdiag.workflows.comparison",
     "Diagnosis": "repdiag.diagnosis.verdict",
+    "Drift": "repdiag.workflows.drift_result",
     "EmbeddingSet": "repdiag.core.embedding_set",
     "Encoder": "repdiag.checkpoints.encoder",
     "MetricTable": "repdiag.core.metric_table",
@@ -44,11 +48,13 @@ _PUBLIC = {
     "as_embedding_set": "repdiag.embeddings.as_embedding_set",
     "compare": "repdiag.workflows.compare",
     "diagnose": "repdiag.diagnosis.diagnose",
+    "drift": "repdiag.workflows.drift",
     "embed": "repdiag.workflows.embed",
     "evaluate": "repdiag.metrics.evaluate",
     "extract": "repdiag.workflows.extract",
     "load_encoder": "repdiag.checkpoints.load",
     "open_dataset": "repdiag.data.datasets",
+    "probe": "repdiag.workflows.probe",
     "train": "repdiag.workflows.train",
 }
 _MODULES = {
@@ -62,6 +68,7 @@ __all__ = [
     "Analysis",
     "Comparison",
     "Diagnosis",
+    "Drift",
     "EmbeddingSet",
     "Encoder",
     "MetricTable",
@@ -71,6 +78,7 @@ __all__ = [
     "as_embedding_set",
     "compare",
     "diagnose",
+    "drift",
     "embed",
     "errors",
     "evaluate",
@@ -79,6 +87,7 @@ __all__ = [
     "metrics",
     "open_dataset",
     "plots",
+    "probe",
     "report",
     "train",
 ]

@@ -14,6 +14,7 @@ from repdiag.cli import (
     convert,
     datasets,
     doctor,
+    drift,
     embed,
     evaluate,
     export,
@@ -21,6 +22,7 @@ from repdiag.cli import (
     figures,
     inspect,
     metrics,
+    probe,
     report,
     streams,
     train,
@@ -44,7 +46,9 @@ app = typer.Typer(
 app.command("train")(train.train)
 app.command("analyze")(analyze.analyze)
 app.command("compare")(compare.compare)
+app.command("drift")(drift.drift)
 app.command("evaluate")(evaluate.evaluate)
+app.command("probe")(probe.probe)
 app.command("embed")(embed.embed)
 app.command("inspect")(inspect.inspect)
 app.command("convert")(convert.convert)

@@ -48,7 +48,7 @@ def apply_overrides(settings: Mapping[str, Any], overrides: Sequence[str]) -> di
         if not equals or not key.strip():
             raise ConfigError("an override must look like section.key=value", found=repr(override))
         name = key.strip()
-        settings = set_values(settings, {name: _read_value(text, _annotation_at(name.split(".")))})
+        settings = set_values(settings, {name: read_value(text, _annotation_at(name.split(".")))})
     return copy.deepcopy(dict(settings))
 
 
@@ -95,7 +95,7 @@ def _assign(settings: dict[str, Any], path: list[str], value: Any) -> None:
     section[path[-1]] = value
 
 
-def _read_value(text: str, annotation: Any) -> Any:
+def read_value(text: str, annotation: Any) -> Any:
     """Return what the text of an override says to a setting of this type; as YAML a path could lose its end."""
     kinds = set(get_args(annotation)) or {annotation}
     plain = text.strip()

@@ -148,6 +148,8 @@ class OptimizerSettings(_Settings):
     lr: Annotated[float, Field(gt=0.0)] = 0.06
     lr_batch: Positive | None = None
     """Batch size that `lr` is meant for; None uses `lr` as it is."""
+    head_lr: Annotated[float, Field(gt=0.0)] | None = None
+    """Learning rate of the classifier, scaled and scheduled as `lr` is; None takes `lr`."""
     momentum: Fraction = 0.9
     nesterov: bool = False
     betas: tuple[Beta, Beta] = (0.9, 0.999)
@@ -168,9 +170,15 @@ class OptimizerSettings(_Settings):
 
 
 class ScheduleSettings(_Settings):
-    """Length of the run and shape of the learning rate: linear warm-up, then cosine down to `final_lr`."""
+    """Length of the run and shape of the learning rate: linear warm-up, then cosine down to `final_lr`, or steps."""
 
     epochs: Positive = 30
+    shape: Literal["cosine", "steps"] = "cosine"
+    milestones: tuple[Natural, ...] = ()
+    """Epochs after which "steps" multiplies the learning rate by `factor`."""
+    factor: Annotated[float, Field(gt=0.0)] = 0.1
+    changes: Literal["every step", "every epoch"] = "every step"
+    """How often the cosine moves; "every epoch" keeps the value of an epoch's first step."""
     warmup_epochs: Annotated[float, Field(ge=0.0)] = 0.0
     final_lr: Annotated[float, Field(ge=0.0)] = 0.0
     """Learning rate at the end, whatever the batch size; never above the peak."""
@@ -180,6 +188,12 @@ class ScheduleSettings(_Settings):
         if self.warmup_epochs > self.epochs:
             found = f"warmup_epochs ({self.warmup_epochs:g}) must not exceed epochs ({self.epochs})"
             raise ValueError(f"{found}; lower schedule.warmup_epochs too")
+        return self
+
+    @model_validator(mode="after")
+    def _milestones_are_of_steps(self) -> ScheduleSettings:
+        if self.milestones and self.shape != "steps":
+            raise ValueError("milestones have no effect on a cosine; set schedule.shape=steps")
         return self
 
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
-from repdiag.core.printable import on_screen
+from repdiag.core.printable import on_screen, printable
 
 
 class RepdiagError(Exception):
@@ -28,7 +28,7 @@ class RepdiagError(Exception):
     exit_code = 1
 
     def __init__(self, problem: str, *, found: str | None = None, hint: str | None = None) -> None:
-        self.problem = on_screen(problem, most_bytes=600, most_lines=6)
+        self.problem = on_screen(printable(problem, lines=False), most_bytes=600, most_lines=1)
         self.found = found and on_screen(found, most_bytes=2300, most_lines=26)
         self.hint = hint and on_screen(hint, most_bytes=800, most_lines=8)
         lines = [self.problem]

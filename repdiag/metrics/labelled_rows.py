@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
+import numpy as np
+import torch
 from torch import Tensor
 
 from repdiag.core.embedding_set import EmbeddingSet
+from repdiag.metrics.inference.resampling import Rows
 from repdiag.metrics.registry import Metric
 
 # What is evaluated beside the defaults where rows have several labels each.
 OF_SEVERAL_LABELS = ("multilabel_map", "multilabel_knn", "multilabel_probe")
+CLUSTERED = 2**35  # rows x dimensions x classes: some 15 minutes of one core for the curve and its intervals
+CLUSTERED_OF_CLASS = 40
 _SEVERAL = " of one class a row; these rows have several each"
 
 
@@ -31,7 +38,36 @@ class LabelledRows:
             second = {"bank": self._bank, "other": self._other}.get(metric.second or "")
             return self._whole, second, None
         second = {"bank": self._labelled_bank, "other": self._labelled_other}.get(metric.second or "")
+        if metric.interval == "seeds":
+            sampled, chosen = self._clustered
+            return sampled, second, chosen
         return self._labelled, second, self._rows
+
+    @cached_property
+    def _clustered(self) -> tuple[EmbeddingSet, Tensor | None]:
+        """The rows that are clustered: a part of every class where all of them would take hours."""
+        chosen = clustered_rows(self._labelled)
+        if chosen is None:
+            return self._labelled, self._rows
+        return self._labelled.select(chosen), chosen if self._rows is None else self._rows[chosen]
+
+
+def clustered_rows(embeddings: EmbeddingSet) -> Tensor | None:
+    """Return the rows of a large set that are clustered, class by class the same share of them; None for all.
+
+    A half, a third, ... of the rows: the most that cost no more than `CLUSTERED` products a cluster and class, and at
+    least `CLUSTERED_OF_CLASS` rows a class in the mean.
+    """
+    if embeddings.labels is None or embeddings.features is None:
+        return None
+    classes = len(torch.unique(embeddings.labels))
+    dims = embeddings.features.shape[1]
+    most = max(CLUSTERED_OF_CLASS * classes, CLUSTERED // max(1, classes * dims))
+    share = -(-len(embeddings) // most)
+    if share < 2:
+        return None
+    part = Rows(count=len(embeddings), labels=embeddings.labels).dealt(share, seed=0) == 0
+    return torch.from_numpy(np.flatnonzero(part)).to(embeddings.labels.device)
 
 
 def labelled(embeddings: EmbeddingSet) -> EmbeddingSet:

@@ -165,6 +165,15 @@ def _build(settings: TrainSettings, *, classes: int, teacher: Teacher | None, de
         ) from error
 
 
+@dataclass(frozen=True, kw_only=True)
+class GivenParts:
+    """Images and a method that the caller brings along, in place of those that the settings name."""
+
+    split: ImageSplit
+    build: Callable[[int], Method]
+    """Called with the number of classes; weights are drawn from torch's global generator."""
+
+
 @dataclass(frozen=True)
 class Assembly:
     """The parts of a run."""
@@ -185,12 +194,13 @@ def assemble(
     teacher: Teacher | None = None,
     tell: Callable[[str], None] = silent,
     stop: Callable[[], bool] = never,
+    given: GivenParts | None = None,
 ) -> Assembly:
     """Build everything for a run at step 0; weights are drawn from the run's seed.
 
     `tell` gets what takes long, and `stop` ends it.
     """
-    split = open_train_split(settings)
+    split = open_train_split(settings) if given is None else given.split
     if split.notes and world.is_first:
         tell(f"images: {'; '.join(map(str, split.notes))}")
     settings = fit_to_data(settings, split)
@@ -202,9 +212,11 @@ def assemble(
     if isinstance(teacher, nn.Module):
         teacher.to(compute.device)
     seed_everything(settings.loop.seed, "weights")  # after the teacher, so that students start as other encoders do
-    method = _build(
-        settings, classes=len(split.class_names), teacher=loaded.embed if loaded else teacher, device=compute.device
-    )
+    classes = len(split.class_names)
+    if given is not None:
+        method = given.build(classes).to(compute.device)
+    else:
+        method = _build(settings, classes=classes, teacher=loaded.embed if loaded else teacher, device=compute.device)
     # Everything that may be refused has been by now: packing may take hours.
     if world.is_first:
         pack_images(settings, split, tell=tell, stop=stop)

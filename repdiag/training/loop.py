@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 
@@ -14,7 +14,7 @@ from repdiag.core.distributed.world import World, join_world
 from repdiag.core.errors import RepdiagError, StoppedError, TrainingError
 from repdiag.methods.base import Clock, Method
 from repdiag.methods.seed import Teacher
-from repdiag.training.assembly import assemble
+from repdiag.training.assembly import GivenParts, assemble
 from repdiag.training.compute import Compute, choose_compute
 from repdiag.training.event_log import EventLog
 from repdiag.training.history import History
@@ -40,6 +40,7 @@ def train(
     progress: Progress | None = None,
     teacher: Teacher | None = None,
     measure: Measure | None = None,
+    given: GivenParts | None = None,
 ) -> Path:
     """Train in the directory `out` and return the path of the last checkpoint.
 
@@ -49,7 +50,7 @@ def train(
     `TrainingError` when the loss is not finite or memory runs out, `StoreError` when a file cannot be written; the last
     good checkpoint stays. `teacher` maps normalised images to embeddings, for distillation; without it the checkpoint
     in `method.teacher` is loaded. `measure` gets embeddings of val and train every `loop.monitor_every_epochs` epochs;
-    its tables go to monitor/.
+    its tables go to monitor/. `given` brings images and a method along, such as an encoder with a classifier on top.
     """
     compute = choose_compute(settings.loop, device=device)
     with (
@@ -58,7 +59,8 @@ def train(
         RunDirectory(Path(out), writes=world.is_first) as directory,
     ):
         shown = progress if progress is not None and world.is_first else SilentProgress()
-        run = _Run(settings, directory, compute=compute, world=world, progress=shown, teacher=teacher, stop=stop)
+        parts = {"teacher": teacher, "given": given}
+        run = _Run(settings, directory, compute=compute, world=world, progress=shown, stop=stop, **parts)
         try:
             run.restore(resume)
             run.watch(measure)
@@ -98,8 +100,9 @@ class _Run:
         compute: Compute,
         world: World,
         progress: Progress,
-        teacher: Teacher | None,
         stop: StopRequest,
+        teacher: Any = None,
+        given: Any = None,
     ) -> None:
         self.directory, self.compute, self.world, self.progress = directory, compute, world, progress
         self.parts = assemble(
@@ -109,6 +112,7 @@ class _Run:
             teacher=teacher,
             tell=progress.message,
             stop=lambda: stop.requested,
+            given=given,
         )
         self.state = self.parts.state
         self.monitor: Monitor | None = None

@@ -29,14 +29,20 @@ def build_optimizer(network: nn.Module, settings: OptimizerSettings, *, lr: floa
 
 
 def parameter_groups(network: nn.Module, settings: OptimizerSettings) -> list[dict[str, Any]]:
-    """Return one group for each kind of trainable parameter, with its weight decay and whether LARS adapts it."""
-    members: dict[Kind, list[nn.Parameter]] = {}
+    """Return one group for each kind of trainable parameter, with its weight decay and whether LARS adapts it.
+
+    The classifier's parameters are groups of their own where it has a learning rate of its own: `lr_ratio` times that
+    of the rest.
+    """
+    head = _head(network) if settings.head_lr is not None else frozenset()
+    members: dict[tuple[bool, Kind], list[nn.Parameter]] = {}
     for kind, weight in _kinds(network):
-        members.setdefault(kind, []).append(weight)
+        members.setdefault((weight in head, kind), []).append(weight)
     groups: list[dict[str, Any]] = []
-    for kind, weights in members.items():
+    for (is_head, kind), weights in members.items():
         decay = 0.0 if kind in settings.no_decay else settings.weight_decay
         group: dict[str, Any] = {"params": weights, "weight_decay": decay, "decays": kind not in settings.no_decay}
+        group["lr_ratio"] = (settings.head_lr or settings.lr) / settings.lr if is_head else 1.0
         if settings.name == "lars":
             group["adapt"] = kind not in ("bias", "norm")
         groups.append(group)
@@ -46,7 +52,7 @@ def parameter_groups(network: nn.Module, settings: OptimizerSettings) -> list[di
 def set_rates(optimizer: Optimizer, *, lr: float, weight_decay: float) -> None:
     """Set this step's learning rate and the weight decay of the groups that decay."""
     for group in optimizer.param_groups:
-        group["lr"] = lr
+        group["lr"] = lr * group.get("lr_ratio", 1.0)  # checkpoints of older versions have none
         if group["decays"]:
             group["weight_decay"] = weight_decay
 
@@ -61,6 +67,12 @@ def memory_of(optimizer: Optimizer) -> int:
 def clip_gradients(network: nn.Module, max_norm: float) -> None:
     """Scale the gradients down to a joint norm of at most `max_norm`."""
     torch.nn.utils.clip_grad_norm_([weight for weight in network.parameters() if weight.grad is not None], max_norm)
+
+
+def _head(network: nn.Module) -> frozenset[nn.Parameter]:
+    """Return the parameters of the classifier of a method that has one."""
+    classifier = getattr(network, "classifier", None)
+    return frozenset(classifier.parameters()) if isinstance(classifier, nn.Module) else frozenset()
 
 
 def _kinds(network: nn.Module) -> list[tuple[Kind, nn.Parameter]]:

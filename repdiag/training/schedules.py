@@ -19,3 +19,13 @@ def warmup_cosine(step: int, total: int, *, peak: float, warmup: int | float, en
     if step < warmup:
         return peak * (step + 1) / max(warmup, 1.0)
     return cosine(step - warmup, total - warmup, start=peak, end=end)
+
+
+def warmup_factor(step: int, warmup: int | float) -> float:
+    """Return the part of the peak that the 0-based step gets: linear up to 1 over `warmup` steps.
+
+    Example:
+        >>> [warmup_factor(step, 4) for step in range(5)]
+        [0.25, 0.5, 0.75, 1.0, 1.0]
+    """
+    return min(1.0, (step + 1) / warmup) if warmup > 0 else 1.0

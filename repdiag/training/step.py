@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from repdiag.config.training import TrainSettings
+from repdiag.config.training import ScheduleSettings, TrainSettings
 from repdiag.core.errors import TrainingError
 from repdiag.core.memory import is_out_of_memory
 from repdiag.core.transfer import to_device
@@ -17,7 +17,7 @@ from repdiag.data.loaders import Batch
 from repdiag.methods.base import Clock, Method, StepOutput, TrainBatch
 from repdiag.training.compute import Compute
 from repdiag.training.optimizers import clip_gradients, set_rates
-from repdiag.training.schedules import cosine, warmup_cosine
+from repdiag.training.schedules import cosine, warmup_cosine, warmup_factor
 
 
 @dataclass(frozen=True)
@@ -32,18 +32,21 @@ def rates_at(clock: Clock, settings: TrainSettings) -> Rates:
     """Return learning rate and weight decay of the step that comes after `clock.step` steps."""
     optimizer = settings.optimizer
     scale = settings.loop.batch_size / optimizer.lr_batch if optimizer.lr_batch else 1.0
-    peak = optimizer.lr * scale
-    lr = warmup_cosine(
-        clock.step,
-        clock.total_steps,
-        peak=peak,
-        warmup=settings.schedule.warmup_epochs * clock.steps_per_epoch,
-        end=min(settings.schedule.final_lr, peak),
-    )
+    lr = _learning_rate(clock, settings.schedule, peak=optimizer.lr * scale)
     decay = optimizer.weight_decay
     if optimizer.final_weight_decay is not None:
         decay = cosine(clock.step, clock.total_steps, start=decay, end=optimizer.final_weight_decay)
     return Rates(lr, decay)
+
+
+def _learning_rate(clock: Clock, schedule: ScheduleSettings, *, peak: float) -> float:
+    """Return the learning rate of the step; "every epoch" is that of the epoch's first step."""
+    step = clock.step if schedule.changes == "every step" else clock.epoch * clock.steps_per_epoch
+    warmup = schedule.warmup_epochs * clock.steps_per_epoch
+    if schedule.shape == "steps":
+        passed = sum(clock.epoch >= milestone for milestone in schedule.milestones)
+        return warmup_factor(step, warmup) * peak * schedule.factor**passed
+    return warmup_cosine(step, clock.total_steps, peak=peak, warmup=warmup, end=min(schedule.final_lr, peak))
 
 
 class Stepper:

@@ -11,6 +11,7 @@ from repdiag.checkpoints.read_options import ReadOptions
 from repdiag.core.errors import UsageError
 from repdiag.core.metric_table import untrained_name
 from repdiag.workflows.analysis import Analysis
+from repdiag.workflows.classifier_check import classifier_note
 from repdiag.workflows.measure import evaluate_sets, extract_sets, left_out_note
 from repdiag.workflows.options import AnalysisOptions
 from repdiag.workflows.rows import AnalyzedImages, choose_rows
@@ -176,7 +177,7 @@ def _analyzed(
         reference=None if reference is None else reference.info.to_dict(),
         rows=rows,
         excluded=rows.excluded(),
-        notes=(*rows.notes(), *left_out_note(sets, options)),
+        notes=(*rows.notes(), *left_out_note(sets, options), *classifier_note(encoder, sets["val"])),
         options=options.to_dict(),
     )
 

@@ -83,7 +83,7 @@ def _gate(text: str) -> Gate:
 def _checked(gate: Gate, diagnosis: Diagnosis, table: MetricTable, *, referenced: bool) -> GateResult:
     name = diagnosis.checkpoint
     if gate.metric is not None:
-        state, sentence = _number(gate, table)
+        state, sentence = number_state(gate, table)
     elif gate.text == "inconclusive":
         open_ones = [question.replace("_", "-") for question, finding in diagnosis if not finding.conclusive]
         state = "failed" if open_ones else "holds"
@@ -103,7 +103,8 @@ def _checked(gate: Gate, diagnosis: Diagnosis, table: MetricTable, *, referenced
     return GateResult(gate=gate, checkpoint=name, state=state, sentence=sentence)
 
 
-def _number(gate: Gate, table: MetricTable) -> tuple[State, str]:
+def number_state(gate: Gate, table: MetricTable) -> tuple[State, str]:
+    """Return what became of a gate on a number, and the number with its interval."""
     rows = table.where(metric=gate.metric, space="features", split="val").rows or table.where(metric=gate.metric).rows
     row = next((row for row in rows if row.value is not None), None)
     if row is None or row.value is None:

@@ -31,5 +31,5 @@ def test_every_room_has_its_line() -> None:
 
 
 def test_the_commands_stay_thin() -> None:
-    lines = sum(len(path.read_text("utf-8").splitlines()) for path in (ROOT / "repdiag" / "cli").glob("*.py"))
-    assert lines < 1900
+    files = list((ROOT / "repdiag" / "cli").glob("*.py"))
+    assert sum(len(path.read_text("utf-8").splitlines()) for path in files) < 87 * len(files)

@@ -15,6 +15,7 @@ from repdiag.metrics.registry import Metric, load_all
 ROWS, BANK, DIMS, OTHER_DIMS, CLASSES = 64, 80, 12, 9, 4
 METRICS = load_all()
 EQUAL_GALLERIES = {"pretext_gap", "label_gap"}  # differences between two sets of one make
+ONE_WIDTH = {"cross_gallery", "row_cosine"}  # of two encoders whose vectors have a common space
 Data = dict[str, Tensor]
 
 # Defaults are made for thousands of rows; on these few, smaller settings tell more.
@@ -67,6 +68,8 @@ def arguments(metric: Metric, data: Data) -> Data:
     names["other_label_matrix"] = "bank_label_matrix"
     if metric.second == "bank":
         names["other_features"] = "bank_features"
+    if metric.name in ONE_WIDTH:
+        names |= {"other_features": "same_size_bank"}
     if metric.name in EQUAL_GALLERIES:
         names |= {"other_features": "same_size_bank", "other_labels": "labels"}
     return {name: data[names.get(name, name)] for name in metric.takes}

@@ -12,7 +12,18 @@ import pytest
 import repdiag
 
 PROMISED = {
-    *("train", "embed", "analyze", "compare", "extract", "evaluate", "diagnose", "load_encoder", "open_dataset"),
+    *(
+        "train",
+        "embed",
+        "analyze",
+        "compare",
+        "probe",
+        "extract",
+        "evaluate",
+        "diagnose",
+        "load_encoder",
+        "open_dataset",
+    ),
     *("as_embedding_set", "EmbeddingSet", "MetricTable", "Analysis", "Comparison", "Diagnosis"),
     *("metrics", "plots", "report", "errors"),
 }

@@ -18,7 +18,7 @@ class Candidate:
     `facts` are what changes its output and has no tensor; `image_size` is a size that is known with the architecture,
     and `image_size_origin` says that its tensors show it. `recorded` says that its sizes are those of a settings
     file and not of the tensors; `settings` are the arguments of timm's constructor that it was built with, and
-    `of_config` says that a config.json describes it, without which it cannot be built again. `tensors` are those of
+    `config` is the config.json that describes it, without which it cannot be built again. `tensors` are those of
     the file under the names of this network, where no keymap gives them.
     """
 
@@ -31,5 +31,5 @@ class Candidate:
     facts: tuple[Fact, ...] = ()
     recorded: bool = False
     settings: Mapping[str, Any] = field(default_factory=dict)
-    of_config: bool = False
+    config: Mapping[str, Any] | None = None
     tensors: Mapping[str, Tensor] | None = None

@@ -9,19 +9,16 @@ import json
 import math
 import re
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from importlib import resources
 from typing import Any
 
 from torch import Size, Tensor, nn
 
-from repdiag.checkpoints.architectures.activations import replace_activations
 from repdiag.checkpoints.architectures.candidate import Candidate
-from repdiag.checkpoints.architectures.pooling import repool
 from repdiag.checkpoints.architectures.resnets import cifar_candidate
-from repdiag.checkpoints.facts import Fact, Origin
-from repdiag.checkpoints.formats.format import Facts
+from repdiag.checkpoints.facts import Origin
 from repdiag.core.errors import CheckpointError
 from repdiag.models.backbones import full_name, known_backbones
 from repdiag.models.cifar_resnet import DEPTHS
@@ -139,37 +136,6 @@ def _is_of_timm(name: str) -> bool:
     return ":" not in name and name not in DEPTHS and _source_of(full_name(name)) == "timm"
 
 
-def as_said(candidate: Candidate, facts: Facts) -> Candidate:
-    """Return a network of a library with the pooling, activation and heads that somebody said, and these as facts."""
-    library, _, short = candidate.name.rpartition(":")
-    own = Origin("names", short)
-    pool, activation = facts.origin_of("pool"), facts.origin_of("activation")
-    said = {"told", "recorded", "tensors"}
-    changes: list[Callable[[nn.Module], object]] = []
-    found = [Fact.of("pooling", "the network's own", own, flag="--pool"),
-             Fact.of("activation", "the network's own", own, flag="--activation")]  # fmt: skip
-    if facts.pool and pool.source in said:
-        kind, power = facts.pool, facts.gem_power
-        changes.append(lambda network: repool(network, kind, power=power))
-        found[0] = Fact.of("pooling", kind, pool, flag="--pool")
-    if facts.activation and activation.source in said:
-        name = facts.activation
-        changes.append(lambda network: replace_activations(network, name))
-        found[1] = Fact.of("activation", name, activation, flag="--activation")
-    build = candidate.build
-    if facts.heads and facts.origin_of("heads").source == "told" and library != "torchvision":
-        build = candidate_by_name(candidate.name, {"num_heads": next(iter(facts.heads.values()))}).build
-        found.append(Fact.of("attention heads", next(iter(facts.heads.values())), facts.origin_of("heads")))
-
-    def built() -> nn.Module:
-        network = build()
-        for change in changes:
-            change(network)
-        return network
-
-    return replace(candidate, build=built, facts=(*candidate.facts, *found))
-
-
 def _nearest(name: str) -> str:
     near = difflib.get_close_matches(name, known_backbones(), n=3, cutoff=0.6)
     own = "your_file.py:function for a network of your own"
@@ -191,6 +157,9 @@ def _torchvision(name: str) -> nn.Module:
 
     options = {"aux_logits": False, "init_weights": False} if name in _INCEPTIONS else {}
     module: nn.Module = torchvision.models.get_model(name, weights=None, **options)
+    if name.startswith("squeezenet"):  # whose classifier is a convolution
+        module.classifier = nn.AdaptiveAvgPool2d(1)
+        return module
     for attribute in HEADS:
         head = getattr(module, attribute, None)
         if isinstance(head, nn.Linear):
@@ -208,7 +177,12 @@ def _torchvision(name: str) -> nn.Module:
 def _timm(name: str, settings: Mapping[str, Any]) -> nn.Module:
     import timm
 
-    module: nn.Module = timm.create_model(name, num_classes=0, **settings)
+    given = {argument: value for argument, value in settings.items() if argument != "bn_eps"}
+    module: nn.Module = timm.create_model(name, num_classes=0, **given)
+    if isinstance(eps := settings.get("bn_eps"), float):  # which not all of its constructors take
+        for layer in module.modules():
+            if isinstance(layer, nn.modules.batchnorm._BatchNorm):
+                layer.eps = eps
     return module
 
 

@@ -68,7 +68,7 @@ def resnet_candidates(state: Mapping[str, Tensor], facts: Facts) -> list[Candida
     if len(depths) not in (3, 4):
         return []
     if facts.stem_stride is None and any(name.endswith("downsample.0.bias") for name in state):
-        only = Origin("tensors", "downsample.0.bias, which only MONAI's networks have")
+        only = Origin("assumed", "MONAI's default, as downsample.0.bias is there")
         facts = facts.with_origin(only, stem_stride=1, stem_pool=True)
     shape = _shape_of(state, facts, depths)
     if not shape.bottleneck and (shape.groups > 1 or shape.width_per_group != 64):

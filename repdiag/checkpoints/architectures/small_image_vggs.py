@@ -1,4 +1,7 @@
-"""VGGs for small images (kuangliu/pytorch-cifar): torchvision's layers; no pooling follows the last map."""
+"""VGGs for small images (kuangliu/pytorch-cifar, chenyaofo/pytorch-cifar-models).
+
+Their layers are torchvision's; no pooling follows the last map.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,8 @@ from repdiag.checkpoints.architectures.candidate import Candidate
 from repdiag.checkpoints.facts import Fact, Origin
 
 _LAST = 512  # channels of the last map, which has one pixel for images of 32 px
-_CLASSIFIERS = ("classifier.weight", "fc.weight", "linear.weight")
+# The last is the first of three layers (chenyaofo/pytorch-cifar-models); torchvision's takes 25088 features there.
+_CLASSIFIERS = ("classifier.weight", "fc.weight", "linear.weight", "classifier.0.weight")
 
 
 def small_image_vgg(candidate: Candidate, state: Mapping[str, Tensor]) -> Candidate:

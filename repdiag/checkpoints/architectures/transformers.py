@@ -77,17 +77,23 @@ def transformer_candidates(state: Mapping[str, Tensor], facts: Facts) -> list[Ca
         packed=packed,
         pool=pool,
         eps=eps,
-        activation=facts.activation or ("silu" if packed else "gelu"),
+        activation=_activation(facts, packed=packed),
         resample=facts.resample or "antialiased",
         project=facts.project and "head.weight" in state,
         norm_after_pool="fc_norm.weight" in state,
     )
     side, proven = _side_of(shape)
     gated = Origin("tensors", "a gated MLP, whose gates are SiLU") if packed else None
+    said = facts.origin_of("activation")
     found = (
         Fact.of("attention heads", heads, heads_origin, flag="--heads"),
         Fact.of("pooling", _layer(shape), pool_origin, flag="--pool"),
-        Fact.of("activation", shape.activation, _origin(facts, "activation", gated), flag="--activation"),
+        Fact.of(
+            "activation",
+            shape.activation,
+            gated if gated and said.source != "told" else said,
+            flag="--activation",
+        ),
         Fact.of("layer norm epsilon", f"{eps:g}", eps_origin, flag="--norm-eps"),
         Fact.of("patch grid", f"{grid.rows} x {grid.columns}", _grid_origin(shape, facts), flag="--grid"),
         Fact.of(
@@ -133,6 +139,13 @@ def _grid(
     return None if odd else grid
 
 
+def _activation(facts: Facts, *, packed: bool) -> str:
+    """Return the activation; what is recorded of other layers does not concern the gates of a gated MLP."""
+    if packed and facts.origin_of("activation").source != "told":
+        return "silu"
+    return facts.activation or "gelu"
+
+
 def _registers(state: Mapping[str, Tensor]) -> int:
     return state["reg_token"].shape[1] if "reg_token" in state else 0
 
@@ -169,6 +182,8 @@ def _pool(state: Mapping[str, Tensor], facts: Facts) -> tuple[str, Origin]:
     told = facts.origin_of("pool").source in ("told", "recorded")
     if "attn_pool.latent" in state and not told:
         return "map", Origin("tensors", "attn_pool")
+    if facts.pool_first and facts.pool is not None:  # the norm was given its name by this very assumption
+        return facts.pool, facts.origin_of("pool")
     if "fc_norm.weight" in state and "norm.weight" not in state and not (facts.pool and told):
         return "mean", Origin("tensors", "fc_norm in the place of norm")
     if "cls_token" not in state and facts.pool in (None, "token"):

@@ -12,6 +12,7 @@ from repdiag.checkpoints.architectures.transformers import why_no_grid
 from repdiag.checkpoints.fitting.infer_arch import Fitted
 from repdiag.checkpoints.fitting.match import match
 from repdiag.checkpoints.formats.format import Branch, Format
+from repdiag.checkpoints.formats.hugging_face_classes import INSTALL
 from repdiag.checkpoints.keymaps import KEYMAPS, rename
 from repdiag.checkpoints.reading.contents import Contents, State, under
 from repdiag.core.errors import CheckpointError
@@ -29,16 +30,24 @@ def unknown_architecture(
         return CheckpointError(
             f"{where} records what none of the networks here does",
             found=unsupported,
-            hint="pip install transformers, whose own class is then used; or --backbone your_file.py:function",
+            hint=f"{INSTALL}; or --backbone your_file.py:function",
         )
-    if "hugging_face" in where and hint is None and importlib.util.find_spec("transformers") is None:
-        hint = "pip install transformers, whose own class is then used; or --backbone your_file.py:function"
+    if hint is None and "hugging_face" in where and importlib.util.find_spec("transformers") is None:
+        hint = f"{INSTALL}; or --backbone your_file.py:function"
+    elif hint is None and "hugging_face" not in where and _has_names_of_transformers(state):
+        hint = "the names are those of Hugging Face transformers: put the model's config.json beside the file"
     return CheckpointError(
         f"the architecture of {where} is not recognised",
         found=f"{len(state)} tensors:\n    {shown}",
         hint=hint
         or "--backbone NAME (torchvision or timm), --backbone your_file.py:function, or --prefix NAME. "
         "where the encoder's names start otherwise",
+    )
+
+
+def _has_names_of_transformers(state: Mapping[str, Tensor]) -> bool:
+    return any(
+        re.search(r"(^|\.)(embeddings|patch_embeddings|embedder|conv_stem)\.(\w+\.)*\w+$", name) for name in state
     )
 
 

@@ -9,10 +9,13 @@ import torch
 from torch import Tensor, nn
 
 from repdiag.checkpoints.architectures.candidate import Candidate
+from repdiag.checkpoints.architectures.convnexts import convnext_candidates
 from repdiag.checkpoints.architectures.look_alikes import look_alikes, named_in
-from repdiag.checkpoints.architectures.named import as_said, candidate_by_name, named_candidates, resized
+from repdiag.checkpoints.architectures.named import candidate_by_name, named_candidates, resized
 from repdiag.checkpoints.architectures.resnets import resnet_candidates
+from repdiag.checkpoints.architectures.said import as_said
 from repdiag.checkpoints.architectures.small_image_vggs import small_image_vgg
+from repdiag.checkpoints.architectures.swins import swin_candidates
 from repdiag.checkpoints.architectures.transformers import has_other_layers, transformer_candidates
 from repdiag.checkpoints.fitting.match import Match, fill, match
 from repdiag.checkpoints.fitting.stem_channels import with_channels_of
@@ -46,15 +49,23 @@ def candidates(
     `library` is the file's name where its network may be any of timm's and torchvision's, some of which have a plain
     network's tensors and compute something else; None where the family has plain networks only.
     """
+    known = (recorded or "").rpartition(":")[2].removeprefix("timm/").partition(".")[0]
+
+    def said(candidate: Candidate) -> Candidate:
+        proven = library is None or candidate.name.rpartition(":")[2] == known
+        return as_said(candidate, facts, state=state, proven=proven)
+
     if has_other_layers(state) and (named := named_candidates(state, recorded, facts.arch_like)):
-        yield [as_said(candidate, facts) for candidate in named]
+        yield [said(candidate) for candidate in named]
         return
     structural = transformer_candidates(state, facts) or resnet_candidates(state, facts)
     if structural and library is not None:
         structural = _plain_or_not(state, structural, facts, recorded=recorded, file_name=library)
     yield structural
     named = named_candidates(state, recorded, facts.arch_like)  # last: it imports all of timm
-    yield [small_image_vgg(as_said(candidate, facts), state) for candidate in named]
+    yield [small_image_vgg(said(candidate), state) for candidate in named]
+    if not named:  # of depths that no library gives a name
+        yield swin_candidates(state, facts) or convnext_candidates(state, facts)
 
 
 def _plain_or_not(

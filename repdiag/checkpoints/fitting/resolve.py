@@ -10,8 +10,9 @@ from dataclasses import dataclass, replace
 from torch import Tensor
 
 from repdiag.checkpoints.architectures.candidate import Candidate
-from repdiag.checkpoints.architectures.named import HEADS, as_said, candidate_by_name
+from repdiag.checkpoints.architectures.named import HEADS, candidate_by_name
 from repdiag.checkpoints.architectures.pooling import gem_power
+from repdiag.checkpoints.architectures.said import as_said
 from repdiag.checkpoints.facts import Origin
 from repdiag.checkpoints.fitting.as_told import NETWORK_OPTIONS, facts_as_told
 from repdiag.checkpoints.fitting.ceilings import expect_bounded
@@ -192,7 +193,7 @@ def _options(
     same = [option for option in first if _short(option.name) == _short(name)]
     if first and not same and facts.activation == "quick_gelu" and "quickgelu" in name:
         same = first[:1]  # what tells this one from the plain network is its activation
-    return [same or [as_said(candidate_by_name(name), facts)]], renamed
+    return [same or [as_said(candidate_by_name(name), facts, state=renamed.state)]], renamed
 
 
 def _short(name: str) -> str:

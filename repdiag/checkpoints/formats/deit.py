@@ -10,6 +10,19 @@ from repdiag.checkpoints.reading.contents import Contents
 _LARGEST_SIDE = 4096
 
 
+def _facts(file: Contents) -> Facts:
+    """Return what the model's name stands for, and the grid of patches that the size of the images gives."""
+    facts = facts_in_name(file.setting("args", "model"), Facts(resample="bicubic", norm_eps=1e-6))
+    stem, side = (file.state("model") or {}).get("patch_embed.proj.weight"), _side(file)
+    if stem is None or stem.ndim != 4 or not isinstance(side, int) or not 0 < side <= _LARGEST_SIDE:
+        return facts
+    patches = side // stem.shape[-1]
+    position = (file.state("model") or {}).get("pos_embed")
+    if position is None or position.ndim != 3 or not patches**2 <= position.shape[1] <= patches**2 + 2:
+        return facts  # the network was made for other images, and resizes its embeddings
+    return facts.with_origin(recorded("args.input_size"), grid=(patches, patches))
+
+
 def _preprocessing(file: Contents) -> Preprocessing:
     """Return the evaluation's input: resized so that the crop is 224 of 256, bicubic."""
     side = file.setting("args", "input_size")
@@ -37,7 +50,7 @@ FORMAT = Format(
     ),
     branches=(Branch(name="online", place="model"), Branch(name="ema", place="model_ema")),
     preprocessing=_preprocessing,
-    facts=lambda file: facts_in_name(file.setting("args", "model"), Facts(resample="bicubic", norm_eps=1e-6)),
+    facts=_facts,
     arch=lambda file: file.setting("args", "model"),
     of_libraries=True,
 )  # fmt: skip

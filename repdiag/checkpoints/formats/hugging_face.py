@@ -10,7 +10,7 @@ from repdiag.checkpoints.architectures.activations import known_activation
 from repdiag.checkpoints.encoder import IMAGENET_MEAN, IMAGENET_STD
 from repdiag.checkpoints.facts import Origin, recorded
 from repdiag.checkpoints.formats.format import Branch, Facts, Format, Preprocessing
-from repdiag.checkpoints.formats.hugging_face_classes import library_networks
+from repdiag.checkpoints.formats.hugging_face_classes import PLACES, library_networks
 from repdiag.checkpoints.formats.normalizations import HALVES, OPENAI
 from repdiag.checkpoints.formats.timm_hub import triple
 from repdiag.checkpoints.reading.contents import Contents
@@ -171,7 +171,7 @@ FORMAT = Format(
     ),
     title="Hugging Face transformers",
     recognise=lambda file: isinstance(file.sidecar(_CONFIG, "model_type"), str),
-    branches=tuple(Branch(name="online", place="", prefix=prefix) for prefix in _PREFIXES),
+    branches=tuple(Branch(name="online", place=place, prefix=prefix) for place in PLACES for prefix in _PREFIXES),
     heads=("pooler.dense.", "classifier.", "mask_token", "decoder.", "visual_projection", "text_model.",
            "text_projection", "logit_scale", "logit_bias", "cls_classifier.", "distillation_classifier.", "lm_head."),
     preprocessing=_preprocessing,

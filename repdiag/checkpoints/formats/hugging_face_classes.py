@@ -25,14 +25,23 @@ _UNTRAINED = ("pooler.dense.", "pooler.attention.")  # which exports of pretrain
 # The first names the class, the others types of numbers and code that no file may name.
 _NOT_GIVEN = ("model_type", "dtype", "torch_dtype", "auto_map", "trust_remote_code")
 _SPARE, _TIMES = 1_000_000, 4
+PLACES = ("", "state_dict", "model", "model_state_dict")
+"""Where the tensors beside a config.json may be: a folder of the library has them at the top."""
+INSTALL = "pip install 'repdiag[transformers]', and the library's own class is used"
+"""What to do where only transformers knows a network; its code for a config.json, and never that of the folder."""
 
 
 def library_networks(contents: Contents, state: State, facts: Facts) -> list[Candidate]:
     """Return the network of transformers' own class, filled; none where the library does not know it."""
     del state, facts
     config = contents.payload.sidecars.get(_CONFIG)
-    tensors = contents.state("")
-    if importlib.util.find_spec("transformers") is None or not isinstance(config, dict) or tensors is None:
+    tensors = next((found for place in PLACES if (found := contents.state(place))), None)
+    return networks_of_config(config, tensors) if isinstance(config, dict) and tensors is not None else []
+
+
+def networks_of_config(config: Mapping[str, Any], tensors: State) -> list[Candidate]:
+    """Return the network that a config.json describes, filled with tensors under its own names or after a prefix."""
+    if importlib.util.find_spec("transformers") is None:
         return []
     if any(number > _ceiling(name) for name, number in _numbers(config, "")):
         return []
@@ -45,12 +54,12 @@ def library_networks(contents: Contents, state: State, facts: Facts) -> list[Can
     return [
         Candidate(
             name=f"transformers:{kind}",
-            build=lambda: _loaded(config, tensors)[0],  # type: ignore[index]  # it has been loaded once
+            build=lambda: network,  # as it is filled already
             layer=network.pooling,
             image_size=size if isinstance(size, int) else None,
             image_size_origin=Origin("recorded", "config.json: image_size"),
             facts=(pooled,),
-            of_config=True,
+            config=dict(config),
             tensors=network.state_dict(),
         )
     ]
@@ -58,7 +67,7 @@ def library_networks(contents: Contents, state: State, facts: Facts) -> list[Can
 
 def _loaded(config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> tuple[_Pooled, str] | None:
     """Return the network with the tensors in it; None where not all of it is filled."""
-    from transformers import AutoConfig, AutoModel
+    from transformers import AutoConfig
     from transformers.utils import logging
 
     before = logging.get_verbosity()
@@ -69,12 +78,12 @@ def _loaded(config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> tuple[_
         given = {name: value for name, value in config.items() if name not in _NOT_GIVEN}
         settings = AutoConfig.for_model(str(config["model_type"]), **given)
         with torch.device("meta"):
-            outline = AutoModel.from_config(settings, trust_remote_code=False)
+            outline: Any = _outline(settings, config)
         wanted = sum(value.numel() for value in outline.state_dict().values())
         if wanted > _TIMES * sum(value.numel() for value in tensors.values()) + _SPARE:
             return None
         network, report = type(outline).from_pretrained(
-            None, config=settings, state_dict=dict(tensors), output_loading_info=True
+            None, config=settings, state_dict=_from_its_prefix(tensors, outline), output_loading_info=True
         )
     except Exception:  # a config of a stranger fails in many ways; the refusal that follows says what to do
         return None
@@ -86,6 +95,31 @@ def _loaded(config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> tuple[_
     if missing or report["mismatched_keys"]:
         return None
     return _Pooled(network.float().eval()), type(outline).__name__
+
+
+def _outline(settings: Any, config: Mapping[str, Any]) -> nn.Module:
+    """Return the model without weights: the one that the library takes for a config, else its class of that name."""
+    import transformers
+
+    try:
+        found: nn.Module = transformers.AutoModel.from_config(settings, trust_remote_code=False)
+        return found
+    except ValueError:  # towers of two, such as BLIP's, which the library loads by the name of their class only
+        names = config.get("architectures")
+        kind = getattr(transformers, str(names[0]), None) if isinstance(names, list) and names else None
+        if not (isinstance(kind, type) and issubclass(kind, transformers.PreTrainedModel)):
+            raise
+        made: nn.Module = kind(settings)
+        return made
+
+
+def _from_its_prefix(tensors: Mapping[str, Tensor], outline: nn.Module) -> dict[str, Tensor]:
+    """Return the tensors, without what a user's module puts before the names of the model that it holds."""
+    wanted = list(outline.state_dict())
+    last = wanted[0]
+    prefixes = [name.removesuffix(last) for name in tensors if name.endswith(last)]
+    best = max(prefixes, key=lambda prefix: sum(prefix + name in tensors for name in wanted), default="")
+    return {name.removeprefix(best): value for name, value in tensors.items() if name.startswith(best)}
 
 
 def _numbers(config: Mapping[str, Any], inside: str) -> Iterator[tuple[str, float]]:
@@ -108,18 +142,26 @@ class _Pooled(nn.Module):
         super().__init__()
         self.model = model
         names = set(dict(model.named_parameters()))
-        if any(name.startswith("pooler.dense.") for name in names) or any("cls_token" in name for name in names):
+        self.both = hasattr(model, "get_image_features") and any(name.startswith("text_") for name in names)
+        dense = any(name.startswith("pooler.dense.") for name in names)
+        if self.both:
+            self.pooling = "its own features of images"
+        elif dense:  # the pooler of BERT, which pretraining leaves as it was drawn
             self.pooling = "class token"
         else:
-            self.pooling = "its own pooling, else the mean"
+            token = any("cls_token" in name or "class_embedding" in name for name in names)
+            self.pooling = f"its own pooling, else the {'class token' if token else 'mean'}"
 
     def forward(self, images: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B D"]:
-        """Return the class token, the model's own pooled output, or the mean of its last map."""
+        """Return the model's own pooled output, the class token, or the mean of its last map."""
+        if self.both:
+            found = self.model.get_image_features(pixel_values=images)  # type: ignore[operator]
+            return found if isinstance(found, Tensor) else found.pooler_output
         out = self.model(pixel_values=images)
         last: Tensor = out.last_hidden_state
-        if self.pooling == "class token":
-            return last[:, 0]
         pooled = getattr(out, "pooler_output", None)
-        if isinstance(pooled, Tensor):
+        if isinstance(pooled, Tensor) and self.pooling != "class token":
             return pooled.flatten(1)
+        if last.ndim == 3 and self.pooling.endswith("class token"):
+            return last[:, 0]
         return last.mean((2, 3)) if last.ndim == 4 else last.mean(1)

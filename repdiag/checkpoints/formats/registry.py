@@ -34,6 +34,7 @@ from repdiag.checkpoints.formats import (
     timm_hub,
     timm_train,
     torchvision_references,
+    torchvision_segmentation,
     vissl,
 )
 from repdiag.checkpoints.formats.format import Format
@@ -73,6 +74,7 @@ OURS: tuple[Format, ...] = (
     open_clip.FORMAT,
     timm_train.FORMAT,
     deit.FORMAT,
+    torchvision_segmentation.FORMAT,
     torchvision_references.FORMAT,
     efficientnet_pytorch.FORMAT,
     dino.IBOT_BACKBONE,

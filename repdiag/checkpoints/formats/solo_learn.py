@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -16,11 +17,29 @@ _HEADS, _MOMENTUM_HEADS = ("projector.", "head.mlp."), ("momentum_projector.", "
 def _recognise(file: Contents) -> bool:
     if not file.has_keys("pytorch-lightning_version") or file.has_keys("hyper_parameters"):
         return False
+    if "args.json" not in file.payload.sidecars and _is_of_another(file):
+        return False
     own = ("projector.", "momentum_backbone.", "prototypes.", "queue", "predictor.", "head.")
     named = file.has("state_dict", "classifier.") and any(file.has("state_dict", part) for part in own)
     return (named or "args.json" in file.payload.sidecars) and any(
         file.has("state_dict", prefix) for prefix in ("backbone.", "encoder.")
     )
+
+
+def _is_of_another(file: Contents) -> bool:
+    """Say whether somebody's own module has the same names: a projector of one layer, or Lightning's own saving.
+
+    solo-learn's projectors have two linear layers and more, and it saves by a callback that keeps no state.
+    """
+    callbacks = file.setting("callbacks")
+    if isinstance(callbacks, Mapping) and any(str(name).startswith("ModelCheckpoint") for name in callbacks):
+        return True
+    layers = [
+        name
+        for name, value in (file.state("state_dict") or {}).items()
+        if name.startswith("projector.") and value.ndim == 2
+    ]
+    return len(layers) == 1
 
 
 def _preprocessing(file: Contents) -> Preprocessing:

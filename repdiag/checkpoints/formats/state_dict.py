@@ -85,10 +85,14 @@ def _needs_a_word(file: Contents) -> bool:
     return not _averages(file, discovered(file)) and sum(branch.name != "ema" for branch in discovered(file)) > 1
 
 
+_BESIDE_AVERAGE = "an average of the weights is in the file too, and is not taken; --branch ema takes it"
+
+
 def _notes(file: Contents) -> tuple[str, ...]:
     averages = _averages(file, discovered(file))
     if not averages:
-        return ()
+        names = {branch.name for branch in _branches(file) if branch.present(file)}
+        return (_BESIDE_AVERAGE,) if "ema" in names and len(names) > 1 else ()
     first, other = averages[0], averages[1]
     return (f"of two networks of one shape the average is taken, {first.name}; --branch {other.name} for the other",)
 

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from repdiag.checkpoints.architectures.candidate import Candidate
-from repdiag.checkpoints.architectures.named import as_said, candidate_by_name
+from repdiag.checkpoints.architectures.named import candidate_by_name
 from repdiag.checkpoints.architectures.pooling import NAMES_OF_TIMM
+from repdiag.checkpoints.architectures.said import as_said
 from repdiag.checkpoints.facts import Fact, Origin, recorded
 from repdiag.checkpoints.formats.format import Facts
 
@@ -18,6 +19,7 @@ _NUMBERS = frozenset((
     *("mlp_ratio", "init_values", "reg_tokens", "output_stride", "window_size", "layers", "base_width", "cardinality"),
     *("stem_width", "width", "ls_init_value", "num_reg_tokens", "attn_pool_num_heads", "attn_pool_mlp_ratio"),
     *("block_reduce_first", "down_kernel_size", "embed_dims", "mlp_ratios", "num_stages", "growth_rate", "rope_theta"),
+    *("bn_eps",),
     *("channel_multiplier", "group_size", "num_features", "head_hidden_size", "kernel_sizes", "ref_feat_shape"),
 ))  # fmt: skip
 _SWITCHES = frozenset((

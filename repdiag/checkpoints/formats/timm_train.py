@@ -46,10 +46,21 @@ def _settings(file: Contents) -> tuple[dict[str, Any], tuple[str, ...]]:
     given = settings_of(file.setting("args", "model_kwargs"))
     settings, odd = timm_settings({str(name): value for name, value in given.items()})
     pool, channels = file.setting("args", "gp"), file.setting("args", "in_chans")
-    more, _ = timm_settings({"global_pool": pool, "in_chans": channels})
-    if settings and isinstance(side := file.setting("args", "img_size"), int):
+    more, _ = timm_settings({"global_pool": pool, "in_chans": channels, "bn_eps": file.setting("args", "bn_eps")})
+    if (settings or _is_of_one_size(_arch(file))) and isinstance(side := file.setting("args", "img_size"), int):
         more |= timm_settings({"img_size": side})[0]
     return {**settings, **more}, odd
+
+
+def _is_of_one_size(arch: object) -> bool:
+    """Say whether an architecture is built for one image size, so that its tensors depend on it, as Swin's do."""
+    import timm
+
+    name = arch.partition(".")[0] if isinstance(arch, str) else ""
+    if not timm.is_model(name) or name.startswith(("vit", "deit")):  # the latter are read from their tensors
+        return False
+    known = timm.get_pretrained_cfg(name)
+    return known is not None and bool(known.fixed_input_size)
 
 
 def _facts(file: Contents) -> Facts:
@@ -70,7 +81,7 @@ def _notes(file: Contents) -> tuple[str, ...]:
 
 FORMAT = Format(
     name="timm",
-    reads=("args: model, gp, model_kwargs, in_chans, img_size, mean, std, crop_pct, interpolation",),
+    reads=("args: model, gp, model_kwargs, in_chans, bn_eps, img_size, mean, std, crop_pct, interpolation",),
     title="timm's train.py",
     recognise=lambda file: file.has_keys("arch", "version", "state_dict") or file.has_keys("state_dict_ema"),
     branches=(Branch(name="online"), Branch(name="ema", place="state_dict_ema")),

@@ -62,8 +62,18 @@ def _joined(state: State) -> State:
     return found
 
 
+def _gated(state: State) -> State:
+    """Return the state dict with the two halves of gated MLPs in one tensor, the gate first, as timm has them."""
+    found = dict(state)
+    for name in [name for name in state if ".mlp.gate_proj." in name]:
+        other = name.replace(".gate_proj.", ".up_proj.")
+        if other in found:
+            found[name.replace(".gate_proj.", ".fc1.")] = torch.cat([found.pop(name), found.pop(other)])
+    return {name.replace(".mlp.down_proj.", ".mlp.fc2."): value for name, value in found.items()}
+
+
 def _transformer(state: Mapping[str, Tensor]) -> State:
-    renamed = _joined(_NAMES(state))
+    renamed = _gated(_joined(_NAMES(state)))
     if "pos_embed" in renamed and renamed["pos_embed"].ndim == 2:
         renamed["pos_embed"] = renamed["pos_embed"][None]
     if "cls_token" in renamed:
@@ -89,6 +99,8 @@ def _siglip(state: Mapping[str, Tensor]) -> State:
 
 
 _BEIT_NAMES = by_patterns(
+    (r"^(encoder\.)?(layers?\.\d+)\.relative_position_bias\.", r"\1\2.attn."),
+    (r"^shared_position_bias\.", "rel_pos_bias."),
     (r"\.attention\.attention\.relative_position_bias\.", ".attn."),
     (r"\.attention\.relative_position_bias\.", ".attn."),
     (r"^encoder\.relative_position_bias\.", "rel_pos_bias."),

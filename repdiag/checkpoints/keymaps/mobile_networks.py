@@ -95,6 +95,24 @@ LUKEMELAS = Keymap(
     facts={"arch_like": "tf_efficientnet"},
     candidates=fixed_padding_candidates,
 )
+MONAI_EFFICIENTNET = Keymap(
+    name="MONAI's EfficientNet (TensorFlow's padding)",
+    applies=lambda state: all_names(state, [r"_conv_stem\.weight", r"_blocks\.0\.0\._depthwise_conv\."]),
+    convert=lambda state: _lukemelas(
+        {re.sub(r"^_blocks\.\d+\.(\d+)\.", r"_blocks.\1.", name): state[name] for name in state}
+    ),
+    facts={"arch_like": "tf_efficientnet"},
+    candidates=fixed_padding_candidates,
+)
+MONAI_DENSENET = Keymap(
+    name="MONAI's DenseNet",
+    applies=lambda state: any_name(state, r"features\.denseblock1\.denselayer1\.layers\.norm1\."),
+    convert=by_patterns(
+        (r"(\.denselayer\d+)\.layers\.", r"\1."),
+        (r"^class_layers\.out\.", "classifier."),
+    ),
+    facts={"arch_like": "torchvision:densenet"},
+)
 LISTED_FEATURES = Keymap(
     name="the `features` of a torchvision network as a list (SSLight)",
     applies=lambda state: (

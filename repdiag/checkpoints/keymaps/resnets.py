@@ -6,8 +6,12 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
+from repdiag.checkpoints.architectures.candidate import Candidate
 from repdiag.checkpoints.architectures.clip_resnets import clip_resnet_candidates
+from repdiag.checkpoints.architectures.named import named_candidates
+from repdiag.checkpoints.architectures.said import as_said
 from repdiag.checkpoints.architectures.selective_kernels import selective_kernel_candidates
+from repdiag.checkpoints.formats.format import Facts
 from repdiag.checkpoints.keymaps.keymap import Keymap
 from repdiag.checkpoints.keymaps.renaming import State, all_names, any_name, by_patterns
 
@@ -39,6 +43,12 @@ def _lightly(state: Mapping[str, Tensor]) -> State:
 
 def _has_shortcut(state: Mapping[str, Tensor]) -> bool:
     return all_names(state, [r"conv1\.weight", r"layer\d\.\d+\.shortcut\.0\.weight"])
+
+
+def _without_blur(state: Mapping[str, Tensor], facts: Facts) -> list[Candidate]:
+    """Return timm's networks with a deep stem; those that blur before their strides are timm's own."""
+    found = [item for item in named_candidates(state, None, None) if "aa" not in item.name and "blur" not in item.name]
+    return [as_said(item, facts, state=state) for item in found]
 
 
 SEQUENTIAL = Keymap(
@@ -93,6 +103,12 @@ HUGGING_FACE = Keymap(
         (r"\.layer\.(\d)\.normalization\.", lambda found: f".bn{int(found[1]) + 1}."),
         (r"^classifier\.1\.", "fc."),
     ),
+)
+DEEP_STEM = Keymap(
+    name="open-mmlab's ResNet with a deep stem (V1c, V1d)",
+    applies=lambda state: all_names(state, [r"stem\.0\.weight", r"stem\.7\.running_mean", r"layer1\.0\.conv1\."]),
+    convert=by_patterns((r"^stem\.7\.", "bn1."), (r"^stem\.", "conv1.")),
+    candidates=_without_blur,
 )
 SELECTIVE_KERNELS = Keymap(
     name="SimCLR v2's ResNet with selective kernels",

@@ -24,6 +24,7 @@ _OPEN_CLIP = by_patterns(
     (r"^proj$", "head.weight"),
     (r"^transformer\.resblocks\.", "blocks."),
     (r"\.ln_([12])\.", r".norm\1."),
+    (r"\.ls_([12])\.gamma$", r".ls\1.gamma"),
     (r"\.attn\.in_proj_", ".attn.qkv."),
     (r"\.attn\.out_proj\.", ".attn.proj."),
     (r"\.mlp\.c_fc\.", ".mlp.fc1."),

@@ -15,11 +15,13 @@ from typing import Any
 from torch import Tensor
 
 from repdiag.checkpoints.architectures.candidate import Candidate
-from repdiag.checkpoints.architectures.named import as_said, candidate_by_name
+from repdiag.checkpoints.architectures.named import candidate_by_name
+from repdiag.checkpoints.architectures.said import as_said
 from repdiag.checkpoints.facts import FAMILY, Origin
 from repdiag.checkpoints.fitting.projection_heads import head_activation, head_tensors
 from repdiag.checkpoints.fitting.resolve import Resolved
 from repdiag.checkpoints.formats.format import Branch, Facts, Format, Preprocessing
+from repdiag.checkpoints.formats.hugging_face_classes import networks_of_config
 from repdiag.checkpoints.formats.registry import all_formats
 from repdiag.checkpoints.own.native import payload_digest
 from repdiag.checkpoints.reading.contents import Contents
@@ -36,11 +38,6 @@ _PARTS = ("backbone", "projector")
 
 def write_foreign(path: Path, contents: Contents, resolved: Resolved) -> Path:
     """Write the encoder and the heads of a foreign file; what it holds besides is left."""
-    if resolved.fitted.candidate.of_config:
-        raise CheckpointError(
-            f"{contents.payload.path} cannot be converted: its network is described by the config.json beside it",
-            hint="keep the folder as it is; it is read without a flag",
-        )
     state = contents.state(resolved.branch.place) or {}
     kept = {name: value for name, value in state.items() if resolved.roles[name] in ("backbone", "head")}
     form, branch = resolved.format, resolved.branch
@@ -57,6 +54,7 @@ def write_foreign(path: Path, contents: Contents, resolved: Resolved) -> Path:
         "head_activation": head_activation(contents, form, branch),
         "arch": resolved.fitted.candidate.name,
         "settings": dict(resolved.fitted.candidate.settings),
+        **({"config": dict(resolved.fitted.candidate.config)} if resolved.fitted.candidate.config is not None else {}),
         "preprocessing": asdict(form.preprocessing_of(contents)),
         "training": {key: value for key, value in form.training(contents).items() if _is_plain(value)},
         "epoch": contents.setting("epoch") if _is_plain(contents.setting("epoch")) else None,
@@ -148,6 +146,7 @@ def format_of(header: Mapping[str, Any]) -> Format:
         head_activation=header.get("head_activation", base.head_activation),
         preprocessing=Preprocessing(**pixels),
         networks=lambda contents, state, facts: _as_recorded(header, facts),  # noqa: ARG005
+        last_networks=lambda contents, state, facts: _of_config(header, state),  # noqa: ARG005
         notes_on=lambda contents: (),  # noqa: ARG005
         arch=lambda contents: header["arch"],  # noqa: ARG005
         training=lambda contents: header["training"],  # noqa: ARG005
@@ -157,6 +156,11 @@ def format_of(header: Mapping[str, Any]) -> Format:
 def _as_recorded(header: Mapping[str, Any], facts: Facts) -> list[Candidate]:
     settings = header.get("settings") or {}
     return [as_said(candidate_by_name(header["arch"], settings), facts)] if settings else []
+
+
+def _of_config(header: Mapping[str, Any], state: Mapping[str, Tensor]) -> list[Candidate]:
+    config = header.get("config")
+    return networks_of_config(config, dict(state)) if isinstance(config, dict) else []
 
 
 def _origins(fields: Mapping[str, Any]) -> dict[str, Origin]:

@@ -51,7 +51,7 @@ def curve_centre(ami_by_clusters: Mapping[str, float], classes: int) -> float:
     direction="context",
     bounds=(0.0, float("inf")),
     invariances={"rotation", "scale"},
-    version=3,
+    version=4,
     reference="vinh2010",
     interval="seeds",
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 
 import numpy as np
 import torch
@@ -12,17 +13,20 @@ from torch import Tensor
 
 from repdiag.core.shapes import Features
 from repdiag.metrics.algebra.blas_threads import blas_threads
-from repdiag.metrics.clusters.faiss_kmeans import trained
 from repdiag.metrics.clusters.lloyd import best_of
+from repdiag.metrics.clusters.moving_centres import Solution, settled
+from repdiag.metrics.clusters.shared_starts import SharedStart
 from repdiag.metrics.clusters.spread_starts import RowArray, spread_starts
 from repdiag.metrics.pairwise import unit_rows
-from repdiag.metrics.pairwise.sharing import memoised, tensor_key
+from repdiag.metrics.pairwise.sharing import isolated, memoised, outermost, tensor_key
+from repdiag.metrics.pairwise.whole_rows import Whole, part_name, whole_of
 
 ITERATIONS = 25
 SEEDS = 3  # independent runs whose spread is reported
 RESTARTS = 2  # starts of each run; the one with the lowest objective is kept
-HEAT = 5  # iterations after which the starts of a large problem are compared, and only the best one goes on
-_LARGE = 2**30  # products of one assignment step, about 20 ms of one core; below, threads only wait for one another
+RESTARTED = 500  # clusters; beyond, the objectives of two starts differ by some .2 %
+_LARGE = 2**25  # products of one assignment step, about .5 ms of one core
+_PARALLEL = 2**30  # below, threads only wait for one another
 
 
 def assignments(
@@ -30,11 +34,16 @@ def assignments(
 ) -> NDArray[np.int64]:
     """Return the cluster number of every row [N]: Euclidean k-means on the rows divided by their norm.
 
-    All rows take part (nothing is subsampled), all iterations are run, empty clusters are refilled by splitting a large
-    one, and the start with the lowest objective wins. Small problems start from greedy k-means++ (`spread_starts`),
-    large ones from faiss's own. The same rows, settings and machine give the same assignments; inside a `sharing` block
-    they are computed once.
+    All rows take part (nothing is subsampled), empty clusters are refilled by splitting a large one, and the start with
+    the lowest objective wins. All starts are by greedy k-means++. Small problems have a start of their own for each
+    number of clusters and run all iterations; large ones share one between all numbers (`SharedStart`), end with the
+    iteration that lowers the objective by less than a ten-thousandth, and have a single start beyond 500 clusters. The
+    same rows, settings and machine give the same assignments; inside a `sharing` block they are computed once.
     """
+    whole = whole_of(features)
+    if whole is not None and _is_large(whole.features, clusters):
+        settings = {"restarts": restarts, "iterations": iterations}
+        return _of_part(features, whole, clusters=clusters, seed=whole.first_seed + seed % whole.seeds, **settings)
     return memoised(
         ("kmeans", tensor_key(features), clusters, seed, restarts, iterations),
         lambda: _assignments(features, clusters, seed=seed, restarts=restarts, iterations=iterations),
@@ -48,31 +57,64 @@ def runs(features: Features, clusters: int, *, seeds: Sequence[int], restarts: i
 
 
 def _assignments(features: Tensor, clusters: int, *, seed: int, restarts: int, iterations: int) -> NDArray[np.int64]:
-    import faiss
-
-    rows = memoised(("kmeans_rows", tensor_key(features)), lambda: _float32_unit_rows(features), keep=features)
-    products = rows.size * clusters
-    with _threads_for(products):
-        if products > _LARGE:
-            gpu = features.is_cuda and faiss.get_num_gpus() > 0
-            return _raced(rows, clusters=clusters, seed=seed, restarts=restarts, iterations=iterations, gpu=gpu)
+    if _is_large(features, clusters):
+        return _solution(features, clusters, seed=seed, restarts=restarts, iterations=iterations).assigned
+    rows = _rows(features)
+    with _threads_for(rows.size * clusters):
         starts = spread_starts(rows, clusters, np.random.default_rng([seed, clusters]), starts=restarts)
         return best_of(rows, starts, iterations=iterations)
 
 
-def _raced(rows: RowArray, *, clusters: int, seed: int, restarts: int, iterations: int, gpu: bool) -> NDArray[np.int64]:
-    """Return the assignments of the start that leads after the first iterations, at the end of all iterations.
+def _of_part(
+    features: Tensor, whole: Whole, *, clusters: int, seed: int, restarts: int, iterations: int
+) -> NDArray[np.int64]:
+    """Return the assignments of a part of the rows, from the centres of all; remembered longer than the part is."""
 
-    On spaces of four kinds the start that led after five iterations ended, on average, within .12 % of the best of five
-    starts, where those differed by .2 to 17 %.
-    """
-    heat = min(HEAT, iterations) if restarts > 1 else iterations
-    first = int(np.random.default_rng([seed, clusters]).integers(1 << 30))
-    starts = (trained(rows, clusters, seed=first + place, niter=heat, gpu=gpu) for place in range(restarts))
-    leader = min(starts, key=lambda model: float(model.obj[-1]))
-    if heat < iterations:
-        leader = trained(rows, clusters, start=leader.centroids, seed=seed, niter=iterations - heat, gpu=gpu)
-    return np.asarray(leader.index.search(rows, 1)[1][:, 0], dtype=np.int64)
+    def found() -> NDArray[np.int32]:
+        known = _solution(whole.features, clusters, seed=seed, restarts=restarts, iterations=iterations)
+        with isolated():
+            return _from(features, known.centres, iterations=iterations).assigned.astype(np.int32)
+
+    name = part_name() or tensor_key(features)
+    with outermost():
+        key = ("kmeans_of_part", tensor_key(whole.features), name, clusters, seed, restarts, iterations)
+        return memoised(key, found, keep=whole.features if part_name() else features).astype(np.int64)
+
+
+def _is_large(features: Tensor, clusters: int) -> bool:
+    return features.numel() * clusters > _LARGE
+
+
+def _solution(features: Tensor, clusters: int, *, seed: int, restarts: int, iterations: int) -> Solution:
+    """Return the best of the starts of a large problem, with its centres."""
+
+    def found() -> Solution:
+        rows = _rows(features)
+        number = restarts if clusters <= RESTARTED else 1
+        ends = []
+        for place in range(number):
+            key = ("kmeans_start", tensor_key(features), seed, place)
+            with _threads_for(rows.size * clusters):
+                start = memoised(key, partial(SharedStart, rows, seed=(seed, place)), keep=features)
+                first = start.first(clusters)
+            ends.append(_from(features, first, iterations=iterations))
+        return min(ends, key=lambda end: float(end.squared.sum(dtype=np.float64)))
+
+    key = ("kmeans_solution", tensor_key(features), clusters, seed, restarts, iterations)
+    return memoised(key, found, keep=features)
+
+
+def _from(features: Tensor, start: RowArray, *, iterations: int) -> Solution:
+    import faiss
+
+    rows = _rows(features)
+    gpu = features.is_cuda and faiss.get_num_gpus() > 0
+    with _threads_for(rows.size * len(start)):
+        return settled(rows, start, iterations=iterations, gpu=gpu)
+
+
+def _rows(features: Tensor) -> RowArray:
+    return memoised(("kmeans_rows", tensor_key(features)), lambda: _float32_unit_rows(features), keep=features)
 
 
 @contextmanager
@@ -80,7 +122,7 @@ def _threads_for(products: int) -> Iterator[None]:
     """Run small problems on one thread: on a busy machine threads wait for one another longer than they work."""
     import faiss
 
-    if products > _LARGE:
+    if products > _PARALLEL:
         yield
         return
     before = faiss.omp_get_max_threads()

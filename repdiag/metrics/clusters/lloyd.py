@@ -32,7 +32,7 @@ def best_of(rows: RowArray, starts: RowArray, *, iterations: int) -> Assignments
         if len(moving) == 0:
             break
         for start, total in zip(moving, sums, strict=True):
-            centres[start] = _means(total, np.bincount(assigned[start], minlength=clusters))
+            centres[start] = means(total, np.bincount(assigned[start], minlength=clusters))
     if len(moving) > 0:
         assigned[moving], objective[moving], _ = _step(rows, centres[moving])
     best: Assignments = assigned[int(objective.argmin())]
@@ -65,7 +65,7 @@ def _step(rows: RowArray, centres: RowArray) -> tuple[Assignments, Numbers, Numb
     return nearest, objective, sums.reshape(centres.shape)
 
 
-def _means(sums: Numbers, counts: NDArray[np.int64]) -> RowArray:
+def means(sums: Numbers, counts: NDArray[np.int64]) -> RowArray:
     """Return the centres; one without rows takes half of the largest cluster, beside its centre."""
     centres = (sums / np.maximum(counts, 1)[:, None]).astype(np.float32)
     aside = np.where(np.arange(centres.shape[1]) % 2 == 0, _SPLIT, -_SPLIT)

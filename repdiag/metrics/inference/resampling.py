@@ -16,6 +16,7 @@ from repdiag.core.progress import counted
 from repdiag.metrics.inference.estimate import Estimate
 from repdiag.metrics.inference.units import are_classes, balanced, lie_in_classes, unit_index
 from repdiag.metrics.pairwise.sharing import isolated, memoised, tensor_key
+from repdiag.metrics.pairwise.whole_rows import part
 from repdiag.metrics.registry import Metric
 
 Index = NDArray[np.int64]
@@ -161,11 +162,11 @@ def evaluator(metric: Metric, arguments: Mapping[str, Any]) -> Evaluate:
 def evaluate_rows(metric: Metric, arguments: Mapping[str, Any], index: Index) -> float | None:
     """Return the metric's value on some of the rows, None where it is undefined; a bank stays whole.
 
-    Parts of small sets are remembered like whole sets, so that metrics with a clustering in common share it. Parts of
-    large ones are forgotten at once: forty of them would not fit.
+    Parts of small sets are remembered like whole sets. Parts of large ones are forgotten at once, since forty of them
+    would not fit; which row is in which cluster is remembered.
     """
     small = arguments["features"].nbytes <= _REMEMBERED
-    with nullcontext() if small else isolated():
+    with nullcontext() if small else isolated(), part(index):
         aligned = {
             name: cut_rows(name, value, index)
             for name, value in arguments.items()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import replace
+from itertools import count
 from typing import Any
 
 import torch
@@ -17,10 +19,8 @@ from repdiag.metrics.inference.resampling import Index, Rows, block_jackknife, e
 from repdiag.metrics.inference.shared_gallery import shared_gallery_estimate
 from repdiag.metrics.inference.two_sets import two_sets_ends
 from repdiag.metrics.inference.units import are_classes
+from repdiag.metrics.pairwise.whole_rows import Whole, parts_of
 from repdiag.metrics.registry import Metric
-
-# Beyond this many products in one k-means step, twenty more clusterings would take longer than everything else.
-_AFFORDABLE = 2**34
 
 # nc1 divides by the weakest direction of the class means: its distribution has a long tail, that of its reciprocal has
 # none. Its interval is made for the reciprocal and turned over; it speaks of the median rather than of the mean.
@@ -141,15 +141,15 @@ def _resampled(
         part = evaluate_rows(metric, {**arguments, **changed}, index)
         return 1.0 / part if reciprocal and part else None if reciprocal else part
 
+    first_seed = int(arguments.get("seed", metric.settings.get("seed", 0)))
+    started: Any = {"features": arguments["features"], "first_seed": first_seed, "seed": seed}
     if metric.interval == "seeds" and groups is not None and are_classes(groups, labels):
         # Half the classes would be another problem for the same number of clusters.
-        found = _clustered(
-            value, again, features=arguments["features"], rows=units_of(metric, labels, None, rows=size), seed=seed
-        )
+        found = _clustered(value, again, rows=units_of(metric, labels, None, rows=size), **started)
         return found and replace(found, method=f"{found.method}, the classes fixed")
     rows = units_of(metric, labels, groups, rows=size)
     if metric.interval == "seeds":
-        return _clustered(value, again, features=arguments["features"], rows=rows, seed=seed)
+        return _clustered(value, again, rows=rows, **started)
     repeat = {"u_statistic": block_jackknife, "subsample": subsampling}[metric.interval]
     return repeat(again, 1.0 / value.value if reciprocal else value.value, rows=rows, seed=seed)
 
@@ -170,7 +170,9 @@ def _aligned(labels: Tensor | None, rows: int) -> Tensor | None:
     return labels if labels is not None and len(labels) == rows else None
 
 
-def _clustered(value: MetricValue, again: Again, *, features: Tensor, rows: Rows, seed: int) -> Estimate | None:
+def _clustered(
+    value: MetricValue, again: Again, *, features: Tensor, first_seed: int, rows: Rows, seed: int
+) -> Estimate | None:
     """Add the spread over k-means seeds to that over half-samples, each clustered once with a seed of its own."""
     runs = int(value.extra.get("seeds", 1))
     spread = float(value.extra.get("sd") or 0.0)
@@ -178,11 +180,11 @@ def _clustered(value: MetricValue, again: Again, *, features: Tensor, rows: Rows
     alone = Estimate(
         value=value.value, error=spread / runs**0.5, freedom=max(1.0, runs - 1.0), method=f"{runs} k-means seeds only"
     )
-    if features.numel() * int(value.params.get("clusters", 1)) > _AFFORDABLE:
-        return alone if runs > 1 else None
-    seeds = iter(range(10_000, 20_000))
-
-    halves = subsampling(lambda half: again(half, seed=next(seeds), seeds=1), value.value, rows=rows, seed=seed)
+    seeds = count(10_000)
+    # Halves start from the centres of all rows, of each seed in turn, which lie nearer than any start of their own.
+    whole = Whole(features=features, first_seed=first_seed, seeds=runs)
+    with parts_of(whole) if runs > 1 else nullcontext():
+        halves = subsampling(lambda half: again(half, seed=next(seeds), seeds=1), value.value, rows=rows, seed=seed)
     if halves is None:
         return alone if runs > 1 else None
     # A replicate is one run, the value the mean of several: all but 1/runs of the seeds' variance is taken off again.

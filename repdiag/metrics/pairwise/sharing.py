@@ -21,6 +21,7 @@ class Memo:
     progress: Callable[[int, int], None] | None = None
     values: dict[Any, Any] = field(default_factory=dict)
     kept: list[Any] = field(default_factory=list)
+    outer: Memo | None = None
 
 
 _MEMO: ContextVar[Memo | None] = ContextVar("repdiag_pairwise_memo", default=None)
@@ -47,7 +48,20 @@ def sharing(*, memory_budget: int | None = None, progress: Callable[[int, int], 
 def isolated() -> Iterator[None]:
     """Share within the block only, and forget everything at its end: for work on many passing parts of the rows."""
     outer = _MEMO.get()
-    token = _MEMO.set(Memo(outer.memory_budget if outer else None))
+    token = _MEMO.set(Memo(outer.memory_budget if outer else None, outer=outer))
+    try:
+        yield
+    finally:
+        _MEMO.reset(token)
+
+
+@contextmanager
+def outermost() -> Iterator[None]:
+    """Within an `isolated` block, share with everything around it again: for what all parts of the rows read."""
+    memo = _MEMO.get()
+    while memo is not None and memo.outer is not None:
+        memo = memo.outer
+    token = _MEMO.set(memo)
     try:
         yield
     finally:

@@ -1,0 +1,111 @@
+"""`repdiag drift OLD NEW`: is it still the same encoder?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from repdiag.cli import options
+from repdiag.cli.console import Console, resolve_device
+from repdiag.cli.reading import NOTHING_TOLD, takes_read_options
+from repdiag.workflows.typed_options import Told, read_options_of
+
+_HELP = "What each may be: a checkpoint, a run directory, a manifest's name, or vectors (a canary file, .npz, ...)."
+
+
+@takes_read_options
+def drift(
+    old: Annotated[str, typer.Argument(help="The encoder as it was. " + _HELP)],
+    new: Annotated[str | None, typer.Argument(help="The encoder as it is now.")] = None,
+    data: options.Data = None,
+    told: Told = NOTHING_TOLD,
+    labels: Annotated[Path | None, typer.Option("--labels", help="Class labels of vectors, for both.")] = None,
+    out: options.Out = None,
+    fail_on: Annotated[
+        str | None,
+        typer.Option(
+            "--fail-on",
+            help="Exit 3 when one holds: neighbors_kept<0.95, cross_gallery<0.9, ..., re-index, other-neighbours,"
+            " changed.",
+        ),
+    ] = None,
+    junit: Annotated[Path | None, typer.Option("--junit", help="Also write what became of the gates as JUnit.")] = None,
+    canary: Annotated[
+        Path | None,
+        typer.Option("--save-canary", help="Keep the vectors of OLD in this .npz, to hold later encoders against."),
+    ] = None,
+    threshold: Annotated[
+        float | None, typer.Option("--threshold", help="Your cosine from which two rows are the same thing.")
+    ] = None,
+    per_class: options.PerClass = 100,
+    seed: options.Seed = 0,
+    limit: options.Limit = None,
+    device: options.Device = "auto",
+    batch_size: options.BatchSize = 256,
+    workers: options.Workers = 0,
+    no_cache: options.NoCache = False,
+    download: options.Download = False,
+    strict_data: options.StrictData = False,
+    check_content: options.CheckContent = False,
+    overwrite: options.Overwrite = False,
+    as_json: options.Json = False,
+    quiet: options.Quiet = False,
+    no_progress: options.NoProgress = False,
+) -> None:
+    """Hold an exported, quantised or retrained encoder against the one it replaces, row by row on the same images.
+
+    Says whether nearest neighbours, stored galleries, classes and thresholds still hold. Vectors of the same rows serve
+    as well (joined by their names), also on one side alone: those of --save-canary, so that no old model is needed.
+    """
+    from repdiag.cli.gates import end_with
+    from repdiag.core.errors import UsageError
+    from repdiag.core.files import write_text
+    from repdiag.workflows.drift import drift_of_sets, read_pair
+    from repdiag.workflows.drift_gates import check_drift_gates, parse_drift_gates
+    from repdiag.workflows.drift_gates import junit as junit_text
+    from repdiag.workflows.drift_result import KIND, save_canary
+    from repdiag.workflows.options import AnalysisOptions
+
+    if new is None and canary is None:
+        raise UsageError("drift needs two encoders", found=old, hint="name the new one, or give --save-canary")
+    gates = parse_drift_gates(fail_on)
+    if out is not None:
+        from repdiag.results.transaction import check_place
+
+        check_place(out, overwrite=overwrite, again=KIND)
+    console = Console(as_json=as_json, quiet=quiet, progress=not no_progress)
+    chosen = AnalysisOptions(
+        data=data,
+        read_options=read_options_of(told),
+        per_class=per_class,
+        seed=seed,
+        limit=limit,
+        device=resolve_device(device),
+        batch_size=batch_size,
+        workers=workers,
+        cache=not no_cache,
+        download=download,
+        strict_data=strict_data,
+        check_content=check_content,
+    )
+    sources = {"old": old} if new is None else {"old": old, "new": new}
+    sets, notes = read_pair(sources, chosen, labels=labels, counting=console.counting)
+    if canary is not None:
+        first = next(iter(sets.values()))
+        save_canary(first, canary)
+        console.say(f"{len(first)} rows of {next(iter(sets))} in {canary}")
+    if new is None:
+        console.json({"canary": str(canary), "rows": len(first), "notes": list(notes)})
+        return
+    found = drift_of_sets(sets, threshold=threshold, seed=seed, notes=notes, options={"data": data})
+    for line in found.lines():
+        console.say(line)
+    results = check_drift_gates(gates, found)
+    if out is not None:
+        found.save(out, overwrite=overwrite)
+    if junit is not None:
+        write_text(junit, junit_text(found, results))
+    console.json(found.to_dict())
+    end_with(results)

@@ -1,0 +1,143 @@
+"""`repdiag probe CHECKPOINT...`: encoders tried out by a published protocol."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from repdiag.cli import options
+from repdiag.cli.console import Console, resolve_device
+from repdiag.cli.reading import NOTHING_TOLD, takes_read_options
+from repdiag.workflows.typed_options import Told, read_options_of
+
+if TYPE_CHECKING:
+    from repdiag.workflows.probed import Probed
+
+Name = Annotated[str, typer.Option("--protocol", help="Names of protocols, by commas; --list shows them.")]
+Set = Annotated[list[str] | None, typer.Option("--set", help="Another value of a setting: NAME=VALUE; once each.")]
+
+
+@takes_read_options
+def probe(
+    checkpoints: Annotated[
+        list[str] | None, typer.Argument(help="Checkpoint files, run directories, or names of the manifest.")
+    ] = None,
+    data: options.Data = None,
+    protocol: Name = "linear",
+    changes: Set = None,
+    told: Told = NOTHING_TOLD,
+    list_all: Annotated[bool, typer.Option("--list", help="List the protocols.")] = False,
+    show: Annotated[str | None, typer.Option("--show", help="Show the settings of one protocol.")] = None,
+    out: options.Out = None,
+    seed: options.Seed = 0,
+    limit: options.Limit = None,
+    device: options.Device = "auto",
+    batch_size: options.BatchSize = 256,
+    workers: options.Workers = 0,
+    fast: options.Fast = False,
+    no_cache: options.NoCache = False,
+    download: options.Download = False,
+    strict_data: options.StrictData = False,
+    check_content: options.CheckContent = False,
+    overwrite: options.Overwrite = False,
+    as_json: options.Json = False,
+    verbose: options.Verbose = False,
+    quiet: options.Quiet = False,
+    no_progress: options.NoProgress = False,
+) -> None:
+    """Try encoders out by a published protocol: linear probe, kNN, few-shot, retrieval, transfer, ...
+
+    Writes metrics.csv, metrics.parquet, per_row.parquet, paired_probes.csv (several checkpoints, paired tests on the
+    same test images) and run.json to --out (default: runs/probe/NAME-PROTOCOL).
+    """
+    from repdiag.results.transaction import check_place
+    from repdiag.training.progress import PlainProgress
+    from repdiag.workflows.probe import ProbeOptions, chosen_protocol, probe_checkpoints
+    from repdiag.workflows.probed import save_probes
+
+    console = Console(as_json=as_json, quiet=quiet, verbose=verbose, progress=not no_progress)
+    if list_all or show is not None:
+        _show_protocols(console, show)
+        return
+    chosen = [chosen_protocol(name.strip(), {"seed": seed}, changes or ()) for name in protocol.split(",")]
+    machine: dict[str, Any] = {
+        "device": resolve_device(device),
+        "batch_size": batch_size,
+        "workers": workers,
+        "fast": fast,
+        "cache": not no_cache,
+        "counting": console.counting,
+    }
+    asked = ProbeOptions(
+        data=data,
+        limit=limit,
+        download=download,
+        strict_data=strict_data,
+        check_content=check_content,
+        read_options=read_options_of(told),
+        machine=machine,
+        fits=out.with_name(f"{out.name}-fits") if out is not None else Path("runs") / "probe" / "fits",
+        again=overwrite,
+        progress=None if quiet or no_progress else PlainProgress(),
+    )
+    again = overwrite or out is None
+
+    def before(names: list[str]) -> None:
+        check_place(_place(out, names, protocol), overwrite=again)
+
+    names, probes = probe_checkpoints(checkpoints or [], chosen, asked, before=before)
+    folder = _place(out, names, protocol)
+    said = {"data": data, "limit": limit, "seed": seed, "protocols": [one.name for one in chosen]}
+    save_probes(probes, folder, options=said, overwrite=again)
+    _show_probes(console, probes, folder)
+
+
+def _place(out: Path | None, names: list[str], protocol: str) -> Path:
+    return out or Path("runs") / "probe" / f"{names[0].replace('/', '-')}-{protocol.replace(',', '-')}"
+
+
+def _show_protocols(console: Console, name: str | None) -> None:
+    import yaml
+    from rich.table import Table
+
+    from repdiag.downstream.presets import PRESETS, get_protocol
+
+    if name is not None:
+        card = get_protocol(name).to_dict()
+        console.say(f"{name}  (version {card['version']}): {card['what']}\nsource: {card['source']}\n\nsettings:")
+        console.say(yaml.safe_dump(card["settings"], sort_keys=False, default_flow_style=None, width=100).rstrip())
+        console.json(card)
+        return
+    table = Table("protocol", "version", "what it is", "source")
+    for one in PRESETS:
+        table.add_row(one.name, str(one.version), one.what, one.source)
+    console.table(table)
+    console.json([one.to_dict() for one in PRESETS])
+
+
+def _show_probes(console: Console, probes: list[Probed], folder: Path) -> None:
+    from repdiag.cli.summary import show_rows
+    from repdiag.core.metric_table import MetricTable
+    from repdiag.workflows.probed import pair_sentences, paired_frame
+
+    for one in probes:
+        console.say(one.summary)
+    pairs = paired_frame(probes)
+    for sentence in pair_sentences(pairs):
+        console.say(f"  {sentence}")
+    for one in probes:
+        extra = one.row.extra
+        console.say(f"\n{one.name}, {one.protocol.name}:")
+        for fact in ("features", "row_scaling", "batch_norm", "crop", "interpolation", "selection", "epochs"):
+            console.say(f"  {fact.replace('_', ' ') + ':':<15}{extra[fact]}")
+    table = MetricTable.concat(one.table for one in probes)
+    console.say("")
+    for note in dict.fromkeys(note for one in probes for note in one.notes):
+        console.say(f"note: {note}")
+    if console.verbose:
+        show_rows(console, table)
+    console.say(f"results: {folder}")
+    records = pairs.to_dict(orient="records")
+    console.json({"metrics": table.to_records(), "pairs": records, "folder": str(folder)})

@@ -1,0 +1,214 @@
+"""`probe`: an encoder tried out by a published protocol -> rows of a table that say how they were found."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from repdiag.core.errors import UsageError
+from repdiag.workflows.probed import Probed
+
+if TYPE_CHECKING:
+    from repdiag.checkpoints.encoder import Encoder
+    from repdiag.core.embedding_set import EmbeddingSet
+    from repdiag.data.image_split import ImageSplit
+    from repdiag.downstream.on_images import Place
+    from repdiag.downstream.outcome import Outcome
+    from repdiag.downstream.protocol import Protocol
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProbeOptions:
+    """Which images a probe looks at, and how they are read."""
+
+    data: str | None = None
+    limit: int | None = None
+    download: bool = False
+    strict_data: bool = False
+    check_content: bool = False
+    read_options: Any = None
+    machine: Mapping[str, Any] = field(default_factory=dict)
+    fits: Path | None = None
+    """Folder of training runs, so that killed ones go on; None trains in a temporary one."""
+    again: bool = False
+    progress: Any = None
+
+
+def probe(
+    source: Any,
+    *,
+    data: str | None = None,
+    protocol: str = "linear",
+    settings: Mapping[str, Any] | None = None,
+    bank: Any = None,
+    name: str | None = None,
+    seed: int = 0,
+    limit: int | None = None,
+    **options: Any,
+) -> Probed:
+    """Try an encoder, or one set of vectors, out by a protocol.
+
+    `source` is a checkpoint file, a training run's folder, a manifest's name or an `Encoder`, tried out on the images
+    of `data`; or vectors with labels (an `EmbeddingSet`, or what `repdiag.as_embedding_set` takes) of the test images,
+    with those of the train images as `bank`. `protocol` is a name of `repdiag probe --list`, `settings` changes some of
+    its settings. `limit` takes so many images of each split, evenly over the classes. `options` are device, batch_size,
+    workers, fast, cache, download, strict_data, check_content and read_options.
+
+    Values are shares in 0 .. 1; every row says protocol, version, features, scaling, crop, selection, seeds, interval.
+
+    Raises `UsageError` for a protocol or a setting that does not exist, `DataError` for data without labels.
+
+    Example:
+        >>> import numpy as np, repdiag
+        >>> rng, labels = np.random.default_rng(0), np.arange(60) % 3
+        >>> def draw():
+        ...     rows = np.eye(3)[labels] + 0.05 * rng.normal(size=(60, 3))
+        ...     return repdiag.EmbeddingSet(features=rows, labels=labels)
+        >>> found = repdiag.probe(draw(), bank=draw())
+        >>> found.value, found.row.extra["row_scaling"]
+        (1.0, 'standardised')
+    """
+    from repdiag.workflows.speaking import speaker
+
+    chosen = chosen_protocol(protocol, {"seed": seed, **dict(settings or {})})
+    if bank is not None:
+        if data is not None:
+            raise UsageError("vectors need no data", found=f"data={data!r}", hint="leave it out, or leave out bank=")
+        return probe_vector_sets(source, bank, chosen, name=name)
+    given = {key: options.pop(key) for key in _READING if key in options}
+    machine = {"counting": speaker(progress=bool(options.pop("progress", False))).counting, **options}
+    return probe_checkpoint(source, chosen, ProbeOptions(data=data, limit=limit, machine=machine, **given), name=name)
+
+
+_READING = ("download", "strict_data", "check_content", "read_options", "fits", "again")
+
+
+def chosen_protocol(name: str, values: Mapping[str, Any], overrides: Sequence[str] = ()) -> Protocol:
+    """Return a protocol with some settings changed, by value and then by "name=value"."""
+    from repdiag.downstream.presets import get_protocol
+
+    return get_protocol(name).changed(values).with_overrides(overrides)
+
+
+def probe_vector_sets(test: Any, train: Any, protocol: Protocol, *, name: str | None = None) -> Probed:
+    """Try vectors out: `train` is fitted or searched, `test` is asked."""
+    from repdiag.downstream.on_features import probe_vectors
+    from repdiag.embeddings.as_embedding_set import as_embedding_set
+
+    asked, known = as_embedding_set(test), as_embedding_set(train)
+    if name is not None:
+        asked = replace(asked, provenance=replace(asked.provenance, checkpoint=name))
+    outcome, rows = probe_vectors(known, asked, protocol.settings)
+    return _probed(outcome, rows, protocol, known.features.shape[0])
+
+
+def probe_checkpoint(source: Any, protocol: Protocol, options: ProbeOptions, *, name: str | None = None) -> Probed:
+    """Load one checkpoint, and try it out on the train and val images of the data."""
+    from repdiag.checkpoints.read_options import ReadOptions
+    from repdiag.workflows.analyze import load_source
+    from repdiag.workflows.options import AnalysisOptions
+
+    reading = options.read_options or ReadOptions()
+    loading = AnalysisOptions(read_options=reading, download=options.download)
+    encoder, _ = load_source(source, loading, name=name)
+    if name is not None:
+        encoder.info = replace(encoder.info, name=name)
+    spec = options.data or encoder.info.training.get("data")
+    if spec is None:
+        raise UsageError(
+            f"{encoder.info.name} does not say which images it was trained on",
+            hint="name some with --data, for example --data imagefolder:PATH; `repdiag datasets` lists the rest",
+        )
+    return probe_encoder(encoder, str(spec), protocol, options=options)
+
+
+def probe_checkpoints(
+    words: Sequence[str], protocols: Sequence[Protocol], options: ProbeOptions, *, before: Callable[[list[str]], object]
+) -> tuple[list[str], list[Probed]]:
+    """Try several checkpoints out by several protocols; return their names and what was found.
+
+    `before` is called with the names when all checkpoints are found and none has been read.
+    """
+    from repdiag.workflows.targets import find_checkpoint, unique_names
+
+    if not words:
+        raise UsageError("nothing to try out", hint="repdiag probe CHECKPOINT --data DATA; --list shows the protocols")
+    targets = [find_checkpoint(word, download=options.download) for word in words]
+    names = unique_names(targets)
+    before(names)
+    found = [
+        probe_checkpoint(replace(target, name=name), protocol, options, name=name)
+        for protocol in protocols
+        for target, name in zip(targets, names, strict=True)
+    ]
+    return names, found
+
+
+def probe_encoder(encoder: Encoder, spec: str, protocol: Protocol, *, options: ProbeOptions) -> Probed:
+    """Try a loaded encoder out on the images that are named."""
+    from repdiag.downstream.labelled_features import Machine
+    from repdiag.downstream.on_features import probe_features
+    from repdiag.downstream.on_images import probe_images
+    from repdiag.downstream.protocol import FeatureSettings
+    from repdiag.downstream.trained import TrainedSettings
+
+    train, test = (_opened(spec, split, options) for split in ("train", "val"))
+    images: dict[str, Any] = {"train": train, "test": test, "machine": Machine(**options.machine)}
+    if isinstance(protocol.settings, FeatureSettings):
+        outcome, rows = probe_features(encoder, protocol.settings, **images)
+    else:
+        assert isinstance(protocol.settings, TrainedSettings)
+        with _place(encoder, spec, protocol, options) as place:
+            outcome, rows = probe_images(encoder, protocol.settings, **images, place=place)
+    found = _probed(outcome, rows, protocol, len(train))
+    read = dict.fromkeys((*map(str, train.notes), *map(str, test.notes)))
+    notes = (*(f"images: {note}" for note in read), *found.notes)
+    excluded = {str(item.path): item.reason for split in (train, test) for item in split.excluded}
+    kept = [{"path": path, "reason": reason} for path, reason in sorted(excluded.items())]
+    return replace(found, info=encoder.info, notes=notes, excluded=kept)
+
+
+@contextmanager
+def _place(encoder: Encoder, spec: str, protocol: Protocol, options: ProbeOptions) -> Iterator[Place]:
+    """Give the folder of a training run: one that stays, or one that goes with the call."""
+    from repdiag.downstream.on_images import Place
+
+    how: dict[str, Any] = {"spec": spec, "progress": options.progress, "again": options.again}
+    name = f"{encoder.info.name.replace('/', '-')}-{protocol.name}"
+    if options.fits is not None:
+        yield Place(folder=options.fits / name, **how)
+        return
+    with tempfile.TemporaryDirectory(prefix="repdiag-probe-") as folder:
+        yield Place(folder=Path(folder) / name, **how)
+
+
+def _opened(spec: str, split: str, options: ProbeOptions) -> ImageSplit:
+    from repdiag.data.datasets import open_dataset
+
+    found = open_dataset(
+        spec,
+        split,
+        download=options.download,
+        strict=options.strict_data,
+        check_content=options.check_content,
+    )
+    return found if options.limit is None else found.limited(options.limit)
+
+
+def _probed(outcome: Outcome, rows: EmbeddingSet, protocol: Protocol, train_images: int) -> Probed:
+    import torch
+
+    labels = rows.labels
+    classes = None if labels is None else len(torch.unique(torch.as_tensor(labels)))
+    return Probed(
+        protocol=protocol,
+        table=outcome.to_table(protocol, rows.provenance, classes=classes),
+        rows=rows,
+        per_image=outcome.per_image,
+        notes=outcome.notes,
+        train_images=train_images,
+    )
