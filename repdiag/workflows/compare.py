@@ -174,9 +174,11 @@ def compare_checkpoints(
     `reference` names the one of them that the judgements of all others are held against. `overwrite` does again what is
     done already, and replaces a result of another kind.
     """
+    from repdiag.workflows.planning import rows_of_all
+
     spec = options.data or common_dataset(targets.here)
     options = replace(options, data=spec, per_row=True)  # the paired tests compare image by image
-    rows = _rows_of(targets.here, spec, options, out, told=told)
+    rows = rows_of_all(targets.here, spec, options, folder=out / "checkpoints", told=told)
     costs: dict[str, EncoderCost] = {}
     sides = [_side(target, options, rows, told=told, costs=costs) for target in targets.here]
     found = _compare(
@@ -193,29 +195,6 @@ def compare_checkpoints(
         overwrite=overwrite,
     )
     return replace(found, costs=costs)
-
-
-def _rows_of(
-    targets: Sequence[Any], spec: str, options: AnalysisOptions, out: Path, *, told: Speaker
-) -> AnalyzedImages:
-    """Return the rows that all are read on: as many as are asked for, or as pilots of all say that they need."""
-    from repdiag.checkpoints.load import load_with_options
-    from repdiag.core.progress import listening
-    from repdiag.workflows.planning import earlier_plan, plan_rows
-    from repdiag.workflows.rows import choose_rows
-
-    if options.per_class is not None:
-        return choose_rows(spec, options)
-
-    def encoder_of(target: Any) -> Any:
-        if isinstance(target, _Loaded):
-            return target.encoder
-        return load_with_options(target.path, target.read_options, name=target.name)
-
-    encoders = [partial(encoder_of, target) for target in targets]
-    with listening(told.counting):
-        earlier = earlier_plan(out / "checkpoints", options)
-        return plan_rows(spec, encoders, options, say=told.say, earlier=earlier).rows
 
 
 def _side(

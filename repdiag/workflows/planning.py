@@ -7,12 +7,13 @@ import logging
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from repdiag.workflows.measure import ExtractionClock, extract_sets
 from repdiag.workflows.row_needs import pilot_needs
 from repdiag.workflows.row_plan import RowPlan, Supply, first_plan, fitted
-from repdiag.workflows.rows import AnalyzedImages, Parts, chosen_images, open_parts
+from repdiag.workflows.rows import AnalyzedImages, Parts, choose_rows, chosen_images, open_parts
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from repdiag.core.distributed.world import World
     from repdiag.core.embedding_set import EmbeddingSet
     from repdiag.workflows.options import AnalysisOptions
+    from repdiag.workflows.speaking import Speaker
 
 _LOG = logging.getLogger(__name__)
 _TRIAL_ROWS = (8, 32)  # images that the speed is measured with before the pilot; the second where the first was quick
@@ -79,6 +81,28 @@ def plan_rows(
         told(f"plan: {plan.sentence()}")
     rows = images_of(parts, plan, options=options)
     return Planned(rows=rows, known=tuple(each.sets for each in found))
+
+
+def rows_of_all(
+    targets: Sequence[Any], spec: str, options: AnalysisOptions, *, folder: Path, told: Speaker
+) -> AnalyzedImages:
+    """Return the rows that all targets are read on: as many as are asked for, or as pilots of all of them need.
+
+    `folder` holds the analyses that are finished already, whose plan is kept.
+    """
+    from repdiag.checkpoints.load import load_with_options
+    from repdiag.core.progress import listening
+
+    if options.per_class is not None:
+        return choose_rows(spec, options)
+
+    def encoder_of(target: Any) -> Encoder:
+        found: Encoder | None = getattr(target, "encoder", None)
+        return found if found is not None else load_with_options(target.path, target.read_options, name=target.name)
+
+    encoders = [partial(encoder_of, target) for target in targets]
+    with listening(told.counting):
+        return plan_rows(spec, encoders, options, say=told.say, earlier=earlier_plan(folder, options)).rows
 
 
 def earlier_plan(folder: Path, options: AnalysisOptions) -> RowPlan | None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from repdiag.core.progress import Counting
     from repdiag.workflows.analysis import Analysis
     from repdiag.workflows.targets import Target
 
@@ -19,16 +20,18 @@ def save_analysis(
     figures: bool = False,
     overwrite: bool = False,
     before: Callable[[], None] | None = None,
+    counting: Counting | None = None,
 ) -> list[Path]:
     """Write an analysis to a folder, whole or not at all, and return the figures that were drawn.
 
-    `before` is called when all is written and nothing is in its place yet.
+    `before` is called when all is written and nothing is in its place yet; `counting` shows the stages of drawing.
     """
+    from repdiag.core.progress import listening
     from repdiag.results.transaction import replaced
     from repdiag.results.writing import write_analysis
     from repdiag.workflows.figures import draw_analysis
 
-    with replaced(out, overwrite=overwrite, before=before) as fresh:
+    with listening(counting), replaced(out, overwrite=overwrite, before=before) as fresh:
         drawn = draw_analysis(analysis, fresh) if figures else []
         write_analysis(analysis, fresh)
     return [out / path.relative_to(fresh) for path in drawn]

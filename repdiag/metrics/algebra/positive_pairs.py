@@ -28,7 +28,7 @@ def positive_pairs(features: Tensor, views: Tensor, pair: Pair) -> tuple[Tensor,
 
 
 def all_positive_pairs(
-    features: Tensor, views: Tensor, pair: Pair, average: Average | None = None
+    features: Tensor, views: Tensor, pair: Pair, *, average: Average | None = None
 ) -> list[tuple[Tensor, Tensor]]:
     """Return every (anchors, positives) that a reading takes: one, or with `average` those of all views.
 

@@ -33,7 +33,7 @@ def gallery_requests(
     """Return what the accuracy wants of the pairs of its gallery."""
     return [
         PairRequest(Pairing.within(unit_rows(anchors)), _wish(positives, k, gallery))
-        for anchors, positives in all_positive_pairs(features, views, pair, average)
+        for anchors, positives in all_positive_pairs(features, views, pair, average=average)
     ]
 
 
@@ -90,7 +90,7 @@ def instance_discrimination_accuracy(
     smaller = None if gallery in {None, count} else gallery
     found = [
         over_pairs(unit_rows(anchors), _wish(positives, k, smaller))
-        for anchors, positives in all_positive_pairs(features, views, pair, average)
+        for anchors, positives in all_positive_pairs(features, views, pair, average=average)
     ]
     chance = None if smaller is None else chances(count, smaller, k=k).to(features.device)
     hits = torch.stack(
