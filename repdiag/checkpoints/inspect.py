@@ -10,13 +10,14 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from repdiag.checkpoints.adapters import read_checkpoint
 from repdiag.checkpoints.fitting.match import weights_in_file
 from repdiag.checkpoints.load import encoder_of
 from repdiag.checkpoints.own.convert import is_converted
 from repdiag.checkpoints.own.native import is_native
 from repdiag.checkpoints.read_options import ReadOptions
 from repdiag.checkpoints.reading.one_error import one_kind_of_error
-from repdiag.checkpoints.reading.safe_load import Payload, read
+from repdiag.checkpoints.reading.safe_load import Payload
 from repdiag.checkpoints.reading.shards import size_of_weights
 from repdiag.core.errors import CheckpointError
 from repdiag.core.printable import brief
@@ -53,7 +54,7 @@ def inspect_checkpoint(path: Path | str, read_options: ReadOptions | None = None
     """Return what is in a file. A file that is unsafe or damaged is a `CheckpointError`; one that is safe to read but
     not understood gives an inspection with its `problem`.
     """
-    payload = read(path, mapped=True)
+    payload = read_checkpoint(path, mapped=True)
     found: dict[str, Any] = {
         "path": str(payload.path),
         "sha256": payload.sha256,

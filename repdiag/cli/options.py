@@ -27,7 +27,8 @@ StrictData = Annotated[bool, typer.Option("--strict-data", help="Fail on the fir
 CheckContent = Annotated[
     bool, typer.Option("--check-content", help="Read every image file again, even if its size and times are unchanged.")
 ]
-PerClass = Annotated[
+PerClass = Annotated[int, typer.Option("--per-class", min=2, help="Images of each class in the evaluation set.")]
+PlannedPerClass = Annotated[
     int | None,
     typer.Option(
         "--per-class",
@@ -59,6 +60,18 @@ Classes = Annotated[
     typer.Option(
         "--classes",
         help="Intervals speak of other images of these classes (fixed), or of other classes of their kind (drawn).",
+    ),
+]
+Mute = Annotated[
+    str | None, typer.Option("--mute", help="Codes of findings to leave out, by commas: RD503,RD302. docs/findings.md.")
+]
+FailOn = Annotated[
+    str | None,
+    typer.Option(
+        "--fail-on",
+        help="Exit 3 when one of these is found: over-clustering, overfitting, collapse, inconclusive, "
+        "worse-than-reference, a code (RD501), or a number such as knn_accuracy<0.80 (knn_accuracy.low<0.80: the end "
+        "of its interval).",
     ),
 ]
 Prefix = Annotated[str | None, typer.Option("--prefix", help="What the names of the encoder's tensors start with.")]

@@ -18,8 +18,8 @@ class AnalysisOptions:
 
     `per_class` is the number of images of each class; None plans it: a pilot of some 500 images says how many decide
     the questions, up to `max_rows` of each part (or `limit`, which is obeyed either way), as long as they can be read
-    in `max_minutes`. `classes` are "fixed" (intervals speak of other images of these) or "drawn" (of other classes of
-    their kind).
+    in `max_minutes`. `mute` holds codes of findings that are left out ("RD503"). `classes` are "fixed" (intervals
+    speak of other images of these) or "drawn" (of other classes of their kind).
     """
 
     data: str | None = None
@@ -44,10 +44,14 @@ class AnalysisOptions:
     check_content: bool = False
     distributed: bool = False
     classes: Classes = "fixed"
+    mute: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.classes not in CLASSES:
             raise unknown_name("kind of classes", self.classes, CLASSES)
+        from repdiag.diagnosis.codes import check_codes
+
+        object.__setattr__(self, "mute", check_codes(self.mute))
         if self.protocol is not None:
             from repdiag.metrics.protocols import get_protocol
 
@@ -73,5 +77,6 @@ class AnalysisOptions:
             "protocol",
             "fast",
             "classes",
+            "mute",
         )
         return {"read_options": self.read_options.to_dict(), **{name: getattr(self, name) for name in names}}
