@@ -93,3 +93,21 @@ def test_every_code_has_its_section_and_every_section_a_code() -> None:
     text = (DOCS / "findings.md").read_text("utf-8")
     assert set(re.findall(r"^## (RD\d+)", text, flags=re.M)) == set(CODES)
     assert all(code.question for code in CODES.values())
+
+
+def test_the_demo_finds_the_islands_that_were_planted_and_draws_them(tmp_path: Path) -> None:
+    from repdiag.workflows.demo import PLANTED, demo
+
+    found, pictures = demo(tmp_path / "demo")
+    assert dict(found.diagnosis.over_clustering.split_classes) == PLANTED
+    assert [path.name for path in pictures] == ["split_classes.png"]
+    assert pictures[0].stat().st_size > 5_000
+
+
+@pytest.mark.parametrize("islands", [2, 3, 4])
+def test_islands_at_equal_distances_are_counted(islands: int) -> None:
+    """A cut between two of them runs through the others, whose parts are one piece all the same."""
+    rng = np.random.default_rng(3)
+    rows = np.eye(12)[np.arange(240) % islands] + 0.1 * rng.normal(size=(240, 12))
+    found = repdiag.evaluate(rows, ["islands"], labels=np.zeros(240, dtype=np.int64))
+    assert found.rows[0].value == islands
