@@ -53,6 +53,7 @@ READING: Mapping[str, Any] = {
     "interpolation": Annotated[str | None, typer.Option(help="bilinear or bicubic.")],
     "mean": options.Mean,
     "std": options.Std,
+    "output": Annotated[str | None, typer.Option("--output", help="Of an ONNX graph, the tensor to take as features.")],
 }
 
 

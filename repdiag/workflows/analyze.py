@@ -145,6 +145,7 @@ def _analyzed(
     reference: Encoder | None,
     known: Mapping[str, EmbeddingSet] | None,
 ) -> Analysis:
+    from repdiag.checkpoints.untrained import has_weights, untrained_copy
     from repdiag.diagnosis.against_reference import held_against_reference
     from repdiag.diagnosis.comparisons import hold_against
     from repdiag.diagnosis.diagnose import UNTRAINED as COPY
@@ -153,15 +154,14 @@ def _analyzed(
     from repdiag.workflows.checks import check_preprocessing, check_sets, trained_with_labels
 
     name = encoder.info.name
+    alone = ("it keeps its weights to itself: there is no untrained copy beside it",)
     sets = extract_sets(encoder, rows, options, known=known)
     table, per_class, per_row = evaluate_sets(sets, options)
     judged = judge(table, trained_with_labels=trained_with_labels(encoder))
     row_checks, findings = check_sets(sets, search=False, seed=options.seed)
     findings = (*check_preprocessing(encoder, rows, options), *findings)
     untrained, others = None, {}
-    if options.untrained:
-        from repdiag.checkpoints.untrained import untrained_copy
-
+    if options.untrained and has_weights(encoder):
         copy = untrained_copy(encoder, seed=options.seed)
         copy.info = replace(copy.info, name=untrained_name(name))
         fresh = extract_sets(copy, rows, options, lean=True)
@@ -188,7 +188,12 @@ def _analyzed(
         reference=None if reference is None else reference.info.to_dict(),
         rows=rows,
         excluded=rows.excluded(),
-        notes=(*rows.notes(), *left_out_note(sets, options), *classifier_note(encoder, sets["val"])),
+        notes=(
+            *rows.notes(),
+            *left_out_note(sets, options),
+            *classifier_note(encoder, sets["val"]),
+            *(alone if options.untrained and not has_weights(encoder) else ()),
+        ),
         options=options.to_dict(),
     )
 
