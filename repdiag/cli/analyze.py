@@ -121,7 +121,7 @@ def analyze(
     if first:
         again = overwrite or out is None
         drawn = save_analysis(found, folder, figures=figures, overwrite=again, counting=console.counting)
-        summary.show_analysis(console, found, folder, drawn)
+        summary.show_analysis(console, found, folder, drawn, told=out is not None)
         table = found.table.where(checkpoint=found.name)
         end_with(check_gates(gates, found.diagnosis, table, referenced=reference is not None))
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
@@ -21,10 +20,6 @@ from repdiag.cli.reading import (
     takes,
     vector_options_of,
 )
-
-if TYPE_CHECKING:
-    from repdiag.workflows.comparison import Comparison
-    from repdiag.workflows.gates import Gate, GateResult
 
 
 @takes(reading=VECTORS, how=ANALYSIS, speaking=SPEAKING)
@@ -65,14 +60,15 @@ def compare(
     """
     from repdiag.cli import summary
     from repdiag.cli.gates import end_with
+    from repdiag.results.places import default_place
     from repdiag.workflows.compare import compare_checkpoints, compare_vectors
-    from repdiag.workflows.gates import parse_gates
+    from repdiag.workflows.gates import check_comparison, parse_gates
     from repdiag.workflows.targets import find_checkpoints, named_sources, with_reference
     from repdiag.workflows.vectors import all_vectors
 
     gates = parse_gates(fail_on)
     console = console_of(speaking)
-    folder = out or Path("runs") / "compare"
+    folder = out or default_place("compare")
     kept: dict[str, Any] = {"told": console, "figures": figures, "overwrite": overwrite}
     if all_vectors(checkpoints):
         if reference is not None and reference not in named_sources(checkpoints):
@@ -100,17 +96,8 @@ def compare(
         if reference is not None:
             targets, beside = with_reference(targets, reference, download=how["download"])
         found = compare_checkpoints(targets, chosen, folder, reference=beside, **kept)
-    summary.show_comparison(console, found, folder, sorted((folder / "figures").glob("*.png")) if figures else [])
+    drawn = sorted((folder / "figures").glob("*.png")) if figures else []
+    summary.show_comparison(console, found, folder, drawn, told=out is not None)
     if found.failures:
         raise typer.Exit(1)
-    end_with(_gated(found, gates))
-
-
-def _gated(found: Comparison, gates: tuple[Gate, ...]) -> Iterator[GateResult]:
-    """Yield the result of every gate for every checkpoint but the reference."""
-    from repdiag.workflows.gates import check_gates
-
-    for name, diagnosis in found.diagnoses.items():
-        if name != found.reference:
-            rows = found.table.where(checkpoint=name)
-            yield from check_gates(gates, diagnosis, rows, referenced=found.reference is not None)
+    end_with(check_comparison(gates, found))

@@ -107,10 +107,10 @@ def analyze_vectors(
     `views` one set of vectors a view. `mute` leaves findings of these codes out. `options` or `chosen` (column=,
     label_column=, tokens=, ...) say how to read.
     """
+    from repdiag.core.metric_table import reference_name
     from repdiag.embeddings.sources.vector_options import VectorOptions
     from repdiag.embeddings.vector_inputs import read_inputs
     from repdiag.metrics.near_copies import near_copy_note
-    from repdiag.workflows.analyze import reference_name
 
     called = name or _name_of(source, "vectors")
     inputs = read_inputs(
