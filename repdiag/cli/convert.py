@@ -35,6 +35,7 @@ def convert(
 
     A graph is read back and held against the checkpoint, on the images of --calibrate or on noise, before it is done.
     """
+    from repdiag.checkpoints.exported.onnx_export import check_graph_target
     from repdiag.checkpoints.load import convert_checkpoint
     from repdiag.checkpoints.own.convert import check_target
     from repdiag.core.errors import UsageError
@@ -44,7 +45,10 @@ def convert(
     if out.suffix not in (".safetensors", ".onnx"):
         raise UsageError(f"{out} must end in .safetensors or .onnx")
     numbers = numbers_of(out, int8=int8, half=half, per_tensor=per_tensor)
-    check_target(out, overwrite=overwrite)
+    if out.suffix == ".onnx":
+        check_graph_target(out, overwrite=overwrite)
+    else:
+        check_target(out, overwrite=overwrite)
     console = Console(as_json=as_json)
     read_options = read_options_of(told)
     target = find_checkpoint(checkpoint)

@@ -16,8 +16,8 @@ from torch import Tensor, nn
 
 from repdiag.checkpoints.encoder import Encoder, EncoderInfo
 from repdiag.checkpoints.exported.onnx_encoder import METADATA
-from repdiag.checkpoints.exported.onnx_graph import needed_package
-from repdiag.core.errors import CheckpointError
+from repdiag.checkpoints.exported.onnx_graph import needed_package, read_onnx
+from repdiag.core.errors import CheckpointError, UsageError
 from repdiag.core.files import write_atomic
 from repdiag.core.printable import one_line
 
@@ -61,6 +61,20 @@ def export_onnx(encoder: Encoder, out: Path, *, numbers: Numbers = "float32", im
     del model.metadata_props[:]
     model.metadata_props.add(key=METADATA, value=json.dumps(_metadata(encoder.info, numbers)))
     write_atomic(out, lambda stream: stream.write(model.SerializeToString()))
+
+
+def check_graph_target(path: Path, *, overwrite: bool) -> None:
+    """Raise `UsageError` unless a graph may be written to `path`: only one that we wrote is replaced."""
+    if not path.exists() and not path.is_symlink():
+        return
+    if not overwrite and path.is_file():
+        raise UsageError(f"{path} exists", hint="--overwrite replaces it, if repdiag wrote it")
+    try:
+        ours = path.is_file() and METADATA in read_onnx(path).metadata
+    except CheckpointError:
+        ours = False
+    if not ours:
+        raise UsageError(f"{path} is not a file that repdiag wrote", hint="choose another name")
 
 
 def _metadata(info: EncoderInfo, numbers: Numbers) -> dict[str, Any]:

@@ -35,6 +35,9 @@ def test_a_graph_is_fed_like_its_source_without_a_flag(tmp_path: Path) -> None:
     written, drift, worst = convert_to_onnx(source, tmp_path / "net.onnx", PLAIN)
     assert worst <= 1e-4
     assert drift is None
+    onnx_export.check_graph_target(tmp_path / "net.onnx", overwrite=True)
+    with pytest.raises(UsageError, match="--overwrite"):
+        onnx_export.check_graph_target(tmp_path / "net.onnx", overwrite=False)
     again = repdiag.load_encoder(tmp_path / "net.onnx")
     for name in ("mean", "std", "interpolation", "resize", "image_size", "squash"):
         assert getattr(again.info, name) == getattr(source.info, name) == getattr(written.info, name)
@@ -60,6 +63,10 @@ def test_fewer_bits_are_smaller_close_and_held_against_the_source(numbers: str, 
 
 
 def test_what_contradicts_itself_is_refused(tmp_path: Path) -> None:
+    for content in (b"", b"a stranger's"):
+        (tmp_path / "theirs.onnx").write_bytes(content)
+        with pytest.raises(UsageError, match="not a file that repdiag wrote"):
+            onnx_export.check_graph_target(tmp_path / "theirs.onnx", overwrite=True)
     with pytest.raises(UsageError, match="--calibrate"):
         convert_to_onnx(made(), tmp_path / "net.onnx", PLAIN, numbers="int8")
     for out, asked in (("a.safetensors", {"int8": True}), ("a.onnx", {"per_tensor": True})):
