@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,8 @@ from torch import nn
 import repdiag
 from repdiag.checkpoints.encoder import Encoder, EncoderInfo
 from repdiag.checkpoints.exported import onnx_export
+from repdiag.checkpoints.exported.onnx_encoder import onnx_encoder
+from repdiag.checkpoints.read_options import ReadOptions
 from repdiag.core.errors import CheckpointError, UsageError
 from repdiag.workflows.convert import convert_to_onnx, numbers_of
 from repdiag.workflows.options import AnalysisOptions
@@ -45,6 +48,19 @@ def test_a_graph_is_fed_like_its_source_without_a_flag(tmp_path: Path) -> None:
     images = torch.rand(5, 3, SIZE, SIZE)
     with torch.no_grad():
         np.testing.assert_allclose(again(images).numpy(), source(images).numpy(), atol=1e-5)
+
+
+@pytest.mark.parametrize(("resize", "squash"), [(None, False), (None, True), (120, False), (120, True)])
+def test_large_images_are_framed_alike(resize: int | None, squash: bool, tmp_path: Path) -> None:
+    """Above 64 pixels a file that says nothing gets a crop; a graph of ours says whether its source had one."""
+    encoder = made()
+    encoder.backbone = nn.Sequential(nn.AdaptiveAvgPool2d(2), nn.Flatten())
+    encoder.info = replace(encoder.info, image_size=96, resize=resize, squash=squash)
+    convert_to_onnx(encoder, tmp_path / "net.onnx", PLAIN)
+    bare = onnx_encoder(tmp_path / "net.onnx", ReadOptions(), name="g")
+    images = torch.randint(0, 255, (1, 3, 140, 200), dtype=torch.uint8)
+    old, new = (repdiag.extract(one, images, views=0).features for one in (encoder, bare))
+    torch.testing.assert_close(old, new, atol=1e-5, rtol=0)
 
 
 @pytest.mark.parametrize("numbers", ["int8", "float16"])
