@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from repdiag.workflows.comparison import Comparison
 
 
+_FEW = 15  # rows of a table that are shown whole
+
+
 def show_analysis(
     console: Console, analysis: Analysis, folder: Path, drawn: Sequence[Path], *, told: bool = True
 ) -> None:
@@ -29,8 +32,11 @@ def show_analysis(
     for line in finding_lines(analysis.diagnosis, evidence=console.verbose):
         console.say(line)
     rows, dims = analysis.size
-    if info is None:
+    if info is None and (console.verbose or len(analysis.table) <= _FEW):
         console.table(rows_table(analysis.table, title=f"{name}: {rows} rows x {dims} dimensions"))
+    elif info is None:
+        title = f"{name}: {rows} rows x {dims} dimensions; every row: --verbose, metrics.csv"
+        console.table(headline_table(title, analysis.table, [("value", name, "features")]))
     else:
         dataset = analysis.embeddings["val"].provenance.dataset
         title = f"{name}: {info.backbone}, {info.parameters / 1e6:.2f} M parameters, {dataset}"
