@@ -85,6 +85,12 @@ def show_comparison(
             console.say(f"  {sentence}")
     for line in probe_lines(comparison.probed):
         console.say(line)
+    if comparison.drift is not None and len(comparison.drift):
+        from repdiag.workflows.drift_beside import drift_sentences
+
+        console.say("\nneighbours, row by row (drift.csv; `repdiag drift` says more):")
+        for sentence in drift_sentences(comparison.drift):
+            console.say(f"  {sentence}")
     for note in comparison.reading:
         console.say(f"\nnote: {note}")
     for name, reason in comparison.failures.items():
@@ -102,6 +108,7 @@ def show_comparison(
             "ranking": _plain_frame(comparison.ranking()),
             "pairs": comparison.pairs.to_dict(orient="records"),
             "paired_tests": None if comparison.paired is None else _plain_records(comparison.paired.tests),
+            "drift": None if comparison.drift is None else _plain_frame(comparison.drift),
             "verdicts": comparison.verdicts,
             "notes": list(comparison.notes),
             "failures": comparison.failures,

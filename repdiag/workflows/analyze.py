@@ -152,6 +152,7 @@ def _analyzed(
     from repdiag.diagnosis.diagnose import judge
     from repdiag.diagnosis.pair_answers import EncoderSets
     from repdiag.workflows.checks import check_preprocessing, check_sets, trained_with_labels
+    from repdiag.workflows.drift_beside import drift_beside, drift_sentences
 
     name = encoder.info.name
     alone = ("it keeps its weights to itself: there is no untrained copy beside it",)
@@ -166,8 +167,9 @@ def _analyzed(
         copy = untrained_copy(encoder, seed=options.seed)
         copy.info = replace(copy.info, name=untrained_name(name))
         fresh = extract_sets(copy, rows, options, lean=True)
-        table += evaluate_sets(fresh, replace(options, per_row=False))[0].with_role("untrained")
+        table += evaluate_sets(fresh, replace(options, per_row=False), judged=False)[0].with_role("untrained")
         untrained = others[COPY] = fresh["val"]
+    drifted: list[str] = []
     if reference is not None:
         found = extract_sets(reference, rows, options, only=("train", "val"))
         others[reference_name(reference.info.name)] = found["val"]
@@ -175,6 +177,7 @@ def _analyzed(
     if reference is not None:
         mine, its = (EncoderSets(val=each["val"], train=each.get("train")) for each in (sets, found))
         called = reference_name(reference.info.name)
+        drifted = drift_sentences(drift_beside(called, {called: found["val"], name: sets["val"]}, seed=options.seed))
         held = held_against_reference(held, mine, its, name=called, groups=options.groups, seed=options.seed)
     return Analysis(
         name=name,
@@ -193,6 +196,7 @@ def _analyzed(
             *rows.notes(),
             *left_out_note(sets, options),
             *classifier_note(encoder, sets["val"]),
+            *drifted,
             *(alone if options.untrained and not has_weights(encoder) else ()),
         ),
         options=options.to_dict(),
