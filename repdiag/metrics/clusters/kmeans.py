@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,7 +19,8 @@ from repdiag.metrics.clusters.moving_centres import Solution, settled
 from repdiag.metrics.clusters.shared_starts import SharedStart
 from repdiag.metrics.clusters.spread_starts import RowArray, spread_starts
 from repdiag.metrics.pairwise import unit_rows
-from repdiag.metrics.pairwise.sharing import isolated, memoised, outermost, tensor_key
+from repdiag.metrics.pairwise.processes import dealt, shared
+from repdiag.metrics.pairwise.sharing import isolated, memoised, outermost, remember, tensor_key
 from repdiag.metrics.pairwise.whole_rows import Whole, part_name, whole_of
 
 ITERATIONS = 25
@@ -52,8 +54,24 @@ def assignments(
 
 
 def runs(features: Features, clusters: int, *, seeds: Sequence[int], restarts: int) -> list[NDArray[np.int64]]:
-    """Return the assignments for each seed."""
+    """Return the assignments for each seed; processes that share the work find them for some seeds each."""
+    if shared():
+        settings = {"restarts": restarts, "iterations": ITERATIONS}
+        key = ("kmeans_runs", tensor_key(features), clusters, tuple(seeds), restarts)
+        memoised(key, lambda: _dealt_runs(features, clusters, seeds, **settings), keep=features)
     return [assignments(features, clusters, seed=seed, restarts=restarts) for seed in seeds]
+
+
+def _dealt_runs(features: Tensor, clusters: int, seeds: Sequence[int], *, restarts: int, iterations: int) -> bool:
+    """Find the clusterings of all seeds, each by one process, and let all know them; say that it is done."""
+    settings = {"restarts": restarts, "iterations": iterations}
+    large = _is_large(features, clusters)
+    find: Any = _solution if large else assignments
+    found = dealt(lambda place: find(features, clusters, seed=seeds[place], **settings), len(seeds), what="clusterings")
+    for seed, solution in zip(seeds, found, strict=True):
+        key = ("kmeans_solution" if large else "kmeans", tensor_key(features), clusters, seed, restarts, iterations)
+        remember(key, solution, keep=features)
+    return True
 
 
 def _assignments(features: Tensor, clusters: int, *, seed: int, restarts: int, iterations: int) -> NDArray[np.int64]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import replace
-from itertools import count
 from typing import Any
 
 import torch
@@ -15,7 +14,15 @@ from repdiag.core.metric_value import MetricValue
 from repdiag.metrics.inference.estimate import LEVEL, Estimate
 from repdiag.metrics.inference.means import mean_estimate, share_interval, two_roles
 from repdiag.metrics.inference.pairs import pair_mean_estimate
-from repdiag.metrics.inference.resampling import Index, Rows, block_jackknife, evaluate_rows, subsampling, units_of
+from repdiag.metrics.inference.resampling import (
+    Index,
+    Rows,
+    block_jackknife,
+    evaluate_rows,
+    subsampling,
+    subsampling_by_turn,
+    units_of,
+)
 from repdiag.metrics.inference.shared_gallery import shared_gallery_estimate
 from repdiag.metrics.inference.two_sets import two_sets_ends
 from repdiag.metrics.inference.units import are_classes
@@ -180,11 +187,12 @@ def _clustered(
     alone = Estimate(
         value=value.value, error=spread / runs**0.5, freedom=max(1.0, runs - 1.0), method=f"{runs} k-means seeds only"
     )
-    seeds = count(10_000)
     # Halves start from the centres of all rows, of each seed in turn, which lie nearer than any start of their own.
     whole = Whole(features=features, first_seed=first_seed, seeds=runs)
     with parts_of(whole) if runs > 1 else nullcontext():
-        halves = subsampling(lambda half: again(half, seed=next(seeds), seeds=1), value.value, rows=rows, seed=seed)
+        halves = subsampling_by_turn(
+            lambda half, turn: again(half, seed=10_000 + turn, seeds=1), value.value, rows=rows, seed=seed
+        )
     if halves is None:
         return alone if runs > 1 else None
     # A replicate is one run, the value the mean of several: all but 1/runs of the seeds' variance is taken off again.
