@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from docs.checkpoint_formats import formats_page
+from docs.findings_page import findings_page
 from docs.metric_stub import stub
 from repdiag.metrics.registry import Metric, load_all
 
@@ -43,6 +44,7 @@ def pages() -> dict[Path, str]:
     """Return every generated page: path -> text."""
     return {
         HERE / "checkpoint-formats.md": formats_page(),
+        HERE / "findings.md": findings_page(),
         HERE / "metrics.md": metric_cards(),
         HERE.parent / "repdiag" / "metrics" / "__init__.pyi": stub(),
     }

@@ -10,15 +10,18 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from repdiag.checkpoints.adapters import read_checkpoint
+from repdiag.checkpoints.exported.onnx_encoder import is_onnx, onnx_encoder
+from repdiag.checkpoints.exported.onnx_graph import read_onnx
 from repdiag.checkpoints.fitting.match import weights_in_file
 from repdiag.checkpoints.load import encoder_of
 from repdiag.checkpoints.own.convert import is_converted
 from repdiag.checkpoints.own.native import is_native
 from repdiag.checkpoints.read_options import ReadOptions
 from repdiag.checkpoints.reading.one_error import one_kind_of_error
-from repdiag.checkpoints.reading.safe_load import Payload, read
+from repdiag.checkpoints.reading.safe_load import Payload
 from repdiag.checkpoints.reading.shards import size_of_weights
-from repdiag.core.errors import CheckpointError
+from repdiag.core.errors import CheckpointError, UsageError
 from repdiag.core.printable import brief
 
 
@@ -53,7 +56,9 @@ def inspect_checkpoint(path: Path | str, read_options: ReadOptions | None = None
     """Return what is in a file. A file that is unsafe or damaged is a `CheckpointError`; one that is safe to read but
     not understood gives an inspection with its `problem`.
     """
-    payload = read(path, mapped=True)
+    if is_onnx(Path(path)):
+        return _inspect_onnx(Path(path), read_options or ReadOptions())
+    payload = read_checkpoint(path, mapped=True)
     found: dict[str, Any] = {
         "path": str(payload.path),
         "sha256": payload.sha256,
@@ -68,6 +73,31 @@ def inspect_checkpoint(path: Path | str, read_options: ReadOptions | None = None
         with one_kind_of_error(payload.path), weights_in_file():
             found |= _understood(payload, read_options or ReadOptions())
     except CheckpointError as error:
+        found["problem"] = {"problem": error.problem, "found": error.found, "hint": error.hint}
+    return Inspection(**found)
+
+
+def _inspect_onnx(path: Path, read_options: ReadOptions) -> Inspection:
+    """Return what a graph takes and gives, and how it would be fed."""
+    with one_kind_of_error(path):
+        graph = read_onnx(path)
+    found: dict[str, Any] = {
+        "path": str(path),
+        "sha256": graph.sha256,
+        "bytes": path.stat().st_size,
+        "container": f"ONNX of {graph.producer}",
+        "reader": "onnxruntime, standard operators only",
+        "integrity": "unknown",
+        "placeholders": (),
+        "top_level": {f"input {number}": str(port) for number, port in enumerate(graph.inputs)}
+        | {f"output {number}": str(port) for number, port in enumerate(graph.outputs[:40])},
+        "tensors": {f"nodes, {graph.parameters:,} parameters": len(graph.model.graph.node)},
+    }
+    try:
+        with one_kind_of_error(path):
+            encoder = onnx_encoder(path, read_options, name=path.name)
+            found |= {"family": encoder.info.family, "branches": ("online",), "encoder": encoder.info.to_dict()}
+    except (CheckpointError, UsageError) as error:
         found["problem"] = {"problem": error.problem, "found": error.found, "hint": error.hint}
     return Inspection(**found)
 

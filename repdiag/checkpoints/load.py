@@ -10,8 +10,10 @@ from typing import Any, Unpack
 import torch
 from torch import nn
 
+from repdiag.checkpoints.adapters import read_checkpoint
 from repdiag.checkpoints.callables import encoder_of_callable
 from repdiag.checkpoints.encoder import Encoder, EncoderInfo
+from repdiag.checkpoints.exported.onnx_encoder import is_onnx, onnx_encoder
 from repdiag.checkpoints.facts import assumptions_note
 from repdiag.checkpoints.fitting.input import Input, feature_dim, input_of
 from repdiag.checkpoints.fitting.projection_heads import build_head, head_activation, head_tensors
@@ -23,13 +25,13 @@ from repdiag.checkpoints.own.native_encoder import native_encoder, refuse_for_ow
 from repdiag.checkpoints.read_options import ReadKeywords, ReadOptions
 from repdiag.checkpoints.reading.contents import Contents
 from repdiag.checkpoints.reading.one_error import one_kind_of_error
-from repdiag.checkpoints.reading.safe_load import Payload, read
+from repdiag.checkpoints.reading.safe_load import Payload
 from repdiag.checkpoints.recognise import recognise
 from repdiag.core.errors import CheckpointError, UsageError, unknown_name
 from repdiag.core.printable import one_line
 from repdiag.models.backbones import Backbone
 
-_SUFFIXES = (".tar", ".pth", ".pt", ".th", ".ckpt", ".safetensors", ".bin")
+_SUFFIXES = (".tar", ".pth", ".pt", ".th", ".ckpt", ".safetensors", ".bin", ".onnx")
 
 
 def load_encoder(
@@ -73,12 +75,18 @@ def load_encoder(
 def load_with_options(path: Path | str, read_options: ReadOptions, *, name: str | None = None) -> Encoder:
     """Return the encoder of a checkpoint file, read as the options say; see `load_encoder`."""
     with one_kind_of_error(Path(path)):
-        return encoder_of(read(path, mapped=True), read_options, name=name or _short_name(Path(path)))[0]
+        if is_onnx(Path(path)):
+            return onnx_encoder(Path(path), read_options, name=name or _short_name(Path(path)))
+        if read_options.output is not None:
+            raise UsageError("--output names a tensor of an exported graph", found=f"{path} is none")
+        return encoder_of(read_checkpoint(path, mapped=True), read_options, name=name or _short_name(Path(path)))[0]
 
 
 def convert_checkpoint(path: Path | str, out: Path, read_options: ReadOptions | None = None) -> EncoderInfo:
     """Write the encoder of a checkpoint in our own safe form and return what was recognised."""
-    payload = read(path, mapped=True)
+    if is_onnx(Path(path)):
+        raise CheckpointError(f"{path} is an exported graph, which has no weights to convert", hint="give its source")
+    payload = read_checkpoint(path, mapped=True)
     with one_kind_of_error(Path(path)):
         encoder, resolved = encoder_of(payload, read_options or ReadOptions(), name=_short_name(Path(path)))
     if resolved is not None:
@@ -202,7 +210,8 @@ def _recorded(form: Format, contents: Contents) -> dict[str, Any]:
 
 def _notes(resolved: Resolved, payload: Payload) -> tuple[str, ...]:
     unknown = [name for name, role in resolved.roles.items() if role == "unknown"]
-    notes = [f"{kind} was multiplied out of the weights" for kind in resolved.factors]
+    notes = list(payload.notes)
+    notes += [f"{kind} was multiplied out of the weights" for kind in resolved.factors]
     notes += [f"{len(unknown)} tensors were not understood and not used, from {unknown[0]}"] if unknown else []
     eight_bits = [name for name, value in resolved.renamed.state.items() if _has_eight_bits(value)]
     if eight_bits:

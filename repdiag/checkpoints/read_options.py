@@ -29,7 +29,7 @@ class ReadOptions:
     `grid` is the rows and columns of patches that position embeddings stand for, `resample` how these are resized.
     `resize` is "crop", "squash" (both sides, whatever their ratio) or the shorter side before the crop; it and
     `image_size`, `interpolation`, `mean` and `std` take the place of what the family's own evaluation does to images in
-    [0, 1].
+    [0, 1]. `output` names the tensor of an exported graph that is the embedding.
     """
 
     branch: str | None = None
@@ -52,6 +52,7 @@ class ReadOptions:
     interpolation: str | None = None
     mean: tuple[float, ...] | None = None
     std: tuple[float, ...] | None = None
+    output: str | None = None
 
     def __post_init__(self) -> None:
         for name, choices in _CHOICES.items():
@@ -107,3 +108,4 @@ class ReadKeywords(TypedDict, total=False):
     interpolation: str | None
     mean: tuple[float, ...] | None
     std: tuple[float, ...] | None
+    output: str | None

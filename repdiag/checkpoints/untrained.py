@@ -11,6 +11,11 @@ from torch import nn
 from repdiag.checkpoints.encoder import Encoder
 
 
+def has_weights(encoder: Encoder) -> bool:
+    """Say whether there is anything to draw anew: an exported graph or a plain function keeps its weights to itself."""
+    return any(True for _ in encoder.parameters())
+
+
 def untrained_copy(encoder: Encoder, *, seed: int = 0) -> Encoder:
     """Return the same architecture with freshly drawn weights and empty batch-norm statistics.
 

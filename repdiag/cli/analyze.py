@@ -8,10 +8,20 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from repdiag.cli import options
-from repdiag.cli.console import Console, resolve_device
-from repdiag.cli.reading import NOTHING_TOLD, metric_names, takes_read_options, vector_options_of
+from repdiag.cli.reading import (
+    ANALYSIS,
+    NOTHING_TOLD,
+    READING,
+    SPEAKING,
+    VECTORS,
+    Typed,
+    analysis_options_of,
+    console_of,
+    metric_names,
+    takes,
+    vector_options_of,
+)
 from repdiag.core.distributed.first_process import is_first_process
-from repdiag.workflows.typed_options import Told, read_options_of
 
 if TYPE_CHECKING:
     from repdiag.embeddings.sources.vector_options import VectorOptions
@@ -40,17 +50,9 @@ Reference = Annotated[
         help="A checkpoint (with --embeddings: vectors) to hold this one against, by paired tests on the same images.",
     ),
 ]
-FailOn = Annotated[
-    str | None,
-    typer.Option(
-        "--fail-on",
-        help="Exit 3 when one of these is found: over-clustering, overfitting, collapse, inconclusive, "
-        "worse-than-reference, or a number such as knn_accuracy<0.80 (knn_accuracy.low<0.80: the end of its interval).",
-    ),
-]
 
 
-@takes_read_options
+@takes(reading=VECTORS, told=READING, how=ANALYSIS, speaking=SPEAKING)
 def analyze(
     checkpoint: Annotated[
         str | None, typer.Argument(help="A checkpoint file, a run directory, a manifest's name, or a file of vectors.")
@@ -62,38 +64,17 @@ def analyze(
     bank_labels: options.BankLabels = None,
     views: options.ViewFiles = None,
     metrics: options.MetricNames = None,
-    column: options.Column = None,
-    label_column: options.LabelColumn = None,
-    group_column: options.GroupColumn = None,
-    tokens: options.Tokens = None,
-    quantised: options.Quantised = None,
-    unlabelled: options.Unlabelled = None,
-    data: options.Data = None,
-    told: Told = NOTHING_TOLD,
+    reading: Typed = NOTHING_TOLD,
+    told: Typed = NOTHING_TOLD,
     protocol: options.Protocol = None,
-    classes: options.Classes = "fixed",
+    how: Typed = NOTHING_TOLD,
     out: options.Out = None,
-    per_class: options.PerClass = 50,
-    seed: options.Seed = 0,
-    limit: options.Limit = None,
-    untrained: Annotated[bool, typer.Option(help="Also evaluate an untrained copy of the encoder.")] = True,
     reference: Reference = None,
     per_row: Annotated[bool, typer.Option("--per-row", help="Also write per_row.parquet: the parts by image.")] = False,
     figures: Annotated[bool, typer.Option(help="Draw the figures.")] = True,
-    fail_on: FailOn = None,
-    device: options.Device = "auto",
-    batch_size: options.BatchSize = 256,
-    workers: options.Workers = 0,
-    fast: options.Fast = False,
-    no_cache: options.NoCache = False,
-    download: options.Download = False,
-    strict_data: options.StrictData = False,
-    check_content: options.CheckContent = False,
+    fail_on: options.FailOn = None,
     overwrite: options.Overwrite = False,
-    as_json: options.Json = False,
-    verbose: options.Verbose = False,
-    quiet: options.Quiet = False,
-    no_progress: options.NoProgress = False,
+    speaking: Typed = NOTHING_TOLD,
 ) -> None:
     """Diagnose one encoder: is it any good, and what is wrong with it?
 
@@ -106,53 +87,37 @@ def analyze(
     from repdiag.core.progress import listening
     from repdiag.workflows.analyze import analyze_checkpoint
     from repdiag.workflows.gates import check_gates, parse_gates
-    from repdiag.workflows.options import AnalysisOptions
     from repdiag.workflows.saving import save_analysis
     from repdiag.workflows.targets import find_checkpoint
     from repdiag.workflows.vectors import analyze_vectors
 
     first = is_first_process()
-    console = Console(as_json=as_json and first, quiet=quiet or not first, verbose=verbose, progress=not no_progress)
+    console = console_of(speaking, speaks=first)
     gates = parse_gates(fail_on)
-    reading = vector_options_of(column, label_column, group_column, tokens, quantised, unlabelled)
+    read = vector_options_of(reading)
     with_vectors: dict[str, Any] = {"groups": groups, "bank": bank, "bank_labels": bank_labels, "views": views or None}
-    vectors = _vectors(checkpoint, embeddings, reading, labels=labels, metrics=metrics, **with_vectors)
-    target = find_checkpoint(_named(checkpoint), download=download) if vectors is None else None
-    beside = reference if vectors is not None or reference is None else find_checkpoint(reference, download=download)
+    vectors = _vectors(checkpoint, embeddings, read, labels=labels, metrics=metrics, **with_vectors)
+    target = find_checkpoint(_named(checkpoint), download=how["download"]) if vectors is None else None
+    beside = (
+        reference if vectors is not None or reference is None else find_checkpoint(reference, download=how["download"])
+    )
     folder = _folder(out, vectors if target is None else target, overwrite=overwrite, check=first)
     if target is None:
         found = analyze_vectors(
             vectors,
             labels,
-            **{**with_vectors, "groups": _groups(groups, classes), "views": views or ()},
+            **{**with_vectors, "groups": _groups(groups, how["classes"]), "views": views or ()},
             metrics=metric_names(metrics),
-            options=reading,
+            options=read,
             reference=beside,
-            seed=seed,
+            seed=how["seed"],
+            mute=how["mute"] or (),
             protocol=protocol,
             per_row=per_row,
             counting=console.counting,
         )
     else:
-        chosen = AnalysisOptions(
-            data=data,
-            read_options=read_options_of(told),
-            per_class=per_class,
-            seed=seed,
-            limit=limit,
-            untrained=untrained,
-            protocol=protocol,
-            classes=classes,
-            per_row=per_row,
-            device=resolve_device(device),
-            batch_size=batch_size,
-            workers=workers,
-            fast=fast,
-            cache=not no_cache,
-            download=download,
-            strict_data=strict_data,
-            check_content=check_content,
-        )
+        chosen = analysis_options_of(how, told, protocol=protocol, per_row=per_row)
         found = analyze_checkpoint(target, chosen, reference=beside, counting=console.counting)
     if first:
         with listening(console.counting):

@@ -13,6 +13,7 @@ from repdiag.cli import (
     compare,
     convert,
     datasets,
+    demo,
     doctor,
     drift,
     embed,
@@ -58,6 +59,7 @@ app.command("export")(export.export)
 app.add_typer(metrics.app, name="metrics")
 app.command("datasets")(datasets.datasets)
 app.command("doctor")(doctor.doctor)
+app.command("demo")(demo.demo)
 
 
 def _version(wanted: bool) -> None:

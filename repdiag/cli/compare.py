@@ -9,18 +9,25 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from repdiag.cli import options
-from repdiag.cli.console import Console, resolve_device
+from repdiag.cli.reading import (
+    ANALYSIS,
+    NOTHING_TOLD,
+    SPEAKING,
+    VECTORS,
+    Typed,
+    analysis_options_of,
+    console_of,
+    metric_names,
+    takes,
+    vector_options_of,
+)
 
 if TYPE_CHECKING:
     from repdiag.workflows.comparison import Comparison
     from repdiag.workflows.gates import Gate, GateResult
 
-FailOn = Annotated[
-    str | None,
-    typer.Option("--fail-on", help="Exit 3 when one of these is found of any checkpoint; as in `repdiag analyze`."),
-]
 
-
+@takes(reading=VECTORS, how=ANALYSIS, speaking=SPEAKING)
 def compare(
     checkpoints: Annotated[
         list[str],
@@ -35,39 +42,18 @@ def compare(
         list[str] | None, typer.Option("--views", help="Another view's vectors: one for each set, in their order.")
     ] = None,
     metrics: options.MetricNames = None,
-    column: options.Column = None,
-    label_column: options.LabelColumn = None,
-    group_column: options.GroupColumn = None,
-    tokens: options.Tokens = None,
-    quantised: options.Quantised = None,
-    unlabelled: options.Unlabelled = None,
-    data: options.Data = None,
+    reading: Typed = NOTHING_TOLD,
     out: options.Out = None,
     only: Annotated[str | None, typer.Option("--only", help="Of a manifest, the ids that match this glob.")] = None,
-    per_class: options.PerClass = 50,
-    seed: options.Seed = 0,
-    limit: options.Limit = None,
-    classes: options.Classes = "fixed",
-    untrained: Annotated[bool, typer.Option(help="Also evaluate an untrained copy of each encoder.")] = True,
+    how: Typed = NOTHING_TOLD,
     reference: Annotated[
         str | None,
         typer.Option("--reference", help="A checkpoint, one of those named or another, to hold all others against."),
     ] = None,
     figures: Annotated[bool, typer.Option(help="Draw the figures.")] = True,
-    fail_on: FailOn = None,
-    device: options.Device = "auto",
-    batch_size: options.BatchSize = 256,
-    workers: options.Workers = 0,
-    fast: options.Fast = False,
-    no_cache: options.NoCache = False,
-    download: options.Download = False,
-    strict_data: options.StrictData = False,
-    check_content: options.CheckContent = False,
+    fail_on: options.FailOn = None,
     overwrite: options.Overwrite = False,
-    as_json: options.Json = False,
-    verbose: options.Verbose = False,
-    quiet: options.Quiet = False,
-    no_progress: options.NoProgress = False,
+    speaking: Typed = NOTHING_TOLD,
 ) -> None:
     """Put checkpoints side by side. Stopped in the middle, it goes on where it was; finished ones are not redone.
 
@@ -79,18 +65,15 @@ def compare(
     """
     from repdiag.cli import summary
     from repdiag.cli.gates import end_with
-    from repdiag.cli.reading import metric_names, vector_options_of
     from repdiag.workflows.compare import compare_checkpoints, compare_vectors
     from repdiag.workflows.gates import parse_gates
-    from repdiag.workflows.options import AnalysisOptions
     from repdiag.workflows.targets import find_checkpoints, named_sources, with_reference
     from repdiag.workflows.vectors import all_vectors
 
     gates = parse_gates(fail_on)
-    console = Console(as_json=as_json, quiet=quiet, verbose=verbose, progress=not no_progress)
+    console = console_of(speaking)
     folder = out or Path("runs") / "compare"
-    how: dict[str, Any] = {"told": console, "figures": figures, "overwrite": overwrite}
-    reading = vector_options_of(column, label_column, group_column, tokens, quantised, unlabelled)
+    kept: dict[str, Any] = {"told": console, "figures": figures, "overwrite": overwrite}
     if all_vectors(checkpoints):
         if reference is not None and reference not in named_sources(checkpoints):
             checkpoints = [*checkpoints, reference]
@@ -99,38 +82,24 @@ def compare(
         found = compare_vectors(
             named,
             folder,
-            **how,
+            **kept,
             reference=reference,
-            seed=seed,
+            seed=how["seed"],
+            mute=how["mute"] or (),
             labels=labels,
-            groups="classes" if classes == "drawn" else groups,
+            groups="classes" if how["classes"] == "drawn" else groups,
             bank=bank or (),
             views=views or (),
             metrics=metric_names(metrics),
-            reading=reading,
+            reading=vector_options_of(reading),
         )
     else:
-        chosen = AnalysisOptions(
-            data=data,
-            per_class=per_class,
-            seed=seed,
-            limit=limit,
-            classes=classes,
-            untrained=untrained,
-            device=resolve_device(device),
-            batch_size=batch_size,
-            workers=workers,
-            fast=fast,
-            cache=not no_cache,
-            download=download,
-            strict_data=strict_data,
-            check_content=check_content,
-        )
-        targets = find_checkpoints(checkpoints, only=only, download=download, told=console)
+        chosen = analysis_options_of(how)
+        targets = find_checkpoints(checkpoints, only=only, download=how["download"], told=console)
         beside = None
         if reference is not None:
-            targets, beside = with_reference(targets, reference, download=download)
-        found = compare_checkpoints(targets, chosen, folder, reference=beside, **how)
+            targets, beside = with_reference(targets, reference, download=how["download"])
+        found = compare_checkpoints(targets, chosen, folder, reference=beside, **kept)
     summary.show_comparison(console, found, folder, sorted((folder / "figures").glob("*.png")) if figures else [])
     if found.failures:
         raise typer.Exit(1)

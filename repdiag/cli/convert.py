@@ -9,11 +9,11 @@ import typer
 
 from repdiag.cli import options
 from repdiag.cli.console import Console
-from repdiag.cli.reading import NOTHING_TOLD, takes_read_options
+from repdiag.cli.reading import NOTHING_TOLD, READING, takes
 from repdiag.workflows.typed_options import Told, read_options_of
 
 
-@takes_read_options
+@takes(told=READING)
 def convert(
     checkpoint: Annotated[str, typer.Argument(help="A checkpoint file, a run directory, or a manifest's name.")],
     out: Annotated[Path, typer.Argument(help="The file to write, ending in .safetensors.")],

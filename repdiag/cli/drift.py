@@ -8,19 +8,27 @@ from typing import Annotated
 import typer
 
 from repdiag.cli import options
-from repdiag.cli.console import Console, resolve_device
-from repdiag.cli.reading import NOTHING_TOLD, takes_read_options
-from repdiag.workflows.typed_options import Told, read_options_of
+from repdiag.cli.reading import (
+    IMAGES,
+    MACHINE,
+    NOTHING_TOLD,
+    READING,
+    SPEAKING,
+    Typed,
+    analysis_options_of,
+    console_of,
+    takes,
+)
 
 _HELP = "What each may be: a checkpoint, a run directory, a manifest's name, or vectors (a canary file, .npz, ...)."
 
 
-@takes_read_options
+@takes(told=READING, images=IMAGES, machine=MACHINE, speaking=SPEAKING)
 def drift(
     old: Annotated[str, typer.Argument(help="The encoder as it was. " + _HELP)],
     new: Annotated[str | None, typer.Argument(help="The encoder as it is now.")] = None,
-    data: options.Data = None,
-    told: Told = NOTHING_TOLD,
+    images: Typed = NOTHING_TOLD,
+    told: Typed = NOTHING_TOLD,
     labels: Annotated[Path | None, typer.Option("--labels", help="Class labels of vectors, for both.")] = None,
     out: options.Out = None,
     fail_on: Annotated[
@@ -41,18 +49,9 @@ def drift(
     ] = None,
     per_class: options.PerClass = 100,
     seed: options.Seed = 0,
-    limit: options.Limit = None,
-    device: options.Device = "auto",
-    batch_size: options.BatchSize = 256,
-    workers: options.Workers = 0,
-    no_cache: options.NoCache = False,
-    download: options.Download = False,
-    strict_data: options.StrictData = False,
-    check_content: options.CheckContent = False,
+    machine: Typed = NOTHING_TOLD,
     overwrite: options.Overwrite = False,
-    as_json: options.Json = False,
-    quiet: options.Quiet = False,
-    no_progress: options.NoProgress = False,
+    speaking: Typed = NOTHING_TOLD,
 ) -> None:
     """Hold an exported, quantised or retrained encoder against the one it replaces, row by row on the same images.
 
@@ -66,7 +65,6 @@ def drift(
     from repdiag.workflows.drift_gates import check_drift_gates, parse_drift_gates
     from repdiag.workflows.drift_gates import junit as junit_text
     from repdiag.workflows.drift_result import KIND, save_canary
-    from repdiag.workflows.options import AnalysisOptions
 
     if new is None and canary is None:
         raise UsageError("drift needs two encoders", found=old, hint="name the new one, or give --save-canary")
@@ -75,21 +73,8 @@ def drift(
         from repdiag.results.transaction import check_place
 
         check_place(out, overwrite=overwrite, again=KIND)
-    console = Console(as_json=as_json, quiet=quiet, progress=not no_progress)
-    chosen = AnalysisOptions(
-        data=data,
-        read_options=read_options_of(told),
-        per_class=per_class,
-        seed=seed,
-        limit=limit,
-        device=resolve_device(device),
-        batch_size=batch_size,
-        workers=workers,
-        cache=not no_cache,
-        download=download,
-        strict_data=strict_data,
-        check_content=check_content,
-    )
+    console = console_of(speaking)
+    chosen = analysis_options_of({**images, **machine}, told, per_class=per_class, seed=seed)
     sources = {"old": old} if new is None else {"old": old, "new": new}
     sets, notes = read_pair(sources, chosen, labels=labels, counting=console.counting)
     if canary is not None:
@@ -99,7 +84,7 @@ def drift(
     if new is None:
         console.json({"canary": str(canary), "rows": len(first), "notes": list(notes)})
         return
-    found = drift_of_sets(sets, threshold=threshold, seed=seed, notes=notes, options={"data": data})
+    found = drift_of_sets(sets, threshold=threshold, seed=seed, notes=notes, options={"data": images["data"]})
     for line in found.lines():
         console.say(line)
     results = check_drift_gates(gates, found)

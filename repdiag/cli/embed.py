@@ -8,27 +8,23 @@ import typer
 
 from repdiag.cli import options
 from repdiag.cli.console import Console, resolve_device
-from repdiag.cli.reading import NOTHING_TOLD, takes_read_options
-from repdiag.workflows.typed_options import Told, read_options_of
+from repdiag.cli.reading import IMAGES, NOTHING_TOLD, READING, Typed, takes
+from repdiag.workflows.typed_options import read_options_of
 
 
-@takes_read_options
+@takes(told=READING, images=IMAGES)
 def embed(
     checkpoint: Annotated[str, typer.Argument(help="A checkpoint file, a run directory, or a manifest's name.")],
-    data: options.Data = None,
-    told: Told = NOTHING_TOLD,
+    images: Typed = NOTHING_TOLD,
+    told: Typed = NOTHING_TOLD,
     split: Annotated[str, typer.Option("--split", help="train or val.")] = "val",
     views: Annotated[int, typer.Option("--views", min=0, help="Augmented views of each image.")] = 0,
     out: options.Out = None,
     seed: options.Seed = 0,
-    limit: options.Limit = None,
     device: options.Device = "auto",
     batch_size: options.BatchSize = 256,
     workers: options.Workers = 0,
     fast: options.Fast = False,
-    download: options.Download = False,
-    strict_data: options.StrictData = False,
-    check_content: options.CheckContent = False,
     overwrite: options.Overwrite = False,
     as_json: options.Json = False,
     quiet: options.Quiet = False,
@@ -43,24 +39,20 @@ def embed(
     from repdiag.workflows.targets import find_checkpoint
 
     console = Console(as_json=as_json, quiet=quiet, progress=not no_progress)
-    target = find_checkpoint(checkpoint, download=download)
+    target = find_checkpoint(checkpoint, download=images["download"])
     read_options = read_options_of(told)
     folder = embeddings_folder(out, f"{target.name}-{split}", overwrite=overwrite)
     notes: list[str] = []
     with console.counting(f"{target.name}: {split}") as progress:
         found = run(
             target,
-            data=data,
+            **images,
             split=split,
             views=views,
             out=folder,
-            limit=limit,
             seed=seed,
             overwrite=overwrite,
             read_options=read_options,
-            download=download,
-            strict_data=strict_data,
-            check_content=check_content,
             say=notes.append,
             progress=progress,
             device=resolve_device(device),

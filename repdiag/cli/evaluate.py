@@ -9,8 +9,10 @@ import typer
 
 from repdiag.cli import options
 from repdiag.cli.console import Console
+from repdiag.cli.reading import NOTHING_TOLD, VECTORS, Typed, metric_names, takes, vector_options_of
 
 
+@takes(reading=VECTORS)
 def evaluate(
     vectors: Annotated[
         Path,
@@ -29,20 +31,14 @@ def evaluate(
     other: Annotated[Path | None, typer.Option("--other", help="A second encoder on the same rows, for CKA.")] = None,
     views: options.ViewFiles = None,
     metrics: options.MetricNames = None,
-    column: options.Column = None,
-    label_column: options.LabelColumn = None,
-    group_column: options.GroupColumn = None,
-    tokens: options.Tokens = None,
-    quantised: options.Quantised = None,
-    unlabelled: options.Unlabelled = None,
+    reading: Typed = NOTHING_TOLD,
     protocol: options.Protocol = None,
     out: options.Out = None,
     seed: options.Seed = 0,
     as_json: options.Json = False,
 ) -> None:
     """Compute metrics of vectors: text, audio, tabular or image embeddings, from any model."""
-    from repdiag.cli import summary
-    from repdiag.cli.reading import metric_names, vector_options_of
+    from repdiag.results.terminal_tables import rows_table
     from repdiag.results.transaction import check_place, replaced
     from repdiag.results.writing import write_run, write_tables
     from repdiag.workflows.vectors import evaluate_vectors
@@ -60,7 +56,7 @@ def evaluate(
         other=other,
         views=views or (),
         metrics=names,
-        options=vector_options_of(column, label_column, group_column, tokens, quantised, unlabelled),
+        options=vector_options_of(reading),
         protocol=protocol,
         seed=seed,
     )
@@ -75,7 +71,7 @@ def evaluate(
             )
     for note in notes:
         console.say(f"note: {note}")
-    summary.show_rows(console, table)
+    console.table(rows_table(table))
     console.json(table.to_records())
     if names and all(row.value is None for row in table):
         console.say("none of the metrics asked for has a value")

@@ -50,6 +50,18 @@ Classes = Annotated[
         help="Intervals speak of other images of these classes (fixed), or of other classes of their kind (drawn).",
     ),
 ]
+Mute = Annotated[
+    str | None, typer.Option("--mute", help="Codes of findings to leave out, by commas: RD503,RD302. docs/findings.md.")
+]
+FailOn = Annotated[
+    str | None,
+    typer.Option(
+        "--fail-on",
+        help="Exit 3 when one of these is found: over-clustering, overfitting, collapse, inconclusive, "
+        "worse-than-reference, a code (RD501), or a number such as knn_accuracy<0.80 (knn_accuracy.low<0.80: the end "
+        "of its interval).",
+    ),
+]
 Prefix = Annotated[str | None, typer.Option("--prefix", help="What the names of the encoder's tensors start with.")]
 Heads = Annotated[int | None, typer.Option("--heads", min=1, help="Attention heads, which no file records.")]
 StemPadding = Annotated[

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from repdiag.cli import options
-from repdiag.cli.console import Console, resolve_device
-from repdiag.cli.reading import NOTHING_TOLD, takes_read_options
-from repdiag.workflows.typed_options import Told, read_options_of
+from repdiag.cli.console import Console
+from repdiag.cli.reading import IMAGES, MACHINE, NOTHING_TOLD, READING, SPEAKING, Typed, console_of, machine_of, takes
+from repdiag.workflows.typed_options import read_options_of
 
 if TYPE_CHECKING:
     from repdiag.workflows.probed import Probed
@@ -19,33 +19,22 @@ Name = Annotated[str, typer.Option("--protocol", help="Names of protocols, by co
 Set = Annotated[list[str] | None, typer.Option("--set", help="Another value of a setting: NAME=VALUE; once each.")]
 
 
-@takes_read_options
+@takes(told=READING, images=IMAGES, machine=MACHINE, speaking=SPEAKING)
 def probe(
     checkpoints: Annotated[
         list[str] | None, typer.Argument(help="Checkpoint files, run directories, or names of the manifest.")
     ] = None,
-    data: options.Data = None,
+    images: Typed = NOTHING_TOLD,
     protocol: Name = "linear",
     changes: Set = None,
-    told: Told = NOTHING_TOLD,
+    told: Typed = NOTHING_TOLD,
     list_all: Annotated[bool, typer.Option("--list", help="List the protocols.")] = False,
     show: Annotated[str | None, typer.Option("--show", help="Show the settings of one protocol.")] = None,
     out: options.Out = None,
     seed: options.Seed = 0,
-    limit: options.Limit = None,
-    device: options.Device = "auto",
-    batch_size: options.BatchSize = 256,
-    workers: options.Workers = 0,
-    fast: options.Fast = False,
-    no_cache: options.NoCache = False,
-    download: options.Download = False,
-    strict_data: options.StrictData = False,
-    check_content: options.CheckContent = False,
+    machine: Typed = NOTHING_TOLD,
     overwrite: options.Overwrite = False,
-    as_json: options.Json = False,
-    verbose: options.Verbose = False,
-    quiet: options.Quiet = False,
-    no_progress: options.NoProgress = False,
+    speaking: Typed = NOTHING_TOLD,
 ) -> None:
     """Try encoders out by a published protocol: linear probe, kNN, few-shot, retrieval, transfer, ...
 
@@ -57,30 +46,19 @@ def probe(
     from repdiag.workflows.probe import ProbeOptions, chosen_protocol, probe_checkpoints
     from repdiag.workflows.probed import save_probes
 
-    console = Console(as_json=as_json, quiet=quiet, verbose=verbose, progress=not no_progress)
+    console = console_of(speaking)
     if list_all or show is not None:
         _show_protocols(console, show)
         return
     chosen = [chosen_protocol(name.strip(), {"seed": seed}, changes or ()) for name in protocol.split(",")]
-    machine: dict[str, Any] = {
-        "device": resolve_device(device),
-        "batch_size": batch_size,
-        "workers": workers,
-        "fast": fast,
-        "cache": not no_cache,
-        "counting": console.counting,
-    }
+    running = {**machine_of(machine), "counting": console.counting}
     asked = ProbeOptions(
-        data=data,
-        limit=limit,
-        download=download,
-        strict_data=strict_data,
-        check_content=check_content,
+        **images,
         read_options=read_options_of(told),
-        machine=machine,
+        machine=running,
         fits=out.with_name(f"{out.name}-fits") if out is not None else Path("runs") / "probe" / "fits",
         again=overwrite,
-        progress=None if quiet or no_progress else PlainProgress(),
+        progress=None if speaking["quiet"] or speaking["no_progress"] else PlainProgress(),
     )
     again = overwrite or out is None
 
@@ -89,7 +67,7 @@ def probe(
 
     names, probes = probe_checkpoints(checkpoints or [], chosen, asked, before=before)
     folder = _place(out, names, protocol)
-    said = {"data": data, "limit": limit, "seed": seed, "protocols": [one.name for one in chosen]}
+    said = {"data": images["data"], "limit": images["limit"], "seed": seed, "protocols": [one.name for one in chosen]}
     save_probes(probes, folder, options=said, overwrite=again)
     _show_probes(console, probes, folder)
 
@@ -118,8 +96,8 @@ def _show_protocols(console: Console, name: str | None) -> None:
 
 
 def _show_probes(console: Console, probes: list[Probed], folder: Path) -> None:
-    from repdiag.cli.summary import show_rows
     from repdiag.core.metric_table import MetricTable
+    from repdiag.results.terminal_tables import rows_table
     from repdiag.workflows.probed import pair_sentences, paired_frame
 
     for one in probes:
@@ -137,7 +115,7 @@ def _show_probes(console: Console, probes: list[Probed], folder: Path) -> None:
     for note in dict.fromkeys(note for one in probes for note in one.notes):
         console.say(f"note: {note}")
     if console.verbose:
-        show_rows(console, table)
+        console.table(rows_table(table))
     console.say(f"results: {folder}")
     records = pairs.to_dict(orient="records")
     console.json({"metrics": table.to_records(), "pairs": records, "folder": str(folder)})

@@ -1,4 +1,4 @@
-"""The options that say how a checkpoint file is to be read: declared once, taken by every command that reads one."""
+"""Groups of options: declared once, taken by every command that reads a file, analyzes, or speaks."""
 
 from __future__ import annotations
 
@@ -10,16 +10,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from repdiag.cli import options
+from repdiag.cli.console import Console, resolve_device
 from repdiag.core.errors import UsageError
-from repdiag.workflows.typed_options import Told
+from repdiag.workflows.typed_options import Told, read_options_of
 
 if TYPE_CHECKING:
     from repdiag.embeddings.sources.vector_options import VectorOptions
+    from repdiag.workflows.options import AnalysisOptions
 
 
 NOTHING_TOLD: Told = {}
-_HELD = "told"  # the parameter of a command that stands for all of them
-_FLAGS: Mapping[str, Any] = {
+Typed = Mapping[str, Any]
+READING: Mapping[str, Any] = {
     "branch": options.Branch,
     "backbone": options.Backbone,
     "prefix": options.Prefix,
@@ -51,52 +53,113 @@ _FLAGS: Mapping[str, Any] = {
     "interpolation": Annotated[str | None, typer.Option(help="bilinear or bicubic.")],
     "mean": options.Mean,
     "std": options.Std,
+    "output": Annotated[str | None, typer.Option("--output", help="Of an ONNX graph, the tensor to take as features.")],
 }
 
 
-def takes_read_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Return the command with an option for each way of reading in the place of its parameter `told`."""
-    signature = inspect.signature(command, eval_str=True)
-    parameters: list[inspect.Parameter] = []
-    for parameter in signature.parameters.values():
-        if parameter.name != _HELD:
-            parameters.append(parameter)
-            continue
-        parameters += [
-            inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=None, annotation=flag)
-            for name, flag in _FLAGS.items()
-        ]
+VECTORS: Mapping[str, Any] = {
+    "column": options.Column,
+    "label_column": options.LabelColumn,
+    "group_column": options.GroupColumn,
+    "tokens": options.Tokens,
+    "quantised": options.Quantised,
+    "unlabelled": options.Unlabelled,
+}
+# A flag, or a flag and what it is without being typed.
+IMAGES: Mapping[str, Any] = {
+    "data": options.Data,
+    "limit": options.Limit,
+    "download": (options.Download, False),
+    "strict_data": (options.StrictData, False),
+    "check_content": (options.CheckContent, False),
+}
+MACHINE: Mapping[str, Any] = {
+    "device": (options.Device, "auto"),
+    "batch_size": (options.BatchSize, 256),
+    "workers": (options.Workers, 0),
+    "fast": (options.Fast, False),
+    "no_cache": (options.NoCache, False),
+}
+ANALYSIS: Mapping[str, Any] = {
+    **IMAGES,
+    "per_class": (options.PerClass, 50),
+    "seed": (options.Seed, 0),
+    "classes": (options.Classes, "fixed"),
+    "untrained": (Annotated[bool, typer.Option(help="Also evaluate an untrained copy of each encoder.")], True),
+    "mute": options.Mute,
+    **MACHINE,
+}
+SPEAKING: Mapping[str, Any] = {
+    "as_json": (options.Json, False),
+    "verbose": (options.Verbose, False),
+    "quiet": (options.Quiet, False),
+    "no_progress": (options.NoProgress, False),
+}
 
-    @functools.wraps(command)
-    def run(*args: Any, **given: Any) -> None:
-        given |= dict(zip([parameter.name for parameter in parameters], args, strict=False))
-        told = {name: given.pop(name, None) for name in _FLAGS}
-        command(**given, told=told)
 
-    run.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
-    run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
-    return run
+def takes(**groups: Mapping[str, Any]) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Return a decorator that puts the options of each group in the place of the parameter of that name.
+
+    The command gets the group as one mapping, name -> what was typed.
+    """
+
+    def with_groups(command: Callable[..., None]) -> Callable[..., None]:
+        signature = inspect.signature(command, eval_str=True)
+        parameters: list[inspect.Parameter] = []
+        for parameter in signature.parameters.values():
+            parameters += _options(groups[parameter.name]) if parameter.name in groups else [parameter]
+
+        @functools.wraps(command)
+        def run(*args: Any, **given: Any) -> None:
+            known = {each.name: each.default for each in parameters if each.default is not each.empty}
+            given = {**known, **dict(zip([each.name for each in parameters], args, strict=False)), **given}
+            typed = {held: {name: given.pop(name) for name in group} for held, group in groups.items()}
+            command(**given, **typed)
+
+        run.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+        run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+        return run
+
+    return with_groups
 
 
-def vector_options_of(
-    column: str | None,
-    label_column: str | None,
-    group_column: str | None,
-    tokens: str | None,
-    quantised: str | None,
-    unlabelled: str | None,
-) -> VectorOptions:
+def _options(group: Mapping[str, Any]) -> list[inspect.Parameter]:
+    pairs = {name: flag if isinstance(flag, tuple) else (flag, None) for name, flag in group.items()}
+    kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
+    return [inspect.Parameter(name, kind, default=default, annotation=flag) for name, (flag, default) in pairs.items()]
+
+
+def analysis_options_of(typed: Typed, told: Told = NOTHING_TOLD, **more: Any) -> AnalysisOptions:
+    """Return what the command line says about an analysis."""
+    from repdiag.workflows.options import AnalysisOptions
+
+    given = machine_of(typed)
+    mute = given.pop("mute", None) or ()
+    return AnalysisOptions(**given, mute=mute, read_options=read_options_of(told), **more)
+
+
+def machine_of(typed: Typed) -> dict[str, Any]:
+    """Return what was typed with the device resolved, and the cache said as what is wanted."""
+    given = dict(typed)
+    cache = not given.pop("no_cache")
+    return {**given, "device": resolve_device(given["device"]), "cache": cache}
+
+
+def console_of(typed: Typed, *, speaks: bool = True) -> Console:
+    """Return where the words of a command go; a process that does not speak keeps quiet."""
+    return Console(
+        as_json=typed["as_json"] and speaks,
+        quiet=typed["quiet"] or not speaks,
+        verbose=typed["verbose"],
+        progress=not typed["no_progress"],
+    )
+
+
+def vector_options_of(typed: Typed) -> VectorOptions:
     """Return what the command line says about reading vectors."""
     from repdiag.embeddings.sources.vector_options import VectorOptions
 
-    return VectorOptions(
-        column=column,
-        label_column=label_column,
-        group_column=group_column,
-        tokens=tokens,  # type: ignore[arg-type]  # another word is refused there
-        quantised=quantised,
-        unlabelled=unlabelled,
-    )
+    return VectorOptions(**typed)
 
 
 def metric_names(text: str | None) -> list[str] | None:

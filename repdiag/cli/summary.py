@@ -5,45 +5,37 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from repdiag.core.numbers import show_interval, show_value
-from repdiag.results.headlines import HEADLINES, Headline
+from repdiag.results.finding_lines import finding_lines
+from repdiag.results.terminal_tables import headline_table, rows_table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     import pandas as pd
 
     from repdiag.cli.console import Console
-    from repdiag.core.metric_table import MetricRow, MetricTable
     from repdiag.workflows.analysis import Analysis
     from repdiag.workflows.comparison import Comparison
-
-# Beside the headlines of the report, which are read on val.
-_ON_TRAIN = "instance_discrimination_accuracy"
-_MORE = (Headline(metric="contrast_accuracy", label="Contrast accuracy", direction="higher", percent=True),)
-_BETTER = {"zero": "near 0", "one": "near 1", "context": ""}
-
-
-_PERCENT = {headline.metric for headline in (*HEADLINES, *_MORE) if headline.percent}
 
 
 def show_analysis(console: Console, analysis: Analysis, folder: Path, drawn: Sequence[Path]) -> None:
     """Print one encoder with the untrained copy's features beside it, or one set of vectors."""
     name, info = analysis.name, analysis.info
-    console.say(f"{name}: {analysis.summary}")
+    console.say(f"{name}: {analysis.summary}\n")
+    for line in finding_lines(analysis.diagnosis, evidence=console.verbose):
+        console.say(line)
     rows, dims = analysis.size
     if info is None:
-        show_rows(console, analysis.table, title=f"{name}: {rows} rows x {dims} dimensions")
+        console.table(rows_table(analysis.table, title=f"{name}: {rows} rows x {dims} dimensions"))
     else:
         dataset = analysis.embeddings["val"].provenance.dataset
         title = f"{name}: {info.backbone}, {info.parameters / 1e6:.2f} M parameters, {dataset}"
         columns = [("features", name, "features"), ("projections", name, "projections")]
         columns += [("untrained", copy, "features") for copy in analysis.table.checkpoints("untrained")]
         present = [c for c in columns if len(analysis.table.where(checkpoint=c[1], space=c[2]))]
-        console.table(_headline_table(title, analysis.table, present))
+        console.table(headline_table(title, analysis.table, present))
     _say_left_out(console, analysis.excluded)
-    _say_diagnosis(console, analysis.diagnosis.to_dict())
     for note in analysis.notes:
         console.say(f"\nnote: {note}")
     console.say(f"\nresults: {folder}")
@@ -64,19 +56,19 @@ def show_analysis(console: Console, analysis: Analysis, folder: Path, drawn: Seq
 
 
 def show_comparison(console: Console, comparison: Comparison, folder: Path, drawn: Sequence[Path]) -> None:
-    """Print checkpoints side by side, features of val."""
+    """Print which checkpoint to take, what is wrong with each, and all side by side, features of val."""
+    console.say(f"{comparison.summary}\n")
+    for name, diagnosis in comparison.diagnoses.items():
+        for line in finding_lines(diagnosis, evidence=console.verbose):
+            console.say(f"{name}: {line}")
     names = comparison.table.names("checkpoint")
     columns = [(str(name), str(name), "features") for name in names]
-    console.table(_headline_table("Same rows, same views; features, val", comparison.table, columns, intervals=False))
-    for name, verdict in comparison.verdicts.items():
-        console.say(f"{name}: " + "; ".join(_verdict_words(verdict)))
-        for standing in verdict.get("standings", ()):
-            console.say(f"  {standing['sentence']}")
+    console.table(headline_table("Same rows, same views; features, val", comparison.table, columns, intervals=False))
     if comparison.common is not None:
         console.say(f"\nnote: {comparison.common.note}")
         title = f"At {comparison.common.dims} dimensions; features, val; kNN against the train gallery"
         trained = [(name, name, "features") for name in comparison.common.widths]
-        console.table(_headline_table(title, comparison.common.table, trained, intervals=False))
+        console.table(headline_table(title, comparison.common.table, trained, intervals=False))
     if comparison.paired is not None:
         console.say("\non the same rows, by paired tests (pairs.csv, paired_tests.csv, class_changes.csv):")
         for sentence in comparison.paired.sentences():
@@ -90,10 +82,13 @@ def show_comparison(console: Console, comparison: Comparison, folder: Path, draw
     console.say(f"\nresults: {folder}")
     if drawn:
         console.say(f"figures: {drawn[0].parent}")
+    console.say(f"next:    repdiag report {folder}")
     console.json(
         {
             "metrics": comparison.table.to_records(),
             "common_dimension": None if comparison.common is None else comparison.common.table.to_records(),
+            "headline": comparison.headline_sentence,
+            "ranking": _plain_frame(comparison.ranking()),
             "pairs": comparison.pairs.to_dict(orient="records"),
             "paired_tests": None if comparison.paired is None else _plain_records(comparison.paired.tests),
             "verdicts": comparison.verdicts,
@@ -105,74 +100,14 @@ def show_comparison(console: Console, comparison: Comparison, folder: Path, draw
     )
 
 
-def _plain_records(tests: pd.DataFrame) -> list[dict[str, Any]]:
-    """Return one dictionary a test: what is not known is None, and `params` a dictionary, as in the rows of metrics."""
-    known = tests.astype(object).where(tests.notna(), None).assign(params=tests["params"].map(json.loads))
+def _plain_frame(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    known = frame.astype(object).where(frame.notna(), None)
     return [{str(name): value for name, value in row.items()} for row in known.to_dict(orient="records")]
 
 
-def show_rows(console: Console, table: MetricTable, *, title: str | None = None) -> None:
-    """Print every row of a table."""
-    from rich.table import Table
-
-    shown = Table("space", "metric", "settings", "value", "95 % interval", "n", title=title)
-    for row in table:
-        settings = ", ".join(f"{key}={value}" for key, value in sorted(row.params.items()))
-        shown.add_row(row.space, row.metric, settings, _number(row), _interval(row), str(row.n))
-    console.table(shown)
-
-
-def _headline_table(
-    title: str, table: MetricTable, columns: Iterable[tuple[str, str, str]], *, intervals: bool = True
-) -> Any:
-    from rich.table import Column, Table
-
-    columns = list(columns)
-    # Folded, not cut off: long names often differ at their ends alone.
-    shown = Table("", "better", *(Column(label, overflow="fold") for label, _, _ in columns), title=title)
-    for headline, split in _lines():
-        rows = [
-            _first(table.where(checkpoint=name, space=space, metric=headline.metric, split=split, **headline.params))
-            for _, name, space in columns
-        ]
-        if any(row is not None for row in rows):
-            label = f"{headline.label}, train" if split == "train" else headline.label
-            better = _BETTER.get(headline.direction, headline.direction)
-            shown.add_row(label, better, *(_cell(row, intervals=intervals) for row in rows))
-    return shown
-
-
-def _lines() -> Iterator[tuple[Headline, str]]:
-    for headline in (*HEADLINES, *_MORE):
-        if headline.metric == _ON_TRAIN:
-            yield headline, "train"
-        yield headline, "val"
-
-
-def _first(found: MetricTable) -> MetricRow | None:
-    """Return the row of the default setting; on the over-cluster curve that is one cluster a class, K = C."""
-    curve = [row for row in found if row.extra.get("per_class_clusters") == 1]
-    return next(iter(curve or found.rows), None)
-
-
-def _cell(row: MetricRow | None, *, intervals: bool) -> str:
-    if row is None:
-        return ""
-    interval = _interval(row) if intervals else ""
-    return f"{_number(row)} [dim]{interval}[/dim]" if interval else _number(row)
-
-
-def _number(row: MetricRow) -> str:
-    return f"n/a ({row.reason})" if row.value is None else _format(row.metric, row.value)
-
-
-def _interval(row: MetricRow) -> str:
-    shown = show_interval(row.ci_low, row.ci_high, percent=row.metric in _PERCENT)
-    return shown.replace("[", "\\[")  # an opening bracket would be markup
-
-
-def _format(metric: str, value: float) -> str:
-    return show_value(value, percent=metric in _PERCENT)
+def _plain_records(tests: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return one dictionary a test: what is not known is None, and `params` a dictionary, as in the rows of metrics."""
+    return _plain_frame(tests.assign(params=tests["params"].map(json.loads)))
 
 
 def _say_left_out(console: Console, excluded: list[dict[str, str]]) -> None:
@@ -183,23 +118,3 @@ def _say_left_out(console: Console, excluded: list[dict[str, str]]) -> None:
         console.say(f"  {item['path']}: {item['reason']}")
     if len(excluded) > 5:
         console.say(f"  and {len(excluded) - 5} more, all named in run.json")
-
-
-def _verdict_words(verdict: dict[str, Any]) -> list[str]:
-    """Return the three answers in words that stand alone: "inconclusive" says about what."""
-    said = {
-        name: str(part["verdict"]) for name, part in verdict.items() if isinstance(part, dict) and "verdict" in part
-    }
-    return [f"{word} about {name.replace('_', '-')}" if word == "inconclusive" else word for name, word in said.items()]
-
-
-def _say_diagnosis(console: Console, verdict: dict[str, Any]) -> None:
-    console.say("")
-    for name, part in verdict.items():
-        if not isinstance(part, dict) or "verdict" not in part:
-            continue
-        console.say(f"{name.replace('_', '-')}: {part['verdict'].upper()}. {part.get('summary', '')}".rstrip())
-        for row in part.get("evidence", ()):
-            console.say(f"  {row.get('reading', ''):<8} {row.get('sentence', '')}")
-    for standing in verdict.get("standings", ()):
-        console.say(standing["sentence"])

@@ -7,10 +7,12 @@ from typing import Annotated
 import typer
 
 from repdiag.cli import options
-from repdiag.cli.console import Console, resolve_device
+from repdiag.cli.console import resolve_device
+from repdiag.cli.reading import NOTHING_TOLD, SPEAKING, Typed, console_of, takes
 from repdiag.core.distributed.first_process import is_first_process
 
 
+@takes(speaking=SPEAKING)
 def train(
     recipe: Annotated[str | None, typer.Option("--recipe", help="A recipe's name or a YAML file; see --list.")] = None,
     data: options.Data = None,
@@ -42,10 +44,7 @@ def train(
     overwrite: options.Overwrite = False,
     list_recipes: Annotated[bool, typer.Option("--list", help="List the recipes and stop.")] = False,
     show: Annotated[str | None, typer.Option("--show", help="Print a recipe and stop.")] = None,
-    as_json: options.Json = False,
-    verbose: options.Verbose = False,
-    quiet: options.Quiet = False,
-    no_progress: options.NoProgress = False,
+    speaking: Typed = NOTHING_TOLD,
 ) -> None:
     """Train an encoder. With no arguments: a small one (resnet20) on the embedded digits, by MoCo-v2.
 
@@ -54,7 +53,7 @@ def train(
     from repdiag.cli import recipes
 
     first = is_first_process()
-    console = Console(as_json=as_json and first, quiet=quiet or not first, verbose=verbose, progress=not no_progress)
+    console = console_of(speaking, speaks=first)
     if list_recipes or show is not None:
         recipes.print_recipes(console, show)
         return

@@ -126,12 +126,14 @@ def judge(
     reference: MetricTable | None = None,
     thresholds: Thresholds | Mapping[str, float] = DEFAULT_THRESHOLDS,
     space: Space = "features",
+    trained_with_labels: bool = False,
 ) -> Diagnosis:
     """Judge one encoder from its stored rows alone.
 
     `table` holds the rows of one checkpoint on one dataset: those of the judged split (val, test, or an unnamed one)
     and, for overfitting, those of "train" with an equal gallery. `untrained` and `reference` are the rows of other
-    encoders, as evidence beside it. `thresholds` may be a mapping of the ones to change.
+    encoders, as evidence beside it. `thresholds` may be a mapping of the ones to change. Of an encoder that was
+    `trained_with_labels` overfitting of the pretext task is not asked.
     """
     if not isinstance(thresholds, Thresholds):
         thresholds = DEFAULT_THRESHOLDS.override(thresholds)
@@ -144,7 +146,7 @@ def judge(
         dataset=first.dataset,
         space=space,
         over_clustering=_beside_collapse(judge_over_clustering(rows, thresholds), collapse),
-        overfitting=judge_overfitting(rows, thresholds),
+        overfitting=judge_overfitting(rows, thresholds, trained_with_labels=trained_with_labels),
         collapse=collapse,
     )
     given = ((UNTRAINED, untrained), (REFERENCE, reference))

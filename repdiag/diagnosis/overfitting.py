@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from repdiag.core.metric_table import MetricRow
 from repdiag.core.provenance import UNKNOWN
@@ -33,12 +33,17 @@ class _Gap:
     method: str
 
 
-def judge_overfitting(rows: JudgedRows, thresholds: Thresholds) -> OverfittingFinding:
+def judge_overfitting(
+    rows: JudgedRows, thresholds: Thresholds, *, trained_with_labels: bool = False
+) -> OverfittingFinding:
     """Return the finding: of the pretext task from instance discrimination, of the labels from retrieval by class.
 
-    One kind that is found is overfitting; both must be excluded where both could be asked.
+    One kind that is found is overfitting; both must be excluded where both could be asked. Of an encoder that was
+    trained with labels the pretext task is not asked, where the labels can be: it never had that task.
     """
     pretext, labels = _pretext(rows, thresholds), _labels(rows, thresholds)
+    if trained_with_labels and labels is not None:
+        pretext = replace(pretext, severity=_NOT_ASKED)
     asked = [each for each in (pretext, labels) if each is not None and each.severity != _NOT_ASKED]
     first = next((each for each in asked if each.verdict == OVERFITTING), None)
     unsure = next((each for each in asked if each.verdict == INCONCLUSIVE), None)

@@ -63,13 +63,14 @@ def answer_sentences(frame: pd.DataFrame) -> Iterator[str]:
     """Yield one line a pair: what the first is against the second, by how much, how surely."""
     for (first, second), rows in frame.groupby(["first", "second"], sort=False):
         told = rows.to_dict(orient="records")
-        apart = [_said(row) for row in told if row["answer"] != NOT_TOLD_APART]
+        apart = [answer_said(row) for row in told if row["answer"] != NOT_TOLD_APART]
         alike = [str(row["question"]).replace("_", "-") for row in told if row["answer"] == NOT_TOLD_APART]
         parts = [*apart, *([f"not told apart in {', '.join(alike)}"] if alike else [])]
         yield f"{first} against {second}: {'; '.join(parts)}."
 
 
-def _said(row: Mapping[Any, Any]) -> str:
+def answer_said(row: Mapping[Any, Any]) -> str:
+    """Return one answer with its size, interval and p-value in words."""
     name = _MEASURES.get(str(row["measure"]), str(row["measure"]))
     low, high, sure = float(row["ci_low"]), float(row["ci_high"]), say_p(float(row["p_holm"]))
     if row["question"] == "over_clustering":

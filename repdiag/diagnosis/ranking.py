@@ -40,6 +40,16 @@ class Ranking:
     frame: pd.DataFrame
     summary: str
 
+    @property
+    def headline(self) -> str:
+        """Return which encoder to take, how surely, and what it costs, in one or two sentences."""
+        return _headline(self.frame)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON values: the sentences and the rows."""
+        known = self.frame.astype(object).where(self.frame.notna(), None)
+        return {"headline": self.headline, "summary": self.summary, "rows": known.to_dict(orient="records")}
+
 
 def rank_encoders(
     sets: Mapping[str, EmbeddingSet],
@@ -237,6 +247,50 @@ def _summary(frame: pd.DataFrame) -> str:
     if len(names) > 1 or surest < CLEAR:
         sentence += " No encoder is clearly the best on these rows."
     return sentence + _size_baseline(frame, names)
+
+
+def _headline(frame: pd.DataFrame) -> str:
+    """Name the winner where one wins by every score, most of them surely; else those that lead, and the cheapest."""
+    firsts = frame[frame["rank"] == 1].drop_duplicates(["by", "checkpoint"])
+    leaders = list(dict.fromkeys(firsts["checkpoint"]))
+    sure = firsts["p_best"].median()
+    if len(leaders) == 1 and sure >= CLEAR:
+        return f"Take {leaders[0]}: best by {_scores_said(firsts)}. It costs {_cost(frame, leaders[0])}."
+    others = frame[frame["p_best"] > 1.0 - CLEAR]["checkpoint"]
+    open_ones = list(dict.fromkeys([*leaders, *others]))
+    sized = frame.drop_duplicates("checkpoint").set_index("checkpoint")
+    cheapest = min(open_ones, key=lambda name: _none_last(sized.loc[name, "gflops"], sized.loc[name, "parameters"]))
+    return (
+        f"No encoder is clearly the best of {', '.join(open_ones)}: {_scores_said(firsts, named=True)}. "
+        f"Of these {cheapest} costs least: {_cost(frame, cheapest)}."
+    )
+
+
+def _scores_said(firsts: pd.DataFrame, *, named: bool = False) -> str:
+    words = {"logme": "LogME", "r_precision": "R-precision", "probe": "a small probe"}
+    rows = firsts.to_dict(orient="records")
+    said = [
+        f"{row['checkpoint'] + ' by ' if named else ''}{words.get(row['by'], row['by'])} ({row['p_best']:.2f})"
+        for row in rows
+    ]
+    return said[0] if len(said) == 1 else f"{', '.join(said[:-1])} and {said[-1]}"
+
+
+def _cost(frame: pd.DataFrame, name: str) -> str:
+    import pandas as pd
+
+    row = frame[frame["checkpoint"] == name].iloc[0]
+    said = [] if pd.isna(row["parameters"]) else [f"{row['parameters'] / 1e6:.3g} M parameters"]
+    said.append(f"{int(row['width'])} dimensions")
+    said += [] if pd.isna(row["gflops"]) else [f"{row['gflops']:.3g} GFLOPs"]
+    said += [] if pd.isna(row["ms_per_image"]) else [f"{row['ms_per_image']:.2g} ms an image here"]
+    return ", ".join(said)
+
+
+def _none_last(*values: Any) -> tuple[float, ...]:
+    import pandas as pd
+
+    return tuple(float("inf") if pd.isna(value) else float(value) for value in values)
 
 
 def _size_baseline(frame: pd.DataFrame, names: list[str]) -> str:

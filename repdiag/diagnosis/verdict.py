@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from repdiag.diagnosis.coded import CodedFinding
 
 Reading = Literal["for", "against", "neutral"]
 # A grade, or the range of grades that an interval touches: "none", "none or mild", "mild to severe"; "unknown" without.
@@ -136,6 +139,9 @@ class Standing:
 class Diagnosis:
     """The judgement of one encoder on one dataset in one space; `standings` holds it against other encoders.
 
+    `findings` is the flat list of what was found and what stays open, each under a stable code; `checks` are those of
+    them that belong to no question: how images were prepared, rows to look at. `muted` codes are left out of it.
+
     Example:
         >>> import numpy as np, repdiag
         >>> rows = np.random.default_rng(0).normal(size=(60, 4))
@@ -154,6 +160,8 @@ class Diagnosis:
     overfitting: OverfittingFinding
     collapse: CollapseFinding
     standings: tuple[Standing, ...] = ()
+    checks: tuple[CodedFinding, ...] = ()
+    muted: tuple[str, ...] = ()
 
     def __iter__(self) -> Iterator[tuple[str, Finding]]:
         yield "over_clustering", self.over_clustering
@@ -167,11 +175,28 @@ class Diagnosis:
         return (*named, *(f"{kind} collapse" for kind in self.collapse.kinds))
 
     @property
+    def findings(self) -> tuple[CodedFinding, ...]:
+        """Return what was found and what stays open, each with its code, number, threshold and advice."""
+        from repdiag.diagnosis.coded import coded_findings
+
+        return coded_findings(self)
+
+    @property
     def summary(self) -> str:
         """Return the judgement in one sentence."""
-        open_questions = [name.replace("_", "-") for name, finding in self if not finding.conclusive]
-        said = ", ".join(self.faults) if self.faults else "no fault found"
-        return said + (f"; inconclusive about {', '.join(open_questions)}" if open_questions else "")
+        from repdiag.diagnosis.one_sentence import one_sentence
+
+        return one_sentence(self)
+
+    def mute(self, codes: str | Sequence[str]) -> Diagnosis:
+        """Return the diagnosis without the findings of these codes ("RD503"); the numbers stay as they are."""
+        from repdiag.diagnosis.codes import check_codes
+
+        return replace(self, muted=tuple(dict.fromkeys((*self.muted, *check_codes(codes)))))
+
+    def with_checks(self, checks: Sequence[CodedFinding]) -> Diagnosis:
+        """Return the diagnosis with further findings that belong to no question."""
+        return replace(self, checks=(*self.checks, *checks))
 
     def __repr__(self) -> str:
         lines = [f"{name.replace('_', '-')}: {finding.verdict}\n  {finding.summary}" for name, finding in self]
@@ -202,6 +227,8 @@ class Diagnosis:
                 dimensional=_finding(collapse["dimensional"]),
             ),
             standings=tuple(Standing(**item) for item in stored.get("standings", ())),
+            checks=tuple(_check(item) for item in stored.get("checks", ())),
+            muted=tuple(stored.get("muted", ())),
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -209,7 +236,20 @@ class Diagnosis:
         where = {name: getattr(self, name) for name in ("checkpoint", "epoch", "dataset", "space")}
         head = {**where, "summary": self.summary, "faults": list(self.faults)}
         found = {name: finding.to_dict() for name, finding in self}
-        return {**head, **found, "standings": [asdict(standing) for standing in self.standings]}
+        return {
+            **head,
+            "findings": [item.to_dict() for item in self.findings],
+            **found,
+            "standings": [asdict(standing) for standing in self.standings],
+            "checks": [item.to_dict() for item in self.checks],
+            "muted": list(self.muted),
+        }
+
+
+def _check(stored: Mapping[str, Any]) -> CodedFinding:
+    from repdiag.diagnosis.coded import from_stored
+
+    return from_stored(stored, tuple(Advice(**item) for item in stored["advice"]))
 
 
 def _finding(stored: Mapping[str, Any]) -> Finding:

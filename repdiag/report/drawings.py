@@ -14,6 +14,7 @@ from markupsafe import Markup
 ORDER = (
     "checkpoint_comparison",
     "setting_curves",
+    "split_classes",
     "over_cluster_curve",
     "class_distance_distributions",
     "cluster_class_confusion",

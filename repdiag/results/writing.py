@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,8 @@ def write_analysis(analysis: Analysis, out: Path) -> None:
     write_tables(analysis.table, out)
     write_parts(analysis.per_class, analysis.per_row, out)
     write_json(out / "verdict.json", analysis.diagnosis.to_dict())
+    if analysis.row_checks is not None:
+        analysis.row_checks.write(out)
     for split, embeddings in analysis.embeddings.items():
         save_embedding_set(embeddings, out / "embeddings" / split)
     if analysis.rows is not None:
@@ -36,6 +39,7 @@ def write_analysis(analysis: Analysis, out: Path) -> None:
         kind=analysis.kind,
         options=analysis.options,
         encoder=None if analysis.info is None else analysis.info.to_dict(),
+        cost=None if analysis.cost is None else asdict(analysis.cost),
         reference=analysis.reference,
         rows=None if analysis.rows is None else analysis.rows.fingerprints(),
         excluded=analysis.excluded,

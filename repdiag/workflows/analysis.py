@@ -12,7 +12,9 @@ if TYPE_CHECKING:
 
     from repdiag.checkpoints.encoder import EncoderInfo
     from repdiag.core.embedding_set import EmbeddingSet
+    from repdiag.core.encoder_cost import EncoderCost
     from repdiag.core.metric_table import MetricTable
+    from repdiag.diagnosis.row_checks.records import RowChecks
     from repdiag.diagnosis.verdict import Diagnosis
     from repdiag.workflows.report import MapMethod
     from repdiag.workflows.rows import AnalyzedImages
@@ -23,8 +25,9 @@ class Analysis:
     """One encoder, or one set of vectors, measured and judged.
 
     `embeddings` by split; `untrained` is the val set of the untrained copy; `info` says what was recognised in a
-    checkpoint, None for vectors; `notes` is what a reader must know beside the numbers; `excluded` names images that
-    could not be read.
+    checkpoint, None for vectors; `row_checks` holds the rows that want a look, `cost` what the encoder costs where
+    that was measured; `notes` is what a reader must know beside the numbers; `excluded` names images that could not
+    be read.
 
     Example:
         >>> import numpy as np
@@ -42,6 +45,8 @@ class Analysis:
     per_class: pd.DataFrame
     per_row: pd.DataFrame | None = None
     untrained: EmbeddingSet | None = None
+    row_checks: RowChecks | None = None
+    cost: EncoderCost | None = None
     info: EncoderInfo | None = None
     reference: dict[str, Any] | None = None
     rows: AnalyzedImages | None = None

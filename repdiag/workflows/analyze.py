@@ -132,31 +132,42 @@ def analyze_encoder(
 def _analyzed(
     encoder: Encoder, rows: AnalyzedImages, options: AnalysisOptions, *, reference: Encoder | None
 ) -> Analysis:
+    from repdiag.checkpoints.untrained import has_weights, untrained_copy
+    from repdiag.diagnosis.against_reference import held_against_reference
     from repdiag.diagnosis.comparisons import hold_against
     from repdiag.diagnosis.diagnose import UNTRAINED as COPY
     from repdiag.diagnosis.diagnose import judge
+    from repdiag.diagnosis.pair_answers import EncoderSets
+    from repdiag.workflows.checks import check_preprocessing, check_sets, trained_with_labels
 
     name = encoder.info.name
+    alone = ("it keeps its weights to itself: there is no untrained copy beside it",)
     sets = extract_sets(encoder, rows, options)
     table, per_class, per_row = evaluate_sets(sets, options)
-    judged = judge(table)
+    judged = judge(table, trained_with_labels=trained_with_labels(encoder))
+    row_checks, findings = check_sets(sets, search=False, seed=options.seed)
+    findings = (*check_preprocessing(encoder, rows, options), *findings)
     untrained, others = None, {}
-    if options.untrained:
-        from repdiag.checkpoints.untrained import untrained_copy
-
+    if options.untrained and has_weights(encoder):
         copy = untrained_copy(encoder, seed=options.seed)
         copy.info = replace(copy.info, name=untrained_name(name))
         fresh = extract_sets(copy, rows, options)
         table += evaluate_sets(fresh, replace(options, per_row=False))[0].with_role("untrained")
         untrained = others[COPY] = fresh["val"]
     if reference is not None:
-        found = extract_sets(reference, rows, options, only=("val",))
+        found = extract_sets(reference, rows, options, only=("train", "val"))
         others[reference_name(reference.info.name)] = found["val"]
+    held = hold_against(judged, sets["val"], others, groups=options.groups, seed=options.seed)
+    if reference is not None:
+        mine, its = (EncoderSets(val=each["val"], train=each.get("train")) for each in (sets, found))
+        called = reference_name(reference.info.name)
+        held = held_against_reference(held, mine, its, name=called, groups=options.groups, seed=options.seed)
     return Analysis(
         name=name,
         info=encoder.info,
         table=table,
-        diagnosis=hold_against(judged, sets["val"], others, groups=options.groups, seed=options.seed),
+        diagnosis=held.with_checks(findings).mute(options.mute),
+        row_checks=row_checks,
         embeddings={role: sets[role] for role in ("train", "val") if role in sets},
         per_class=per_class,
         per_row=per_row,
@@ -164,7 +175,12 @@ def _analyzed(
         reference=None if reference is None else reference.info.to_dict(),
         rows=rows,
         excluded=rows.excluded(),
-        notes=(*rows.notes(), *left_out_note(sets, options), *classifier_note(encoder, sets["val"])),
+        notes=(
+            *rows.notes(),
+            *left_out_note(sets, options),
+            *classifier_note(encoder, sets["val"]),
+            *(alone if options.untrained and not has_weights(encoder) else ()),
+        ),
         options=options.to_dict(),
     )
 

@@ -17,7 +17,7 @@ from repdiag.workflows.options import AnalysisOptions
 from repdiag.workflows.saving import save_analysis
 
 if TYPE_CHECKING:
-    from repdiag.core.encoder_cost import EncoderCost
+    from repdiag.checkpoints.encoder import Encoder
     from repdiag.embeddings.sources.vector_options import VectorOptions
     from repdiag.workflows.analysis import Analysis
     from repdiag.workflows.rows import AnalyzedImages
@@ -179,9 +179,8 @@ def compare_checkpoints(
     spec = options.data or common_dataset(targets.here)
     options = replace(options, data=spec, per_row=True)  # the paired tests compare image by image
     rows = choose_rows(spec, options)
-    costs: dict[str, EncoderCost] = {}
-    sides = [_side(target, options, rows, told=told, costs=costs) for target in targets.here]
-    found = _compare(
+    sides = [_side(target, options, rows, told=told) for target in targets.here]
+    return _compare(
         sides,
         out,
         options=options.to_dict(),
@@ -194,29 +193,25 @@ def compare_checkpoints(
         reading=rows.notes(),
         overwrite=overwrite,
     )
-    return replace(found, costs=costs)
 
 
-def _side(
-    target: Any, options: AnalysisOptions, rows: AnalyzedImages, *, told: Speaker, costs: dict[str, EncoderCost]
-) -> _Side:
+def _side(target: Any, options: AnalysisOptions, rows: AnalyzedImages, *, told: Speaker) -> _Side:
     from repdiag.checkpoints.load import load_with_options
     from repdiag.embeddings.cost import measure_cost
     from repdiag.workflows.analyze import analyze_encoder
     from repdiag.workflows.targets import run_of
 
+    def measured(encoder: Encoder, chosen: AnalysisOptions) -> Analysis:
+        cost = measure_cost(encoder, device=chosen.device)
+        return replace(analyze_encoder(encoder, rows, chosen, name=target.name, counting=told.counting), cost=cost)
+
     if isinstance(target, _Loaded):
-        return _Side(
-            name=target.name,
-            analyze=lambda: analyze_encoder(target.encoder, rows, options, name=target.name, counting=told.counting),
-        )
+        return _Side(name=target.name, analyze=lambda: measured(target.encoder, options))
     chosen = replace(options, read_options=target.read_options)
 
     def analyzed() -> Analysis:
         encoder = load_with_options(target.path, chosen.read_options, name=target.name)
-        costs[target.name] = measure_cost(encoder, device=chosen.device)
-        found = analyze_encoder(encoder, rows, chosen, counting=told.counting)
-        return replace(found, training=run_of(target.path))
+        return replace(measured(encoder, chosen), training=run_of(target.path))
 
     return _Side(name=target.name, analyze=analyzed, is_done=lambda folder: _is_done(folder, target, chosen, rows))
 
@@ -289,6 +284,7 @@ def _joined(
     from repdiag.results.reading import read_table
     from repdiag.workflows.common_dimension import read_at_common_dimension
     from repdiag.workflows.pairs import compare_pairs
+    from repdiag.workflows.ranked import rank_stored
 
     tables = [read_table(folder) for folder in folders.values()]
     verdicts = {name: json.loads((folder / "verdict.json").read_text("utf-8")) for name, folder in folders.items()}
@@ -303,6 +299,7 @@ def _joined(
         folders=folders,
         failures=failed,
         common=read_at_common_dimension(folders, seed=seed),
+        ranked=rank_stored(folders, seed=seed),
         paired=compare_pairs(folders, seed=seed, classes_drawn=drawn),
         reference=reference,
     )
@@ -339,6 +336,7 @@ def _write_comparison(comparison: Comparison, options: dict[str, Any], out: Path
         },
         parts=part_identities(comparison.folders),
         reference=comparison.reference,
+        ranking=None if comparison.ranked is None else comparison.ranked.to_dict(),
         notes=list(comparison.notes),
         failures=comparison.failures,
         missing=comparison.missing,

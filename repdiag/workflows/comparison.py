@@ -12,12 +12,10 @@ from typing import TYPE_CHECKING, Any
 from repdiag.core.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     import pandas as pd
 
-    from repdiag.core.encoder_cost import EncoderCost
     from repdiag.core.metric_table import MetricTable
+    from repdiag.diagnosis.ranking import Ranking
     from repdiag.diagnosis.verdict import Diagnosis
     from repdiag.workflows.common_dimension import CommonReading
     from repdiag.workflows.pairs import PairTables
@@ -61,7 +59,7 @@ class Comparison:
     common: CommonReading | None = None
     paired: PairTables | None = None
     reference: str | None = None
-    costs: Mapping[str, EncoderCost] = field(default_factory=dict)
+    ranked: Ranking | None = None
     # What was joined, converted or left out when vectors were read.
     reading: tuple[str, ...] = ()
     # Keeps a folder that nobody named for as long as the comparison lives.
@@ -81,8 +79,14 @@ class Comparison:
 
     @property
     def summary(self) -> str:
-        """One line a checkpoint: its judgement in one sentence."""
-        return "\n".join(f"{name}: {found.summary}" for name, found in self.diagnoses.items())
+        """Which encoder to take and what it costs, then one line a checkpoint: its judgement in one sentence."""
+        judged = [f"{name}: {found.summary}" for name, found in self.diagnoses.items()]
+        return "\n".join([self.headline_sentence, *judged] if self.headline_sentence else judged)
+
+    @property
+    def headline_sentence(self) -> str:
+        """Which encoder to take, how surely, and what it costs; empty where there is nothing to rank by."""
+        return "" if self.ranked is None else self.ranked.headline
 
     @property
     def pairs(self) -> pd.DataFrame:
@@ -98,20 +102,22 @@ class Comparison:
 
         return pd.DataFrame(columns=list(COLUMNS)) if self.paired is None else self.paired.answers
 
-    def ranking(self, *, seed: int = 0) -> pd.DataFrame:
+    def ranking(self) -> pd.DataFrame:
         """Return which encoder to take: by LogME, R-precision and a small probe, each with the chance to be the best.
 
-        Columns: checkpoint, rank, p_best, by, parameters, width, gflops, ms_per_image (measured here, for encoders that
-        were read in this call). `ranking().attrs["summary"]` says it in words, and whether size alone would have
-        chosen the same.
+        Columns: checkpoint, rank, p_best, by, parameters, width, gflops, ms_per_image (measured where the encoder was
+        analyzed). `ranking().attrs["summary"]` says it in words, and whether size alone would have chosen the same.
+        Empty for a single encoder, and without labels and views.
         """
-        from repdiag.diagnosis.ranking import rank_encoders
-        from repdiag.results.reading import stored_sets
+        import pandas as pd
 
-        sets = {name: stored_sets(folder)["val"] for name, folder in self.folders.items()}
-        found = rank_encoders(sets, self.costs, seed=seed)
-        found.frame.attrs["summary"] = found.summary
-        return found.frame
+        from repdiag.diagnosis.ranking import COLUMNS
+
+        if self.ranked is None:
+            return pd.DataFrame(columns=list(COLUMNS))
+        frame = self.ranked.frame.copy()
+        frame.attrs["summary"] = self.ranked.summary
+        return frame
 
     def headline(self) -> pd.DataFrame:
         """Return the metrics that a reader wants first, one column a checkpoint."""

@@ -103,7 +103,7 @@ def read_pair(
         return read_together(named if len(named) == len(sources) else sources, labels=labels)
     if labels is not None:
         raise UsageError("labels go with vectors", hint="the classes of images are those of the data")
-    encoders = {name: _loaded(source, options) for name, source in sources.items() if name not in vectors}
+    encoders = _loaded({name: source for name, source in sources.items() if name not in vectors}, options)
     known = _vector_sets(vectors)
     images, notes = _images(options, encoders, known)
     sets: dict[str, EmbeddingSet] = {}
@@ -121,7 +121,19 @@ def read_pair(
         last = sets[names[-1]]
         sets[names[0]] = replace(first, labels=last.labels, class_names=last.class_names)
     said = (note for one in sets.values() for note in one.provenance.reading.notes)
-    return sets, tuple(dict.fromkeys((*notes, *said)))
+    return sets, tuple(dict.fromkeys((*notes, *said, *_read_as(encoders))))
+
+
+def _read_as(encoders: Mapping[str, Encoder]) -> list[str]:
+    """Return what was assumed to feed the encoders, and what runs those that are graphs."""
+    from repdiag.checkpoints.facts import ASSUMPTIONS
+
+    return [
+        f"{encoder.info.name}: {note}"
+        for encoder in encoders.values()
+        for note in encoder.info.notes
+        if encoder.info.family == "onnx" or note.startswith(ASSUMPTIONS)
+    ]
 
 
 def _vector_sets(vectors: Mapping[str, Any]) -> dict[str, EmbeddingSet]:
@@ -130,10 +142,29 @@ def _vector_sets(vectors: Mapping[str, Any]) -> dict[str, EmbeddingSet]:
     return {name: as_embedding_set(source) for name, source in vectors.items()}
 
 
-def _loaded(source: Any, options: AnalysisOptions) -> Encoder:
+def _loaded(sources: Mapping[str, Any], options: AnalysisOptions) -> dict[str, Encoder]:
+    """Return the encoders; a graph that does not say how it is fed is fed like the other encoder."""
+    from repdiag.checkpoints.exported.onnx_encoder import is_onnx, onnx_encoder
+    from repdiag.checkpoints.reading.one_error import one_kind_of_error
     from repdiag.workflows.analyze import load_source
+    from repdiag.workflows.targets import find_checkpoint
 
-    return load_source(source, options)[0]
+    found: dict[str, Encoder] = {}
+    graphs: dict[str, Any] = {}
+    for name, source in sources.items():
+        here = find_checkpoint(source, download=options.download) if isinstance(source, str) else source
+        place = getattr(here, "path", here)
+        if isinstance(place, str | Path) and is_onnx(Path(place)):
+            graphs[name] = here
+        else:
+            found[name] = load_source(here, options)[0]
+    partner = next((encoder.info for encoder in found.values()), None)
+    for name, here in graphs.items():
+        target = find_checkpoint(str(here)) if isinstance(here, Path) else here
+        with one_kind_of_error(target.path):
+            read = options.read_options.over(target.read_options)
+            found[name] = onnx_encoder(target.path, read, name=target.name, partner=partner)
+    return {name: found[name] for name in sources}
 
 
 def _images(

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 FOLDER = "figures"
 # Their frames need vectors or the files of a training: drawn again from the CSV behind them.
 STORED_FIGURES = (
-    *("class_distance_distributions", "cluster_class_confusion", "singular_spectrum", "embedding_map"),
+    *("split_classes", "class_distance_distributions", "cluster_class_confusion", "singular_spectrum", "embedding_map"),
     *("training_history", "training_trajectory"),
 )
 
@@ -36,6 +36,7 @@ def draw_analysis(analysis: Analysis, out: Path) -> list[Path]:
         sets[untrained_name(name)] = analysis.untrained
     frames = table_frames(analysis.table)
     of_vectors: dict[str, Callable[[], pd.DataFrame]] = {
+        "split_classes": lambda: vector_frames.split_classes(name, analysis.embeddings, analysis.table),
         "class_distance_distributions": lambda: vector_frames.class_distances(sets),
         "cluster_class_confusion": lambda: vector_frames.cluster_classes({name: val}),
         "singular_spectrum": lambda: vector_frames.spectra(sets, analysis.table),

@@ -1,4 +1,4 @@
-"""`--fail-on`: what must not be found: a fault, an open question, worse classes than a reference's, a number."""
+"""`--fail-on`: what must not be found: a fault, a code, an open question, worse than a reference, a number."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Literal
 
 from repdiag.core.errors import UsageError, unknown_name
 from repdiag.core.metric_table import MetricTable
+from repdiag.diagnosis.codes import CODES
 from repdiag.diagnosis.verdict import INCONCLUSIVE, Diagnosis
 
 FAULTS = {
@@ -65,6 +66,8 @@ def check_gates(
 def _gate(text: str) -> Gate:
     if text in _WORDS:
         return Gate(text=text)
+    if text.upper() in CODES:
+        return Gate(text=text.upper())
     found = _NUMBER.match(text)
     if found is None:
         if any(sign in text for sign in "<>="):
@@ -84,8 +87,12 @@ def _checked(gate: Gate, diagnosis: Diagnosis, table: MetricTable, *, referenced
     name = diagnosis.checkpoint
     if gate.metric is not None:
         state, sentence = number_state(gate, table)
+    elif gate.text in CODES:
+        told = [item for item in diagnosis.findings if item.code == gate.text]
+        state, sentence = ("failed", told[0].sentence) if told else ("holds", f"{CODES[gate.text].title}: not found")
     elif gate.text == "inconclusive":
-        open_ones = [question.replace("_", "-") for question, finding in diagnosis if not finding.conclusive]
+        asked = {CODES[item.code].question for item in diagnosis.findings if item.is_open}
+        open_ones = [question.replace("_", "-") for question, _ in diagnosis if question in asked]
         state = "failed" if open_ones else "holds"
         sentence = f"inconclusive about {', '.join(open_ones)}" if open_ones else "every question is answered"
     elif gate.text == "worse-than-reference":
@@ -98,6 +105,9 @@ def _checked(gate: Gate, diagnosis: Diagnosis, table: MetricTable, *, referenced
     else:
         question, fault = FAULTS[gate.text]
         finding = getattr(diagnosis, question)
+        told = [item for item in diagnosis.findings if CODES[item.code].question == question]
+        if finding.verdict in (fault, INCONCLUSIVE) and not told:
+            return GateResult(gate=gate, checkpoint=name, state="holds", sentence=f"{gate.text}: muted")
         state = "failed" if finding.verdict == fault else "undecided" if finding.verdict == INCONCLUSIVE else "holds"
         sentence = f"{gate.text} found" if state == "failed" else f"{gate.text}: {finding.verdict}"
     return GateResult(gate=gate, checkpoint=name, state=state, sentence=sentence)

@@ -16,7 +16,8 @@ CLASSES = ("fixed", "drawn")
 class AnalysisOptions:
     """What an analysis may be told. Device, batch size, workers and processes change no value.
 
-    `classes` are "fixed" (intervals speak of other images of these) or "drawn" (of other classes of their kind).
+    `mute` holds codes of findings that are left out ("RD503"). `classes` are "fixed" (intervals speak of other
+    images of these) or "drawn" (of other classes of their kind).
     """
 
     data: str | None = None
@@ -39,10 +40,14 @@ class AnalysisOptions:
     check_content: bool = False
     distributed: bool = False
     classes: Classes = "fixed"
+    mute: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.classes not in CLASSES:
             raise unknown_name("kind of classes", self.classes, CLASSES)
+        from repdiag.diagnosis.codes import check_codes
+
+        object.__setattr__(self, "mute", check_codes(self.mute))
         if self.protocol is not None:
             from repdiag.metrics.protocols import get_protocol
 
@@ -66,5 +71,6 @@ class AnalysisOptions:
             "protocol",
             "fast",
             "classes",
+            "mute",
         )
         return {"read_options": self.read_options.to_dict(), **{name: getattr(self, name) for name in names}}

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import pandas as pd
+    from torch import Tensor
 
     from repdiag.core.embedding_set import EmbeddingSet
     from repdiag.core.metric_table import MetricTable
@@ -41,6 +42,47 @@ def class_distances(sets: dict[str, EmbeddingSet]) -> pd.DataFrame:
                 )
             )
     return pd.DataFrame.from_records(records)
+
+
+def split_classes(name: str, sets: dict[str, EmbeddingSet], table: MetricTable) -> pd.DataFrame:
+    """Rows of every split class along the direction that divides it; columns of `split_classes`, empty without one.
+
+    The direction joins the rows at both ends of the first cut, as `islands` found them.
+    """
+    import pandas as pd
+
+    from repdiag.metrics.algebra.moments import float64_unit_rows
+
+    records: list[dict[str, Any]] = []
+    for row in table.where(checkpoint=name, metric="islands", space="features"):
+        found = sets.get("val" if row.split != "train" else "bank")
+        if row.value is None or found is None or found.labels is None or len(found) != row.n:
+            continue
+        features, labels = float64_unit_rows(found.features.cpu()), found.labels.cpu()
+        known = sorted(set(labels.tolist()))
+        codes = {str(code): code for code in known} | {found.class_name(code): code for code in known}
+        for one, told in row.extra.get("split", {}).items():
+            mine = features[labels == codes[one]]
+            low, high = features[list(told["low"])].mean(dim=0), features[list(told["high"])].mean(dim=0)
+            common = {"checkpoint": name, **_where(found), "space": "features", "n": len(found)}
+            common |= {"class_name": one, "pieces": int(told["pieces"])}
+            records.extend({**common, **part} for part in _bins(mine @ (high - low)))
+    return pd.DataFrame.from_records(records)
+
+
+def _bins(scores: Tensor) -> list[dict[str, float]]:
+    """Return the density of scores, centred and scaled to one standard deviation, in bins."""
+    import numpy as np
+
+    spread = float(scores.std(correction=0))
+    if len(scores) < 2 or spread == 0.0:
+        return []
+    scaled = ((scores - scores.mean()) / spread).numpy()
+    density, edges = np.histogram(scaled, bins=24, density=True)
+    return [
+        {"left": float(left), "right": float(right), "density": float(value)}
+        for left, right, value in zip(edges[:-1], edges[1:], density, strict=True)
+    ]
 
 
 def cluster_classes(sets: dict[str, EmbeddingSet], *, seed: int = 0) -> pd.DataFrame:

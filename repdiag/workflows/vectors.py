@@ -96,6 +96,7 @@ def analyze_vectors(
     metrics: Any = None,
     protocol: str | None = None,
     per_row: bool = False,
+    mute: str | Sequence[str] = (),
     name: str | None = None,
     seed: int = 0,
     counting: Any = None,
@@ -105,7 +106,8 @@ def analyze_vectors(
 
     `source` is whatever `as_embedding_set` takes, `labels` and `groups` (or the word "classes") go beside it.
     `reference` holds other vectors of the same rows, joined by their names; `bank` the vectors of the train set;
-    `views` one set of vectors a view. `options` or `chosen` (column=, label_column=, tokens=, ...) say how to read.
+    `views` one set of vectors a view. `mute` leaves findings of these codes out. `options` or `chosen` (column=,
+    label_column=, tokens=, ...) say how to read.
     """
     from repdiag.core.distributed.world import join_world
     from repdiag.embeddings.sources.vector_options import VectorOptions
@@ -126,7 +128,7 @@ def analyze_vectors(
             options=replace(options or VectorOptions(), **chosen),
         )
         inputs = replace(inputs, embeddings=_named(inputs.embeddings, called, source))
-        found = analyze_inputs(inputs, groups=_word(groups), per_row=per_row, counting=counting, **asked)
+        found = analyze_inputs(inputs, groups=_word(groups), per_row=per_row, mute=mute, counting=counting, **asked)
     grouped = groups is not None or inputs.embeddings.groups is not None
     copies = near_copy_note(inputs.embeddings, grouped=grouped)
     return replace(
@@ -138,7 +140,13 @@ def analyze_vectors(
 
 
 def analyze_inputs(
-    inputs: VectorInputs, *, groups: str | None = None, per_row: bool = False, counting: Any = None, **asked: Any
+    inputs: VectorInputs,
+    *,
+    groups: str | None = None,
+    per_row: bool = False,
+    mute: str | Sequence[str] = (),
+    counting: Any = None,
+    **asked: Any,
 ) -> Analysis:
     """Evaluate and judge sets that fit one another."""
     from repdiag.core.distributed.world import join_world
@@ -149,6 +157,7 @@ def analyze_inputs(
     from repdiag.metrics.evaluate import evaluate
     from repdiag.metrics.inference.units import as_groups
     from repdiag.metrics.registry import check_rows
+    from repdiag.workflows.checks import check_sets
 
     embeddings = inputs.embeddings
     given = {field: getattr(embeddings, field) for field in ("features", "labels", "views")}
@@ -158,11 +167,13 @@ def analyze_inputs(
         found = evaluate(embeddings, bank=inputs.bank, groups=groups, distributed=world.size > 1, **asked)
         judged = hold_against(judge(found), embeddings, inputs.others, groups=groups, seed=asked.get("seed", 0))
     sets = {"val": embeddings} if inputs.bank is None else {"val": embeddings, "bank": inputs.bank}
+    row_checks, findings = check_sets(sets, search=True, seed=asked.get("seed", 0))
     return Analysis(
         kind=VECTOR_KIND,
         name=embeddings.provenance.checkpoint,
         table=found,
-        diagnosis=judged,
+        diagnosis=judged.with_checks(findings).mute(mute),
+        row_checks=row_checks,
         embeddings=sets,
         per_class=class_frame(found, embeddings),
         per_row=row_frame(found, embeddings) if per_row else None,

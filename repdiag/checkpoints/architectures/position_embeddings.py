@@ -77,24 +77,26 @@ def add_resampling(transformer: Any, resample: str, grid: Grid) -> Any:
     Tokens stand in the order class token, registers, patches. The first `grid.before` of those before the patches have
     position embeddings, the others none.
     """
-    resampler = RESAMPLERS[resample]
-
-    def embed(x: Tensor) -> Tensor:
-        batch, height, width, channels = x.shape
-        position = transformer.pos_embed
-        patches = position[:, grid.before :]
-        if (height, width) != (grid.rows, grid.columns):
-            square = patches.reshape(1, grid.rows, grid.columns, channels).permute(0, 3, 1, 2)
-            patches = resampler(square, (height, width)).permute(0, 2, 3, 1).reshape(1, -1, channels)
-        special = [token for token in (transformer.cls_token, transformer.reg_token) if token is not None]
-        embedded: Tensor = x.reshape(batch, -1, channels) + patches
-        if not special:
-            return embedded
-        before = torch.cat(special, dim=1)
-        placed = before[:, : grid.before] + position[:, : grid.before]
-        before = torch.cat([placed, before[:, grid.before :]], dim=1).expand(batch, -1, -1)
-        return torch.cat([before, embedded], dim=1)
-
     transformer.dynamic_img_size = True
-    transformer._pos_embed = embed
+    transformer.resample, transformer.grid = resample, grid
+    # A copy keeps its class, where a method put on the module would go on to use the original's tensors.
+    transformer.__class__ = type("Resampled", (type(transformer),), {"_pos_embed": _embed})
     return transformer
+
+
+def _embed(self: Any, x: Tensor) -> Tensor:
+    """Return patches [B, H, W, D] as tokens [B, N, D] with their positions, the special ones before them."""
+    batch, height, width, channels = x.shape
+    grid, position = self.grid, self.pos_embed
+    patches = position[:, grid.before :]
+    if (height, width) != (grid.rows, grid.columns):
+        square = patches.reshape(1, grid.rows, grid.columns, channels).permute(0, 3, 1, 2)
+        patches = RESAMPLERS[self.resample](square, (height, width)).permute(0, 2, 3, 1).reshape(1, -1, channels)
+    special = [token for token in (self.cls_token, self.reg_token) if token is not None]
+    embedded: Tensor = x.reshape(batch, -1, channels) + patches
+    if not special:
+        return embedded
+    before = torch.cat(special, dim=1)
+    placed = before[:, : grid.before] + position[:, : grid.before]
+    before = torch.cat([placed, before[:, grid.before :]], dim=1).expand(batch, -1, -1)
+    return torch.cat([before, embedded], dim=1)

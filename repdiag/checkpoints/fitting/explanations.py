@@ -53,7 +53,7 @@ def _has_names_of_transformers(state: Mapping[str, Tensor]) -> bool:
 
 _CHANGED = (
     (r"(^|\.)lora_(A|B|embedding_A)(\.|$)", "low-rank adapters that are not merged (LoRA): merge them first "
-     "(peft: model.merge_and_unload()) and save the state dict of the result"),
+     "(peft: model.merge_and_unload()), or put their adapter_config.json, which has the scale, beside the file"),
     (r"\.SCB$|\.weight_format$|\.absmax$|\.quant_state|\._packed_params|\.qweight$|\.scales$", "quantised weights: "
      "save the model again before it is quantised"),
     (r"(^|\.)prompt_embeddings$|(^|\.)deep_prompt_embeddings$", "prompts among the tokens (visual prompt tuning): the "

@@ -37,9 +37,13 @@ class Input:
 
 def input_of(contents: Contents, resolved: Resolved, read_options: ReadOptions) -> Input:
     """Return the input of a resolved network: told, else recorded, else shown by tensors, else the family's."""
-    preprocessing = _as_told(resolved.format.preprocessing_of(contents), read_options)
+    preprocessing = as_told(resolved.format.preprocessing_of(contents), read_options)
     size, size_origin = _size(resolved, preprocessing)
-    size = bounded_image_size(size)
+    return described(preprocessing, bounded_image_size(size), size_origin)
+
+
+def described(preprocessing: Preprocessing, size: int, size_origin: Origin) -> Input:
+    """Return the input at a size that is settled, with all of it as facts."""
     resize, framing, framing_origin = _framing(preprocessing, size)
     origin_of = preprocessing.origin_of
     facts = (
@@ -53,7 +57,8 @@ def input_of(contents: Contents, resolved: Resolved, read_options: ReadOptions) 
     return Input(preprocessing=preprocessing, size=size, resize=resize, facts=facts)
 
 
-def _as_told(preprocessing: Preprocessing, read_options: ReadOptions) -> Preprocessing:
+def as_told(preprocessing: Preprocessing, read_options: ReadOptions) -> Preprocessing:
+    """Return the preprocessing with what the user says in the place of what was read."""
     changes = read_options.input_changes()
     flags = {"squash": told("--resize"), "resize": told("--resize" if read_options.resize else "--image-size")}
     origins = {name: flags.get(name, told(flag_of(name))) for name in changes}

@@ -105,6 +105,11 @@ def _preprocessing(file: Contents) -> Preprocessing:
         return Preprocessing(
             mean=usual.mean, std=usual.std, image_size=own_side, squash=True, origin=where, origins=read
         )
+    return preprocessing_of_processor(settings, name, own_side=own_side)
+
+
+def preprocessing_of_processor(settings: Mapping[str, Any], name: str, *, own_side: int | None = None) -> Preprocessing:
+    """Return what the settings of an image processor, read from the file `name`, do to images."""
     mean, std = _normalization(settings)
     size, crop, squash = _framing(settings)
     resample = settings.get("resample", 2)

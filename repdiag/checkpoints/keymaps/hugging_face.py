@@ -45,6 +45,14 @@ _NAMES = by_patterns(
     (r"^pre_la?yrnorm\.", "norm_pre."),
     (r"^visual_projection\.", "head."),
 )
+
+
+def plain_name(name: str) -> str:
+    """Return one name for what transformers calls differently in files and in memory, or before and since version 5."""
+    (found,) = _NAMES({name: torch.empty(0)})
+    return re.sub(r"\.(query|key|value)\.", lambda match: f".{match[1][0]}_proj.", found)
+
+
 _QUERY = re.compile(r"(.*\.attn)\.(query|q_proj)\.(weight|bias)")
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 
 from torch import Tensor
 
+from repdiag.checkpoints.architectures.attention_pooled import attention_pooled_candidates
 from repdiag.checkpoints.architectures.candidate import Candidate
 from repdiag.checkpoints.architectures.lucidrains_vit import lucidrains_candidates
 from repdiag.checkpoints.architectures.transformers import transformer_candidates
@@ -25,8 +27,8 @@ _OPEN_CLIP = by_patterns(
     (r"^transformer\.resblocks\.", "blocks."),
     (r"\.ln_([12])\.", r".norm\1."),
     (r"\.ls_([12])\.gamma$", r".ls\1.gamma"),
-    (r"\.attn\.in_proj_", ".attn.qkv."),
-    (r"\.attn\.out_proj\.", ".attn.proj."),
+    (r"^(blocks\.\d+)\.attn\.in_proj_", r"\1.attn.qkv."),
+    (r"^(blocks\.\d+)\.attn\.out_proj\.", r"\1.attn.proj."),
     (r"\.mlp\.c_fc\.", ".mlp.fc1."),
     (r"\.mlp\.c_proj\.", ".mlp.fc2."),
 )
@@ -38,7 +40,15 @@ def _open_clip(state: Mapping[str, Tensor]) -> State:
     renamed["pos_embed"] = renamed["pos_embed"][None]
     if "head.weight" in renamed:
         renamed["head.weight"] = renamed["head.weight"].T
+    if "attn_pool.query" in renamed:  # whose norm comes after the pooling, and has its width
+        renamed = {re.sub(r"^norm\.", "attn_norm.", name): value for name, value in renamed.items()}
     return renamed
+
+
+def _open_clip_candidates(state: Mapping[str, Tensor], facts: Facts) -> list[Candidate]:
+    if "attn_pool.query" in state:
+        return attention_pooled_candidates(state, facts)
+    return transformer_candidates(state, facts)
 
 
 _DINOV2 = (
@@ -52,6 +62,7 @@ OPEN_CLIP = Keymap(
     applies=lambda state: all_names(state, ["class_embedding", r"transformer\.resblocks\.0\.attn\.in_proj_weight"]),
     convert=_open_clip,
     facts={"project": True},
+    candidates=_open_clip_candidates,
 )
 DINOV2_CHUNKS = Keymap(
     name="DINOv2 with its blocks in chunks",

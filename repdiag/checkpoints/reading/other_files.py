@@ -9,17 +9,22 @@ from pathlib import Path
 from repdiag.core.errors import CheckpointError
 
 _KERAS = "in Keras, weights = {v.path: v.numpy() for v in model.weights}; save them with safetensors.numpy.save_file"
-_ONNX = "give the training framework's own file; --backbone your_file.py:function where only the ONNX is left"
+_CALLABLE = (
+    "take the model that it was converted from, or run it in Python: repdiag.drift(old, repdiag.load_encoder(function, "
+    "image_size=N, mean=..., std=...), data=...), function: images [B, 3, N, N] -> features [B, D]"
+)
+_PROGRAM = "it holds code. Where you trust it: torch.onnx.export(torch.export.load(path).module(), inputs, 'out.onnx')"
 # By the last part of the name; the bytes of the first and of the last are anybody's.
 _SUFFIXES = {
-    ".onnx": ("an ONNX graph", _ONNX),
     ".gguf": ("a GGUF file of llama.cpp", "its tensors are quantised; take the model's safetensors file instead"),
-    ".tflite": ("a TensorFlow Lite model", "take the model that it was converted from"),
+    ".tflite": ("a TensorFlow Lite model", _CALLABLE),
+    ".pte": ("an ExecuTorch program", _CALLABLE),
+    ".ort": ("an ONNX graph in onnxruntime's own form", "give the .onnx that it was made of"),
     ".msgpack": ("Flax weights", "in transformers: from_pretrained(folder, from_flax=True).save_pretrained(out)"),
     ".pb": ("a TensorFlow graph", "export its variables to safetensors"),
     ".index": ("the index of a TensorFlow checkpoint", "export its variables to safetensors"),
     ".meta": ("the graph of a TensorFlow checkpoint", "export its variables to safetensors"),
-    ".mlmodel": ("a Core ML model", "take the model that it was converted from"),
+    ".mlmodel": ("a Core ML model, which macOS alone runs", _CALLABLE),
     ".engine": ("a TensorRT engine", "take the model that it was built from"),
     ".pdparams": ("Paddle weights", "export them to safetensors"),
 }  # fmt: skip
@@ -51,7 +56,7 @@ def archive_hint(names: Collection[str]) -> str | None:
     if any(
         name.endswith(("serialized_exported_program.json", "archive_format", "models/model.json")) for name in names
     ):
-        return "it is a program of torch.export: torch.save(torch.export.load(path).state_dict, out) where you trust it"
+        return f"it is a program of torch.export: {_PROGRAM}"
     return None
 
 

@@ -27,7 +27,8 @@ from repdiag.checkpoints.reading.zip_check import Record, check_archive
 from repdiag.core.errors import CheckpointError
 from repdiag.core.printable import one_line
 
-_SIDECARS = ("config.json", "preprocessor_config.json", "processor_config.json", "open_clip_config.json", "args.json")
+_SIDECARS = ("config.json", "preprocessor_config.json", "processor_config.json", "open_clip_config.json", "args.json",
+             "adapter_config.json")  # fmt: skip
 _PICKLE_STARTS = {bytes([code]) for code in b"\x80(]}Lc"}
 _MAX_SIDECAR_BYTES = 4 * 2**20
 _MOST_SHOWN = 50
@@ -41,7 +42,7 @@ class Payload:
 
     `container` is the file layout, `reader` what built the tensors, `integrity` whether the file proved itself whole,
     `foreign` the classes that became placeholders, `sidecars` the JSON files that belong to it, `blocks` the
-    files that tensors may still lie in.
+    files that tensors may still lie in, `notes` what was done to it on reading.
     """
 
     path: Path
@@ -54,6 +55,7 @@ class Payload:
     metadata: Mapping[str, str] = field(default_factory=dict)
     sidecars: Mapping[str, Any] = field(default_factory=dict)
     blocks: tuple[FileBlocks, ...] = field(default=(), repr=False)
+    notes: tuple[str, ...] = ()
 
 
 def read(path: Path | str, *, mapped: bool = False) -> Payload:

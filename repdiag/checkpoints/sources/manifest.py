@@ -77,6 +77,7 @@ class Entry(_Strict):
     image_size: _Count | None = None
     mean: tuple[_Finite, _Finite, _Finite] | None = None
     std: tuple[_Spread, _Spread, _Spread] | None = None
+    output: str | None = None
     published: tuple[PublishedAccuracy, ...] = ()
     notes: str | None = None
 

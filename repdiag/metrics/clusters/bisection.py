@@ -17,6 +17,7 @@ DIMENSIONS = 64  # leading principal directions of the class; the rest costs tim
 FEWEST = 24  # rows of a piece that is looked at again
 MOST = 16  # pieces
 SMALLEST = 8  # rows of a piece: fewer are outliers
+_ONE_PIECE = 0.5  # p-value above which two pieces are parts of one
 _STARTS, _ITERATIONS = 3, 20
 _BINS = 256
 _WIDTHS = 2.0 ** np.arange(7.0, -0.5, -0.25)  # bins; from one mode to as many as there are rows
@@ -55,10 +56,35 @@ def bisect(rows: Numbers, *, alpha: float, generator: np.random.Generator) -> Bi
                 done.append(part)
             else:
                 todo.append((part, *one_mode(rows[part], generator=generator)))
+    if len(done) > 2:
+        done = _joined(rows, done, generator=generator)
     piece = np.empty(len(rows), dtype=np.int64)
     for number, members in enumerate(sorted(done, key=lambda part: float(scores[part].mean()))):
         piece[members] = number
     return Bisection(piece=piece, p_value=p_value, scores=scores)
+
+
+def _joined(
+    rows: Numbers, pieces: list[NDArray[np.int64]], *, generator: np.random.Generator
+) -> list[NDArray[np.int64]]:
+    """Put parts of one piece together again that a cut between two others went through; two pieces are left at least.
+
+    Of three islands in a triangle the direction from one to another runs through the third. Both parts of it are one
+    piece: what they make together has one mode along its most divided direction (p above a half; islands are far off).
+    """
+    centres = np.stack([rows[part].mean(axis=0) for part in pieces])
+    apart = np.linalg.norm(centres[:, None] - centres[None], axis=2)
+    pairs = np.argwhere(np.triu(np.ones_like(apart, dtype=bool), 1))
+    group = np.arange(len(pieces))
+    for one, two in pairs[np.argsort(apart[pairs[:, 0], pairs[:, 1]], kind="stable")]:
+        # The parts of a piece lie side by side: what has a nearer neighbour on either side is no other half.
+        nearest = apart[one, two] <= min(np.sort(apart[one])[1:3].max(), np.sort(apart[two])[1:3].max())
+        together = np.concatenate([pieces[one], pieces[two]])
+        if group[one] == group[two] or not nearest or len(together) < FEWEST or len(np.unique(group)) == 2:
+            continue
+        if one_mode(rows[together], generator=generator)[0] > _ONE_PIECE:
+            group[group == group[two]] = group[one]
+    return [np.concatenate([pieces[at] for at in np.flatnonzero(group == one)]) for one in np.unique(group)]
 
 
 def one_mode(rows: Numbers, *, generator: np.random.Generator) -> tuple[float, Numbers]:

@@ -18,7 +18,7 @@ from repdiag.metrics.settings import Count, Seed, Share
     direction="context",
     bounds=(1.0, float(MOST)),
     invariances={"rotation", "scale", "row_order"},
-    version=1,
+    version=2,
     reference="kalogeratos2012",
     interval="none",
 )
@@ -44,6 +44,7 @@ def islands(
                   of the dip is that of uniform rows, the least favourable of one mode: 200,000 samples for each of 17
                   numbers of rows. Bonferroni over the classes that are judged. The cut lies where the scores are
                   sparsest between their two main modes; pieces under 8 rows are none, under 24 rows are not cut again.
+                  Of three pieces or more, two whose union has one mode (p above a half) count as one.
                   Exact copies count once; rows whose nearest row belongs to another class are confusions and do not
                   count. A class under `least_rows` unlike rows is not judged. extra: `split` holds for each class in
                   more than one piece its p-value, the shares of the pieces, and the rows at both ends of the first cut;

@@ -37,6 +37,10 @@ SETTING_CURVES = (
     *("metric", "label", "percent", "value", "ci_low", "ci_high", "n"),
 )
 SINGULAR_SPECTRUM = ("checkpoint", "dataset", "split", "space", "index", "singular_value", "rankme", "dims", "n")
+SPLIT_CLASSES = (
+    *("checkpoint", "dataset", "split", "space"),
+    *("class_name", "pieces", "left", "right", "density", "n"),
+)
 TRAINING_HISTORY = ("checkpoint", "epoch", "loss", "contrast_accuracy", "lr")
 TRAINING_TRAJECTORY = (
     *("checkpoint", "epoch", "dataset", "split", "space"),

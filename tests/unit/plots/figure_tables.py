@@ -79,6 +79,20 @@ def class_distance_distributions(names: tuple[str, ...], *, classes: int) -> pd.
     return pd.concat(parts, ignore_index=True).assign(**SOURCE)
 
 
+def split_classes(names: tuple[str, ...], *, classes: int) -> pd.DataFrame:
+    edges = np.linspace(-3, 3, 31)
+    middle, parts = (edges[1:] + edges[:-1]) / 2, []
+    for rank, name in enumerate(names):
+        for label in range(min(classes, 2 + rank % 3)):
+            density = np.exp(-((middle - 1.2) ** 2) * 4) + np.exp(-((middle + 1.2) ** 2) * 4)
+            parts.append(
+                pd.DataFrame({"left": edges[:-1], "right": edges[1:], "density": density / density.sum() / 0.2}).assign(
+                    checkpoint=name, class_name=f"class {label}", pieces=2 + label
+                )
+            )
+    return pd.concat(parts, ignore_index=True).assign(**SOURCE)
+
+
 def over_cluster_curve(names: tuple[str, ...], *, classes: int) -> pd.DataFrame:
     rows = []
     for name in names:
@@ -206,6 +220,7 @@ BUILDERS: dict[str, Builder] = {
         instance_discrimination_bars,
         alignment_uniformity_plane,
         class_distance_distributions,
+        split_classes,
         over_cluster_curve,
         cluster_class_confusion,
         embedding_map,

@@ -28,6 +28,7 @@ VALUES = {
     "instance_discrimination_bars": "value",
     "alignment_uniformity_plane": "uniformity",
     "class_distance_distributions": "density",
+    "split_classes": "density",
     "over_cluster_curve": "value",
     "embedding_map": "x",
     "singular_spectrum": "singular_value",
