@@ -28,9 +28,11 @@ def main() -> None:
     parser.add_argument("checkpoint")
     parser.add_argument("--data", required=True)
     parser.add_argument("--image-size", type=int, default=96)
+    parser.add_argument("--interpolation", default="bicubic")
     parser.add_argument("--seeds", type=int, default=2)
     given = parser.parse_args()
-    encoder = repdiag.load_encoder(given.checkpoint, image_size=given.image_size, resize=given.image_size)
+    size = given.image_size
+    encoder = repdiag.load_encoder(given.checkpoint, image_size=size, resize=size, interpolation=given.interpolation)
     train = repdiag.embed(encoder, data=given.data, split="train", limit=3000)
     test = repdiag.embed(encoder, data=given.data, split="val", limit=2000)
     print("| protocol | changed | last epoch, top-1 | best epoch on test |\n|---|---|---|---|")

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from repdiag.checkpoints.facts import Fact
 from repdiag.core.shapes import Float
+from repdiag.models.feature_maps import feature_maps
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -86,6 +87,21 @@ class Encoder(nn.Module):
         """Return the features, before any projector and not normalised."""
         features: Tensor = self.backbone(images)
         return features
+
+    def feature_maps(self, images: Float[Tensor, "B C H W"]) -> dict[int, Tensor]:
+        """Return {stride: map [B, E, H / stride, W / stride]} of normalised images, fine to coarse; for detectors.
+
+        Raises `UsageError` for a network whose maps are not known.
+
+        Example:
+            >>> import repdiag, torch
+            >>> from torch import nn
+            >>> layers = nn.Conv2d(3, 8, 3, stride=2, padding=1), nn.AdaptiveAvgPool2d(1), nn.Flatten()
+            >>> encoder = repdiag.load_encoder(nn.Sequential(*layers), image_size=8)
+            >>> {stride: tuple(one.shape) for stride, one in encoder.feature_maps(torch.rand(1, 3, 8, 8)).items()}
+            {2: (1, 8, 4, 4)}
+        """
+        return feature_maps(getattr(self.backbone, "trunk", self.backbone), images)
 
     def project(self, features: Float[Tensor, "B D"]) -> Float[Tensor, "B P"] | None:
         """Return the projector's output, or None where the checkpoint came without one."""

@@ -122,7 +122,7 @@ def analyze(
     if first:
         with listening(console.counting):
             drawn = save_analysis(found, folder, figures=figures, overwrite=overwrite or out is None)
-        summary.show_analysis(console, found, folder, drawn)
+        summary.show_analysis(console, found, folder, drawn, told=out is not None)
         table = found.table.where(checkpoint=found.name)
         end_with(check_gates(gates, found.diagnosis, table, referenced=reference is not None))
 

@@ -25,9 +25,9 @@ from repdiag.cli import (
     metrics,
     probe,
     report,
-    streams,
     train,
 )
+from repdiag.core import streams
 from repdiag.core.distributed.first_process import is_first_process, process_count
 from repdiag.core.errors import StoppedError, UsageError
 from repdiag.core.signals import forget_interrupts, interrupt_on_signals

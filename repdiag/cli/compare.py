@@ -65,6 +65,7 @@ def compare(
     """
     from repdiag.cli import summary
     from repdiag.cli.gates import end_with
+    from repdiag.results.places import default_place
     from repdiag.workflows.compare import compare_checkpoints, compare_vectors
     from repdiag.workflows.gates import parse_gates
     from repdiag.workflows.targets import find_checkpoints, named_sources, with_reference
@@ -72,7 +73,7 @@ def compare(
 
     gates = parse_gates(fail_on)
     console = console_of(speaking)
-    folder = out or Path("runs") / "compare"
+    folder = out or default_place("compare")
     kept: dict[str, Any] = {"told": console, "figures": figures, "overwrite": overwrite}
     if all_vectors(checkpoints):
         if reference is not None and reference not in named_sources(checkpoints):
@@ -100,7 +101,8 @@ def compare(
         if reference is not None:
             targets, beside = with_reference(targets, reference, download=how["download"])
         found = compare_checkpoints(targets, chosen, folder, reference=beside, **kept)
-    summary.show_comparison(console, found, folder, sorted((folder / "figures").glob("*.png")) if figures else [])
+    drawn = sorted((folder / "figures").glob("*.png")) if figures else []
+    summary.show_comparison(console, found, folder, drawn, told=out is not None)
     if found.failures:
         raise typer.Exit(1)
     end_with(_gated(found, gates))

@@ -18,6 +18,8 @@ from repdiag.core.printable import printable
 from repdiag.workflows.speaking import CountLine
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from rich.table import Table
 
     from repdiag.core.progress import Tick
@@ -42,6 +44,11 @@ class Console:
         """Print a line for people; with --json it goes to stderr. What a file wrote into it acts on no terminal."""
         if not self.quiet:
             typer.echo(printable(text), err=self.as_json)
+
+    def say_place(self, place: Path, *, told: bool, more: str = "") -> None:
+        """Print where the results are, the last line but what to do next; `told` where --out has named the place."""
+        words = [*([more] if more else []), *([] if told else ["--out names another place"])]
+        self.say(f"results: {place}" + (f" ({'; '.join(words)})" if words else ""))
 
     def table(self, table: Table) -> None:
         """Print a rich table for people."""

@@ -34,5 +34,6 @@ def convert(
     read_options = read_options_of(told)
     target = find_checkpoint(checkpoint)
     info = convert_checkpoint(target.path, out, read_options.over(target.read_options))
-    console.say(f"wrote {out}: {info.backbone}, {info.branch} branch of a {info.family} file")
+    console.say(f"{info.backbone}, {info.branch} branch of a {info.family} file")
+    console.say_place(out, told=True)
     console.json({"out": str(out), "encoder": info.to_dict()})

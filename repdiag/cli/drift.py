@@ -90,6 +90,7 @@ def drift(
     results = check_drift_gates(gates, found)
     if out is not None:
         found.save(out, overwrite=overwrite)
+        console.say_place(out, told=True)
     if junit is not None:
         write_text(junit, junit_text(found, results))
     console.json(found.to_dict())

@@ -32,7 +32,8 @@ def embed(
 ) -> None:
     """Extract the features of every image of a split and store them: safetensors, parquet rows, a manifest.
 
-    --out names a folder (default: runs/embeddings/NAME-SPLIT).
+    --out names a folder (default: embeddings/ in the run, else
+    runs/embeddings/NAME-SPLIT).
     """
     from repdiag.workflows.embed import embed as run
     from repdiag.workflows.saving import embeddings_folder
@@ -41,7 +42,7 @@ def embed(
     console = Console(as_json=as_json, quiet=quiet, progress=not no_progress)
     target = find_checkpoint(checkpoint, download=images["download"])
     read_options = read_options_of(told)
-    folder = embeddings_folder(out, f"{target.name}-{split}", overwrite=overwrite)
+    folder = embeddings_folder(out, target, split, overwrite=overwrite)
     notes: list[str] = []
     with console.counting(f"{target.name}: {split}") as progress:
         found = run(
@@ -63,6 +64,7 @@ def embed(
     for note in notes:
         console.say(f"note: {note}")
     rows, dims = found.features.shape
-    console.say(f"{rows} rows x {dims} features ({found.provenance.layer}) in {folder}")
+    console.say(f"{rows} rows x {dims} features ({found.provenance.layer})")
+    console.say_place(folder, told=out is not None)
     record = {"rows": rows, "dims": dims, "provenance": found.provenance.to_dict(), "notes": notes}
     console.json({"folder": str(folder), **record})

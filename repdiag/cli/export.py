@@ -51,7 +51,8 @@ def export(
                 raise StoreError(f"{run} holds no embeddings of {name} on {split}", hint=hint)
             path = _write(found, part, fresh, name=f"{name.replace('/', '-')}-{split}", to=to, seed=seed)
             written.append(folder / path.relative_to(fresh))
-            console.say(f"{len(found)} rows: {written[-1]}")
+            console.say(f"{len(found)} rows: {written[-1].name}")
+    console.say_place(folder, told=out is not None)
     console.json({"written": [str(path) for path in written]})
 
 

@@ -9,7 +9,7 @@ from typing import cast
 import typer
 
 from repdiag.core.errors import RepdiagError, StoppedError
-from repdiag.core.signals import stop_reason
+from repdiag.core.signals import stop_reason, stop_sentence
 
 # The parser's own errors. typer brings its parser along or imports it, by version; the family is the same in both.
 Misuse = cast("type[typer.BadParameter]", typer.BadParameter.__mro__[2])
@@ -71,7 +71,7 @@ def show(error: BaseException) -> None:
         error.show()
         return
     if isinstance(error, KeyboardInterrupt | typer.Abort):
-        typer.echo(f"stopped by {stop_reason()}: what was finished before is kept, nothing is half-written", err=True)
+        typer.echo(stop_sentence(), err=True)
         return
     failure = failure_of(error)
     typer.secho("error: ", fg="red", bold=True, nl=False, err=True)

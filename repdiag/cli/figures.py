@@ -38,7 +38,8 @@ def figures(
     console = Console(as_json=as_json)
     drawn = redraw(runs, out=out, columns=columns, method=map_method)
     if drawn:
-        console.say(f"figures: {drawn[0].parent} ({len({path.stem for path in drawn})} figures)")
+        count = len({path.stem for path in drawn})
+        console.say_place(drawn[0].parent, told=out is not None, more=f"{count} figures")
     else:
         console.say("figures: none, for these results hold nothing that a figure shows")
     console.json({"figures": [str(path) for path in drawn]})

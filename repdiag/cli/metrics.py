@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Annotated
 
 import typer
@@ -35,28 +34,11 @@ def list_metrics(as_json: options.Json = False) -> None:
 @app.command("show")
 def show(name: Annotated[str, typer.Argument(help="A metric's name.")], as_json: options.Json = False) -> None:
     """Show one metric's card: formula, range, conventions, limits, reference."""
-    import inspect
-
+    from repdiag.metrics.card import card_of
     from repdiag.metrics.registry import get
-    from repdiag.metrics.settings import allowed_settings
 
-    metric = get(name)
-    allowed = allowed_settings(metric.function, metric.settings)
-    card = {
-        "name": metric.name,
-        "family": metric.family,
-        "version": metric.version,
-        "better": metric.direction,
-        "comparable": metric.comparable,
-        "bounds": [bound if math.isfinite(bound) else None for bound in metric.bounds],
-        "needs": list(metric.needs),
-        "settings": dict(metric.settings),
-        "allowed": allowed,
-        "invariant_under": sorted(metric.invariances),
-        "interval": metric.interval,
-        "reference": metric.reference,
-        "card": inspect.getdoc(metric.function),
-    }
+    metric, card = get(name), card_of(name)
+    allowed = card["allowed"]
     console = Console(as_json=as_json)
     console.say(f"{metric.name}  (version {metric.version}, better: {metric.direction})\n")
     console.say(str(card["card"]))

@@ -28,6 +28,7 @@ def probe(
     protocol: Name = "linear",
     changes: Set = None,
     told: Typed = NOTHING_TOLD,
+    untrained: Annotated[bool, typer.Option("--untrained", help="Also try an untrained copy of each out.")] = False,
     list_all: Annotated[bool, typer.Option("--list", help="List the protocols.")] = False,
     show: Annotated[str | None, typer.Option("--show", help="Show the settings of one protocol.")] = None,
     out: options.Out = None,
@@ -41,6 +42,7 @@ def probe(
     Writes metrics.csv, metrics.parquet, per_row.parquet, paired_probes.csv (several checkpoints, paired tests on the
     same test images) and run.json to --out (default: runs/probe/NAME-PROTOCOL).
     """
+    from repdiag.results.places import default_place
     from repdiag.results.transaction import check_place
     from repdiag.training.progress import PlainProgress
     from repdiag.workflows.probe import ProbeOptions, chosen_protocol, probe_checkpoints
@@ -56,7 +58,7 @@ def probe(
         **images,
         read_options=read_options_of(told),
         machine=running,
-        fits=out.with_name(f"{out.name}-fits") if out is not None else Path("runs") / "probe" / "fits",
+        fits=out.with_name(f"{out.name}-fits") if out is not None else default_place("probe", "fits"),
         again=overwrite,
         progress=None if speaking["quiet"] or speaking["no_progress"] else PlainProgress(),
     )
@@ -65,15 +67,17 @@ def probe(
     def before(names: list[str]) -> None:
         check_place(_place(out, names, protocol), overwrite=again)
 
-    names, probes = probe_checkpoints(checkpoints or [], chosen, asked, before=before)
+    names, probes = probe_checkpoints(checkpoints or [], chosen, asked, untrained=untrained, before=before)
     folder = _place(out, names, protocol)
     said = {"data": images["data"], "limit": images["limit"], "seed": seed, "protocols": [one.name for one in chosen]}
     save_probes(probes, folder, options=said, overwrite=again)
-    _show_probes(console, probes, folder)
+    _show_probes(console, probes, folder, told=out is not None)
 
 
 def _place(out: Path | None, names: list[str], protocol: str) -> Path:
-    return out or Path("runs") / "probe" / f"{names[0].replace('/', '-')}-{protocol.replace(',', '-')}"
+    from repdiag.results.places import default_place
+
+    return out or default_place("probe", f"{names[0]}-{protocol.replace(',', '-')}")
 
 
 def _show_protocols(console: Console, name: str | None) -> None:
@@ -95,7 +99,7 @@ def _show_protocols(console: Console, name: str | None) -> None:
     console.json([one.to_dict() for one in PRESETS])
 
 
-def _show_probes(console: Console, probes: list[Probed], folder: Path) -> None:
+def _show_probes(console: Console, probes: list[Probed], folder: Path, *, told: bool) -> None:
     from repdiag.core.metric_table import MetricTable
     from repdiag.results.terminal_tables import rows_table
     from repdiag.workflows.probed import pair_sentences, paired_frame
@@ -116,6 +120,6 @@ def _show_probes(console: Console, probes: list[Probed], folder: Path) -> None:
         console.say(f"note: {note}")
     if console.verbose:
         console.table(rows_table(table))
-    console.say(f"results: {folder}")
+    console.say_place(folder, told=told)
     records = pairs.to_dict(orient="records")
     console.json({"metrics": table.to_records(), "pairs": records, "folder": str(folder)})

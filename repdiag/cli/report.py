@@ -47,7 +47,7 @@ def report(
         run, complete = found.folder, not found.failures
     run = results_in(run)
     path = build_report(run, out or run / "report.html", map_method=map_method, seed=seed)
-    console.say(f"report: {path} ({path.stat().st_size / 1e6:.1f} MB)")
+    console.say_place(path, told=out is not None, more=f"{path.stat().st_size / 1e6:.1f} MB")
     console.json({"report": str(path), "bytes": path.stat().st_size})
     if not complete:
         raise typer.Exit(1)

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from repdiag.workflows.comparison import Comparison
 
 
-def show_analysis(console: Console, analysis: Analysis, folder: Path, drawn: Sequence[Path]) -> None:
+def show_analysis(
+    console: Console, analysis: Analysis, folder: Path, drawn: Sequence[Path], *, told: bool = True
+) -> None:
     """Print one encoder with the untrained copy's features beside it, or one set of vectors."""
     name, info = analysis.name, analysis.info
     console.say(f"{name}: {analysis.summary}\n")
@@ -38,9 +40,8 @@ def show_analysis(console: Console, analysis: Analysis, folder: Path, drawn: Seq
     _say_left_out(console, analysis.excluded)
     for note in analysis.notes:
         console.say(f"\nnote: {note}")
-    console.say(f"\nresults: {folder}")
-    if drawn:
-        console.say(f"figures: {drawn[0].parent} ({len({path.stem for path in drawn})} figures)")
+    _say_figures(console, drawn)
+    console.say_place(folder, told=told)
     console.say(f"next:    repdiag report {folder}")
     console.json(
         {
@@ -55,7 +56,9 @@ def show_analysis(console: Console, analysis: Analysis, folder: Path, drawn: Seq
     )
 
 
-def show_comparison(console: Console, comparison: Comparison, folder: Path, drawn: Sequence[Path]) -> None:
+def show_comparison(
+    console: Console, comparison: Comparison, folder: Path, drawn: Sequence[Path], *, told: bool = True
+) -> None:
     """Print which checkpoint to take, what is wrong with each, and all side by side, features of val."""
     console.say(f"{comparison.summary}\n")
     for name, diagnosis in comparison.diagnoses.items():
@@ -79,9 +82,8 @@ def show_comparison(console: Console, comparison: Comparison, folder: Path, draw
         console.say(f"left out: {name} ({reason.splitlines()[0]})")
     for name, how in comparison.missing.items():
         console.say(f"not here: {name} ({how})")
-    console.say(f"\nresults: {folder}")
-    if drawn:
-        console.say(f"figures: {drawn[0].parent}")
+    _say_figures(console, drawn)
+    console.say_place(folder, told=told)
     console.say(f"next:    repdiag report {folder}")
     console.json(
         {
@@ -98,6 +100,12 @@ def show_comparison(console: Console, comparison: Comparison, folder: Path, draw
             "folder": str(folder),
         }
     )
+
+
+def _say_figures(console: Console, drawn: Sequence[Path]) -> None:
+    console.say("")
+    if drawn:
+        console.say(f"figures: {drawn[0].parent} ({len({path.stem for path in drawn})} figures)")
 
 
 def _plain_frame(frame: pd.DataFrame) -> list[dict[str, Any]]:

@@ -81,5 +81,6 @@ def train(
     )
     last = run_training(request, console)
     console.say(f"checkpoint: {last}")
-    console.say(f"next:       repdiag analyze {last}")
+    console.say_place(last.parent.parent, told=out is not None)
+    console.say(f"next:    repdiag analyze {last}")
     console.json({"checkpoint": str(last), "run": str(last.parent.parent)})

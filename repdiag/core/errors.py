@@ -15,6 +15,7 @@ import difflib
 from collections.abc import Iterable
 
 from repdiag.core.printable import on_screen, printable
+from repdiag.core.signals import STOPPED
 
 
 class RepdiagError(Exception):
@@ -82,7 +83,7 @@ class TrainingError(RepdiagError):
 class StoppedError(RepdiagError):
     """A stop that was asked for, by Ctrl-C or SIGTERM, before the end; what was done until then is kept."""
 
-    exit_code = 130  # what shells give to what Ctrl-C ended
+    exit_code = STOPPED
 
 
 class DependencyError(RepdiagError):

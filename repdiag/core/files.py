@@ -24,7 +24,8 @@ def write_atomic(path: Path, write: Callable[[BinaryIO], object]) -> Path:
     """Let `write` fill a private temporary file beside `path`, fsync it, rename it, fsync the directory.
 
     Raises `StoreError` naming the cause (full disk, quota, permission); no temporary file is left behind, and what a
-    killed process left of an earlier try is removed.
+    killed process left of an earlier try is removed. Where only the last step fails the new file is there, and the
+    error says so.
     """
     temporary = temporary_name(path)
     made: list[Path] = []
@@ -39,12 +40,19 @@ def write_atomic(path: Path, write: Callable[[BinaryIO], object]) -> Path:
             os.fsync(stream.fileno())
         temporary.chmod(0o644)
         temporary.replace(path)
-        sync_folder(path.parent)
     except BaseException as error:
         _remove(temporary, made)
         if isinstance(error, OSError):
             raise store_error(path, error) from error
         raise
+    try:
+        sync_folder(path.parent)
+    except OSError as error:
+        raise StoreError(
+            f"{path} is written, but the disk did not confirm its name",
+            found=_cause(error),
+            hint="a power cut could still lose it: free some space and run the same command again",
+        ) from error
     return path
 
 
@@ -84,9 +92,13 @@ def store_error(path: Path, error: OSError) -> StoreError:
     """Return what a failed write means to a user; the old `path` must be as it was."""
     return StoreError(
         f"could not write {path}",
-        found=_FULL.get(error.errno or 0, error.strerror or str(error)),
+        found=_cause(error),
         hint="free some space or choose another place with --out; what was there before is untouched",
     )
+
+
+def _cause(error: OSError) -> str:
+    return _FULL.get(error.errno or 0, error.strerror or str(error))
 
 
 def _remove(temporary: Path, made: list[Path]) -> None:

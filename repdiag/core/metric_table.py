@@ -59,6 +59,11 @@ _JSON_COLUMNS = ("params", "extra")
 _ROWS_SHOWN = 30
 
 
+def reference_name(name: str) -> str:
+    """Return what a reference checkpoint is called in evidence and sentences."""
+    return f"reference {name}"
+
+
 def untrained_name(checkpoint: str) -> str:
     """Return what the untrained copy of a checkpoint is called; what it is, its rows' role says."""
     return checkpoint + _UNTRAINED_ENDING

@@ -10,6 +10,7 @@ from types import FrameType
 from typing import Any
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
+STOPPED = 130  # the exit code that shells give to what Ctrl-C ended
 _AGAIN = 1.0  # seconds after which an interrupt that a library swallowed is raised again
 _ALARM = getattr(signal, "SIGALRM", None)  # which Windows does not have
 _ALL: tuple[signal.Signals, ...] = SIGNALS if _ALARM is None else (*SIGNALS, _ALARM)
@@ -45,6 +46,11 @@ def interrupt_on_signals() -> None:
 def stop_reason() -> str:
     """Return what asked the command to stop: "SIGTERM", or "Ctrl-C", which is also the default."""
     return _asked[0] if _asked else "Ctrl-C"
+
+
+def stop_sentence() -> str:
+    """Return what a command says that was stopped and has nothing more to say."""
+    return f"stopped by {stop_reason()}: what was finished before is kept, nothing is half-written"
 
 
 def forget_interrupts() -> None:

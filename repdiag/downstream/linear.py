@@ -44,6 +44,7 @@ KORNBLITH = Protocol(
         rows="raw",
         penalties=tuple(10.0 ** (-6.0 + power / 4) for power in range(45)),
         loss=_SUM,
+        most_steps=200,
         crop="whole",
         interpolation="bicubic",
     ),
@@ -90,8 +91,9 @@ def _chosen(
     fitted = _regression(rows[~held], known[~held], classes, settings)
     curve: dict[float, float] = {}
     converged = True
-    for penalty in sorted(settings.penalties):
-        found = fitted.fit(_of_mean(penalty, int((~held).sum()), settings))
+    found = None
+    for penalty in sorted(settings.penalties, reverse=True):  # the stronger a penalty, the sooner it is solved
+        found = fitted.fit(_of_mean(penalty, int((~held).sum()), settings), near=found)
         converged &= found.converged
         curve[penalty] = float((found.logits(rows[held]).argmax(dim=1) == known[held]).double().mean())
     best = max(curve.values())

@@ -40,11 +40,13 @@ class Outcome:
     """The scores of one protocol, the one that it is known by first.
 
     `per_image` [N] holds numbers that average to the first score, where it is a mean over test images, for paired
-    tests; `said` is what every row says of how it was found, `details` what is worth knowing beside (curves, counts).
+    tests; `replicates` are the first score of test images drawn with repeats, the same draws for every encoder. `said`
+    is what every row says of how it was found, `details` what is worth knowing beside (curves, counts).
     """
 
     scores: Sequence[Score]
     per_image: Tensor | None = None
+    replicates: Tensor | None = None
     said: Mapping[str, Any] = field(default_factory=dict)
     details: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from repdiag.core.errors import unknown_name
+from repdiag.downstream.detection import DETECTION, SEGMENTATION
 from repdiag.downstream.fine_tuning import FINE_TUNING
 from repdiag.downstream.frozen import FROZEN
 from repdiag.downstream.last_blocks import DINO_BLOCKS
@@ -21,6 +22,8 @@ PRESETS: tuple[Protocol, ...] = (
     DINO_BLOCKS,
     *FROZEN,
     *FINE_TUNING,
+    DETECTION,
+    SEGMENTATION,
 )
 
 

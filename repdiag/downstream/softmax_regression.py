@@ -52,8 +52,11 @@ class SoftmaxRegression:
         self._target = torch.zeros(len(rows), classes, dtype=torch.float64, device=rows.device)
         self._target[torch.arange(len(rows), device=rows.device), truth] = 1.0
 
-    def fit(self, penalty: float) -> Classifier:
-        """Return the classifier of least loss; `converged` is False where the steps ran out before."""
+    def fit(self, penalty: float, *, near: Classifier | None = None) -> Classifier:
+        """Return the classifier of least loss; `converged` is False where the steps ran out before.
+
+        `near` is that of another penalty, to start from; the optimum is the same from anywhere.
+        """
         from scipy.optimize import minimize
 
         stretch = 1.0 / (0.25 * self._variance + penalty).sqrt()
@@ -72,6 +75,9 @@ class SoftmaxRegression:
             return float(value), slope.flatten().cpu().numpy()
 
         start = np.zeros((axes + 1) * classes)
+        if near is not None:
+            turned = (self._axes.T @ near.weights) / stretch[:, None]
+            start = torch.cat([turned, (near.bias + self._mean @ near.weights)[None]]).flatten().cpu().numpy()
         steps = self._most_steps
         found = minimize(
             loss,

@@ -35,6 +35,11 @@ def save_embedding_set(embeddings: EmbeddingSet, folder: Path, *, key: str | Non
             _move_into_place(fresh, folder)
     except OSError as error:
         raise store_error(folder, error) from error
+    except StoreError as error:
+        cause = error.__cause__
+        if isinstance(cause, OSError):  # it names the private folder
+            raise store_error(folder, cause) from cause
+        raise
     return folder
 
 

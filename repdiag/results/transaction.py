@@ -124,10 +124,10 @@ def begun(out: Path, *, kind: str, overwrite: bool) -> Iterator[Callable[[], Non
     """Mark a folder as ours for work in several steps, each with a record of its own, that ends in `replaced(out)`.
 
     Yields what is to be called before the first step changes anything: from then on an older result there is not
-    complete. After an error a folder to which nothing came is removed.
+    complete, and an error of writing says so. After an error a folder to which nothing came is removed.
     """
     check_place(out, overwrite=overwrite, again=kind)
-    marker, made = out / MARKER, []
+    marker, made, retired = out / MARKER, [], []
     if find_record(out) is None:
         with _told_of(out):
             made = list(make_parents(out))
@@ -136,14 +136,18 @@ def begun(out: Path, *, kind: str, overwrite: bool) -> Iterator[Callable[[], Non
     def retire() -> None:
         if (out / RUN).is_file():
             (out / RUN).replace(marker)
+            retired.append(out)
 
     try:
         yield retire
-    except BaseException:
+    except BaseException as error:
         with held_signals(), contextlib.suppress(OSError):
             _remove_if_nothing_came(out)
             for folder in reversed(made):
                 folder.rmdir()
+        if retired and isinstance(error, StoreError):
+            hint = f"the older result in {out} is not complete any more; free some space, and the same command goes on"
+            raise StoreError(error.problem, found=error.found, hint=hint) from error
         raise
 
 
@@ -186,6 +190,9 @@ def _told_of(out: Path) -> Iterator[None]:
     try:
         yield
     except StoreError as error:
+        cause = error.__cause__
+        if private.search(error.problem) and isinstance(cause, OSError):  # nothing is in its place yet
+            raise store_error(out, cause) from cause
         raise StoreError(private.sub(str(out), error.problem), found=error.found, hint=error.hint) from error
     except OSError as error:
         where = Path(str(error.filename)) if error.filename is not None else None

@@ -1,4 +1,7 @@
-"""history.csv: one row an interval, only values that a rerun reproduces; no clock times."""
+"""history.csv: one row an interval, only values that a rerun reproduces; no clock times.
+
+It grows by a line a time, beside the run's checkpoints, and holds numbers alone: no result's table, and no formula.
+"""
 
 from __future__ import annotations
 

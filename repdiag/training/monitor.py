@@ -13,6 +13,7 @@ from pathlib import Path
 from repdiag.checkpoints.encoder import Encoder
 from repdiag.checkpoints.load import load_encoder
 from repdiag.config.training import TrainSettings
+from repdiag.core.csv_text import csv_text
 from repdiag.core.embedding_set import EmbeddingSet
 from repdiag.core.files import write_text
 from repdiag.core.metric_table import MetricTable
@@ -63,7 +64,7 @@ class Monitor:
             table = self.measure(val, train)
         except _StopRequestedError:
             return
-        write_text(self._file(epoch), table.to_frame().to_csv(index=False))
+        write_text(self._file(epoch), csv_text(table.to_frame()))
 
     def _file(self, epoch: int) -> Path:
         return self.folder / f"epoch_{epoch:04d}.csv"

@@ -16,11 +16,12 @@ from repdiag.core.errors import RepdiagError, StoreError, UsageError
 from repdiag.core.files import write_json
 from repdiag.core.folder_record import MARKER, SCHEMA_VERSION, TRAIN, find_record, forget, refuse_strangers
 from repdiag.core.provenance import environment
+from repdiag.core.temporary import make_parents
 from repdiag.training.checkpoint_files import CheckpointFiles
 
 _LOG = logging.getLogger(__name__)
 _LOCK = ".lock"
-_OWN = frozenset({"checkpoints", "history.csv", "monitor", "analysis", "tensorboard", _LOCK})
+_OWN = frozenset({"checkpoints", "history.csv", "monitor", "analysis", "embeddings", "tensorboard", _LOCK})
 Status = Literal["running", "completed", "interrupted", "failed"]
 
 
@@ -35,13 +36,14 @@ class RunDirectory:
         self.record_path = path / "run.json"
         self.record: dict[str, Any] = {}
         self._lock: TextIO | None = None
-        self._was_there = path.exists()
+        self._made: list[Path] = []
 
     def __enter__(self) -> RunDirectory:
         if self.writes:
             self._refuse_others()
             try:
-                self.path.mkdir(parents=True, exist_ok=True)
+                for folder in make_parents(self.path):
+                    self._made.append(folder)
                 self._lock = _locked(self.path)
                 if find_record(self.path) is None:
                     write_json(self.path / MARKER, {"schema_version": SCHEMA_VERSION, "kind": TRAIN, "files": {}})
@@ -78,8 +80,8 @@ class RunDirectory:
                 if {path.name for path in self.path.iterdir()} <= {_LOCK, MARKER}:
                     (self.path / MARKER).unlink(missing_ok=True)
                 (self.path / _LOCK).unlink()
-                if not self._was_there:
-                    self.path.rmdir()  # it came to hold nothing
+                for folder in reversed(self._made):
+                    folder.rmdir()  # it came to hold nothing
             self._lock.close()
 
     def clear(self) -> None:
@@ -90,8 +92,8 @@ class RunDirectory:
             self.checkpoints.clear()
             for path in (self.history, *(self.path / "monitor").glob("epoch_*.csv")):
                 path.unlink(missing_ok=True)
-            for analysis in (self.path / "analysis").glob("*"):
-                forget(analysis)  # it is of the old weights
+            for made in (*(self.path / "analysis").glob("*"), *(self.path / "embeddings").glob("*")):
+                forget(made)  # it is of the old weights
         except OSError as error:
             raise StoreError(f"cannot clear {self.path} for a new run", found=error.strerror) from error
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from repdiag.checkpoints.read_options import ReadOptions
 from repdiag.core.errors import UsageError
-from repdiag.core.metric_table import untrained_name
+from repdiag.core.metric_table import reference_name, untrained_name
 from repdiag.workflows.analysis import Analysis
 from repdiag.workflows.classifier_check import classifier_note
 from repdiag.workflows.measure import evaluate_sets, extract_sets, left_out_note
@@ -183,11 +183,6 @@ def _analyzed(
         ),
         options=options.to_dict(),
     )
-
-
-def reference_name(name: str) -> str:
-    """Return what a reference checkpoint is called in evidence and sentences."""
-    return f"reference {name}"
 
 
 def load_source(source: Any, options: AnalysisOptions, *, name: str | None = None) -> tuple[Encoder, Path | None]:

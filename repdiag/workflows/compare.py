@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from repdiag.core.errors import RepdiagError
+from repdiag.results.places import default_place
 from repdiag.workflows.common_dataset import common_dataset
 from repdiag.workflows.comparison import Comparison, KeptFolder
 from repdiag.workflows.options import AnalysisOptions
@@ -147,7 +148,7 @@ def compare_manifest(manifest: Path, *, told: Speaker, **options: Any) -> Compar
     from repdiag.workflows.targets import find_checkpoints
 
     targets = find_checkpoints([str(manifest)], only=None, download=False, told=told)
-    folder = Path("runs") / manifest.stem
+    folder = default_place(manifest.stem)
     return compare_checkpoints(targets, AnalysisOptions(**options), folder, figures=True, told=told)
 
 
@@ -347,10 +348,10 @@ def _held_against(
     reference: str, verdicts: dict[str, Any], folders: dict[str, Path], failures: dict[str, str], **how: Any
 ) -> dict[str, Any]:
     """Return the judgements with every checkpoint held against the reference, by paired tests on the same images."""
+    from repdiag.core.metric_table import reference_name
     from repdiag.diagnosis.comparisons import hold_against
     from repdiag.diagnosis.verdict import Diagnosis
     from repdiag.embeddings.store import load_embedding_set
-    from repdiag.workflows.analyze import reference_name
 
     if reference not in folders:
         raise RepdiagError("the reference could not be analyzed", found=failures.get(reference, reference))

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from repdiag.core.errors import UsageError
+from repdiag.core.metric_table import untrained_name
 from repdiag.workflows.probed import Probed
 
 if TYPE_CHECKING:
@@ -106,9 +107,12 @@ def probe_vector_sets(test: Any, train: Any, protocol: Protocol, *, name: str | 
     return _probed(outcome, rows, protocol, known.features.shape[0])
 
 
-def probe_checkpoint(source: Any, protocol: Protocol, options: ProbeOptions, *, name: str | None = None) -> Probed:
-    """Load one checkpoint, and try it out on the train and val images of the data."""
+def probe_checkpoint(
+    source: Any, protocol: Protocol, options: ProbeOptions, *, name: str | None = None, untrained: bool = False
+) -> Probed:
+    """Load one checkpoint, and try it, or its untrained copy, out on the train and val images of the data."""
     from repdiag.checkpoints.read_options import ReadOptions
+    from repdiag.checkpoints.untrained import untrained_copy
     from repdiag.workflows.analyze import load_source
     from repdiag.workflows.options import AnalysisOptions
 
@@ -117,6 +121,19 @@ def probe_checkpoint(source: Any, protocol: Protocol, options: ProbeOptions, *, 
     encoder, _ = load_source(source, loading, name=name)
     if name is not None:
         encoder.info = replace(encoder.info, name=name)
+    if untrained:
+        encoder = untrained_copy(encoder, seed=protocol.settings.seed)
+        encoder.info = replace(encoder.info, name=untrained_name(encoder.info.name))
+        found = _probe_loaded(encoder, protocol, options)
+        return replace(found, table=found.table.with_role("untrained"))
+    return _probe_loaded(encoder, protocol, options)
+
+
+def _probe_loaded(encoder: Encoder, protocol: Protocol, options: ProbeOptions) -> Probed:
+    from repdiag.downstream.detection import DetectionSettings
+
+    if isinstance(protocol.settings, DetectionSettings):
+        return probe_on_scenes(encoder, protocol, options)
     spec = options.data or encoder.info.training.get("data")
     if spec is None:
         raise UsageError(
@@ -127,11 +144,17 @@ def probe_checkpoint(source: Any, protocol: Protocol, options: ProbeOptions, *, 
 
 
 def probe_checkpoints(
-    words: Sequence[str], protocols: Sequence[Protocol], options: ProbeOptions, *, before: Callable[[list[str]], object]
+    words: Sequence[str],
+    protocols: Sequence[Protocol],
+    options: ProbeOptions,
+    *,
+    untrained: bool,
+    before: Callable[[list[str]], object],
 ) -> tuple[list[str], list[Probed]]:
     """Try several checkpoints out by several protocols; return their names and what was found.
 
-    `before` is called with the names when all checkpoints are found and none has been read.
+    With `untrained` the untrained copy of each is tried out as well. `before` is called with the names when all
+    checkpoints are found and none has been read.
     """
     from repdiag.workflows.targets import find_checkpoint, unique_names
 
@@ -141,9 +164,10 @@ def probe_checkpoints(
     names = unique_names(targets)
     before(names)
     found = [
-        probe_checkpoint(replace(target, name=name), protocol, options, name=name)
+        probe_checkpoint(replace(target, name=name), protocol, options, name=name, untrained=copied)
         for protocol in protocols
         for target, name in zip(targets, names, strict=True)
+        for copied in ((False, True) if untrained else (False,))
     ]
     return names, found
 
@@ -170,6 +194,32 @@ def probe_encoder(encoder: Encoder, spec: str, protocol: Protocol, *, options: P
     excluded = {str(item.path): item.reason for split in (train, test) for item in split.excluded}
     kept = [{"path": path, "reason": reason} for path, reason in sorted(excluded.items())]
     return replace(found, info=encoder.info, notes=notes, excluded=kept)
+
+
+def probe_on_scenes(encoder: Encoder, protocol: Protocol, options: ProbeOptions) -> Probed:
+    """Try a loaded encoder out by a detector, on composed scenes."""
+    from repdiag.downstream.detection import DetectionSettings, probe_scenes, recompute_batch_norm
+    from repdiag.downstream.labelled_features import Machine
+    from repdiag.downstream.scenes import composed_scenes
+
+    settings = protocol.settings
+    assert isinstance(settings, DetectionSettings)
+    if options.data not in (None, "composed"):
+        raise UsageError(
+            f"{protocol.name} runs on composed scenes", found=f"--data {options.data}", hint="leave it out"
+        )
+    train, test, made = composed_scenes(
+        train=min(settings.train_images, options.limit or settings.train_images),
+        test=min(settings.test_images, options.limit or settings.test_images),
+        size=settings.image_size,
+        seed=settings.seed,
+        stamps=settings.stamps,
+    )
+    if encoder.info.branch == "untrained":
+        recompute_batch_norm(encoder, train, settings)
+    outcome, rows = probe_scenes(encoder, settings, train=train, test=test, machine=Machine(**options.machine))
+    found = _probed(outcome, rows, protocol, len(train))
+    return replace(found, info=encoder.info, notes=(f"scenes of {made}", *found.notes))
 
 
 @contextmanager
@@ -209,6 +259,7 @@ def _probed(outcome: Outcome, rows: EmbeddingSet, protocol: Protocol, train_imag
         table=outcome.to_table(protocol, rows.provenance, classes=classes),
         rows=rows,
         per_image=outcome.per_image,
+        replicates=outcome.replicates,
         notes=outcome.notes,
         train_images=train_images,
     )

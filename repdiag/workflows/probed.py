@@ -41,13 +41,15 @@ class Probed:
     """One encoder under one protocol.
 
     `table` has a row a measure, the one that the protocol is known by first; `rows` are the test images, `per_image`
-    the parts of the first value by image where it is a mean over them, `notes` what a reader must know beside.
+    the parts of the first value by image where it is a mean over them, `replicates` its values over test images drawn
+    with repeats where it is not, `notes` what a reader must know beside.
     """
 
     protocol: Protocol
     table: MetricTable
     rows: EmbeddingSet
     per_image: Tensor | None = None
+    replicates: Tensor | None = None
     notes: tuple[str, ...] = ()
     train_images: int = 0
     info: EncoderInfo | None = None
@@ -129,7 +131,13 @@ def paired_frame(probes: Sequence[Probed]) -> pd.DataFrame:
 
     records: list[dict[str, Any]] = []
     for one, two in itertools.combinations(probes, 2):
-        if one.protocol.to_dict() != two.protocol.to_dict() or one.per_image is None or two.per_image is None:
+        if one.protocol.to_dict() != two.protocol.to_dict():
+            continue
+        facts = {"first": one.name, "second": two.name, "protocol": one.protocol.name}
+        if one.replicates is not None and two.replicates is not None and len(one.rows) == len(two.rows):
+            records.append({**facts, "measure": one.row.params["measure"], **_of_replicates(one, two)})
+            continue
+        if one.per_image is None or two.per_image is None:
             continue
         if not np.array_equal(np.asarray(one.rows.row_ids), np.asarray(two.rows.row_ids)):
             continue
@@ -138,12 +146,30 @@ def paired_frame(probes: Sequence[Probed]) -> pd.DataFrame:
             continue
         labels = None if one.rows.labels is None else one.rows.labels.cpu()[known]
         test = paired_test(one.per_image[known], two.per_image[known], labels=labels)
-        facts = {"first": one.name, "second": two.name, "protocol": one.protocol.name}
         found = {name: getattr(test, name) for name in ("difference", "ci_low", "ci_high", "p_value", "n", "method")}
         records.append({**facts, "measure": one.row.params["measure"], **found})
     for record, corrected in zip(records, holm([record["p_value"] for record in records]), strict=True):
         record |= {"p_holm": corrected, "differs": corrected < 0.05}
     return pd.DataFrame.from_records(records, columns=list(PAIR_COLUMNS))
+
+
+def _of_replicates(one: Probed, two: Probed) -> dict[str, Any]:
+    """Return the difference of two values over the same drawn images: the bootstrap's quantiles and its two tails."""
+    import torch
+
+    assert one.replicates is not None
+    assert two.replicates is not None
+    differences = one.replicates - two.replicates
+    low, high = torch.quantile(differences, torch.tensor([0.025, 0.975], dtype=differences.dtype)).tolist()
+    tails = [int((differences <= 0).sum()) + 1, int((differences >= 0).sum()) + 1]
+    return {
+        "difference": float(one.value or 0.0) - float(two.value or 0.0),
+        "ci_low": low,
+        "ci_high": high,
+        "p_value": min(1.0, 2.0 * min(tails) / (len(differences) + 1)),
+        "n": len(one.rows),
+        "method": f"paired bootstrap over test images, {len(differences)} draws",
+    }
 
 
 def pair_sentences(pairs: pd.DataFrame) -> list[str]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from repdiag.results.places import default_place
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -35,20 +37,23 @@ def save_analysis(
 
 
 def default_folder(source: Target | Path | None) -> Path:
-    """Return RUN/analysis/STEM for a checkpoint of a run directory, else runs/analysis/NAME."""
+    """Return where an analysis goes by default: RUN/analysis/STEM for a run's checkpoint, else runs/analysis/NAME."""
     from repdiag.embeddings.shards import name_of
     from repdiag.workflows.targets import Target, run_of
 
     if not isinstance(source, Target):
-        return Path("runs") / "analysis" / name_of(Path(source or "vectors"))
+        return default_place("analysis", name_of(Path(source or "vectors")))
     run = run_of(source.path)
-    return Path("runs") / "analysis" / source.name if run is None else run / "analysis" / source.path.stem
+    return default_place("analysis", source.name if run is None else source.path.stem, run=run)
 
 
-def embeddings_folder(out: Path | None, name: str, *, overwrite: bool) -> Path:
+def embeddings_folder(out: Path | None, target: Target, split: str, *, overwrite: bool) -> Path:
     """Return where `repdiag embed` stores a set; refuse what is there unless told to replace it."""
     from repdiag.results.transaction import check_place
+    from repdiag.workflows.targets import run_of
 
-    folder = out or Path("runs") / "embeddings" / name.replace("/", "-")
+    run = run_of(target.path)
+    name = target.name if run is None else target.path.stem
+    folder = out or default_place("embeddings", f"{name}-{split}", run=run)
     check_place(folder, overwrite=overwrite)
     return folder

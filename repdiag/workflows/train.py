@@ -9,14 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from repdiag.core.errors import StoppedError, UsageError
+from repdiag.results.places import RUNS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from repdiag.config.training import TrainSettings
     from repdiag.workflows.speaking import Speaker
-
-RUNS = Path("runs")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -110,9 +110,9 @@ def analyze_vectors(
     label_column=, tokens=, ...) say how to read.
     """
     from repdiag.core.distributed.world import join_world
+    from repdiag.core.metric_table import reference_name
     from repdiag.embeddings.sources.vector_options import VectorOptions
     from repdiag.metrics.near_copies import near_copy_note
-    from repdiag.workflows.analyze import reference_name
 
     called = name or _name_of(source, "vectors")
     asked = {"metrics": metrics, "protocol": protocol, "seed": seed}

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.mutation.sites import mutants_of
+from tests.mutation.sites import count_places, mutant_at
 from tests.mutation.targets import FOUND, TARGETS
 
 ROOT = Path(__file__).parents[2]
@@ -22,7 +22,8 @@ def half(rows: Array = 3) -> int:
 
 
 def test_operators_numbers_and_negations_are_changed_and_texts_are_not() -> None:
-    found = {mutant.after for mutant in mutants_of(MODULE)}
+    mutants = [mutant_at(MODULE, number) for number in range(count_places(MODULE))]
+    found = {mutant.after for mutant in mutants}
     assert found == {
         "def half(rows: Array=4) -> int:",
         "if not rows > 0 or rows != 9:",
@@ -35,8 +36,8 @@ def test_operators_numbers_and_negations_are_changed_and_texts_are_not() -> None
         "return +rows / 2",
         "return -rows / 3",
     }
-    assert len(mutants_of(MODULE)) == 10
-    for mutant in mutants_of(MODULE):
+    assert len(mutants) == 10
+    for mutant in mutants:
         assert ast.dump(ast.parse(mutant.source)) != ast.dump(ast.parse(MODULE))
         assert "more than 1" in mutant.source
 
@@ -52,5 +53,5 @@ def test_what_once_went_unnoticed_still_stands_there_once(
 
 def test_every_module_that_is_changed_has_its_tests() -> None:
     for module, tests in TARGETS.items():
-        assert mutants_of((ROOT / "repdiag" / module).read_text("utf-8")), module
+        assert count_places((ROOT / "repdiag" / module).read_text("utf-8")) > 0, module
         assert all((ROOT / "tests" / name).is_file() for name in tests), module

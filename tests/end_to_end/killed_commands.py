@@ -2,13 +2,16 @@
 
 Reads requests from standard input, one line of JSON each: {"argv": [...], "cwd": folder} and one of "kill": n (SIGKILL
 at the n-th step on the file system), "seconds": s (SIGKILL after s seconds), "signal": s (SIGTERM after s seconds) and
-"full": [n, m, ...] (one child each, whose disk is full from its n-th step on). Steps are: each file opened to be
-written, fsync, rename, mkdir, unlink. Answers with a line of JSON: exit code (negative: the signal), steps, seconds and
-the words on stderr. The children share this process's imports and, with "full", the work done before the first step.
+"full": [n, m, ...] (one child each, whose disk is full from its n-th step on: it takes no bytes and no new names).
+Steps are: each file opened to be written, fsync, rename, mkdir, unlink. Answers with a line of JSON: exit code
+(negative: the signal), steps, seconds and the words on stderr. The children share this process's imports and, with
+"full", the work done before the first step.
 """
 
+import email.message
 import errno
 import hashlib
+import io
 import json
 import os
 import pickle
@@ -20,45 +23,55 @@ import time
 import traceback
 from pathlib import Path
 
-WRITES = ("rename", "replace", "mkdir")
+MOVES = ("rename", "replace")
 TIDIES = ("unlink", "rmdir")
 
 
 class Steps:
-    """Counts steps on the file system, and acts before each."""
+    """Counts steps on the file system, and acts before each; knows which of them a full disk refuses."""
 
     def __init__(self, act):
-        self.count, self.act = 0, act
+        self.count, self.act, self.freed = 0, act, set()
 
     def watch(self):
-        self._around(os, "fsync")
-        for name in (*WRITES, *TIDIES):
-            self._around(Path, name)
+        self._around(os, "fsync", needs_room=lambda *_: True)
+        self._around(Path, "mkdir", needs_room=lambda path, *_: not path.is_dir())
+        for name in MOVES:
+            self._around(Path, name, needs_room=self._is_new_name)
+        for name in TIDIES:
+            self._around(Path, name, needs_room=lambda *_: False)
         opened = Path.open
 
         def counted(path, mode="r", *args, **kwargs):
             if set("wxa") & set(mode):
-                self._step(name="open")
+                self._step(needs_room=True)
             return opened(path, mode, *args, **kwargs)
 
         Path.open = counted
 
-    def _around(self, place, name):
+    def _around(self, place, name, needs_room):
         function = getattr(place, name)
 
         def counted(*args, **kwargs):
-            self._step(name=name)
-            return function(*args, **kwargs)
+            self._step(needs_room=needs_room(*args))
+            found = function(*args, **kwargs)
+            if name in MOVES:
+                self.freed.add(os.path.abspath(args[0]))  # noqa: PTH100 - of a name, which may be a link
+            return found
 
         setattr(place, name, counted)
 
-    def _step(self, *, name):
+    def _is_new_name(self, source, target):
+        """Say whether the folder of a rename's target must grow: not where the name is there, or was."""
+        return not (os.path.lexists(target) or os.path.abspath(target) in self.freed)  # noqa: PTH100
+
+    def _step(self, *, needs_room):
         self.count += 1
-        self.act(self.count, name)
+        self.act(self.count, needs_room)
 
 
 def kill_at(step):
-    def act(count, name):
+    def act(count, needs_room):
         if count == step:
             os.kill(os.getpid(), signal.SIGKILL)
 
@@ -66,8 +79,8 @@ def kill_at(step):
 
 
 def full_from(step):
-    def act(count, name):
-        if step is not None and count >= step and name not in TIDIES:
+    def act(count, needs_room):
+        if step is not None and count >= step and needs_room:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     return act
@@ -76,9 +89,9 @@ def full_from(step):
 def full_at_each(places, report, cwd):
     """At the first step, try each of `places` in a child of its own, report how it ended, wait for a word, and end."""
 
-    def act(count, name):
+    def act(count, needs_room):
         if act.full is not None:
-            return act.full(count, name)
+            return act.full(count, needs_room)
         for place in places:
             child = os.fork()
             if child == 0:
@@ -87,7 +100,7 @@ def full_at_each(places, report, cwd):
                 os.lseek(report.fileno(), 0, os.SEEK_SET)
                 os.dup2(report.fileno(), 2)
                 act.full = full_from(place)
-                return act.full(count, name)
+                return act.full(count, needs_room)
             code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
             act.tell(place, code)
             os.read(0, 1)
@@ -222,7 +235,8 @@ class Response:
 
     def __init__(self, data, start):
         self.data, self.at, self.status = data, start, 206 if start else 200
-        self.headers = {"ETag": '"one"', "Content-Length": str(len(data) - start)}
+        self.headers = email.message.Message()
+        self.headers["ETag"], self.headers["Content-Length"] = '"one"', str(len(data) - start)
         if start:
             self.headers["Content-Range"] = f"bytes {start}-{len(data) - 1}/{len(data)}"
         self.url = self.code = self.reason = None
@@ -233,6 +247,8 @@ class Response:
         block = self.data[self.at : self.at + count]
         self.at += len(block)
         return block
+
+    read1 = read
 
     def geturl(self):
         return "https://example.org/weights.pth"
@@ -266,6 +282,7 @@ def downloaded(target):
 
 def download(target):
     """Fetch a megabyte as `repdiag ... --download` does, from a server that is played by this process."""
+    import urllib.error
     import urllib.request
 
     from repdiag.checkpoints.sources.download import download as fetch
@@ -274,6 +291,10 @@ def download(target):
 
     def answer(opener, request, *_, **__):
         start = int((request.get_header("Range") or "bytes=0-").removeprefix("bytes=").partition("-")[0])
+        if start >= len(data):
+            headers = email.message.Message()
+            headers["Content-Range"] = f"bytes */{len(data)}"
+            raise urllib.error.HTTPError(request.full_url, 416, "no such range", headers, io.BytesIO())
         return Response(data, start)
 
     urllib.request.OpenerDirector.open = answer

@@ -119,23 +119,9 @@ def test_json_is_alone_on_stdout(home):
     assert found["verdict"]["overfitting"]["verdict"]
 
 
-@pytest.mark.parametrize(
-    ("words", "code", "expected"),
-    [
-        (("train", "--data", "digit"), 2, "digits"),
-        (("train", "--backbone", "resnet19"), 2, "resnet18"),
-        (("train", "--set", "optimizer.lrr=1"), 2, "lr"),
-        (("train", "--recipe", "moco_v3"), 2, "moco_v2"),
-        (("analyze", "missing.pt"), 1, "no checkpoint"),
-        (("analyze",), 2, "--embeddings"),
-        (("metrics", "show", "uniformty"), 2, "uniformity"),
-        (("train", "--device", "cuda:99"), 2, "no device"),
-        (("nonsense",), 2, "nonsense"),
-    ],
-)
-def test_mistakes_get_one_screen_and_an_exit_code(tmp_path, words, code, expected):
-    done = repdiag(*words, cwd=tmp_path, code=code)
-    assert expected in done.stderr
+def test_a_mistake_gets_one_screen_and_an_exit_code(tmp_path):
+    done = repdiag("train", "--set", "optimizer.lrr=1", cwd=tmp_path, code=2)
+    assert "lr" in done.stderr
     assert len(done.stderr.splitlines()) <= 24
 
 
@@ -164,8 +150,9 @@ def test_the_package_runs_as_a_module():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("processes", [2, 3])
-def test_processes_share_an_analysis_and_find_what_one_finds(home, processes):
+def test_processes_share_an_analysis_and_find_what_one_finds(home):
+    """Three, among whom the images do not divide evenly; other numbers are tried without the command line."""
+    processes = 3
     environment = {**os.environ, "REPDIAG_CACHE": str(home / f"cache{processes}"), "OMP_NUM_THREADS": "1"}
     torchrun = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}", "-m", "repdiag"]
     words = ["analyze", "run", "--per-class", "10", "--out", f"shared{processes}", "--no-figures", "--no-untrained"]

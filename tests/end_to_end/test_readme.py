@@ -28,7 +28,10 @@ def test_the_quick_start_names_real_commands_and_the_run_that_train_makes(tmp_pa
     commands = [line.split("#")[0].strip() for line in quick.splitlines() if line.startswith("repdiag ")]
     assert [command.split()[1] for command in commands] == ["train", "analyze"]
     environment = {**os.environ, "REPDIAG_CACHE": str(tmp_path / "cache"), "OMP_NUM_THREADS": "1"}
-    extra = {"train": "--epochs 1 --set data.limit=128 --no-progress", "analyze": "--per-class 6 --no-progress"}
+    extra = {
+        "train": "--epochs 1 --set data.limit=128 --no-progress",
+        "analyze": "--per-class 6 --no-figures --no-untrained --no-progress",  # the main job's test has both
+    }
     for command in commands:
         words = [sys.executable, "-m", *command.split(), *extra[command.split()[1]].split()]
         done = subprocess.run(words, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=600)

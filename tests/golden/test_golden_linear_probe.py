@@ -35,6 +35,9 @@ def test_the_classifier_is_scikit_learns(rows: int, dims: int, penalty: float) -
     want = theirs(known, truth, penalty)
     ours = SoftmaxRegression(torch.from_numpy(known), torch.from_numpy(truth), classes=4).fit(penalty)
     assert ours.converged
+    far = SoftmaxRegression(torch.from_numpy(known), torch.from_numpy(truth), classes=4)
+    again = far.fit(penalty, near=far.fit(30.0 * penalty))
+    assert torch.allclose(again.weights, ours.weights, atol=1e-5 * float(ours.weights.abs().max()))
     logits = ours.logits(torch.from_numpy(asked)).softmax(dim=1).numpy()
     assert np.abs(logits - want.predict_proba(asked)).max() < 1e-5
 

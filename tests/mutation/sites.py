@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import copy
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -38,21 +37,21 @@ class Mutant:
     source: str
 
 
-def mutants_of(source: str) -> list[Mutant]:
-    """Return every change of a module that `changed` knows, in the order of the file.
+def count_places(source: str) -> int:
+    """Return in how many places `mutant_at` can change a module.
 
     Left alone are texts, annotations, decorators and whatever builds a message.
     """
+    return sum(1 for _ in _places(ast.parse(source)))
+
+
+def mutant_at(source: str, number: int) -> Mutant:
+    """Return the change of a module in the place of this number, counted in the order of the file from 0 on."""
     tree = ast.parse(source)
-    count = sum(1 for _ in _places(tree))
-    found = []
-    for number in range(count):
-        mutated = copy.deepcopy(tree)
-        statement, node = list(_places(mutated))[number]
-        before = _first_line(statement)
-        changed(node)
-        found.append(Mutant(statement.lineno, before, _first_line(statement), ast.unparse(mutated) + "\n"))
-    return found
+    statement, node = list(_places(tree))[number]
+    before = _first_line(statement)
+    changed(node)
+    return Mutant(statement.lineno, before, _first_line(statement), ast.unparse(tree) + "\n")
 
 
 def changed(node: ast.AST) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import typer
@@ -27,6 +29,36 @@ def run(monkeypatch: pytest.MonkeyPatch, *words: str) -> object:
     with pytest.raises(SystemExit) as left:
         app.main()
     return left.value.code or 0
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "expected"),
+    [
+        (("train", "--data", "digit"), 2, "digits"),
+        (("train", "--backbone", "resnet19"), 2, "resnet18"),
+        (("train", "--recipe", "moco_v3"), 2, "moco_v2"),
+        (("train", "--device", "cuda:99"), 2, "no device"),
+        (("analyze", "missing.pt"), 1, "no checkpoint"),
+        (("analyze",), 2, "--embeddings"),
+        (("metrics", "show", "uniformty"), 2, "uniformity"),
+        (("nonsense",), 2, "nonsense"),
+    ],
+)
+def test_mistakes_get_one_screen_and_an_exit_code(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    words: tuple[str, ...],
+    code: int,
+    expected: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run(monkeypatch, *words) == code
+    said = capsys.readouterr().err
+    assert expected in said
+    assert len(said.splitlines()) <= 24
+    assert "Traceback" not in said
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(
@@ -88,3 +120,23 @@ def test_an_error_that_nobody_expected_keeps_its_traceback(
         app.main()
     assert json.loads(capsys.readouterr().out)["error"]["found"] == "of what"
     assert not failures.is_expected(ZeroDivisionError())
+
+
+STOPPED_WHILE_IMPORTING = """
+import os, signal, sys
+class Stopping:
+    def find_spec(name, *_):
+        if name == "repdiag.cli.app":
+            os.kill(os.getpid(), signal.{signal})
+sys.meta_path.insert(0, Stopping)
+from repdiag.__main__ import main
+main()
+"""
+
+
+@pytest.mark.parametrize(("signal", "word"), [("SIGINT", "Ctrl-C"), ("SIGTERM", "SIGTERM")])
+def test_a_stop_in_the_first_moments_ends_as_any_other(signal: str, word: str) -> None:
+    script = STOPPED_WHILE_IMPORTING.format(signal=signal)
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (130, "")
+    assert done.stderr == f"stopped by {word}: what was finished before is kept, nothing is half-written\n"

@@ -53,6 +53,19 @@ def test_a_failing_disk_is_named_and_harmless(tmp_path, monkeypatch, call, code,
     assert leftovers(tmp_path) == []
 
 
+def test_a_disk_that_fails_at_the_very_end_leaves_the_new_file_and_says_so(tmp_path, monkeypatch):
+    path = write_text(tmp_path / "file.txt", "old")
+
+    def fail(_folder):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("repdiag.core.files.sync_folder", fail)
+    with pytest.raises(StoreError, match="is written, but the disk did not confirm") as raised:
+        write_text(path, "new")
+    assert "untouched" not in str(raised.value)
+    assert path.read_text() == "new"
+
+
 def test_a_file_in_the_way_of_a_folder_is_named(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(StoreError, match="could not write"):

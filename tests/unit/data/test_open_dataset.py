@@ -11,6 +11,7 @@ import torch
 from repdiag.core.errors import DataError, UsageError
 from repdiag.data import fixed_size_datasets
 from repdiag.data.datasets import list_datasets, open_dataset
+from repdiag.data.image_split import ArraySource
 
 
 def test_digits_are_split_once_and_for_all() -> None:
@@ -177,6 +178,14 @@ def test_a_limit_draws_evenly_over_the_classes_whatever_the_order_of_rows(count:
     shuffled = train.subset(np.random.default_rng(0).permutation(len(train))).limited(count, seed=1)
     assert set(shuffled.row_ids) == set(chosen.row_ids)
     assert set(train.limited(count - 1, seed=1).row_ids) < set(chosen.row_ids)
+
+
+@pytest.mark.parametrize(("height", "width", "size"), [(6, 6, 6), (6, 4, None), (3, 6, None)])
+def test_images_in_memory_have_a_native_size_only_where_they_are_square(
+    height: int, width: int, size: int | None
+) -> None:
+    pixels = torch.zeros(3, 3, height, width, dtype=torch.uint8)
+    assert ArraySource(pixels).native_size == size
 
 
 def test_a_limit_takes_all_of_a_rare_class_and_of_a_small_split() -> None:

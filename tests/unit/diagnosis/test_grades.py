@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import pytest
@@ -92,3 +93,28 @@ def test_dimensional_collapse_is_graded_by_the_share_of_live_directions(row: Row
     table = MetricTable((row("singular_spectrum", 0.0, half=None, extra={"curve": curve}, n=500),))
     found = judge(table).collapse.dimensional
     assert (found.verdict, found.severity) == ("collapsed", grade)
+
+
+@pytest.mark.parametrize(("gap", "words"), [(0.05, "5.0 points more often"), (-0.05, "5.0 points less often")])
+def test_a_gap_in_neighbours_is_told_with_its_direction(row: Row, gap: float, words: str) -> None:
+    table = MetricTable((row("label_gap", gap, half=0.01, of="precision_at_1"),))
+    (evidence,) = [item for item in judge(table).overfitting.evidence if item.metric == "label_gap"]
+    assert words in evidence.sentence
+
+
+def test_scattered_classes_are_told_with_both_squared_distances(row: Row) -> None:
+    distances = (
+        row("alignment", 0.1, half=0.01, pair="original-view"),
+        row("intra_class_distance", 0.5, half=0.01),
+    )
+    table = MetricTable((*space(row, granularity=1.0, islands=1.0, gap_low=0.0).rows, *distances))
+    told = " ".join(item.sentence for item in judge(table).over_clustering.evidence)
+    assert "0.10 to an image's view, 0.50 inside a class" in told
+
+
+def test_an_open_gap_is_told_with_the_number_of_images_that_would_settle_it(row: Row) -> None:
+    """Half the width of .06 must come down to the .04 between the gap and the limit: (.06 / .04)^2 times 500 images."""
+    table = MetricTable((row("pretext_gap", 0.01, half=0.06, n=500, pair="original-view", k=1),))
+    found = judge(table).overfitting
+    (count,) = re.findall(r"about ([\d,]+) images would settle it", found.summary)
+    assert (found.verdict, int(count.replace(",", ""))) == ("inconclusive", pytest.approx(1125, abs=1))

@@ -1,6 +1,8 @@
 """Stored sets are verified on read; the cache survives damage and many writers without a lock."""
 
+import errno
 import multiprocessing
+import os
 
 import numpy as np
 import pytest
@@ -52,6 +54,17 @@ def test_every_flipped_byte_is_found(tmp_path):
             data[place] ^= 1
         path.write_bytes(data)
     assert equal(load_embedding_set(folder), make())
+
+
+def test_a_full_disk_is_said_of_the_set_and_not_of_its_private_folder(tmp_path, monkeypatch):
+    def full(_descriptor):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(StoreError, match="disk is full") as raised:
+        save_embedding_set(make(), tmp_path / "set")
+    assert raised.value.problem == f"could not write {tmp_path / 'set'}"
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_saving_over_a_finished_set_keeps_it(tmp_path):

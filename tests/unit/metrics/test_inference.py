@@ -20,6 +20,7 @@ from repdiag.metrics.inference.means import (
 )
 from repdiag.metrics.inference.pairs import pair_mean_estimate
 from repdiag.metrics.inference.resampling import Rows, halves, units_of
+from repdiag.metrics.inference.with_interval import is_share
 from repdiag.metrics.registry import get, load_all
 
 TRIALS = 400
@@ -168,6 +169,13 @@ def test_intervals_cover_the_expected_value_at_this_number_of_rows(name: str, tr
     hits = sum(value.ci_low <= truth <= value.ci_high for value in found)
     assert covers(hits, trials)
     assert sum(value.ci_low <= truth * 1.2 <= value.ci_high for value in found) < 0.5 * trials
+
+
+@pytest.mark.parametrize(("parts", "share"), [((0.0, 1.0, 1.0), True), ((0.0, 0.5, 1.0), False), ((0.5, 0.5), False)])
+def test_a_share_is_a_mean_of_nothing_but_zeros_and_ones(parts: tuple[float, ...], share: bool) -> None:
+    metric = get("precision_at_1")
+    value = MetricValue(value=sum(parts) / len(parts), n=len(parts), per_row=torch.tensor(parts))
+    assert is_share(metric, value) == share
 
 
 def test_a_value_that_has_no_interval_to_give_comes_back_as_it_is() -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from repdiag.core.errors import StoreError, UsageError
-from repdiag.core.files import write_json, write_text
+from repdiag.core.files import store_error, write_json, write_text
 from repdiag.core.folder_record import MARKER, find_record
 from repdiag.results.transaction import added, begun, check_place, filed, recover, replaced
 from repdiag.results.verifying import check_files
@@ -182,6 +182,23 @@ def stopped_after_one(out):
         with replaced(out / "checkpoints" / "a", overwrite=True, before=retire) as fresh:
             fill(fresh, OLD)
         raise ValueError("stop")
+
+
+def stop_for_lack_of_space(out, *, retires):
+    with begun(out, kind="analyze", overwrite=True) as retire:
+        if retires:
+            retire()
+        raise store_error(out, OSError(errno.ENOSPC, "full"))
+
+
+def test_a_full_disk_in_work_in_steps_says_what_became_of_the_older_result(out):
+    write(out, OLD)
+    with pytest.raises(StoreError, match="untouched"):
+        stop_for_lack_of_space(out, retires=False)
+    assert is_whole(out) == "old"
+    with pytest.raises(StoreError, match=f"the older result in {out} is not complete any more"):
+        stop_for_lack_of_space(out, retires=True)
+    assert is_whole(out) is None
 
 
 def test_work_in_steps_keeps_what_is_done_and_ends_whole(out):

@@ -18,13 +18,15 @@ from repdiag.training.compute import choose_compute
 from repdiag.training.loop import train
 from repdiag.training.progress import SilentProgress
 
+TWO_STEPS = ["data.limit=16", "loop.batch_size=8", "schedule.epochs=1", "schedule.warmup_epochs=0"]
+
 
 def test_every_recipe_is_among_them():
     assert set(SMALL) == set(list_recipes())
 
 
 def test_a_transformer_trains_on_local_views_of_no_whole_number_of_patches(tmp_path):
-    overrides = ["backbone.name=vit_tiny", *RUN, *DINO, "data.image_size=32", "views.local_size=10", "data.limit=32"]
+    overrides = ["backbone.name=vit_tiny", *RUN, *DINO, "data.image_size=32", "views.local_size=10", *TWO_STEPS]
     last = train(resolve_settings("sslight_dino_vit", data="digits", overrides=overrides), tmp_path, device="cpu")
     first = read_native(last.with_name("initial.pt"))["backbone"]
     assert not torch.equal(read_native(last)["backbone"]["pos_embed"], first["pos_embed"])

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from repdiag.training import opened
+from repdiag.training import monitor, opened
 from repdiag.training.assembly import resolve_settings
 from repdiag.workflows.train import train
 
@@ -22,6 +22,7 @@ def test_settings_loop_and_monitor_share_what_was_opened(tmp_path: Path, monkeyp
         return plain(spec, split, **options)
 
     monkeypatch.setattr(opened, "open_dataset", counted)
+    monkeypatch.setattr(monitor, "PER_CLASS", 4)  # so few rows are measured in a moment
     small = ["method.queue_size=32", "loop.log_every=1"]
     train(out=tmp_path / "run", epochs=1, limit=64, batch_size=32, monitor=1, settings=small)
     assert seen == {"train": 1, "val": 1}

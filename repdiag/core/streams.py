@@ -7,8 +7,6 @@ import io
 import os
 import sys
 
-import typer
-
 from repdiag.core.errors import StoreError
 
 
@@ -35,7 +33,7 @@ def prepare(*, needed: bool) -> None:
 def say(text: str) -> bool:
     """Print to standard output; False where that is not possible."""
     try:
-        typer.echo(text)
+        sys.stdout.write(text + "\n")
         sys.stdout.flush()
     except OSError:
         return False
