@@ -69,10 +69,11 @@ def _overfitting(diagnosis: Diagnosis, found: set[str]) -> Iterator[tuple[int, s
 
 
 def _bound(finding: OverfittingFinding, words: str) -> str:
+    asked = [kind for kind in (finding.pretext, finding.labels) if kind is not None] or [finding]
     ends = {
         name: max(item.ci_high or 0.0, 0.0)
         for name in _GAPS
-        for item in finding.evidence[::-1]
+        for item in [item for kind in asked for item in kind.evidence][::-1]
         if item.metric == name and item.ci_high is not None
     }
     said = [f"{_GAPS[name]} gap {words} {100 * high:.1f} points" for name, high in ends.items()]
