@@ -14,9 +14,9 @@ from torch import Tensor
 
 from repdiag.metrics.inference.estimate import Estimate
 from repdiag.metrics.inference.units import are_classes, balanced, lie_in_classes, unit_index
+from repdiag.metrics.pairwise.part_rows import part_of
 from repdiag.metrics.pairwise.processes import dealt
 from repdiag.metrics.pairwise.sharing import isolated, memoised, tensor_key
-from repdiag.metrics.pairwise.whole_rows import part
 from repdiag.metrics.registry import Metric
 
 Index = NDArray[np.int64]
@@ -176,7 +176,7 @@ def evaluate_rows(metric: Metric, arguments: Mapping[str, Any], index: Index) ->
     would not fit; which row is in which cluster is remembered.
     """
     small = arguments["features"].nbytes <= _REMEMBERED
-    with nullcontext() if small else isolated(), part(index):
+    with nullcontext() if small else isolated(), part_of(arguments["features"], index):
         aligned = {
             name: cut_rows(name, value, index)
             for name, value in arguments.items()

@@ -99,19 +99,28 @@ def memoised(key: tuple[object, ...], build: Callable[[], T], *, keep: object) -
     memo = _MEMO.get()
     if memo is None:
         return build()
-    around: Memo | None = memo
-    while around is not None:
-        if key in around.values:
-            known: T = around.values[key]
-            return known
-        around = around.outer
+    if (around := _holding(memo, key)) is not None:
+        known: T = around.values[key]
+        return known
     memo.values[key] = built = build()
     memo.kept.append(keep)
     return built
 
 
+def recall(key: tuple[object, ...]) -> Any:
+    """Return the value of `key`, None where nobody built it."""
+    around = _holding(_MEMO.get(), key)
+    return None if around is None else around.values[key]
+
+
+def _holding(memo: Memo | None, key: tuple[object, ...]) -> Memo | None:
+    while memo is not None and key not in memo.values:
+        memo = memo.outer
+    return memo
+
+
 def remember(key: tuple[object, ...], value: object, *, keep: object) -> None:
-    """Let `memoised` find a value that another process has built."""
+    """Let `memoised` and `recall` find a value that was built elsewhere."""
     memo = _MEMO.get()
     if memo is not None and key not in memo.values:
         memo.values[key] = value
