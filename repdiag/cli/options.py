@@ -29,17 +29,10 @@ CheckContent = Annotated[
 ]
 PerClass = Annotated[int, typer.Option("--per-class", min=2, help="Images of each class in the evaluation set.")]
 PlannedPerClass = Annotated[
-    int | None,
-    typer.Option(
-        "--per-class",
-        min=2,
-        help="Images of each class in the evaluation set. Default: as many as decide, by a pilot of 500 images.",
-    ),
+    int | None, typer.Option("--per-class", min=2, help="Images of each class. Default: as many as decide, by a pilot.")
 ]
 MaxRows = Annotated[int, typer.Option("--max-rows", min=2, help="At most this many images of train and of val.")]
-MaxMinutes = Annotated[
-    float, typer.Option("--max-minutes", min=0.01, help="At most this long is spent on running an encoder over images.")
-]
+MaxMinutes = Annotated[float, typer.Option("--max-minutes", min=0.01, help="Minutes to encode images in, at most.")]
 BatchSize = Annotated[int, typer.Option("--batch-size", min=1, help="Images in one forward pass; changes no value.")]
 Workers = Annotated[int, typer.Option("--workers", min=0, help="Processes that decode images; changes no value.")]
 Fast = Annotated[

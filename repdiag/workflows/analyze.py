@@ -167,7 +167,7 @@ def _analyzed(
         copy = untrained_copy(encoder, seed=options.seed)
         copy.info = replace(copy.info, name=untrained_name(name))
         fresh = extract_sets(copy, rows, options, lean=True)
-        table += evaluate_sets(fresh, replace(options, per_row=False))[0].with_role("untrained")
+        table += evaluate_sets(fresh, replace(options, per_row=False), judged=False)[0].with_role("untrained")
         untrained = others[COPY] = fresh["val"]
     drifted: list[str] = []
     if reference is not None:
