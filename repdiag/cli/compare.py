@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
@@ -21,10 +20,6 @@ from repdiag.cli.reading import (
     takes,
     vector_options_of,
 )
-
-if TYPE_CHECKING:
-    from repdiag.workflows.comparison import Comparison
-    from repdiag.workflows.gates import Gate, GateResult
 
 
 @takes(reading=VECTORS, how=ANALYSIS, speaking=SPEAKING)
@@ -67,7 +62,7 @@ def compare(
     from repdiag.cli.gates import end_with
     from repdiag.results.places import default_place
     from repdiag.workflows.compare import compare_checkpoints, compare_vectors
-    from repdiag.workflows.gates import parse_gates
+    from repdiag.workflows.gates import check_comparison, parse_gates
     from repdiag.workflows.targets import find_checkpoints, named_sources, with_reference
     from repdiag.workflows.vectors import all_vectors
 
@@ -105,14 +100,4 @@ def compare(
     summary.show_comparison(console, found, folder, drawn, told=out is not None)
     if found.failures:
         raise typer.Exit(1)
-    end_with(_gated(found, gates))
-
-
-def _gated(found: Comparison, gates: tuple[Gate, ...]) -> Iterator[GateResult]:
-    """Yield the result of every gate for every checkpoint but the reference."""
-    from repdiag.workflows.gates import check_gates
-
-    for name, diagnosis in found.diagnoses.items():
-        if name != found.reference:
-            rows = found.table.where(checkpoint=name)
-            yield from check_gates(gates, diagnosis, rows, referenced=found.reference is not None)
+    end_with(check_comparison(gates, found))

@@ -39,8 +39,8 @@ def evaluate(
 ) -> None:
     """Compute metrics of vectors: text, audio, tabular or image embeddings, from any model."""
     from repdiag.results.terminal_tables import rows_table
-    from repdiag.results.transaction import check_place, replaced
-    from repdiag.results.writing import write_run, write_tables
+    from repdiag.results.transaction import check_place
+    from repdiag.workflows.saving import save_evaluation
     from repdiag.workflows.vectors import evaluate_vectors
 
     console = Console(as_json=as_json)
@@ -61,14 +61,7 @@ def evaluate(
         seed=seed,
     )
     if out is not None:
-        with replaced(out, overwrite=False, again="evaluate") as fresh:
-            write_tables(table, fresh)
-            write_run(
-                fresh,
-                kind="evaluate",
-                options={"source": str(vectors), "seed": seed, "protocol": protocol},
-                notes=list(notes),
-            )
+        save_evaluation(table, out, notes, source=str(vectors), seed=seed, protocol=protocol)
     for note in notes:
         console.say(f"note: {note}")
     console.table(rows_table(table))

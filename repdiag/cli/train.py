@@ -8,20 +8,17 @@ import typer
 
 from repdiag.cli import options
 from repdiag.cli.console import resolve_device
-from repdiag.cli.reading import NOTHING_TOLD, SPEAKING, Typed, console_of, takes
+from repdiag.cli.reading import IMAGES, NOTHING_TOLD, SPEAKING, Typed, console_of, takes
 from repdiag.core.distributed.first_process import is_first_process
 
 
-@takes(speaking=SPEAKING)
+@takes(images=IMAGES, speaking=SPEAKING)
 def train(
     recipe: Annotated[str | None, typer.Option("--recipe", help="A recipe's name or a YAML file; see --list.")] = None,
-    data: options.Data = None,
+    images: Typed = NOTHING_TOLD,
     backbone: Annotated[str | None, typer.Option("--backbone", help="A backbone's name, or file.py:function.")] = None,
     epochs: Annotated[int | None, typer.Option("--epochs", min=1, help="Passes over the training images.")] = None,
     batch_size: Annotated[int | None, typer.Option("--batch-size", min=2, help="Images a step.")] = None,
-    limit: Annotated[
-        int | None, typer.Option("--limit", min=1, help="Train on at most this many images, evenly over the classes.")
-    ] = None,
     out: options.Out = None,
     device: options.Device = "auto",
     seed: Annotated[int | None, typer.Option("--seed", min=0, help="Seed of weights, order and views.")] = None,
@@ -38,9 +35,6 @@ def train(
         int | None, typer.Option("--monitor", min=1, help="Evaluate the representation every so many epochs.")
     ] = None,
     tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write TensorBoard events.")] = False,
-    download: options.Download = False,
-    strict_data: options.StrictData = False,
-    check_content: options.CheckContent = False,
     overwrite: options.Overwrite = False,
     list_recipes: Annotated[bool, typer.Option("--list", help="List the recipes and stop.")] = False,
     show: Annotated[str | None, typer.Option("--show", help="Print a recipe and stop.")] = None,
@@ -61,11 +55,10 @@ def train(
 
     request = TrainRequest(
         recipe=recipe,
-        data=data,
+        **images,
         backbone=backbone,
         epochs=epochs,
         batch_size=batch_size,
-        limit=limit,
         out=out,
         device=resolve_device(device),
         seed=seed,
@@ -74,9 +67,6 @@ def train(
         init_from=init_from,
         monitor=monitor,
         tensorboard=tensorboard,
-        download=download,
-        strict_data=strict_data,
-        check_content=check_content,
         overwrite=overwrite,
     )
     last = run_training(request, console)

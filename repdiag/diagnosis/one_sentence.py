@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 _NAMED = 3  # classes that the sentence names
 _FAULT, _FINE, _OPEN = range(3)
-_GAPS = {"pretext_gap": "pretext", "label_gap": "label"}
+_GAPS = {"pretext_gap": "pretext", "classifier_gap": "classifier's", "label_gap": "label"}
 # What makes every other answer worthless comes before all of them.
 _FIRST = {
     "RD401": "the images are not prepared as in training, so mend that first",
@@ -69,10 +69,11 @@ def _overfitting(diagnosis: Diagnosis, found: set[str]) -> Iterator[tuple[int, s
 
 
 def _bound(finding: OverfittingFinding, words: str) -> str:
+    asked = [kind for kind in (finding.pretext, finding.labels) if kind is not None] or [finding]
     ends = {
         name: max(item.ci_high or 0.0, 0.0)
         for name in _GAPS
-        for item in finding.evidence[::-1]
+        for item in [item for kind in asked for item in kind.evidence][::-1]
         if item.metric == name and item.ci_high is not None
     }
     said = [f"{_GAPS[name]} gap {words} {100 * high:.1f} points" for name, high in ends.items()]

@@ -13,8 +13,10 @@ from repdiag.report.drawings import data_uri, drawings_in
 from repdiag.report.html import render_page
 from repdiag.report.methods import bibliography, methods_of
 from repdiag.report.pairs import change_lines, test_lines
+from repdiag.report.ranking import ranking_table
 from repdiag.report.verdicts import cited_keys, headline, judgements
 from repdiag.results.frames.judged_split import judged_splits
+from repdiag.results.headlines import CONTEXT
 from repdiag.results.reading import StoredRun
 from repdiag.results.thumbnails import SHEET, Thumbnails
 
@@ -56,7 +58,9 @@ def _content(stored: StoredRun) -> dict[str, Any]:
     return {
         "title": ", ".join(judgement.checkpoint for judgement in judged) or first.checkpoint,
         "dataset": ", ".join(map(str, stored.table.names("dataset"))),
-        "headline": headline(judged),
+        "headline": headline(judged, stored.record.get("ranking")),
+        "context": CONTEXT,
+        "ranking": ranking_table(stored.record.get("ranking")),
         "judgements": judged,
         "comparison": comparison,
         "split": ", ".join(dict.fromkeys(judged_splits(stored.table).values())),

@@ -9,7 +9,7 @@ from repdiag.core.metric_table import MetricRow, MetricTable, untrained_name
 from repdiag.core.numbers import show_interval, show_value
 from repdiag.results.frames.judged_split import judged_splits
 from repdiag.results.frames.table_frames import headline_row
-from repdiag.results.headlines import HEADLINES, Headline
+from repdiag.results.headlines import CONTEXT, HEADLINES, Headline
 from repdiag.results.pairs import StoredPairs
 
 
@@ -128,7 +128,7 @@ def _scores(headline: Headline, rows: Sequence[MetricRow | None]) -> dict[int, f
 def _letters(
     headline: Headline, rows: Sequence[MetricRow | None], names: Sequence[str], pairs: StoredPairs | None
 ) -> Mapping[str, str]:
-    if pairs is None:
+    if pairs is None or headline.metric in CONTEXT:
         return {}
     scores = _scores(headline, rows)
     return pairs.letters(headline.metric, [names[at] for at in sorted(scores, key=lambda at: -scores[at])])
@@ -140,7 +140,7 @@ def _marks(
     """Mark the best trained checkpoint, and those that are not told apart from it."""
     scores = _scores(headline, rows)
     marks = [""] * len(rows)
-    if len(scores) < 2 or headline.direction == "context":
+    if len(scores) < 2 or headline.direction == "context" or headline.metric in CONTEXT:
         return marks
     best = max(scores, key=scores.__getitem__)
     marks[best] = "best"

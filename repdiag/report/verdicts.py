@@ -9,17 +9,21 @@ from typing import Any
 from repdiag.core.numbers import show_value
 
 FINDINGS = {"over_clustering": "Over-clustering", "overfitting": "Overfitting", "collapse": "Collapse"}
-_TONES = {"none": "good", "unknown": "open", "mild": "warn", "marked": "bad", "severe": "bad"}
+_TONES = {"none": "good", "info": "open", "unknown": "open", "mild": "warn", "marked": "bad", "severe": "bad"}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Judgement:
-    """One checkpoint: the sentence and the findings as stored, with a tone for their colour."""
+    """One checkpoint: the sentence and the answers as stored, with a tone for their colour.
+
+    `coded` is the flat list of what was found and what stays open, each with its code.
+    """
 
     checkpoint: str
     sentence: str
     findings: tuple[Mapping[str, Any], ...]
     standings: tuple[Mapping[str, Any], ...] = ()
+    coded: tuple[Mapping[str, Any], ...] = ()
 
 
 def judgements(verdicts: Mapping[str, Any]) -> tuple[Judgement, ...]:
@@ -32,19 +36,25 @@ def judgements(verdicts: Mapping[str, Any]) -> tuple[Judgement, ...]:
                 _finding(title, verdict[key]) for key, title in FINDINGS.items() if isinstance(verdict.get(key), dict)
             ),
             standings=tuple(verdict.get("standings", ())),
+            coded=tuple({**item, "tone": _tone(item)} for item in verdict.get("findings", ())),
         )
         for name, verdict in verdicts.items()
         if isinstance(verdict, dict)
     )
 
 
-def headline(found: Iterable[Judgement]) -> str:
-    """Return the one sentence on top; checkpoints that are judged alike share their words."""
+def headline(found: Iterable[Judgement], ranking: Mapping[str, Any] | None = None) -> str:
+    """Return the sentence on top: which encoder to take, where several were ranked, else how each is judged.
+
+    Checkpoints that are judged alike share their words.
+    """
+    if ranking is not None:
+        return str(ranking["headline"])
     named: dict[str, list[str]] = {}
     for one in found:
         named.setdefault(one.sentence, []).append(one.checkpoint)
-    parts = [f"{', '.join(names)}: {sentence}" for sentence, names in named.items()]
-    return ". ".join(parts) + "." if parts else "This run holds no judgement."
+    parts = [f"{', '.join(names)}: {sentence.rstrip('.')}." for sentence, names in named.items()]
+    return " ".join(parts) if parts else "This run holds no judgement."
 
 
 def cited_keys(found: Iterable[Judgement]) -> list[str]:
@@ -58,12 +68,16 @@ def _finding(title: str, stored: Mapping[str, Any]) -> dict[str, Any]:
         "question": stored.get("question", ""),
         "verdict": stored.get("verdict", ""),
         "severity": stored.get("severity", "unknown"),
-        "tone": _TONES.get(str(stored.get("severity")).rpartition(" ")[2], "open"),
+        "tone": _tone(stored),
         "summary": stored.get("summary", ""),
         "evidence": [_evidence(item) for item in stored.get("evidence", ())],
         "thresholds": dict(stored.get("thresholds", {})),
         "advice": [item for item in stored.get("advice", ()) if "reference" in item],
     }
+
+
+def _tone(stored: Mapping[str, Any]) -> str:
+    return _TONES.get(str(stored.get("severity")).rpartition(" ")[2], "open")
 
 
 def _evidence(item: Mapping[str, Any]) -> dict[str, Any]:

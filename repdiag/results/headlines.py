@@ -41,6 +41,9 @@ HEADLINES = (
     Headline(metric="rankme", label="RankMe", direction="higher"),
 )
 
+# They fall or rise with collapse, width and method as well: shown, never called better or best.
+CONTEXT = ("alignment", "uniformity", "intra_class_distance", "class_distance_ratio", "rankme")
+
 # What is followed over a training.
 MONITORED = (
     *("knn_accuracy", "instance_discrimination_accuracy", "pretext_gap"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from repdiag.core.numbers import show_interval, show_value
-from repdiag.results.headlines import HEADLINES, Headline
+from repdiag.results.headlines import CONTEXT, HEADLINES, Headline
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -50,7 +50,7 @@ def headline_table(
         ]
         if any(row is not None for row in rows):
             label = f"{headline.label}, train" if split == "train" else headline.label
-            better = _BETTER.get(headline.direction, headline.direction)
+            better = "" if headline.metric in CONTEXT else _BETTER.get(headline.direction, headline.direction)
             shown.add_row(label, better, *(_cell(row, intervals=intervals) for row in rows))
     return shown
 

@@ -11,7 +11,7 @@ from repdiag.checkpoints.read_options import ReadOptions
 from repdiag.core.errors import UsageError
 from repdiag.core.metric_table import reference_name, untrained_name
 from repdiag.workflows.analysis import Analysis
-from repdiag.workflows.classifier_check import classifier_note
+from repdiag.workflows.classifier_check import classifier_findings, classifier_note, classifier_top1
 from repdiag.workflows.measure import evaluate_sets, extract_sets, left_out_note
 from repdiag.workflows.options import AnalysisOptions
 from repdiag.workflows.rows import AnalyzedImages, choose_rows
@@ -144,9 +144,10 @@ def _analyzed(
     alone = ("it keeps its weights to itself: there is no untrained copy beside it",)
     sets = extract_sets(encoder, rows, options)
     table, per_class, per_row = evaluate_sets(sets, options)
-    judged = judge(table, trained_with_labels=trained_with_labels(encoder))
+    judged = judge(table, trained_with_labels=trained_with_labels(encoder), top1=classifier_top1(encoder, sets))
     row_checks, findings = check_sets(sets, search=False, seed=options.seed)
-    findings = (*check_preprocessing(encoder, rows, options), *findings)
+    prepared = (*check_preprocessing(encoder, rows, options), *classifier_findings(encoder, sets["val"]))
+    findings = (*prepared, *findings)
     untrained, others = None, {}
     if options.untrained and has_weights(encoder):
         copy = untrained_copy(encoder, seed=options.seed)

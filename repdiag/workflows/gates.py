@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from repdiag.core.errors import UsageError, unknown_name
 from repdiag.core.metric_table import MetricTable
 from repdiag.diagnosis.codes import CODES
 from repdiag.diagnosis.verdict import INCONCLUSIVE, Diagnosis
+
+if TYPE_CHECKING:
+    from repdiag.workflows.comparison import Comparison
 
 FAULTS = {
     "over-clustering": ("over_clustering", "over-clustered"),
@@ -61,6 +65,14 @@ def check_gates(
     Raises `UsageError` for a gate on a metric that was not computed, and for worse-than-reference without a reference.
     """
     return tuple(_checked(gate, diagnosis, table, referenced=referenced) for gate in gates)
+
+
+def check_comparison(gates: tuple[Gate, ...], found: Comparison) -> Iterator[GateResult]:
+    """Yield what became of every gate for every checkpoint but the reference."""
+    for name, diagnosis in found.diagnoses.items():
+        if name != found.reference:
+            rows = found.table.where(checkpoint=name)
+            yield from check_gates(gates, diagnosis, rows, referenced=found.reference is not None)
 
 
 def _gate(text: str) -> Gate:

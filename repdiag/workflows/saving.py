@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 from repdiag.results.places import default_place
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
+    from typing import Any
 
+    from repdiag.core.metric_table import MetricTable
     from repdiag.workflows.analysis import Analysis
     from repdiag.workflows.targets import Target
 
@@ -34,6 +36,16 @@ def save_analysis(
         drawn = draw_analysis(analysis, fresh) if figures else []
         write_analysis(analysis, fresh)
     return [out / path.relative_to(fresh) for path in drawn]
+
+
+def save_evaluation(table: MetricTable, out: Path, notes: Sequence[str], **options: Any) -> None:
+    """Write the numbers of vectors to a folder, whole or not at all."""
+    from repdiag.results.transaction import replaced
+    from repdiag.results.writing import write_run, write_tables
+
+    with replaced(out, overwrite=False, again="evaluate") as fresh:
+        write_tables(table, fresh)
+        write_run(fresh, kind="evaluate", options=options, notes=list(notes))
 
 
 def default_folder(source: Target | Path | None) -> Path:

@@ -57,13 +57,14 @@ def test_a_citation_reads_as_text_and_copies_as_bibtex() -> None:
         ("granularity", {}, (0.2, 3.0, 1.4), 2),
         ("granularity", {}, (0.9, 3.0, 1.4), 0),
         ("knn_accuracy", {"k": 20}, (0.1, 0.9, 0.5), 1),
-        ("uniformity", {"t": 2.0}, (-1.0, -2.0, -3.0), 2),
+        ("uniformity", {"t": 2.0}, (-1.0, -2.0, -3.0), None),
+        ("rankme", {}, (10.0, 20.0, 30.0), None),
     ],
 )
 def test_the_best_is_nearest_to_what_is_best(
-    metric: str, params: dict[str, object], values: tuple[float, ...], best: int
+    metric: str, params: dict[str, object], values: tuple[float, ...], best: int | None
 ) -> None:
-    """A gap is best at 0, a granularity at 1, an accuracy high, a uniformity low."""
+    """A gap is best at 0, a granularity at 1, an accuracy high; of what falls with collapse nothing is best."""
     where = {"dataset": "d", "split": "val", "space": "features", "metric": metric, "version": 1, "params": params}
     bounds = [{"ci_low": value - 0.001, "ci_high": value + 0.001} for value in values]
     rows = tuple(
@@ -102,12 +103,12 @@ def test_paired_tests_overrule_overlapping_intervals_and_letters_show_the_groups
     rows = [row for at, name in enumerate("abc") for row in metric_rows(name, quality=0.9 - 0.01 * at)]
     found = comparison_table(MetricTable(tuple(rows)), read_pairs(folder))
     column = {headline.metric: at for at, headline in enumerate(found.headlines)}
-    knn, uniformity, ratio = (column[name] for name in ("knn_accuracy", "uniformity", "class_distance_ratio"))
+    knn, uniformity, purity = (column[name] for name in ("knn_accuracy", "uniformity", "kmeans_purity"))
     assert [line.cells[knn].mark for line in found.lines] == ["best", "", ""]
     assert [line.cells[knn].letters for line in found.lines] == ["a", "b", "c"]
-    assert [line.cells[uniformity].letters for line in found.lines] == ["a", "a", "a"]
-    assert [line.cells[ratio].mark for line in found.lines] == ["best", "alike", "alike"]  # not tested: by intervals
-    assert {line.cells[ratio].letters for line in found.lines} == {""}
+    assert [line.cells[uniformity].letters for line in found.lines] == ["", "", ""]  # context: no letters
+    assert [line.cells[purity].mark for line in found.lines] == ["best", "alike", "alike"]  # not tested: by intervals
+    assert {line.cells[purity].letters for line in found.lines} == {""}
 
 
 def test_a_checkpoint_between_two_groups_belongs_to_both() -> None:
