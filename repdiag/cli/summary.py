@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from repdiag.results.finding_lines import finding_lines
 from repdiag.results.terminal_tables import headline_table, rows_table
+from repdiag.workflows.probed import probe_lines
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -76,6 +77,8 @@ def show_comparison(
         console.say("\non the same rows, by paired tests (pairs.csv, paired_tests.csv, class_changes.csv):")
         for sentence in comparison.paired.sentences():
             console.say(f"  {sentence}")
+    for line in probe_lines(comparison.probed):
+        console.say(line)
     for note in comparison.reading:
         console.say(f"\nnote: {note}")
     for name, reason in comparison.failures.items():

@@ -40,7 +40,8 @@ def _over_clustering(diagnosis: Diagnosis, found: set[str]) -> Iterator[tuple[in
     elif finding.verdict == "inconclusive" and "RD103" in found:
         yield _OPEN, "over-clustering is open"
     elif finding.verdict == "not over-clustered":
-        yield _FINE, "not over-clustered"
+        named = "RD104" in found and finding.split_classes
+        yield _FINE, f"not over-clustered{_split(finding).replace(': ', ', but ') if named else ''}"
 
 
 def _split(finding: Finding) -> str:

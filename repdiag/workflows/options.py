@@ -40,6 +40,8 @@ class AnalysisOptions:
     check_content: bool = False
     distributed: bool = False
     classes: Classes = "fixed"
+    probes: tuple[str, ...] = ()
+    """Protocols that a comparison also tries its encoders out by; see `repdiag.probe`."""
     mute: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -52,6 +54,11 @@ class AnalysisOptions:
             from repdiag.metrics.protocols import get_protocol
 
             get_protocol(self.protocol)  # a typo is said before anything is extracted
+        if self.probes:
+            from repdiag.downstream.presets import get_protocol as get_probe
+
+            for name in self.probes:
+                get_probe(name)
 
     @property
     def groups(self) -> str | None:

@@ -35,7 +35,7 @@ class Target:
 class Targets:
     """The checkpoints that are here; those that are not, with how to get them; those that could not be had, and why."""
 
-    here: tuple[Target, ...]
+    here: tuple[Target | Any, ...]  # encoders in memory too, under a name
     missing: dict[str, str] = field(default_factory=dict)
     failures: dict[str, str] = field(default_factory=dict)
 
