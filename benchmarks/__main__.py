@@ -45,6 +45,7 @@ BY_HAND = (
     "islands",
     "planted_pairs",
     "linear_protocols",
+    "exported",
 )
 
 

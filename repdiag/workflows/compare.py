@@ -177,11 +177,11 @@ def compare_checkpoints(
     `reference` names the one of them that the judgements of all others are held against. `overwrite` does again what is
     done already, and replaces a result of another kind.
     """
-    from repdiag.workflows.rows import choose_rows
+    from repdiag.workflows.planning import rows_of_all
 
     spec = options.data or common_dataset(targets.here)
     options = replace(options, data=spec, per_row=True)  # the paired tests compare image by image
-    rows = choose_rows(spec, options)
+    rows = rows_of_all(targets.here, spec, options, folder=out / "checkpoints", told=told)
     sides = [_side(target, options, rows, told=told) for target in targets.here]
     return _compare(
         sides,
@@ -290,6 +290,7 @@ def _joined(
     from repdiag.core.metric_table import MetricTable
     from repdiag.results.reading import read_table
     from repdiag.workflows.common_dimension import read_at_common_dimension
+    from repdiag.workflows.drift_beside import drift_of_folders
     from repdiag.workflows.pairs import compare_pairs
     from repdiag.workflows.ranked import rank_stored
 
@@ -309,6 +310,7 @@ def _joined(
         ranked=rank_stored(folders, seed=seed),
         paired=compare_pairs(folders, seed=seed, classes_drawn=drawn),
         reference=reference,
+        drift=drift_of_folders(reference or next(iter(folders)), folders, seed=seed),
     )
 
 
@@ -335,6 +337,8 @@ def _write_comparison(comparison: Comparison, options: dict[str, Any], out: Path
         write_text(out / "common_dimension.csv", csv_text(comparison.common.table.to_frame()))
     write_pairs(comparison.paired, out)
     write_probe_pairs(comparison.probed, out)
+    if comparison.drift is not None and len(comparison.drift):
+        write_text(out / "drift.csv", csv_text(comparison.drift))
     write_json(out / "verdict.json", comparison.verdicts)
     write_run(
         out,

@@ -10,7 +10,7 @@ from repdiag.core.errors import ConfigError, unknown_name
 
 @dataclass(frozen=True, kw_only=True)
 class DriftThresholds:
-    """Where each verdict on drift turns. The defaults are calibrated on pairs of known kind (docs/drift.md)."""
+    """Where each verdict on drift turns. What each verdict means is in docs/drift.md."""
 
     same_nearest: float = 0.98
     """Share of rows whose nearest row is the same from which a space can be called the same."""
