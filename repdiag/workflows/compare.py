@@ -177,11 +177,11 @@ def compare_checkpoints(
     `reference` names the one of them that the judgements of all others are held against. `overwrite` does again what is
     done already, and replaces a result of another kind.
     """
-    from repdiag.workflows.rows import choose_rows
+    from repdiag.workflows.planning import rows_of_all
 
     spec = options.data or common_dataset(targets.here)
     options = replace(options, data=spec, per_row=True)  # the paired tests compare image by image
-    rows = choose_rows(spec, options)
+    rows = rows_of_all(targets.here, spec, options, folder=out / "checkpoints", told=told)
     sides = [_side(target, options, rows, told=told) for target in targets.here]
     return _compare(
         sides,
