@@ -45,6 +45,8 @@ BY_HAND = (
     "islands",
     "planted_pairs",
     "linear_protocols",
+    "exported",
+    "drift_pairs",
 )
 
 

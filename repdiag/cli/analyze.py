@@ -84,7 +84,6 @@ def analyze(
     """
     from repdiag.cli import summary
     from repdiag.cli.gates import end_with
-    from repdiag.core.progress import listening
     from repdiag.workflows.analyze import analyze_checkpoint
     from repdiag.workflows.gates import check_gates, parse_gates
     from repdiag.workflows.saving import save_analysis
@@ -118,10 +117,10 @@ def analyze(
         )
     else:
         chosen = analysis_options_of(how, told, protocol=protocol, per_row=per_row)
-        found = analyze_checkpoint(target, chosen, reference=beside, counting=console.counting)
+        found = analyze_checkpoint(target, chosen, reference=beside, counting=console.counting, say=console.say)
     if first:
-        with listening(console.counting):
-            drawn = save_analysis(found, folder, figures=figures, overwrite=overwrite or out is None)
+        again = overwrite or out is None
+        drawn = save_analysis(found, folder, figures=figures, overwrite=again, counting=console.counting)
         summary.show_analysis(console, found, folder, drawn, told=out is not None)
         table = found.table.where(checkpoint=found.name)
         end_with(check_gates(gates, found.diagnosis, table, referenced=reference is not None))

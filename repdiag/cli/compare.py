@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -47,6 +48,10 @@ def compare(
     ] = None,
     figures: Annotated[bool, typer.Option(help="Draw the figures.")] = True,
     fail_on: options.FailOn = None,
+    probe: Annotated[
+        str | None,
+        typer.Option("--probe", help="Also try them out by these protocols, by commas; repdiag probe --list."),
+    ] = None,
     overwrite: options.Overwrite = False,
     speaking: Typed = NOTHING_TOLD,
 ) -> None:
@@ -60,6 +65,7 @@ def compare(
     """
     from repdiag.cli import summary
     from repdiag.cli.gates import end_with
+    from repdiag.core.errors import UsageError
     from repdiag.results.places import default_place
     from repdiag.workflows.compare import compare_checkpoints, compare_vectors
     from repdiag.workflows.gates import check_comparison, parse_gates
@@ -71,6 +77,8 @@ def compare(
     folder = out or default_place("compare")
     kept: dict[str, Any] = {"told": console, "figures": figures, "overwrite": overwrite}
     if all_vectors(checkpoints):
+        if probe is not None:
+            raise UsageError("--probe belongs to checkpoints", hint="repdiag.probe(test, bank=train) takes vectors")
         if reference is not None and reference not in named_sources(checkpoints):
             checkpoints = [*checkpoints, reference]
             reference = [*named_sources(checkpoints)][-1]
@@ -90,7 +98,8 @@ def compare(
             reading=vector_options_of(reading),
         )
     else:
-        chosen = analysis_options_of(how)
+        protocols = tuple(name.strip() for name in (probe or "").split(",") if name.strip())
+        chosen = replace(analysis_options_of(how), probes=protocols)
         targets = find_checkpoints(checkpoints, only=only, download=how["download"], told=console)
         beside = None
         if reference is not None:

@@ -6,7 +6,7 @@ import json
 import logging
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -70,11 +70,8 @@ class Console:
     @contextmanager
     def counting(self, what: str) -> Iterator[Tick]:
         """Give a `(done, total)` callback that shows rate and time left: a live line on a terminal, else rare lines."""
-        line = CountLine(what, live=sys.stderr.isatty(), enabled=self.progress and not self.quiet)
-        try:
+        with closing(CountLine(what, live=sys.stderr.isatty(), enabled=self.progress and not self.quiet)) as line:
             yield line.update
-        finally:
-            line.close()
 
 
 class _PrintableFormatter(logging.Formatter):

@@ -28,6 +28,11 @@ CheckContent = Annotated[
     bool, typer.Option("--check-content", help="Read every image file again, even if its size and times are unchanged.")
 ]
 PerClass = Annotated[int, typer.Option("--per-class", min=2, help="Images of each class in the evaluation set.")]
+PlannedPerClass = Annotated[
+    int | None, typer.Option("--per-class", min=2, help="Images of each class. Default: as many as decide, by a pilot.")
+]
+MaxRows = Annotated[int, typer.Option("--max-rows", min=2, help="At most this many images of train and of val.")]
+MaxMinutes = Annotated[float, typer.Option("--max-minutes", min=0.01, help="Minutes to encode images in, at most.")]
 BatchSize = Annotated[int, typer.Option("--batch-size", min=1, help="Images in one forward pass; changes no value.")]
 Workers = Annotated[int, typer.Option("--workers", min=0, help="Processes that decode images; changes no value.")]
 Fast = Annotated[

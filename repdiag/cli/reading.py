@@ -82,7 +82,9 @@ MACHINE: Mapping[str, Any] = {
 }
 ANALYSIS: Mapping[str, Any] = {
     **IMAGES,
-    "per_class": (options.PerClass, 50),
+    "per_class": options.PlannedPerClass,
+    "max_rows": (options.MaxRows, 10_000),
+    "max_minutes": (options.MaxMinutes, 10.0),
     "seed": (options.Seed, 0),
     "classes": (options.Classes, "fixed"),
     "untrained": (Annotated[bool, typer.Option(help="Also evaluate an untrained copy of each encoder.")], True),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from repdiag.results.finding_lines import finding_lines
 from repdiag.results.terminal_tables import headline_table, rows_table
+from repdiag.workflows.probed import probe_lines
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from repdiag.workflows.comparison import Comparison
 
 
+_FEW = 15  # rows of a table that are shown whole
+
+
 def show_analysis(
     console: Console, analysis: Analysis, folder: Path, drawn: Sequence[Path], *, told: bool = True
 ) -> None:
@@ -28,8 +32,11 @@ def show_analysis(
     for line in finding_lines(analysis.diagnosis, evidence=console.verbose):
         console.say(line)
     rows, dims = analysis.size
-    if info is None:
+    if info is None and (console.verbose or len(analysis.table) <= _FEW):
         console.table(rows_table(analysis.table, title=f"{name}: {rows} rows x {dims} dimensions"))
+    elif info is None:
+        title = f"{name}: {rows} rows x {dims} dimensions; every row: --verbose, metrics.csv"
+        console.table(headline_table(title, analysis.table, [("value", name, "features")]))
     else:
         dataset = analysis.embeddings["val"].provenance.dataset
         title = f"{name}: {info.backbone}, {info.parameters / 1e6:.2f} M parameters, {dataset}"
@@ -76,6 +83,14 @@ def show_comparison(
         console.say("\non the same rows, by paired tests (pairs.csv, paired_tests.csv, class_changes.csv):")
         for sentence in comparison.paired.sentences():
             console.say(f"  {sentence}")
+    for line in probe_lines(comparison.probed):
+        console.say(line)
+    if comparison.drift is not None and len(comparison.drift):
+        from repdiag.workflows.drift_beside import drift_sentences
+
+        console.say("\nneighbours, row by row (drift.csv; `repdiag drift` says more):")
+        for sentence in drift_sentences(comparison.drift):
+            console.say(f"  {sentence}")
     for note in comparison.reading:
         console.say(f"\nnote: {note}")
     for name, reason in comparison.failures.items():
@@ -93,6 +108,7 @@ def show_comparison(
             "ranking": _plain_frame(comparison.ranking()),
             "pairs": comparison.pairs.to_dict(orient="records"),
             "paired_tests": None if comparison.paired is None else _plain_records(comparison.paired.tests),
+            "drift": None if comparison.drift is None else _plain_frame(comparison.drift),
             "verdicts": comparison.verdicts,
             "notes": list(comparison.notes),
             "failures": comparison.failures,

@@ -91,6 +91,8 @@ def _over_clustering(finding: Finding) -> Iterator[CodedFinding]:
     if code is not None:
         metrics = {"RD101": ("islands",), "RD102": ("granularity_slope",), "RD103": ()}[code]
         yield coded(code, finding, metrics=metrics)
+    elif finding.split_classes:
+        yield coded("RD104", finding, metrics=("islands",))
 
 
 def _overfitting(diagnosis: Diagnosis) -> Iterator[CodedFinding]:

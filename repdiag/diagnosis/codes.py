@@ -57,6 +57,17 @@ _CODES = (
         tries="Give more labelled images of each class (`--per-class`).",
     ),
     Code(
+        code="RD104",
+        title="single classes in separate groups",
+        question="over_clustering",
+        means="A class or two fall into separate groups, and the others are one group each: the space as a whole is "
+        "not over-clustered.",
+        matters="Healthy encoders show it of labels that join two kinds of image, such as flat and heeled sandals.",
+        decides="`split_mild`: up to that share of the classes is named and no more.",
+        tries="Look at the class along the direction that divides it (figure `split_classes`): two kinds, two sources, "
+        "or the encoder's own doing?",
+    ),
+    Code(
         code="RD201",
         title="overfits the pretext task",
         question="overfitting",
@@ -83,7 +94,7 @@ _CODES = (
         means="The interval of the gap between train and new images holds both no overfitting and a marked one, or "
         "there is nothing to compare: no train images, no views.",
         matters="What is excluded stands in the sentence.",
-        decides="The number of images in the sentence; for vectors, those of the train set (`--bank`) and views.",
+        decides="As many images as the sentence says; of vectors, those of the train set (`--bank`) and views.",
         tries="Give more images of each class (`--per-class`); for vectors add `--bank` and `--views`.",
     ),
     Code(

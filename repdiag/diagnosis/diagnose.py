@@ -12,7 +12,7 @@ from repdiag.diagnosis.collapse import judge_collapse
 from repdiag.diagnosis.comparisons import hold_against, stored_evidence, with_evidence
 from repdiag.diagnosis.galleries import equal_galleries
 from repdiag.diagnosis.over_clustering import judge_over_clustering
-from repdiag.diagnosis.overfitting import judge_overfitting
+from repdiag.diagnosis.overfitting import ClassifierTop1, judge_overfitting
 from repdiag.diagnosis.rows import TRAIN, JudgedRows
 from repdiag.diagnosis.thresholds import DEFAULT_THRESHOLDS, Thresholds
 from repdiag.diagnosis.verdict import OVER, UNDER, CollapseFinding, Diagnosis, Finding
@@ -127,13 +127,15 @@ def judge(
     thresholds: Thresholds | Mapping[str, float] = DEFAULT_THRESHOLDS,
     space: Space = "features",
     trained_with_labels: bool = False,
+    top1: ClassifierTop1 | None = None,
 ) -> Diagnosis:
     """Judge one encoder from its stored rows alone.
 
     `table` holds the rows of one checkpoint on one dataset: those of the judged split (val, test, or an unnamed one)
     and, for overfitting, those of "train" with an equal gallery. `untrained` and `reference` are the rows of other
     encoders, as evidence beside it. `thresholds` may be a mapping of the ones to change. Of an encoder that was
-    `trained_with_labels` overfitting of the pretext task is not asked.
+    `trained_with_labels` overfitting of the pretext task is not asked; `top1` of its
+    own classifier answers for the labels.
     """
     if not isinstance(thresholds, Thresholds):
         thresholds = DEFAULT_THRESHOLDS.override(thresholds)
@@ -146,7 +148,7 @@ def judge(
         dataset=first.dataset,
         space=space,
         over_clustering=_beside_collapse(judge_over_clustering(rows, thresholds), collapse),
-        overfitting=judge_overfitting(rows, thresholds, trained_with_labels=trained_with_labels),
+        overfitting=judge_overfitting(rows, thresholds, trained_with_labels=trained_with_labels, top1=top1),
         collapse=collapse,
     )
     given = ((UNTRAINED, untrained), (REFERENCE, reference))

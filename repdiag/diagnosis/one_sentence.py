@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 _NAMED = 3  # classes that the sentence names
 _FAULT, _FINE, _OPEN = range(3)
-_GAPS = {"pretext_gap": "pretext", "label_gap": "label"}
+_GAPS = {"pretext_gap": "pretext", "classifier_gap": "classifier's", "label_gap": "label"}
 # What makes every other answer worthless comes before all of them.
 _FIRST = {
     "RD401": "the images are not prepared as in training, so mend that first",
@@ -40,7 +40,8 @@ def _over_clustering(diagnosis: Diagnosis, found: set[str]) -> Iterator[tuple[in
     elif finding.verdict == "inconclusive" and "RD103" in found:
         yield _OPEN, "over-clustering is open"
     elif finding.verdict == "not over-clustered":
-        yield _FINE, "not over-clustered"
+        named = "RD104" in found and finding.split_classes
+        yield _FINE, f"not over-clustered{_split(finding).replace(': ', ', but ') if named else ''}"
 
 
 def _split(finding: Finding) -> str:

@@ -8,7 +8,7 @@ from repdiag.core.metric_table import MetricRow
 from repdiag.core.provenance import UNKNOWN
 from repdiag.diagnosis.advice import advice_for
 from repdiag.diagnosis.grades import grade_range, rows_to_decide
-from repdiag.diagnosis.intervals import SQUARE_AND_ADD, Estimate, difference, proportion
+from repdiag.diagnosis.intervals import SQUARE_AND_ADD, Estimate, difference, proportion, wilson
 from repdiag.diagnosis.rows import TRAIN, JudgedRows, evidence_from, interval_of
 from repdiag.diagnosis.thresholds import Thresholds
 from repdiag.diagnosis.verdict import (
@@ -33,15 +33,34 @@ class _Gap:
     method: str
 
 
+@dataclass(frozen=True, kw_only=True)
+class ClassifierTop1:
+    """How many images the file's own classifier gets right, of how many, on train and on new images."""
+
+    train: tuple[int, int]
+    val: tuple[int, int]
+
+    @property
+    def gap(self) -> Estimate:
+        """Return top-1 on train minus on new images, both with Wilson's intervals."""
+        train, val = (wilson(right / total, total) for right, total in (self.train, self.val))
+        return difference(train, val)
+
+
 def judge_overfitting(
-    rows: JudgedRows, thresholds: Thresholds, *, trained_with_labels: bool = False
+    rows: JudgedRows,
+    thresholds: Thresholds,
+    *,
+    trained_with_labels: bool = False,
+    top1: ClassifierTop1 | None = None,
 ) -> OverfittingFinding:
     """Return the finding: of the pretext task from instance discrimination, of the labels from retrieval by class.
 
     One kind that is found is overfitting; both must be excluded where both could be asked. Of an encoder that was
-    trained with labels the pretext task is not asked, where the labels can be: it never had that task.
+    trained with labels the pretext task is not asked, where the labels can be: it never had that task; `top1` of its
+    own classifier answers for the labels, with the neighbours beside it.
     """
-    pretext, labels = _pretext(rows, thresholds), _labels(rows, thresholds)
+    pretext, labels = _pretext(rows, thresholds), _labels(rows, thresholds, top1)
     if trained_with_labels and labels is not None:
         pretext = replace(pretext, severity=_NOT_ASKED)
     asked = [each for each in (pretext, labels) if each is not None and each.severity != _NOT_ASKED]
@@ -99,7 +118,41 @@ def _pretext(rows: JudgedRows, thresholds: Thresholds) -> Finding:
     )
 
 
-def _labels(rows: JudgedRows, thresholds: Thresholds) -> Finding | None:
+def _labels(rows: JudgedRows, thresholds: Thresholds, top1: ClassifierTop1 | None) -> Finding | None:
+    """Judge the gap of the labels: of the file's own classifier, else of nearest neighbours; None without either."""
+    neighbours = _neighbours(rows, thresholds)
+    if top1 is None:
+        return neighbours
+    limits = (thresholds.label_gap, thresholds.label_gap_marked, thresholds.label_gap_severe)
+    gap = top1.gap
+    verdict, summary = decided(gap, limits, what="gap of the file's own classifier", rows=top1.val[1])
+    train, val = (100 * right / total for right, total in (top1.train, top1.val))
+    evidence = Evidence(
+        metric="classifier_gap",
+        params={},
+        space=rows.space,
+        split=f"{TRAIN} - {rows.split}",
+        value=gap.value,
+        ci_low=gap.low,
+        ci_high=gap.high,
+        ci_method=SQUARE_AND_ADD,
+        threshold=limits[0],
+        against_what="train split",
+        reading=gap.reading(limits[0], above="for"),
+        sentence=f"The file's own classifier is right on {train:.1f} % of train and {val:.1f} % of new images.",
+    )
+    return Finding(
+        question="Does the encoder overfit the labels?",
+        verdict=verdict,
+        severity=grade_range(gap, limits),
+        summary=summary,
+        evidence=(evidence, *(() if neighbours is None else neighbours.evidence)),
+        thresholds=thresholds.only("label_gap", "label_gap_marked", "label_gap_severe"),
+        advice=advice_for(verdict),
+    )
+
+
+def _neighbours(rows: JudgedRows, thresholds: Thresholds) -> Finding | None:
     """Judge the gap in nearest neighbours of the same class between train and the judged split; None without one."""
     row = None if rows.split == TRAIN else rows.find("label_gap", of="precision_at_1")
     bounds = None if row is None else interval_of(row)

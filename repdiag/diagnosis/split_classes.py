@@ -20,13 +20,13 @@ _NAMED = 6  # split classes that a sentence names
 def judge_by_islands(rows: JudgedRows, islands: MetricRow, thresholds: Thresholds) -> Finding:
     """Return the finding from a row of `islands` that has a value.
 
-    A class in several groups is over-clustering; else half as many clusters as classes that agree better with them are
-    under-clustering; else the classes are each one group.
+    Classes in several groups, more than single ones, are over-clustering; else half as many clusters as classes that
+    agree better with them are under-clustering; else the classes are each one group, but for single ones.
     """
     pieces = {str(name): int(found["pieces"]) for name, found in islands.extra.get("split", {}).items()}
     judged, share = int(islands.extra["judged_classes"]), float(islands.extra["share_split"])
     signal, coarse = signal_evidence(rows, thresholds), _slope(rows, 0.5)
-    if pieces:
+    if share > thresholds.split_mild:
         verdict, summary = OVER, f"{len(pieces)} of {judged} classes fall into separate groups: {_named(pieces)}."
         severity = "mild" if share <= thresholds.split_marked else "marked"
         severity = "severe" if share > thresholds.split_severe else severity
@@ -37,8 +37,8 @@ def judge_by_islands(rows: JudgedRows, islands: MetricRow, thresholds: Threshold
         verdict, severity = UNDER, grade_of(coarse.value, (0.0, 0.05, 0.15))
         summary = f"Several classes share a cluster: half as many clusters agree with them better by {_ami(coarse)}."
     else:
-        verdict, severity = NOT_OVER, "none"
-        summary = f"Each of the {judged} classes is one group. {_slope_said(rows)}".strip()
+        verdict, severity = NOT_OVER, "mild" if pieces else "none"
+        summary = f"{_each_one(pieces, judged)} {_slope_said(rows)}".strip()
     evidence = (
         _islands_evidence(islands, pieces, judged),
         *_slope_evidence(rows),
@@ -56,7 +56,7 @@ def judge_by_islands(rows: JudgedRows, islands: MetricRow, thresholds: Threshold
         summary=summary + _few(islands.extra.get("too_few_rows", {})),
         evidence=tuple(item for item in evidence if item is not None),
         thresholds=thresholds.only(
-            "cluster_signal", "apart", "coarser", "locality_ratio", "split_marked", "split_severe"
+            *("cluster_signal", "apart", "coarser", "locality_ratio", "split_mild", "split_marked", "split_severe")
         ),
         advice=advice_for(verdict),
         split_classes=pieces,
@@ -67,6 +67,16 @@ def _named(pieces: Mapping[str, int]) -> str:
     first = sorted(pieces.items(), key=lambda item: -item[1])[:_NAMED]
     said = ", ".join(f"{name} ({count})" for name, count in first)
     return said + (f" and {len(pieces) - _NAMED} more" if len(pieces) > _NAMED else "")
+
+
+def _each_one(pieces: Mapping[str, int], judged: int) -> str:
+    """Say that the classes are one group each; real classes of two kinds are no fault of the encoder, and are named."""
+    if not pieces:
+        return f"Each of the {judged} classes is one group."
+    falls = "falls" if len(pieces) == 1 else "fall"
+    return (
+        f"{len(pieces)} of {judged} classes {falls} into separate groups ({_named(pieces)}), the others are one each."
+    )
 
 
 def _few(classes: Mapping[str, Any]) -> str:

@@ -31,6 +31,9 @@ class Thresholds:
     label_gap_severe: float = 0.25
     """The same gap from which overfitting to the labels is severe."""
 
+    split_mild: float = 0.15
+    """Share of the classes in separate groups up to which these are named and the space is not over-clustered."""
+
     split_marked: float = 0.25
     """Share of the classes in separate groups from which over-clustering is marked."""
 

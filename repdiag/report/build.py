@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from repdiag.core.errors import StoreError
 from repdiag.report.classes import class_table
 from repdiag.report.comparison import best_sentence, comparison_table
+from repdiag.report.downstream import downstream_lines
 from repdiag.report.drawings import data_uri, drawings_in
 from repdiag.report.html import render_page
 from repdiag.report.methods import bibliography, methods_of
@@ -63,6 +64,7 @@ def _content(stored: StoredRun) -> dict[str, Any]:
         "ranking": ranking_table(stored.record.get("ranking")),
         "judgements": judged,
         "comparison": comparison,
+        "downstream": downstream_lines(stored.table),
         "split": ", ".join(dict.fromkeys(judged_splits(stored.table).values())),
         "best": best_sentence(comparison),
         "tests": test_lines(pairs),

@@ -42,6 +42,7 @@ def write_analysis(analysis: Analysis, out: Path) -> None:
         cost=None if analysis.cost is None else asdict(analysis.cost),
         reference=analysis.reference,
         rows=None if analysis.rows is None else analysis.rows.fingerprints(),
+        plan=None if analysis.rows is None or analysis.rows.plan is None else analysis.rows.plan.to_dict(),
         excluded=analysis.excluded,
         notes=list(analysis.notes),
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,13 +11,14 @@ from repdiag.checkpoints.read_options import ReadOptions
 from repdiag.core.errors import UsageError
 from repdiag.core.metric_table import reference_name, untrained_name
 from repdiag.workflows.analysis import Analysis
-from repdiag.workflows.classifier_check import classifier_note
+from repdiag.workflows.classifier_check import classifier_findings, classifier_note, classifier_top1
 from repdiag.workflows.measure import evaluate_sets, extract_sets, left_out_note
 from repdiag.workflows.options import AnalysisOptions
 from repdiag.workflows.rows import AnalyzedImages, choose_rows
 
 if TYPE_CHECKING:
     from repdiag.checkpoints.encoder import Encoder
+    from repdiag.core.embedding_set import EmbeddingSet
     from repdiag.workflows.targets import Target
 
 
@@ -84,12 +85,15 @@ def analyze_checkpoint(
     name: str | None = None,
     reference: Any = None,
     counting: Any = None,
+    say: Callable[[str], None] | None = None,
 ) -> Analysis:
     """Load, extract, evaluate and judge one checkpoint, beside a reference where one is named.
 
     Under torchrun every process makes this call; extraction and passes over pairs are shared among them.
     """
     from repdiag.core.distributed.world import join_world
+    from repdiag.core.progress import listening
+    from repdiag.workflows.planning import Planned, plan_rows
 
     encoder, training = load_source(source, options, name=name)
     plain = replace(options, read_options=ReadOptions())
@@ -100,11 +104,14 @@ def analyze_checkpoint(
             f"{encoder.info.name} does not say which images it was trained on",
             hint="name some with --data, for example --data imagefolder:PATH; `repdiag datasets` lists the rest",
         )
-    rows = choose_rows(str(spec), options)
-    with join_world(on_gpu=options.device.startswith("cuda")) as world:
+    with join_world(on_gpu=options.device.startswith("cuda")) as world, listening(counting):
         together = replace(options, distributed=world.size > 1)
         other = None if beside is None else beside[0]
-        found = analyze_encoder(encoder, rows, together, reference=other, counting=counting)
+        if options.per_class is None:
+            planned = plan_rows(str(spec), [lambda: encoder], together, world=world, say=say)
+        else:
+            planned = Planned(rows=choose_rows(str(spec), options))
+        found = analyze_encoder(encoder, planned.rows, together, reference=other, known=planned.known_of(0))
     return replace(found, training=training)
 
 
@@ -115,22 +122,28 @@ def analyze_encoder(
     *,
     name: str | None = None,
     reference: Encoder | None = None,
+    known: Mapping[str, EmbeddingSet] | None = None,
     counting: Any = None,
 ) -> Analysis:
     """Extract, evaluate and judge one encoder on the given rows, with its untrained copy beside it.
 
-    A `reference` is read on the same val images, by paired tests.
+    A `reference` is read on the same val images, by paired tests. `known` are sets of these rows' pilot.
     """
     from repdiag.core.progress import listening
 
     if name is not None:
         encoder.info = replace(encoder.info, name=name)
     with listening(counting):
-        return _analyzed(encoder, rows, options, reference=reference)
+        return _analyzed(encoder, rows, options, reference=reference, known=known)
 
 
 def _analyzed(
-    encoder: Encoder, rows: AnalyzedImages, options: AnalysisOptions, *, reference: Encoder | None
+    encoder: Encoder,
+    rows: AnalyzedImages,
+    options: AnalysisOptions,
+    *,
+    reference: Encoder | None,
+    known: Mapping[str, EmbeddingSet] | None,
 ) -> Analysis:
     from repdiag.checkpoints.untrained import has_weights, untrained_copy
     from repdiag.diagnosis.against_reference import held_against_reference
@@ -139,21 +152,24 @@ def _analyzed(
     from repdiag.diagnosis.diagnose import judge
     from repdiag.diagnosis.pair_answers import EncoderSets
     from repdiag.workflows.checks import check_preprocessing, check_sets, trained_with_labels
+    from repdiag.workflows.drift_beside import drift_beside, drift_sentences
 
     name = encoder.info.name
     alone = ("it keeps its weights to itself: there is no untrained copy beside it",)
-    sets = extract_sets(encoder, rows, options)
+    sets = extract_sets(encoder, rows, options, known=known)
     table, per_class, per_row = evaluate_sets(sets, options)
-    judged = judge(table, trained_with_labels=trained_with_labels(encoder))
+    judged = judge(table, trained_with_labels=trained_with_labels(encoder), top1=classifier_top1(encoder, sets))
     row_checks, findings = check_sets(sets, search=False, seed=options.seed)
-    findings = (*check_preprocessing(encoder, rows, options), *findings)
+    prepared = (*check_preprocessing(encoder, rows, options), *classifier_findings(encoder, sets["val"]))
+    findings = (*prepared, *findings)
     untrained, others = None, {}
     if options.untrained and has_weights(encoder):
         copy = untrained_copy(encoder, seed=options.seed)
         copy.info = replace(copy.info, name=untrained_name(name))
-        fresh = extract_sets(copy, rows, options)
-        table += evaluate_sets(fresh, replace(options, per_row=False))[0].with_role("untrained")
+        fresh = extract_sets(copy, rows, options, lean=True)
+        table += evaluate_sets(fresh, replace(options, per_row=False), judged=False)[0].with_role("untrained")
         untrained = others[COPY] = fresh["val"]
+    drifted: list[str] = []
     if reference is not None:
         found = extract_sets(reference, rows, options, only=("train", "val"))
         others[reference_name(reference.info.name)] = found["val"]
@@ -161,6 +177,7 @@ def _analyzed(
     if reference is not None:
         mine, its = (EncoderSets(val=each["val"], train=each.get("train")) for each in (sets, found))
         called = reference_name(reference.info.name)
+        drifted = drift_sentences(drift_beside(called, {called: found["val"], name: sets["val"]}, seed=options.seed))
         held = held_against_reference(held, mine, its, name=called, groups=options.groups, seed=options.seed)
     return Analysis(
         name=name,
@@ -179,6 +196,7 @@ def _analyzed(
             *rows.notes(),
             *left_out_note(sets, options),
             *classifier_note(encoder, sets["val"]),
+            *drifted,
             *(alone if options.untrained and not has_weights(encoder) else ()),
         ),
         options=options.to_dict(),

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from repdiag.core.errors import RepdiagError
 from repdiag.results.places import default_place
 from repdiag.workflows.common_dataset import common_dataset
+from repdiag.workflows.compare_probes import probe_compared
 from repdiag.workflows.comparison import Comparison, KeptFolder
 from repdiag.workflows.options import AnalysisOptions
 from repdiag.workflows.saving import save_analysis
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from repdiag.checkpoints.encoder import Encoder
     from repdiag.embeddings.sources.vector_options import VectorOptions
     from repdiag.workflows.analysis import Analysis
+    from repdiag.workflows.probed import Probed
     from repdiag.workflows.rows import AnalyzedImages
     from repdiag.workflows.speaking import Speaker
     from repdiag.workflows.targets import Target, Targets
@@ -175,11 +177,11 @@ def compare_checkpoints(
     `reference` names the one of them that the judgements of all others are held against. `overwrite` does again what is
     done already, and replaces a result of another kind.
     """
-    from repdiag.workflows.rows import choose_rows
+    from repdiag.workflows.planning import rows_of_all
 
     spec = options.data or common_dataset(targets.here)
     options = replace(options, data=spec, per_row=True)  # the paired tests compare image by image
-    rows = choose_rows(spec, options)
+    rows = rows_of_all(targets.here, spec, options, folder=out / "checkpoints", told=told)
     sides = [_side(target, options, rows, told=told) for target in targets.here]
     return _compare(
         sides,
@@ -193,6 +195,7 @@ def compare_checkpoints(
         missing=targets.missing,
         reading=rows.notes(),
         overwrite=overwrite,
+        probing=partial(probe_compared, targets.here, options, out, told=told) if options.probes else None,
     )
 
 
@@ -230,6 +233,7 @@ def _compare(
     missing: Mapping[str, str] | None = None,
     reading: tuple[str, ...] = (),
     overwrite: bool = False,
+    probing: Callable[..., tuple[Probed, ...]] | None = None,
 ) -> Comparison:
     """Analyze what is not done yet, join the tables, test every two, and write it all to `out`."""
     from repdiag.results.transaction import begun, replaced
@@ -240,7 +244,9 @@ def _compare(
         folders, failed = _analyze_sides(sides, out, save=save, figures=figures, again=overwrite, told=told)
         failed |= failures or {}
         found = _joined(out, folders, failed, reference=reference, drawn=options.get("classes") == "drawn", seed=seed)
-        found = replace(found, missing=dict(missing or {}), reading=reading)
+        probed = () if probing is None else probing(names=folders)
+        table = found.table.concat([found.table, *(one.table for one in probed)])
+        found = replace(found, missing=dict(missing or {}), reading=reading, probed=probed, table=table)
         with replaced(out, overwrite=overwrite, again=KIND) as fresh:
             if figures:
                 draw_comparison(found.table, folders, fresh)
@@ -284,6 +290,7 @@ def _joined(
     from repdiag.core.metric_table import MetricTable
     from repdiag.results.reading import read_table
     from repdiag.workflows.common_dimension import read_at_common_dimension
+    from repdiag.workflows.drift_beside import drift_of_folders
     from repdiag.workflows.pairs import compare_pairs
     from repdiag.workflows.ranked import rank_stored
 
@@ -303,6 +310,7 @@ def _joined(
         ranked=rank_stored(folders, seed=seed),
         paired=compare_pairs(folders, seed=seed, classes_drawn=drawn),
         reference=reference,
+        drift=drift_of_folders(reference or next(iter(folders)), folders, seed=seed),
     )
 
 
@@ -322,11 +330,15 @@ def _write_comparison(comparison: Comparison, options: dict[str, Any], out: Path
     from repdiag.results.verifying import part_identities
     from repdiag.results.writing import write_run, write_tables
     from repdiag.workflows.pairs import write_pairs
+    from repdiag.workflows.probed import write_probe_pairs
 
     write_tables(comparison.table, out)
     if comparison.common is not None:
         write_text(out / "common_dimension.csv", csv_text(comparison.common.table.to_frame()))
     write_pairs(comparison.paired, out)
+    write_probe_pairs(comparison.probed, out)
+    if comparison.drift is not None and len(comparison.drift):
+        write_text(out / "drift.csv", csv_text(comparison.drift))
     write_json(out / "verdict.json", comparison.verdicts)
     write_run(
         out,

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from repdiag.diagnosis.verdict import Diagnosis
     from repdiag.workflows.common_dimension import CommonReading
     from repdiag.workflows.pairs import PairTables
+    from repdiag.workflows.probed import Probed
     from repdiag.workflows.report import MapMethod
 
 
@@ -35,8 +36,9 @@ class Comparison:
     """The joined table, one judgement a checkpoint, what could not be analyzed and why, and what is not here.
 
     `folder` holds the results, `folders` those of each checkpoint. `common` is the reading at a common number of
-    dimensions, where the encoders differ in width; `paired` holds the paired tests, where there are two. `notes` is
-    what a reader must know beside the numbers.
+    dimensions, where the encoders differ in width; `paired` holds the paired tests and `drift` what became of
+    neighbours from the reference (or the first) to each other one, where there are two; `probed` what protocols found
+    downstream. `notes` is what a reader must know beside the numbers.
 
     Example:
         >>> import numpy as np
@@ -59,6 +61,8 @@ class Comparison:
     common: CommonReading | None = None
     paired: PairTables | None = None
     reference: str | None = None
+    probed: tuple[Probed, ...] = ()
+    drift: pd.DataFrame | None = None
     ranked: Ranking | None = None
     # What was joined, converted or left out when vectors were read.
     reading: tuple[str, ...] = ()

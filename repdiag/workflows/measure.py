@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import partial
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from repdiag.core.progress import stage
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     import pandas as pd
 
     from repdiag.checkpoints.encoder import Encoder
+    from repdiag.config.views import EvaluationSettings
     from repdiag.core.embedding_set import EmbeddingSet
     from repdiag.core.metric_table import MetricTable
     from repdiag.data.image_split import ImageSplit
@@ -27,49 +30,97 @@ def extract_sets(
     options: AnalysisOptions,
     *,
     only: Sequence[str] = ("train", "val", "bank", "queries"),
+    known: Mapping[str, EmbeddingSet] | None = None,
+    lean: bool = False,
+    clock: ExtractionClock | None = None,
 ) -> dict[str, EmbeddingSet]:
-    """Extract the sets of one encoder; the cache answers for what was extracted before."""
-    from repdiag.config.views import EvaluationSettings
-    from repdiag.embeddings.cache import EmbeddingCache, cache_root
-    from repdiag.embeddings.extract import extract
+    """Extract the sets of one encoder; the cache answers for what was extracted before.
 
-    preset = options.views or rows.val.preset
-    with_views = EvaluationSettings(preset=preset, seed=options.seed)
-    plain = EvaluationSettings(preset=preset, seed=options.seed, views=0)
-    plan: Sequence[tuple[str, ImageSplit, EvaluationSettings]] = [
-        (role, split, plain if role in _GALLERY_OF else with_views) for role, split in rows.parts().items()
-    ]
+    `known` holds sets of the pilot that are there already. `lean` leaves out what only the judged encoder is read in:
+    further views, and views of the bank. `clock` counts what goes through the encoder, and how long that takes.
+    """
     sets: dict[str, EmbeddingSet] = {}
-    for role, split, settings in plan:
+    for role, split in rows.parts().items():
         if role not in only:
             continue
-        rest, known = _not_yet_encoded(split, sets.get(_GALLERY_OF.get(role, "")))
-        with stage(f"{encoder.info.name}: {role}") as progress:
-            found = extract(
-                encoder,
-                rest,
-                settings=settings,
-                device=options.device,
-                batch_size=options.batch_size,
-                workers=options.workers,
-                fast=options.fast,
-                cache=EmbeddingCache(cache_root()) if options.cache else None,
-                distributed=options.distributed,
-                progress=progress,
-            )
-        sets[role] = found if known is None else _joined(split, known, found)
+        settings = rows.settings(role, preset=options.views or rows.val.preset, seed=options.seed, lean=lean)
+        extracting = partial(_extracted, encoder, settings=settings, options=options, role=role, clock=clock)
+        pilot = rows.pilot.get(role)
+        first = None
+        if pilot is not None and 0 < len(pilot) < len(split):
+            first = known[role] if known and role in known else extracting(pilot)
+        gallery = first if first is not None else sets.get(_GALLERY_OF.get(role, ""))
+        rest, before = _not_yet_encoded(split, gallery, views=settings.views)
+        if (
+            known
+            and before is None
+            and role in known
+            and known[role].provenance.dataset_fingerprint == split.fingerprint
+        ):
+            sets[role] = known[role]
+            continue
+        found = extracting(rest)
+        sets[role] = found if before is None else _joined(split, before, found)
     return sets
 
 
-# The plain sets that hold a gallery's images again, without views.
+@dataclass
+class ExtractionClock:
+    """What went through the encoder, views included, and how long it took."""
+
+    images: int = 0
+    seconds: float = 0.0
+
+
+def _extracted(
+    encoder: Encoder,
+    split: ImageSplit,
+    *,
+    settings: EvaluationSettings,
+    options: AnalysisOptions,
+    role: str,
+    clock: ExtractionClock | None,
+) -> EmbeddingSet:
+    from repdiag.embeddings.cache import EmbeddingCache, cache_root
+    from repdiag.embeddings.extract import extract
+
+    begun, encoded = monotonic(), 0
+    with stage(f"{encoder.info.name}: {role}") as tick:
+
+        def progress(done: int, total: int) -> None:
+            nonlocal encoded
+            encoded = done
+            tick(done, total)
+
+        found = extract(
+            encoder,
+            split,
+            settings=settings,
+            device=options.device,
+            batch_size=options.batch_size,
+            workers=options.workers,
+            fast=options.fast,
+            cache=EmbeddingCache(cache_root()) if options.cache else None,
+            distributed=options.distributed,
+            progress=progress,
+        )
+    if clock is not None and encoded:
+        clock.images += encoded * (1 + settings.views)
+        clock.seconds += monotonic() - begun
+    return found
+
+
+# The sets that hold a gallery's images again.
 _GALLERY_OF = {"bank": "train", "queries": "val"}
 
 
-def _not_yet_encoded(split: ImageSplit, gallery: EmbeddingSet | None) -> tuple[ImageSplit, EmbeddingSet | None]:
+def _not_yet_encoded(
+    split: ImageSplit, gallery: EmbeddingSet | None, *, views: int
+) -> tuple[ImageSplit, EmbeddingSet | None]:
     """Return the images that the gallery has not, and the gallery; all of them and None where it is no part of them."""
     import numpy as np
 
-    if gallery is None or gallery.row_ids is None:
+    if gallery is None or gallery.row_ids is None or (0 if gallery.views is None else len(gallery.views)) < views:
         return split, None
     known = np.isin(split.row_ids, gallery.row_ids)
     whole = int(known.sum()) == len(gallery) and len(gallery) < len(split)
@@ -77,7 +128,7 @@ def _not_yet_encoded(split: ImageSplit, gallery: EmbeddingSet | None) -> tuple[I
 
 
 def _joined(split: ImageSplit, known: EmbeddingSet, rest: EmbeddingSet) -> EmbeddingSet:
-    """Return the set of a split out of its two parts, in the split's order and without views."""
+    """Return the set of a split out of its two parts, in the split's order; with views where the rest has them."""
     import numpy as np
     import torch
 
@@ -86,28 +137,35 @@ def _joined(split: ImageSplit, known: EmbeddingSet, rest: EmbeddingSet) -> Embed
     ids = np.concatenate([known.row_ids, rest.row_ids])
     place = np.argsort(ids, kind="stable")[np.searchsorted(np.sort(ids), split.row_ids)]
 
-    def together(name: str) -> Any:
+    def together(name: str, *, axis: int = 0) -> Any:
         parts = [getattr(known, name), getattr(rest, name)]
-        return None if any(part is None for part in parts) else torch.cat(parts)[torch.from_numpy(place)]
+        if any(part is None for part in parts):
+            return None
+        if axis:  # of views, no more than both have
+            parts = [part[: min(map(len, parts))] for part in parts]
+        return torch.cat(parts, dim=axis).index_select(axis, torch.from_numpy(place))
 
     return replace(
         rest,
         features=together("features"),
         projections=together("projections"),
+        views=together("views", axis=1),
+        view_projections=together("view_projections", axis=1),
         labels=together("labels"),
         row_ids=split.row_ids,
         provenance=replace(rest.provenance, dataset_fingerprint=split.fingerprint),
     )
 
 
-_WANTS_ROWS = "islands"
+_WANTS_ROWS, _WANTS_BANK = "islands", "pretext_gap"
+_COSTLY = "sub_clusters"  # a quarter of an analysis of 10,000 images, and read of the judged split alone
 
 
 def evaluate_sets(
-    sets: dict[str, EmbeddingSet], options: AnalysisOptions
+    sets: dict[str, EmbeddingSet], options: AnalysisOptions, *, judged: bool = True
 ) -> tuple[MetricTable, pd.DataFrame, pd.DataFrame | None]:
     """Evaluate one encoder: val against train, then train by itself, then kNN. Return the table, its parts by class,
-    and its parts by row where they are asked for.
+    and its parts by row where they are asked for. Pieces of classes are looked for where the encoder is `judged`.
     """
     import pandas as pd
 
@@ -117,12 +175,20 @@ def evaluate_sets(
 
     sets = _on_device(sets, options.device)
     alone, paired, banked, _ = _wanted(options.protocol, sets)
+    if not judged:
+        alone = [item for item in alone if item not in {_COSTLY, _WANTS_ROWS}]
+    # The gap of the pretext task takes more train images than val has where their views were read.
+    wide = "bank" in sets and sets["bank"].views is not None
+    apart: list[Wanted] = [item for item in paired if item == _WANTS_BANK] if wide else []
     plan: list[tuple[EmbeddingSet, list[Wanted], EmbeddingSet | None]] = [
-        (sets["val"], [*alone, *paired], sets.get("train"))
+        (sets["val"], [*alone, *(item for item in paired if item not in apart)], sets.get("train"))
     ]
+    if apart:
+        plan.append((sets["val"], apart, sets["bank"]))
     if "train" in sets:
         # Islands want rows: of train they are looked for in the bank, which is the larger set.
-        plan.append((sets["train"], [item for item in alone if item != _WANTS_ROWS or "bank" not in sets], None))
+        skipped = {_COSTLY, *((_WANTS_ROWS,) if "bank" in sets else ())}
+        plan.append((sets["train"], [item for item in alone if item not in skipped], None))
     if "bank" in sets and _WANTS_ROWS in alone and "train" in sets:
         plan.append((sets["bank"], [_WANTS_ROWS], None))
     if "bank" in sets:

@@ -16,14 +16,18 @@ CLASSES = ("fixed", "drawn")
 class AnalysisOptions:
     """What an analysis may be told. Device, batch size, workers and processes change no value.
 
-    `mute` holds codes of findings that are left out ("RD503"). `classes` are "fixed" (intervals speak of other
-    images of these) or "drawn" (of other classes of their kind).
+    `per_class` is the number of images of each class; None plans it: a pilot of some 500 images says how many decide
+    the questions, up to `max_rows` of each part (or `limit`, which is obeyed either way), as long as they can be read
+    in `max_minutes`. `mute` holds codes of findings that are left out ("RD503"). `classes` are "fixed" (intervals
+    speak of other images of these) or "drawn" (of other classes of their kind).
     """
 
     data: str | None = None
     views: str | None = None
     read_options: ReadOptions = field(default_factory=ReadOptions)
-    per_class: int = 50
+    per_class: int | None = None
+    max_rows: int = 10_000
+    max_minutes: float = 10.0
     bank_per_class: int = 500
     seed: int = 0
     limit: int | None = None
@@ -40,6 +44,8 @@ class AnalysisOptions:
     check_content: bool = False
     distributed: bool = False
     classes: Classes = "fixed"
+    probes: tuple[str, ...] = ()
+    """Protocols that a comparison also tries its encoders out by; see `repdiag.probe`."""
     mute: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -52,6 +58,11 @@ class AnalysisOptions:
             from repdiag.metrics.protocols import get_protocol
 
             get_protocol(self.protocol)  # a typo is said before anything is extracted
+        if self.probes:
+            from repdiag.downstream.presets import get_protocol as get_probe
+
+            for name in self.probes:
+                get_probe(name)
 
     @property
     def groups(self) -> str | None:
@@ -64,6 +75,8 @@ class AnalysisOptions:
             "data",
             "views",
             "per_class",
+            "max_rows",
+            "max_minutes",
             "bank_per_class",
             "seed",
             "limit",

@@ -193,6 +193,25 @@ def pair_sentences(pairs: pd.DataFrame) -> list[str]:
     return said
 
 
+def probe_lines(probes: Sequence[Probed]) -> list[str]:
+    """Return what a comparison prints of its probes: a sentence an encoder and a sentence a pair."""
+    if not probes:
+        return []
+    pairs = pair_sentences(paired_frame(probes))
+    return ["", "downstream:", *(f"  {one.summary}" for one in probes), *(f"  {sentence}" for sentence in pairs)]
+
+
+def write_probe_pairs(probes: Sequence[Probed], out: Path) -> None:
+    """Write per_row_probes.parquet and paired_probes.csv of a comparison; nothing without probes."""
+    from repdiag.core.csv_text import csv_text
+    from repdiag.core.files import write_atomic, write_text
+
+    if probes:
+        images = image_frame(probes)
+        write_atomic(out / "per_row_probes.parquet", lambda stream: images.to_parquet(stream, index=False))
+        write_text(out / "paired_probes.csv", csv_text(paired_frame(probes)))
+
+
 def save_probes(
     probes: Sequence[Probed], out: Path, *, options: Mapping[str, Any], overwrite: bool, **content: Any
 ) -> None:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from repdiag.core.errors import DataError
+from repdiag.workflows.row_plan import VIEWS
 
 if TYPE_CHECKING:
+    from repdiag.config.views import EvaluationSettings
     from repdiag.data.image_split import ImageSplit
     from repdiag.workflows.options import AnalysisOptions
+    from repdiag.workflows.row_plan import RowPlan
 
 _LOG = logging.getLogger(__name__)
 
@@ -33,11 +37,23 @@ class AnalyzedImages:
     queries: ImageSplit | None = None
     said: tuple[str, ...] = ()
     """What was decided about the rows."""
+    plan: RowPlan | None = None
+    pilot: Mapping[str, ImageSplit] = field(default_factory=dict)
+    """The part of a role's images that was read first, for the plan."""
 
     def parts(self) -> dict[str, ImageSplit]:
         """Return the parts there are, by their roles."""
         named = {"train": self.train, "val": self.val, "bank": self.bank, "queries": self.queries}
         return {name: split for name, split in named.items() if split is not None}
+
+    def settings(self, role: str, *, preset: str, seed: int, lean: bool = False) -> EvaluationSettings:
+        """Return which views are read of a role's images; `lean`: no more than every encoder is shown in."""
+        from repdiag.config.views import EvaluationSettings
+
+        number = VIEWS if self.plan is None or lean else self.plan.views
+        if role == "queries" or (role == "bank" and (lean or self.plan is None or not self.plan.bank_views)):
+            number = 0
+        return EvaluationSettings(preset=preset, seed=seed, views=number)
 
     def fingerprints(self) -> dict[str, str]:
         """Return the fingerprint of each part: another one means other images or rows."""
@@ -57,12 +73,26 @@ class AnalyzedImages:
         return (*(f"{where}: {'; '.join(map(str, notes))}" for where, notes in lines.items() if notes), *self.said)
 
 
-def choose_rows(spec: str, options: AnalysisOptions) -> AnalyzedImages:
-    """Open the dataset and choose equal, class-balanced galleries from train and val, by seed alone.
+PER_CLASS = 50
+"""Images of each class where neither a number nor a plan says how many."""
 
-    Without a part to train on val is taken alone; without labels rows are drawn by seed; train and val without a class
-    in common are balanced each by itself.
-    """
+
+@dataclass(frozen=True, kw_only=True)
+class Parts:
+    """The parts of the data as they were opened; no train where there is none."""
+
+    val: ImageSplit
+    train: ImageSplit | None
+    said: tuple[str, ...] = ()
+
+    @property
+    def labelled(self) -> bool:
+        """Whether images can be drawn by class."""
+        return self.val.labelled and (self.train is None or self.train.labelled)
+
+
+def open_parts(spec: str, options: AnalysisOptions) -> Parts:
+    """Open train and val; without a part to train on val stands alone, which is said."""
     from repdiag.data.datasets import open_dataset
     from repdiag.data.splits import NoTrainPartError
 
@@ -80,37 +110,63 @@ def choose_rows(spec: str, options: AnalysisOptions) -> AnalyzedImages:
         train = opened("train")
     except NoTrainPartError:
         said = "the data have no part to train on: val is analyzed alone, and what compares it with train is left out"
-        return AnalyzedImages(val=_evenly(val, options), said=(said,))
+        return Parts(val=val, train=None, said=(said,))
     if train.class_names != val.class_names:
         raise DataError(
             f"train and val of {spec} have different classes",
             found=f"{len(train.class_names)} and {len(val.class_names)}",
         )
-    if not (train.labelled and val.labelled):
-        rows = min(options.limit or UNLABELLED_ROWS, len(train), len(val))
-        return AnalyzedImages(train=train.limited(rows, seed=options.seed), val=val.limited(rows, seed=options.seed))
-    return _of_classes(train, val, options)
+    return Parts(val=val, train=train)
 
 
-def _of_classes(train: ImageSplit, val: ImageSplit, options: AnalysisOptions) -> AnalyzedImages:
+def choose_rows(spec: str, options: AnalysisOptions) -> AnalyzedImages:
+    """Open the dataset and choose equal, class-balanced galleries from train and val, by seed alone.
+
+    Without a part to train on val is taken alone; without labels rows are drawn by seed; train and val without a class
+    in common are balanced each by itself.
+    """
+    per_class, bank_per_class = options.per_class or PER_CLASS, options.bank_per_class
+    parts = open_parts(spec, options)
+    limit = options.limit
+    if parts.labelled and limit is not None:
+        a_class = _rows_a_class(limit, len(parts.val.class_names))
+        per_class, bank_per_class = min(per_class, a_class), min(bank_per_class, a_class)
+    rows = (limit or UNLABELLED_ROWS) if not parts.labelled else per_class
+    return chosen_images(parts, per_class=rows, bank_per_class=bank_per_class, seed=options.seed)
+
+
+def chosen_images(parts: Parts, *, per_class: int, bank_per_class: int, seed: int) -> AnalyzedImages:
+    """Return so many images of every class of both parts, and as many train images of each as kNN votes with.
+
+    Without labels `per_class` is the number of images. More of them hold all that fewer hold.
+    """
+    val, train = parts.val, parts.train
+    if train is None:
+        gallery = val.balanced(per_class, seed=seed) if val.labelled else val.limited(per_class, seed=seed)
+        return AnalyzedImages(val=gallery, said=parts.said)
+    if not parts.labelled:
+        rows = min(per_class, len(train), len(val))
+        return AnalyzedImages(train=train.limited(rows, seed=seed), val=val.limited(rows, seed=seed))
+    return _of_classes(train, val, per_class=per_class, bank_per_class=bank_per_class, seed=seed)
+
+
+def _of_classes(
+    train: ImageSplit, val: ImageSplit, *, per_class: int, bank_per_class: int, seed: int
+) -> AnalyzedImages:
     from repdiag.data.image_split import equal_galleries
 
-    per_class, bank_per_class = options.per_class, options.bank_per_class
-    if options.limit is not None:
-        limit = _rows_a_class(options.limit, len(train.class_names))
-        per_class, bank_per_class = min(per_class, limit), min(bank_per_class, limit)
     said: tuple[str, ...] = ()
     if ((train.class_counts() > 0) & (val.class_counts() > 0)).any():
-        train_gallery, val_gallery = equal_galleries(train, val, per_class=per_class, seed=options.seed)
+        train_gallery, val_gallery = equal_galleries(train, val, per_class=per_class, seed=seed)
     else:
-        galleries = (split.balanced(per_class, seed=options.seed) for split in (train, val))
-        train_gallery, val_gallery = _of_one_size(*galleries, seed=options.seed)
+        galleries = (split.balanced(per_class, seed=seed) for split in (train, val))
+        train_gallery, val_gallery = _of_one_size(*galleries, seed=seed)
         said = ("train and val have no class in common: each is balanced by itself, and kNN finds no class again",)
     return AnalyzedImages(
         train=train_gallery,
         val=val_gallery,
-        bank=train.balanced(bank_per_class, seed=options.seed),
-        queries=val.balanced(bank_per_class, seed=options.seed),
+        bank=train.balanced(bank_per_class, seed=seed),
+        queries=val.balanced(bank_per_class, seed=seed),
         said=said,
     )
 
@@ -118,16 +174,6 @@ def _of_classes(train: ImageSplit, val: ImageSplit, options: AnalysisOptions) ->
 def _of_one_size(train: ImageSplit, val: ImageSplit, *, seed: int) -> tuple[ImageSplit, ImageSplit]:
     rows = min(len(train), len(val))
     return train.limited(rows, seed=seed), val.limited(rows, seed=seed)
-
-
-def _evenly(split: ImageSplit, options: AnalysisOptions) -> ImageSplit:
-    """Return the gallery of a part that stands alone."""
-    if not split.labelled:
-        return split.limited(options.limit or UNLABELLED_ROWS, seed=options.seed)
-    per_class = options.per_class
-    if options.limit is not None:
-        per_class = min(per_class, _rows_a_class(options.limit, len(split.class_names)))
-    return split.balanced(per_class, seed=options.seed)
 
 
 def _rows_a_class(limit: int, classes: int) -> int:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from repdiag.core.metric_table import MetricTable
+    from repdiag.core.progress import Counting
     from repdiag.workflows.analysis import Analysis
     from repdiag.workflows.targets import Target
 
@@ -23,16 +24,18 @@ def save_analysis(
     figures: bool = False,
     overwrite: bool = False,
     before: Callable[[], None] | None = None,
+    counting: Counting | None = None,
 ) -> list[Path]:
     """Write an analysis to a folder, whole or not at all, and return the figures that were drawn.
 
-    `before` is called when all is written and nothing is in its place yet.
+    `before` is called when all is written and nothing is in its place yet; `counting` shows the stages of drawing.
     """
+    from repdiag.core.progress import listening
     from repdiag.results.transaction import replaced
     from repdiag.results.writing import write_analysis
     from repdiag.workflows.figures import draw_analysis
 
-    with replaced(out, overwrite=overwrite, before=before) as fresh:
+    with listening(counting), replaced(out, overwrite=overwrite, before=before) as fresh:
         drawn = draw_analysis(analysis, fresh) if figures else []
         write_analysis(analysis, fresh)
     return [out / path.relative_to(fresh) for path in drawn]

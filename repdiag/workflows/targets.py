@@ -35,7 +35,7 @@ class Target:
 class Targets:
     """The checkpoints that are here; those that are not, with how to get them; those that could not be had, and why."""
 
-    here: tuple[Target, ...]
+    here: tuple[Target | Any, ...]  # encoders in memory too, under a name
     missing: dict[str, str] = field(default_factory=dict)
     failures: dict[str, str] = field(default_factory=dict)
 
@@ -71,13 +71,19 @@ def find_checkpoint(word: str, *, download: bool = False) -> Target:
 
 
 def _of_hub(word: str) -> Target:
-    from repdiag.checkpoints.sources.hub_folder import fetch_repository, is_hub_repository
-    from repdiag.checkpoints.sources.manifest import Entry
+    from repdiag.checkpoints.sources.hub_folder import fetch_file, fetch_repository, is_hub_file, is_hub_repository
 
     name = word.partition("://")[2] or word.partition(":")[2]
     if is_hub_repository(word):
         return Target(name=name.partition("@")[0].replace("/", "-"), path=fetch_repository(word))
     short = re.sub(r"[^A-Za-z0-9._-]", "-", name.rpartition("/")[2]).lstrip("._-") or "checkpoint"
+    if is_hub_file(word):
+        return Target(name=short.partition("@")[0], path=fetch_file(word))
+    from repdiag.checkpoints.sources.addresses import hub_repository_of
+    from repdiag.checkpoints.sources.manifest import Entry
+
+    if word.startswith("timm:") and (repository := hub_repository_of(name)) is not None:
+        return Target(name=short, path=fetch_repository(repository))  # with its config.json: input, pooling
     return replace(_target_of(Entry(id=short, source=word), download=True), entry=None)
 
 

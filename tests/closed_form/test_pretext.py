@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import pytest
@@ -9,6 +10,7 @@ import torch
 from torch import Tensor
 
 from repdiag.metrics.pretext import contrast_accuracy, info_nce, instance_discrimination_accuracy, pretext_gap
+from repdiag.metrics.pretext.smaller_galleries import chances, ranks_that_count
 
 
 def on_a_circle(*degrees: float) -> Tensor:
@@ -66,12 +68,64 @@ def test_the_gap_is_the_difference_of_the_accuracies_of_equal_galleries() -> Non
     assert (found.extra["accuracy"], found.extra["bank_accuracy"]) == (0.0, 1.0)
 
 
-def test_unequal_galleries_have_no_gap() -> None:
-    found = pretext_gap(
-        torch.eye(4), torch.eye(4)[None], other_features=torch.eye(4)[:3], other_views=torch.eye(4)[None, :3]
-    )
-    assert found.value is None
-    assert "differ in size (4 rows, 3 in the bank)" in str(found.reason)
+def by_enumeration(rows: Tensor, view: Tensor, *, gallery: int, k: int) -> list[float]:
+    """Return the share of all galleries of that size in which each row finds its view, each gallery looked at."""
+    found = []
+    for query in range(len(rows)):
+        others = [row for row in range(len(rows)) if row != query]
+        level = float(rows[query] @ view[query])
+        drawn = list(itertools.combinations(others, gallery - 1))
+        found.append(sum(sum(float(rows[query] @ rows[j]) >= level for j in part) < k for part in drawn) / len(drawn))
+    return found
+
+
+@pytest.mark.parametrize(("gallery", "k"), [(2, 1), (4, 1), (4, 2), (7, 1), (7, 3)])
+def test_smaller_galleries_are_all_of_them_together(gallery: int, k: int) -> None:
+    generator = torch.Generator().manual_seed(gallery)
+    rows = torch.randn(7, 3, generator=generator, dtype=torch.float64)
+    rows /= rows.norm(dim=1, keepdim=True)
+    view = rows + 0.7 * torch.randn(7, 3, generator=generator, dtype=torch.float64)
+    view /= view.norm(dim=1, keepdim=True)
+    found = instance_discrimination_accuracy(rows, view[None], k=k, gallery=gallery)
+    assert found.per_row is not None
+    assert found.per_row.tolist() == pytest.approx(by_enumeration(rows, view, gallery=gallery, k=k), abs=1e-9)
+
+
+def test_the_gap_of_unequal_sets_is_that_of_galleries_of_the_smaller_size() -> None:
+    generator = torch.Generator().manual_seed(0)
+    bank = torch.randn(9, 3, generator=generator, dtype=torch.float64)
+    bank /= bank.norm(dim=1, keepdim=True)
+    seen = bank.roll(1, dims=0) + bank
+    seen /= seen.norm(dim=1, keepdim=True)
+    rows = on_a_circle(0, 10, 20, 30, 40)
+    rows = torch.cat([rows, torch.zeros(5, 1, dtype=torch.float64)], dim=1)
+    found = pretext_gap(rows, rows[None], other_features=bank, other_views=seen[None])
+    assert found.extra["accuracy"] == 1.0
+    expected = sum(by_enumeration(bank, seen, gallery=5, k=1)) / 9
+    assert found.extra["bank_accuracy"] == pytest.approx(expected, abs=1e-9)
+    turned = pretext_gap(bank, seen[None], other_features=rows, other_views=rows[None])
+    assert float(turned) == pytest.approx(-float(found))
+
+
+def test_ranks_beyond_those_that_count_change_nothing() -> None:
+    """Half of 2,000 rows: with 0, 1, 2 rows ahead none of them is among the drawn in 1, 1/2, 1/4 of the galleries."""
+    assert chances(2000, 1000, k=1)[:3].tolist() == pytest.approx([1.0, 1000 / 1999, 1000 / 1999 * 999 / 1998])
+    assert ranks_that_count(2000, 1000, k=1) < 40
+    assert float(chances(2000, 1000, k=1)[-2]) < 1e-8
+
+
+def test_all_views_are_averaged_image_by_image() -> None:
+    """View 1 finds its row for every image, view 2 for none: half a hit each. Two by two, views 1 and 2 never meet."""
+    rows, far = on_a_circle(0, 10, 20, 30, 40), on_a_circle(25, 35, 45, 55, 65)
+    views = torch.stack([rows, far, rows, rows])
+    found = instance_discrimination_accuracy(rows, views, average="views")
+    assert found.per_row is not None
+    assert found.per_row.tolist() == [0.75] * 5
+    pairs = instance_discrimination_accuracy(rows, views, pair="view-view", average="views")
+    single = [instance_discrimination_accuracy(rows, views[place:], pair="view-view") for place in (0, 2)]
+    assert float(pairs) == pytest.approx(sum(map(float, single)) / 2)
+    gap = pretext_gap(rows, views, other_features=rows, other_views=rows[None], average="views")
+    assert float(gap) == 0.25
 
 
 @pytest.mark.parametrize("temperature", [0.07, 0.2, 1.0])

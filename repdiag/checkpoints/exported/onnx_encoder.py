@@ -136,7 +136,7 @@ def _preprocessing(
             mean=partner.mean,
             std=partner.std,
             image_size=partner.image_size,
-            resize=partner.resize,
+            resize=_resize(partner.resize, partner.image_size, squash=partner.squash),
             squash=partner.squash,
             interpolation=partner.interpolation,
             bgr=partner.bgr,
@@ -156,13 +156,18 @@ def _own_metadata(graph: OnnxGraph) -> Mapping[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
+def _resize(resize: int | None, size: int, *, squash: bool) -> int | None:
+    """Return the shorter side before the crop; where an encoder has none it is the side itself, and nothing is cut."""
+    return size if resize is None and not squash else resize
+
+
 def _of_metadata(own: Mapping[str, Any], graph: OnnxGraph) -> Preprocessing:
     """Return the preprocessing that `repdiag convert` recorded; raises `CheckpointError` where it makes no sense."""
     plain = Preprocessing(origin=recorded(f"the graph's metadata: {METADATA}"))
     try:
         mean, std = (tuple(float(value) for value in own[key]) for key in ("mean", "std"))
         size, resize = int(own["image_size"]), own.get("resize")
-        resize = None if resize is None else int(resize)
+        resize = _resize(None if resize is None else int(resize), size, squash=own.get("squash") is True)
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         found = f"{type(error).__name__}: {one_line(str(error), 80)}"
         raise CheckpointError(f"the metadata of {graph.path} cannot be made sense of", found=found) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import string
 from pathlib import PurePosixPath
@@ -75,7 +76,8 @@ def _safe_name(name: str) -> str:
 
 
 def _hub_url(repo: str, file: str, revision: str) -> str:
-    return f"https://huggingface.co/{repo}/resolve/{quote(revision)}/{quote(file)}"
+    host = os.environ.get("HF_ENDPOINT", "https://huggingface.co").rstrip("/")
+    return f"{host}/{repo}/resolve/{quote(revision)}/{quote(file)}"
 
 
 def _torchvision_url(name: str) -> str:
@@ -84,6 +86,26 @@ def _torchvision_url(name: str) -> str:
     if name not in torchvision.models.list_models():
         raise unknown_name("torchvision model", name, torchvision.models.list_models())
     return str(torchvision.models.get_model_weights(name).DEFAULT.url)
+
+
+def hub_repository_of(name: str) -> str | None:
+    """Return "hf://org/repo" for a model of timm whose weights are on the hub; raises for a name that timm has not."""
+    import timm
+
+    config = timm.get_pretrained_cfg(name) if timm.is_model(name.partition(".")[0]) else None
+    if config is None:
+        raise unknown_name("timm model", name, timm.list_models(pretrained=True))
+    return f"hf://{config.hf_hub_id}" if config.hf_hub_id else None
+
+
+def digest_in(url: str) -> str | None:
+    """Return the first digits of a file's sha256 that its name has, as torchvision's and torch.hub's names do.
+
+    >>> digest_in("https://host/resnet18-f37072fd.pth"), digest_in("https://host/last-20240101.pth?x=1")
+    ('f37072fd', None)
+    """
+    found = re.search(r"-([0-9a-f]{8,64})\.pth$", re.split(r"[?#]", url, maxsplit=1)[0])
+    return found[1] if found and not found[1].isdigit() else None
 
 
 def _timm_url(name: str) -> str:

@@ -16,7 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
-from repdiag.checkpoints.sources.addresses import checked_address
+from repdiag.checkpoints.sources.addresses import checked_address, digest_in
 from repdiag.checkpoints.sources.https import Answer, BadAnswerError, ask
 from repdiag.core.errors import CheckpointError
 from repdiag.core.printable import one_line
@@ -56,6 +56,7 @@ class _Transfer:
     def __init__(self, url: str, path: Path, *, sha256: str | None, size: int | None, allow_http: bool) -> None:
         self.url, self.path = url, path
         self.sha256, self.size, self.allow_http = sha256, size, allow_http
+        self.expected = sha256 or digest_in(url) or ""
         self.part = path.with_name(path.name + ".part")
         self.version = path.with_name(path.name + ".part.etag")
         self.have = 0
@@ -139,14 +140,14 @@ class _Transfer:
         with self.part.open("rb") as stream:
             digest = hashlib.file_digest(stream, "sha256").hexdigest()
         length = self.part.stat().st_size
-        wrong = (self.size is not None and length != self.size) or (self.sha256 not in (None, digest))
+        wrong = (self.size is not None and length != self.size) or not digest.startswith(self.expected)
         return self._unexpected(f"{length} bytes, sha256 {digest}") if wrong else None
 
     def _unexpected(self, found: str) -> CheckpointError:
         return CheckpointError(
             f"{one_line(self.url, 300)} is not the file that was expected; it was removed",
             found=found,
-            hint=f"expected {self.size or 'any number of'} bytes, sha256 {self.sha256 or 'unknown'}",
+            hint=f"expected {self.size or 'any number of'} bytes, sha256 {self.expected or 'unknown'}",
         )
 
     def _remove(self) -> None:

@@ -76,7 +76,7 @@ def choose(found: Contents, options: VectorOptions, *, labels_beside: bool = Fal
         if column.name.lower() in VIEW_NAMES and column.axes == 3 and column.name not in used:
             chosen.views = column.load()
             used.add(column.name)
-    chosen.keys = keys_of(found, rows=rows)
+    chosen.keys = keys_of(found, rows=rows, split=next(filter(None, map(split_of, vectors.names)), None))
     for name in chosen.keys:
         _expect_in_all_parts(found, name, "row names")
     left = [
@@ -139,11 +139,16 @@ def values_of(column: Column) -> Any:
         return column.sets()
 
 
-def keys_of(found: Contents, *, rows: int | None) -> dict[str, Names]:
-    """Return the columns that name rows, in the order of how usual that is."""
+def keys_of(found: Contents, *, rows: int | None, split: str | None = None) -> dict[str, Names]:
+    """Return the columns that name rows, in the order of how usual that is.
+
+    `train_row_ids` names the rows of `train_features` alone: where the vectors are of a `split`, columns of that split
+    come first, and where they are of none, columns of a split name nothing.
+    """
     keys: dict[str, Names] = {}
     by_name = {leaf(column.name).lower(): column for column in reversed(found.columns)}
-    by_name |= {without_split(column.name): column for column in found.columns if split_of(column.name)}
+    of_this = [column for column in found.columns if split is not None and split_of(column.name) == split]
+    by_name |= {without_split(column.name): column for column in of_this}
     for name in ROW_NAMES:
         column = by_name.get(name)
         if column is None or column.axes != 1 or column.problem or column.numbers not in ("text", "integer"):

@@ -12,6 +12,7 @@ from repdiag.metrics.algebra.moments import unit_blocks
 from repdiag.metrics.registry import Sizes
 
 Pair = Literal["original-view", "view-view"]
+Average = Literal["views"]
 PAIRS: tuple[Pair, ...] = ("original-view", "view-view")
 
 
@@ -26,14 +27,38 @@ def positive_pairs(features: Tensor, views: Tensor, pair: Pair) -> tuple[Tensor,
     return views[0], views[1]
 
 
+def all_positive_pairs(
+    features: Tensor, views: Tensor, pair: Pair, *, average: Average | None = None
+) -> list[tuple[Tensor, Tensor]]:
+    """Return every (anchors, positives) that a reading takes: one, or with `average` those of all views.
+
+    The original with each view; or the views two by two, none of them twice: 1 and 2, 3 and 4.
+    """
+    first = positive_pairs(features, views, pair)
+    if average is None:
+        return [first]
+    if pair == "original-view":
+        return [(features, view) for view in views]
+    return [(views[place], views[place + 1]) for place in range(0, len(views) - 1, 2)]
+
+
 def pair_variants(**settings: Any) -> tuple[dict[str, Any], ...]:
     """Return one variant for each reading of the positive pair."""
     return tuple({"pair": pair, **settings} for pair in PAIRS)
 
 
-def ranked_pair_variants(_: Sizes) -> tuple[dict[str, Any], ...]:
-    """Return both readings of the positive pair at top-1 to top-5."""
-    return tuple({"pair": pair, "k": k} for pair in PAIRS for k in range(1, 6))
+def averaged_pair_variants(sizes: Sizes) -> tuple[dict[str, Any], ...]:
+    """Return both readings of the positive pair at top-1, over all views where there are more than two."""
+    return tuple({"pair": pair, "k": 1, **_averaged(sizes)} for pair in PAIRS)
+
+
+def ranked_pair_variants(sizes: Sizes) -> tuple[dict[str, Any], ...]:
+    """Return both readings of the positive pair at top-1 to top-5, over all views where there are more than two."""
+    return tuple({"pair": pair, "k": k, **_averaged(sizes)} for pair in PAIRS for k in range(1, 6))
+
+
+def _averaged(sizes: Sizes) -> dict[str, Any]:
+    return {"average": "views"} if sizes.views > 2 else {}
 
 
 def squared_distances(left: Tensor, right: Tensor) -> Tensor:

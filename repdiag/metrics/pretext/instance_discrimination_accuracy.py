@@ -2,26 +2,39 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 from repdiag.core.metric_value import MetricValue, undefined
 from repdiag.core.shapes import Features, Views
-from repdiag.metrics.algebra.positive_pairs import Pair, positive_pairs, ranked_pair_variants
+from repdiag.metrics.algebra.positive_pairs import Average, Pair, all_positive_pairs, ranked_pair_variants
 from repdiag.metrics.pairwise import Pairing, PairRequest, PositiveRank, over_pairs, unit_rows
+from repdiag.metrics.pretext.smaller_galleries import chances, ranks_that_count
 from repdiag.metrics.registry import metric
 from repdiag.metrics.settings import Count
 
 _COUNTED = 5  # ranks are counted this far even for top-1, so that top-1 to top-5 share one pass
 
 
-def _wish(positives: Tensor, k: int) -> PositiveRank:
-    return PositiveRank(unit_rows(positives), max(k, _COUNTED))
+def _wish(positives: Tensor, k: int, gallery: int | None) -> PositiveRank:
+    far = max(k, _COUNTED) if gallery is None else ranks_that_count(len(positives), gallery, k=k)
+    return PositiveRank(unit_rows(positives), far)
 
 
-def gallery_requests(features: Tensor, views: Tensor, *, pair: Pair, k: int) -> list[PairRequest]:
+def gallery_requests(
+    features: Tensor,
+    views: Tensor,
+    *,
+    pair: Pair,
+    k: int,
+    average: Average | None = None,
+    gallery: int | None = None,
+) -> list[PairRequest]:
     """Return what the accuracy wants of the pairs of its gallery."""
-    anchors, positives = positive_pairs(features, views, pair)
-    return [PairRequest(Pairing.within(unit_rows(anchors)), _wish(positives, k))]
+    return [
+        PairRequest(Pairing.within(unit_rows(anchors)), _wish(positives, k, gallery))
+        for anchors, positives in all_positive_pairs(features, views, pair, average=average)
+    ]
 
 
 @metric(
@@ -35,7 +48,13 @@ def gallery_requests(features: Tensor, views: Tensor, *, pair: Pair, k: int) -> 
     reductions=gallery_requests,
 )
 def instance_discrimination_accuracy(
-    features: Features, views: Views, *, pair: Pair = "original-view", k: Count = 1
+    features: Features,
+    views: Views,
+    *,
+    pair: Pair = "original-view",
+    k: Count = 1,
+    average: Average | None = None,
+    gallery: Count | None = None,
 ) -> MetricValue:
     """Instance discrimination accuracy: the share of rows whose own view is nearer than every other row.
 
@@ -49,6 +68,10 @@ def instance_discrimination_accuracy(
                   queries missed only for that. Ranks are exact: scores within rounding of the positive's are redone
                   in float64. shi2022's code leaves the query among its candidates and reads top-(k + 1): the same
                   number unless a row has an exact duplicate, which takes the place granted to the query itself.
+                  average="views": the hit of an image is its mean over all its views (or over views 1 and 2, 3 and 4,
+                  ...), which says the same with less chance in it. gallery=n, at most N: the mean over all galleries of
+                  n of the N rows, so that sets of unlike size compare: with a rows ahead a query hits with the
+                  probability that fewer than k of them are among n - 1 drawn of the N - 1 others (hypergeometric).
     Read it as:   the pretext task itself, without projector, queue or temperature.
     Limits:       falls as N grows: compare at equal gallery size only.
     Cost:         O(N^2 D / 2) multiply-adds, O(N D) memory; both pairs and all k share the passes of evaluate.
@@ -59,10 +82,22 @@ def instance_discrimination_accuracy(
                   >>> float(instance_discrimination_accuracy(rows, rows[None] + 0.1))
                   1.0
     """
-    anchors, positives = positive_pairs(features, views, pair)
-    if len(anchors) <= k:
-        return undefined(f"top-{k} of {len(anchors)} candidates cannot fail", n=len(anchors))
-    ranks = over_pairs(unit_rows(anchors), _wish(positives, k))
-    hits = (ranks.ahead < k).double()
-    ties = int(((ranks.ahead >= k) & (ranks.strictly_ahead < k)).sum())
-    return MetricValue(value=float(hits.mean()), n=len(anchors), per_row=hits, extra={"ties": ties})
+    count = len(features)
+    if count <= k:
+        return undefined(f"top-{k} of {count} candidates cannot fail", n=count)
+    if gallery is not None and not k < gallery <= count:
+        return undefined(f"galleries of {gallery} of {count} rows at top-{k}", n=count)
+    smaller = None if gallery in {None, count} else gallery
+    found = [
+        over_pairs(unit_rows(anchors), _wish(positives, k, smaller))
+        for anchors, positives in all_positive_pairs(features, views, pair, average=average)
+    ]
+    chance = None if smaller is None else chances(count, smaller, k=k).to(features.device)
+    hits = torch.stack(
+        [
+            (each.ahead < k).double() if chance is None else chance[each.ahead.clamp(max=len(chance) - 1)]
+            for each in found
+        ]
+    ).mean(dim=0)
+    ties = sum(int(((each.ahead >= k) & (each.strictly_ahead < k)).sum()) for each in found)
+    return MetricValue(value=float(hits.mean()), n=count, per_row=hits, extra={"ties": ties})

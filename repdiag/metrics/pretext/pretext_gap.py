@@ -6,7 +6,7 @@ from typing import Any
 
 from repdiag.core.metric_value import MetricValue, undefined
 from repdiag.core.shapes import Features, Float, Integer, Labels, Tensor, Views
-from repdiag.metrics.algebra.positive_pairs import Pair, pair_variants
+from repdiag.metrics.algebra.positive_pairs import Average, Pair, averaged_pair_variants
 from repdiag.metrics.pairwise import PairRequest
 from repdiag.metrics.pretext.instance_discrimination_accuracy import (
     gallery_requests,
@@ -17,30 +17,40 @@ from repdiag.metrics.settings import Count
 
 
 def _requests(
-    features: Tensor, views: Tensor, *, other_features: Tensor, other_views: Tensor, pair: Pair, k: int, **_: Any
+    features: Tensor, views: Tensor, *, other_features: Tensor, other_views: Tensor, **given: Any
 ) -> list[PairRequest]:
-    return gallery_requests(features, views, pair=pair, k=k) + gallery_requests(
-        other_features, other_views, pair=pair, k=k
+    settings = {name: given[name] for name in ("pair", "k", "average") if name in given}
+    sizes = _galleries(features, other_features)
+    return gallery_requests(features, views, gallery=sizes[0], **settings) + gallery_requests(
+        other_features, other_views, gallery=sizes[1], **settings
     )
+
+
+def _galleries(features: Tensor, other_features: Tensor) -> tuple[int | None, int | None]:
+    """Return the size of the galleries to take on either side: that of the smaller set, None for a set as it is."""
+    size = min(len(features), len(other_features))
+    return tuple(None if len(side) == size else size for side in (features, other_features))  # type: ignore[return-value]
 
 
 def _sides(
     features: Tensor, views: Tensor, *, other_features: Tensor, other_views: Tensor, **given: Any
 ) -> tuple[Side, Side]:
-    settings = {name: given[name] for name in ("pair", "k") if name in given}
-    sides = ({"features": other_features, "views": other_views}, {"features": features, "views": views})
-    return tuple(("instance_discrimination_accuracy", {**side, **settings}) for side in sides)  # type: ignore[return-value]
+    settings = {name: given[name] for name in ("pair", "k", "average") if name in given}
+    sizes = _galleries(features, other_features)
+    held_out = {"features": features, "views": views, "gallery": sizes[0]}
+    seen = {"features": other_features, "views": other_views, "gallery": sizes[1]}
+    return tuple(("instance_discrimination_accuracy", {**side, **settings}) for side in (seen, held_out))  # type: ignore[return-value]
 
 
 @metric(
     direction="context",
     bounds=(-1.0, 1.0),
     invariances={"rotation", "scale", "row_order"},
-    version=2,
+    version=3,
     reference="shi2022",
     interval="two_sets",
     second="bank",
-    variants=pair_variants(k=1),
+    variants=averaged_pair_variants,
     reductions=_requests,
     sides=_sides,
 )
@@ -54,30 +64,34 @@ def pretext_gap(
     other_labels: Integer[Tensor, "M"] | None = None,  # noqa: ARG001 - the same
     pair: Pair = "original-view",
     k: Count = 1,
+    average: Average | None = None,
 ) -> MetricValue:
     """Pretext gap: instance discrimination accuracy on the bank (train images) minus on the rows (val images).
 
-    Formula:      instance_discrimination_accuracy(bank) - instance_discrimination_accuracy(rows)
-    Shapes:       features [N, D], views [V, N, D], other_features [N, D], other_views [V, N, D] -> scalar.
+    Formula:      instance_discrimination_accuracy(bank) - instance_discrimination_accuracy(rows), both in galleries of
+                  min(N, M) rows
+    Shapes:       features [N, D], views [V, N, D], other_features [M, D], other_views [W, M, D] -> scalar.
     Range:        -1 to 1.  Better: near 0.
     Invariant:    rotation, scale, row order.   Not invariant: translation.
-    Conventions:  as instance_discrimination_accuracy, the same pair and k on both sides. The galleries must have
-                  equal size: accuracy falls with gallery size, and a gap between unlike sizes means nothing. The
-                  labels only serve the interval: images are drawn within their classes (version 1: without them).
+    Conventions:  as instance_discrimination_accuracy, the same pair, k and average on both sides. Accuracy falls with
+                  the size of the gallery: of a larger set the mean over all galleries of the smaller one's size counts
+                  (version 2: no value). A bank four times as large makes the interval a fifth narrower, all views of
+                  an image (average="views") up to a third. The labels only serve the interval: images are drawn
+                  within their classes (version 1: without them).
     Read it as:   overfitting to the pretext task: above 0, the encoder knows its train images by heart.
-    Limits:       class counts of the two galleries should be equal as well; that is the caller's to see to.
-    Cost:         two passes of instance_discrimination_accuracy.
+    Limits:       shares of the classes should be equal in both sets; that is the caller's to see to.
+    Cost:         two passes of instance_discrimination_accuracy, with average="views" more of them.
     Reference:    Shi et al. 2022, section 3. Closed form: tests/closed_form/test_pretext.py.
     Example:      >>> import torch
                   >>> rows = torch.eye(3)
                   >>> float(pretext_gap(rows, rows[None], other_features=rows, other_views=rows[None]))
                   0.0
     """
-    if len(features) != len(other_features):
-        sizes = f"{len(features)} rows, {len(other_features)} in the bank"
-        return undefined(f"galleries differ in size ({sizes})", n=len(features))
-    held_out = instance_discrimination_accuracy(features, views, pair=pair, k=k)
-    seen = instance_discrimination_accuracy(other_features, other_views, pair=pair, k=k)
+    sizes = _galleries(features, other_features)
+    held_out = instance_discrimination_accuracy(features, views, pair=pair, k=k, average=average, gallery=sizes[0])
+    seen = instance_discrimination_accuracy(
+        other_features, other_views, pair=pair, k=k, average=average, gallery=sizes[1]
+    )
     if held_out.value is None or seen.value is None:
         return undefined(held_out.reason or seen.reason or "", n=len(features))
     return MetricValue(

@@ -39,6 +39,20 @@ def test_classes_of_one_piece_are_each_one_group() -> None:
     assert "Each of the 6 classes is one group." in found.summary
 
 
+def test_a_single_class_of_two_kinds_is_named_and_no_fault_of_the_space() -> None:
+    draw = torch.Generator().manual_seed(0)
+    groups = torch.arange(8).repeat_interleave(60)
+    rows = torch.eye(16)[groups] + 0.15 * torch.randn(len(groups), 16, generator=draw)
+    joined = EmbeddingSet(features=rows, labels=(groups - 1).clamp_min(0), class_names=tuple("abcdefg"))
+    found = repdiag.diagnose(joined)
+    assert (found.over_clustering.verdict, found.over_clustering.severity) == ("not over-clustered", "mild")
+    assert dict(found.over_clustering.split_classes) == {"a": 2}
+    assert next(item.code for item in found.findings) == "RD104"
+    assert "not over-clustered, but a falls into separate groups" in found.summary
+    strict = repdiag.diagnose(joined, thresholds={"split_mild": 0.0}).over_clustering
+    assert strict.verdict == "over-clustered"
+
+
 def test_merged_classes_are_coarser_than_the_labels() -> None:
     """Each group carries two labels at random: half as many clusters agree better with them."""
     whole = space()

@@ -222,3 +222,15 @@ def test_a_row_without_a_label_is_unlabelled_and_counted(tmp_path):
     assert (found.labels.tolist(), found.class_names) == ([1, -1, 1, 0], ("cat", "dog"))
     assert "1 of 4 rows are unlabelled" in found.provenance.reading.notes[0]
     assert as_embedding_set(ROWS, labels=[np.nan, 1.0, 2.0, np.nan]).labels.tolist() == [-1, 1, 2, -1]
+
+
+def test_names_of_train_rows_name_no_others(tmp_path):
+    """A file with `features`, `row_ids` and `train_row_ids`: each split has names of its own."""
+    rows = np.random.default_rng(0).normal(size=(30, 4))
+    ids, others = np.arange(30) * 7 + 3, np.arange(30) + 500
+    np.savez(tmp_path / "both.npz", features=rows, row_ids=ids, train_features=rows, train_row_ids=others)
+    np.savez(tmp_path / "train.npz", train_features=rows, train_row_ids=others)
+    np.savez(tmp_path / "none.npz", features=rows, train_row_ids=others)
+    assert as_embedding_set(tmp_path / "both.npz").row_ids.tolist() == ids.tolist()
+    assert as_embedding_set(tmp_path / "train.npz").row_ids.tolist() == others.tolist()
+    assert as_embedding_set(tmp_path / "none.npz").row_ids.tolist() != others.tolist()

@@ -8,10 +8,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+import repdiag
 from repdiag.checkpoints.encoder import Encoder
 from repdiag.checkpoints.load import load_encoder
 from repdiag.core.embedding_set import EmbeddingSet
-from repdiag.workflows.classifier_check import classifier_note
+from repdiag.diagnosis.diagnose import judge
+from repdiag.workflows.classifier_check import classifier_findings, classifier_note, classifier_top1
 
 CLASSES, ROWS = 5, 200
 LABELS = torch.arange(ROWS) % CLASSES
@@ -63,3 +65,29 @@ def test_nothing_is_said_where_nothing_can_be(weight: Tensor, labels: Tensor) ->
     bare = encoder_with(torch.eye(CLASSES))
     bare.classifier = None
     assert classifier_note(bare, rows()) == ()
+
+
+def test_a_classifier_at_chance_is_a_finding_and_answers_for_no_overfitting() -> None:
+    lost, known = encoder_with(torch.zeros(CLASSES, CLASSES)), encoder_with(torch.eye(CLASSES))
+    (found,) = classifier_findings(lost, rows())
+    assert (found.code, found.value) == ("RD402", 0.2)
+    assert classifier_findings(known, rows()) == ()
+    assert classifier_top1(lost, {"val": rows(), "train": rows()}) is None
+
+
+def test_the_own_classifier_answers_for_the_labels_first() -> None:
+    """Right on all train images and on four of five new ones: Wilson's intervals, squared and added."""
+    wrong = torch.where(torch.arange(ROWS) % 10 < 2, (LABELS + 1) % CLASSES, LABELS)
+    val = EmbeddingSet(features=torch.eye(CLASSES)[wrong], labels=LABELS, class_names=tuple("abcde"))
+    top1 = classifier_top1(encoder_with(torch.eye(CLASSES)), {"val": val, "train": rows()})
+    assert top1 is not None
+    assert (top1.train, top1.val) == ((200, 200), (160, 200))
+    assert top1.gap.value == pytest.approx(0.2)
+    z2 = 1.959964**2
+    low_train = 1 / (1 + z2 / 200)  # Wilson's lower end of 200 of 200
+    high_val = (0.8 + z2 / 400 + 1.959964 * (0.16 / 200 + z2 / 160_000) ** 0.5) / (1 + z2 / 200)
+    assert top1.gap.low == pytest.approx(0.2 - ((1 - low_train) ** 2 + (high_val - 0.8) ** 2) ** 0.5, abs=1e-4)
+    table = repdiag.evaluate(val, ["precision_at_1", "mean_cosine"])
+    found = judge(table, top1=top1, trained_with_labels=True).overfitting
+    assert found.kinds == ("labels",)
+    assert "own classifier" in found.summary

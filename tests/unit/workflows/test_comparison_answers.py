@@ -36,6 +36,13 @@ def test_the_first_is_held_against_the_second_with_size_and_doubt(comparison: Co
     assert "classes grouped better" in said
 
 
+def test_it_says_what_became_of_neighbours(comparison: Comparison) -> None:
+    assert comparison.drift is not None
+    (row,) = comparison.drift.to_dict(orient="records")
+    assert (row["old"], row["new"], row["verdict"]) == ("tight", "loose", "changed")
+    assert (comparison.folder / "drift.csv").is_file()
+
+
 def test_the_ranking_gives_the_chance_to_be_best(comparison: Comparison) -> None:
     ranking = comparison.ranking()
     assert {"checkpoint", "rank", "p_best", "by", "parameters", "width", "gflops", "ms_per_image"} <= set(
