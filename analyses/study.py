@@ -8,6 +8,7 @@ A study's folder holds README.md (question, command, finding), config.yaml and a
         recipe: digits_moco_v2
         epochs: 8
         per_class: 36                      # images a class that are analyzed
+        probe: linear                      # optional: downstream protocols beside the diagnosis
         settings: [loop.batch_size=64]     # for every run of the plan's recipe; recipe=NAME takes another recipe
         always: [backbone.name=resnet20]   # optional: for every run of whichever recipe
         first:                             # optional: runs that the others need; {NAME} is their last checkpoint
@@ -48,6 +49,8 @@ class Plan:
     settings: list[str] = field(default_factory=list)
     always: list[str] = field(default_factory=list)
     limit: int | None = None
+    probe: str | None = None
+    """Protocols that the encoders are also tried out by, by commas."""
 
     def recipe_of(self, settings: Sequence[str]) -> tuple[str, list[str]]:
         """Return the recipe of a run and all that is set in it.
@@ -137,11 +140,12 @@ def train(plan: Plan, settings: Sequence[str], out: Path, options: argparse.Name
 def compare(plan: Plan, runs: Path, out: Path, options: argparse.Namespace) -> None:
     """Analyze all encoders on the same rows and views."""
     limit = ("--limit", str(plan.limit)) if plan.limit is not None else ()
+    probe = ("--probe", plan.probe) if plan.probe is not None else ()
     repdiag(
         "compare",
         *(str(runs / name) for name in plan.values),
         *("--data", options.data, "--per-class", str(plan.per_class), "--seed", str(options.seed)),
-        *("--device", options.device, "--out", str(out), *limit),
+        *("--device", options.device, "--out", str(out), *limit, *probe),
     )
 
 

@@ -46,6 +46,7 @@ BY_HAND = (
     "planted_pairs",
     "linear_protocols",
     "exported",
+    "drift_pairs",
 )
 
 

@@ -40,9 +40,10 @@ def measure_cost(encoder: Encoder, *, device: str | torch.device = "cpu", batch:
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         encoder(images[:1])
     return EncoderCost(
-        parameters=sum(parameter.numel() for parameter in encoder.backbone.parameters()),
+        # A graph of another runtime has no parameters of torch, and its operations are not counted.
+        parameters=sum(parameter.numel() for parameter in encoder.backbone.parameters()) or encoder.info.parameters,
         width=width,
-        gflops=counter.get_total_flops() / 1e9,
+        gflops=None if encoder.info.family == "onnx" else counter.get_total_flops() / 1e9,
         ms_per_image=1000.0 * statistics.median(times) / batch,
         device=str(place),
         threads=torch.get_num_threads() if place.type == "cpu" else None,

@@ -56,28 +56,30 @@ def evaluate_vectors(
     seed: int = 0,
 ) -> tuple[MetricTable, tuple[str, ...]]:
     """Return the metrics of vectors, and what was chosen, joined or left out to read them."""
-    from repdiag.embeddings.vector_inputs import read_inputs
+    from repdiag.core.distributed.world import join_world
     from repdiag.metrics.evaluate import evaluate
 
-    inputs = read_inputs(
-        source,
-        labels=labels,
-        groups=_beside(groups),
-        bank=bank,
-        bank_labels=bank_labels,
-        views=views,
-        others={} if other is None else {"other": other},
-        options=options,
-    )
-    table = evaluate(
-        inputs.embeddings,
-        metrics,
-        protocol=protocol,
-        bank=inputs.bank,
-        other=inputs.others.get("other"),
-        groups=_word(groups),
-        seed=seed,
-    )
+    with join_world(on_gpu=False) as world:
+        inputs = _read_once_a_machine(
+            source,
+            labels=labels,
+            groups=_beside(groups),
+            bank=bank,
+            bank_labels=bank_labels,
+            views=views,
+            others={} if other is None else {"other": other},
+            options=options,
+        )
+        table = evaluate(
+            inputs.embeddings,
+            metrics,
+            protocol=protocol,
+            bank=inputs.bank,
+            other=inputs.others.get("other"),
+            groups=_word(groups),
+            seed=seed,
+            distributed=world.size > 1,
+        )
     return table, inputs.notes
 
 
@@ -107,25 +109,26 @@ def analyze_vectors(
     `views` one set of vectors a view. `mute` leaves findings of these codes out. `options` or `chosen` (column=,
     label_column=, tokens=, ...) say how to read.
     """
+    from repdiag.core.distributed.world import join_world
     from repdiag.core.metric_table import reference_name
     from repdiag.embeddings.sources.vector_options import VectorOptions
-    from repdiag.embeddings.vector_inputs import read_inputs
     from repdiag.metrics.near_copies import near_copy_note
 
     called = name or _name_of(source, "vectors")
-    inputs = read_inputs(
-        source,
-        labels=labels,
-        groups=_beside(groups),
-        bank=bank,
-        bank_labels=bank_labels,
-        views=views,
-        others={} if reference is None else {reference_name(_name_of(reference, "vectors")): reference},
-        options=replace(options or VectorOptions(), **chosen),
-    )
-    inputs = replace(inputs, embeddings=_named(inputs.embeddings, called, source))
     asked = {"metrics": metrics, "protocol": protocol, "seed": seed}
-    found = analyze_inputs(inputs, groups=_word(groups), per_row=per_row, mute=mute, counting=counting, **asked)
+    with join_world(on_gpu=False):
+        inputs = _read_once_a_machine(
+            source,
+            labels=labels,
+            groups=_beside(groups),
+            bank=bank,
+            bank_labels=bank_labels,
+            views=views,
+            others={} if reference is None else {reference_name(_name_of(reference, "vectors")): reference},
+            options=replace(options or VectorOptions(), **chosen),
+        )
+        inputs = replace(inputs, embeddings=_named(inputs.embeddings, called, source))
+        found = analyze_inputs(inputs, groups=_word(groups), per_row=per_row, mute=mute, counting=counting, **asked)
     grouped = groups is not None or inputs.embeddings.groups is not None
     copies = near_copy_note(inputs.embeddings, grouped=grouped)
     return replace(
@@ -175,6 +178,20 @@ def analyze_inputs(
         per_class=class_frame(found, embeddings),
         per_row=row_frame(found, embeddings) if per_row else None,
     )
+
+
+def _read_once_a_machine(source: Any, **beside: Any) -> VectorInputs:
+    """Read the rows; of several processes that share the work the first of each machine does, and the others map them.
+
+    Vectors that every process holds already stay as they are.
+    """
+    from repdiag.core.distributed.first_process import process_count
+    from repdiag.core.distributed.machine import told_by_first
+    from repdiag.embeddings.vector_inputs import read_inputs
+
+    if process_count() == 1 or not isinstance(source, str | Path):
+        return read_inputs(source, **beside)
+    return told_by_first(lambda: read_inputs(source, **beside))
 
 
 def _beside(groups: Any) -> Any:

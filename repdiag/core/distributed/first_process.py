@@ -22,6 +22,11 @@ def local_rank() -> int:
     return _whole("LOCAL_RANK", 0)
 
 
+def local_process_count() -> int:
+    """Return how many processes torchrun started on this machine, by LOCAL_WORLD_SIZE; 1 where it is not said."""
+    return _whole("LOCAL_WORLD_SIZE", 1)
+
+
 def _whole(name: str, otherwise: int) -> int:
     text = os.environ.get(name, "").strip()
     if not text:

@@ -10,7 +10,10 @@ from repdiag.core.errors import ConfigError, unknown_name
 
 @dataclass(frozen=True, kw_only=True)
 class DriftThresholds:
-    """Where each verdict on drift turns. What each verdict means is in docs/drift.md."""
+    """Where each verdict on drift turns. The defaults were held against pairs of known kind.
+
+    docs/results/exported.md has the pairs, and what was said of each.
+    """
 
     same_nearest: float = 0.98
     """Share of rows whose nearest row is the same from which a space can be called the same."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,8 +19,9 @@ from repdiag.metrics.clusters.moving_centres import Solution, settled
 from repdiag.metrics.clusters.shared_starts import SharedStart
 from repdiag.metrics.clusters.spread_starts import RowArray, spread_starts
 from repdiag.metrics.pairwise import unit_rows
-from repdiag.metrics.pairwise.sharing import isolated, memoised, outermost, tensor_key
-from repdiag.metrics.pairwise.whole_rows import Whole, part_name, whole_of
+from repdiag.metrics.pairwise.part_rows import current_part
+from repdiag.metrics.pairwise.processes import dealt, shared
+from repdiag.metrics.pairwise.sharing import memoised, outermost, recall, remember, tensor_key
 
 ITERATIONS = 25
 SEEDS = 3  # independent runs whose spread is reported
@@ -40,68 +42,63 @@ def assignments(
     iteration that lowers the objective by less than a ten-thousandth, and have a single start beyond 500 clusters. The
     same rows, settings and machine give the same assignments; inside a `sharing` block they are computed once.
     """
-    whole = whole_of(features)
-    if whole is not None and _is_large(whole.features, clusters):
-        settings = {"restarts": restarts, "iterations": iterations}
-        return _of_part(features, whole, clusters=clusters, seed=whole.first_seed + seed % whole.seeds, **settings)
-    return memoised(
-        ("kmeans", tensor_key(features), clusters, seed, restarts, iterations),
-        lambda: _assignments(features, clusters, seed=seed, restarts=restarts, iterations=iterations),
-        keep=features,
-    )
+    settings: Any = {"clusters": clusters, "seed": seed, "restarts": restarts, "iterations": iterations}
+    part = current_part()
+    if part is None or not _is_large(features, clusters):
+        key = ("kmeans", tensor_key(features), clusters, seed, restarts, iterations)
+        return memoised(key, lambda: _assignments(features, **settings), keep=features)
+    key = ("kmeans_of_part", part.name, clusters, seed, restarts, iterations)
+    known = recall(key)
+    if known is None:
+        known = _assignments(features, **settings).astype(np.int32)
+        with outermost():
+            remember(key, known, keep=part.whole)
+    return np.asarray(known, dtype=np.int64)
 
 
 def runs(features: Features, clusters: int, *, seeds: Sequence[int], restarts: int) -> list[NDArray[np.int64]]:
-    """Return the assignments for each seed."""
+    """Return the assignments for each seed; processes that share the work find them for some seeds each."""
+    if shared():
+        settings = {"restarts": restarts, "iterations": ITERATIONS}
+        key = ("kmeans_runs", tensor_key(features), clusters, tuple(seeds), restarts)
+        memoised(key, lambda: _dealt_runs(features, clusters, seeds, **settings), keep=features)
     return [assignments(features, clusters, seed=seed, restarts=restarts) for seed in seeds]
+
+
+def _dealt_runs(features: Tensor, clusters: int, seeds: Sequence[int], *, restarts: int, iterations: int) -> bool:
+    """Find the clusterings of all seeds, each by one process, and let all know them; say that it is done."""
+
+    def one(place: int) -> NDArray[np.int64]:
+        return assignments(features, clusters, seed=seeds[place], restarts=restarts, iterations=iterations)
+
+    for seed, found in zip(seeds, dealt(one, len(seeds), what="clusterings"), strict=True):
+        remember(("kmeans", tensor_key(features), clusters, seed, restarts, iterations), found, keep=features)
+    return True
 
 
 def _assignments(features: Tensor, clusters: int, *, seed: int, restarts: int, iterations: int) -> NDArray[np.int64]:
     if _is_large(features, clusters):
-        return _solution(features, clusters, seed=seed, restarts=restarts, iterations=iterations).assigned
+        return _best(features, clusters, seed=seed, restarts=restarts, iterations=iterations).assigned
     rows = _rows(features)
     with _threads_for(rows.size * clusters):
         starts = spread_starts(rows, clusters, np.random.default_rng([seed, clusters]), starts=restarts)
         return best_of(rows, starts, iterations=iterations)
 
 
-def _of_part(
-    features: Tensor, whole: Whole, *, clusters: int, seed: int, restarts: int, iterations: int
-) -> NDArray[np.int64]:
-    """Return the assignments of a part of the rows, from the centres of all; remembered longer than the part is."""
-
-    def found() -> NDArray[np.int32]:
-        known = _solution(whole.features, clusters, seed=seed, restarts=restarts, iterations=iterations)
-        with isolated():
-            return _from(features, known.centres, iterations=iterations).assigned.astype(np.int32)
-
-    name = part_name() or tensor_key(features)
-    with outermost():
-        key = ("kmeans_of_part", tensor_key(whole.features), name, clusters, seed, restarts, iterations)
-        return memoised(key, found, keep=whole.features if part_name() else features).astype(np.int64)
-
-
 def _is_large(features: Tensor, clusters: int) -> bool:
     return features.numel() * clusters > _LARGE
 
 
-def _solution(features: Tensor, clusters: int, *, seed: int, restarts: int, iterations: int) -> Solution:
-    """Return the best of the starts of a large problem, with its centres."""
-
-    def found() -> Solution:
-        rows = _rows(features)
-        number = restarts if clusters <= RESTARTED else 1
-        ends = []
-        for place in range(number):
-            key = ("kmeans_start", tensor_key(features), seed, place)
-            with _threads_for(rows.size * clusters):
-                start = memoised(key, partial(SharedStart, rows, seed=(seed, place)), keep=features)
-                first = start.first(clusters)
-            ends.append(_from(features, first, iterations=iterations))
-        return min(ends, key=lambda end: float(end.squared.sum(dtype=np.float64)))
-
-    key = ("kmeans_solution", tensor_key(features), clusters, seed, restarts, iterations)
-    return memoised(key, found, keep=features)
+def _best(features: Tensor, clusters: int, *, seed: int, restarts: int, iterations: int) -> Solution:
+    """Return the best of the starts of a large problem."""
+    rows, ends = _rows(features), []
+    for place in range(restarts if clusters <= RESTARTED else 1):
+        key = ("kmeans_start", tensor_key(features), seed, place)
+        with _threads_for(rows.size * clusters):
+            start = memoised(key, partial(SharedStart, rows, seed=(seed, place)), keep=features)
+            first = start.first(clusters)
+        ends.append(_from(features, first, iterations=iterations))
+    return min(ends, key=lambda end: float(end.squared.sum(dtype=np.float64)))
 
 
 def _from(features: Tensor, start: RowArray, *, iterations: int) -> Solution:

@@ -12,11 +12,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from repdiag.core.progress import counted
 from repdiag.metrics.inference.estimate import Estimate
 from repdiag.metrics.inference.units import are_classes, balanced, lie_in_classes, unit_index
+from repdiag.metrics.pairwise.part_rows import part_of
+from repdiag.metrics.pairwise.processes import dealt
 from repdiag.metrics.pairwise.sharing import isolated, memoised, tensor_key
-from repdiag.metrics.pairwise.whole_rows import part
 from repdiag.metrics.registry import Metric
 
 Index = NDArray[np.int64]
@@ -66,7 +66,7 @@ def block_jackknife(evaluate: Evaluate, value: float, *, rows: Rows, seed: int) 
     if blocks < 2:
         return None
     block = rows.dealt(blocks, seed=seed)
-    values = [evaluate(np.flatnonzero(block != number)) for number in counted("intervals", range(blocks))]
+    values = dealt(lambda number: evaluate(np.flatnonzero(block != number)), blocks, what="intervals")
     found = [found for found in values if found is not None]
     if len(found) < blocks:
         return None
@@ -85,7 +85,14 @@ def subsampling(
     About their mean, because many of these metrics shift with the number of rows; the interval is for the expected
     value at this N.
     """
-    values = [evaluate(_half(rows, turn, seed=seed)) for turn in counted("intervals", range(replicates))]
+    return subsampling_by_turn(lambda half, _turn: evaluate(half), value, rows=rows, seed=seed, replicates=replicates)
+
+
+def subsampling_by_turn(
+    evaluate: Callable[[Index, int], float | None], value: float, *, rows: Rows, seed: int, replicates: int = REPLICATES
+) -> Estimate | None:
+    """Return the error as `subsampling` does, of a value that is told the number of the half, from 0 on."""
+    values = dealt(lambda turn: evaluate(_half(rows, turn, seed=seed), turn), replicates, what="intervals")
     found = [found for found in values if found is not None]
     if len(found) < len(values) or len(found) < 2:
         return None
@@ -111,13 +118,16 @@ def split_halves(evaluate: Evaluate, value: float, *, rows: Rows, seed: int, spl
     The halves share no row, so (a - b)^2 / 2 estimates the variance at N / 2 rows whatever a row does to the parts of
     others; means over neighbourhoods of a fixed number of rows have half of it at N.
     """
-    differences = []
-    for split in counted("intervals", range(splits)):
+
+    def difference(split: int) -> float | None:
         side = rows.dealt(2, seed=seed * 1_000_003 + split)
         first, second = (evaluate(np.flatnonzero(side == number)) for number in (0, 1))
-        if first is None or second is None:
-            return None
-        differences.append(first - second)
+        return None if first is None or second is None else first - second
+
+    found = dealt(difference, splits, what="intervals")
+    differences = [difference for difference in found if difference is not None]
+    if len(differences) < splits:
+        return None
     error = float(np.mean(np.square(differences)) / 4.0) ** 0.5
     method = f"{splits} splits into halves{rows.whole}"
     return Estimate(value=value, error=error, freedom=float(min(splits, rows.units - 1)), method=method)
@@ -166,7 +176,7 @@ def evaluate_rows(metric: Metric, arguments: Mapping[str, Any], index: Index) ->
     would not fit; which row is in which cluster is remembered.
     """
     small = arguments["features"].nbytes <= _REMEMBERED
-    with nullcontext() if small else isolated(), part(index):
+    with nullcontext() if small else isolated(), part_of(arguments["features"], index):
         aligned = {
             name: cut_rows(name, value, index)
             for name, value in arguments.items()

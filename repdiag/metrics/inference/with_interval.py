@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from contextlib import nullcontext
 from dataclasses import replace
-from itertools import count
 from typing import Any
 
 import torch
@@ -15,12 +13,23 @@ from repdiag.core.metric_value import MetricValue
 from repdiag.metrics.inference.estimate import LEVEL, Estimate
 from repdiag.metrics.inference.means import mean_estimate, share_interval, two_roles
 from repdiag.metrics.inference.pairs import pair_mean_estimate
-from repdiag.metrics.inference.resampling import Index, Rows, block_jackknife, evaluate_rows, subsampling, units_of
+from repdiag.metrics.inference.resampling import (
+    REPLICATES,
+    Index,
+    Rows,
+    block_jackknife,
+    evaluate_rows,
+    subsampling,
+    subsampling_by_turn,
+    units_of,
+)
 from repdiag.metrics.inference.shared_gallery import shared_gallery_estimate
 from repdiag.metrics.inference.two_sets import two_sets_ends
 from repdiag.metrics.inference.units import are_classes
-from repdiag.metrics.pairwise.whole_rows import Whole, parts_of
 from repdiag.metrics.registry import Metric
+
+# Numbers of the rows times classes from which on ten half-samples are clustered: twenty would take longer than all.
+_MANY = 2**27
 
 # nc1 divides by the weakest direction of the class means: its distribution has a long tail, that of its reciprocal has
 # none. Its interval is made for the reciprocal and turned over; it speaks of the median rather than of the mean.
@@ -141,8 +150,7 @@ def _resampled(
         part = evaluate_rows(metric, {**arguments, **changed}, index)
         return 1.0 / part if reciprocal and part else None if reciprocal else part
 
-    first_seed = int(arguments.get("seed", metric.settings.get("seed", 0)))
-    started: Any = {"features": arguments["features"], "first_seed": first_seed, "seed": seed}
+    started: Any = {"features": arguments["features"], "seed": seed}
     if metric.interval == "seeds" and groups is not None and are_classes(groups, labels):
         # Half the classes would be another problem for the same number of clusters.
         found = _clustered(value, again, rows=units_of(metric, labels, None, rows=size), **started)
@@ -170,9 +178,12 @@ def _aligned(labels: Tensor | None, rows: int) -> Tensor | None:
     return labels if labels is not None and len(labels) == rows else None
 
 
-def _clustered(
-    value: MetricValue, again: Again, *, features: Tensor, first_seed: int, rows: Rows, seed: int
-) -> Estimate | None:
+def _replicates(features: Tensor, rows: Rows) -> int:
+    classes = 1 if rows.labels is None else len(torch.unique(rows.labels))
+    return REPLICATES if features.numel() * classes <= _MANY else REPLICATES // 2
+
+
+def _clustered(value: MetricValue, again: Again, *, features: Tensor, rows: Rows, seed: int) -> Estimate | None:
     """Add the spread over k-means seeds to that over half-samples, each clustered once with a seed of its own."""
     runs = int(value.extra.get("seeds", 1))
     spread = float(value.extra.get("sd") or 0.0)
@@ -180,11 +191,13 @@ def _clustered(
     alone = Estimate(
         value=value.value, error=spread / runs**0.5, freedom=max(1.0, runs - 1.0), method=f"{runs} k-means seeds only"
     )
-    seeds = count(10_000)
-    # Halves start from the centres of all rows, of each seed in turn, which lie nearer than any start of their own.
-    whole = Whole(features=features, first_seed=first_seed, seeds=runs)
-    with parts_of(whole) if runs > 1 else nullcontext():
-        halves = subsampling(lambda half: again(half, seed=next(seeds), seeds=1), value.value, rows=rows, seed=seed)
+    halves = subsampling_by_turn(
+        lambda half, turn: again(half, seed=10_000 + turn, seeds=1),
+        value.value,
+        rows=rows,
+        seed=seed,
+        replicates=_replicates(features, rows),
+    )
     if halves is None:
         return alone if runs > 1 else None
     # A replicate is one run, the value the mean of several: all but 1/runs of the seeds' variance is taken off again.

@@ -15,7 +15,7 @@ from typing_extensions import override
 from repdiag.core.errors import MetricError
 from repdiag.metrics.algebra.directions import no_direction
 from repdiag.metrics.pairwise.sharing import memoised, tensor_key
-from repdiag.metrics.pairwise.working_copy import working_copy
+from repdiag.metrics.pairwise.working_copy import filled_copy
 
 # Float64 numbers in work at a time: on a CPU they stay in the nearest caches; a GPU wants few, large kernels.
 _CPU_BATCH, _GPU_BATCH = 1 << 17, 1 << 25
@@ -236,10 +236,11 @@ def unit_rows(features: Tensor) -> Rows:
     """Return the rows scaled to unit length; a row without direction (all zeros) is an error."""
 
     def build() -> Rows:
-        fast = working_copy(features, _working_dtype(features))
-        for chunk in _chunks(len(features), like=features):
-            fast[chunk] = _unit(features[chunk].double(), features)
-        return UnitRows(source=features, fast=fast)
+        def fill(fast: Tensor) -> None:
+            for chunk in _chunks(len(features), like=features):
+                fast[chunk] = _unit(features[chunk].double(), features)
+
+        return UnitRows(source=features, fast=filled_copy(features, _working_dtype(features), fill))
 
     return memoised(("unit", tensor_key(features)), build, keep=features)
 
@@ -261,12 +262,15 @@ def raw_rows(features: Tensor, *, like: Rows | None = None) -> Rows:
 
 
 def _raw(features: Tensor, center: Tensor) -> Rows:
-    fast = working_copy(features, _working_dtype(features))
     squares = torch.empty(len(features), dtype=torch.float64, device=features.device)
+
+    def fill(fast: Tensor) -> None:
+        for chunk in _chunks(len(features), like=features):
+            fast[chunk] = features[chunk].double() - center
+
+    fast = filled_copy(features, _working_dtype(features), fill)
     for chunk in _chunks(len(features), like=features):
-        shifted = features[chunk].double() - center
-        fast[chunk] = shifted
-        squares[chunk] = shifted.square().sum(dim=1)
+        squares[chunk] = (features[chunk].double() - center).square().sum(dim=1)
     if not bool(torch.isfinite(squares.max().to(fast.dtype))):
         raise MetricError("squared distances overflow", found=f"rows as far as {float(squares.max()) ** 0.5:.3g}")
     return RawRows(source=features, fast=fast, center=center, squares=squares)

@@ -22,6 +22,8 @@ class Memo:
     values: dict[Any, Any] = field(default_factory=dict)
     kept: list[Any] = field(default_factory=list)
     outer: Memo | None = None
+    apart: Memo | None = None  # what this process finds while it works apart from the others
+    topmost: bool = False
 
 
 _MEMO: ContextVar[Memo | None] = ContextVar("repdiag_pairwise_memo", default=None)
@@ -59,9 +61,28 @@ def isolated() -> Iterator[None]:
 def outermost() -> Iterator[None]:
     """Within an `isolated` block, share with everything around it again: for what all parts of the rows read."""
     memo = _MEMO.get()
-    while memo is not None and memo.outer is not None:
+    while memo is not None and memo.outer is not None and not memo.topmost:
         memo = memo.outer
     token = _MEMO.set(memo)
+    try:
+        yield
+    finally:
+        _MEMO.reset(token)
+
+
+@contextmanager
+def apart() -> Iterator[None]:
+    """Read what is shared, and keep what is found where only such blocks see it.
+
+    For work that processes divide between them: what only some of them know must never look known to all.
+    """
+    outer = _MEMO.get()
+    if outer is None:
+        yield
+        return
+    if outer.apart is None:
+        outer.apart = Memo(outer.memory_budget, outer=outer, topmost=True)
+    token = _MEMO.set(outer.apart)
     try:
         yield
     finally:
@@ -78,11 +99,32 @@ def memoised(key: tuple[object, ...], build: Callable[[], T], *, keep: object) -
     memo = _MEMO.get()
     if memo is None:
         return build()
-    if key not in memo.values:
-        memo.values[key] = build()
+    if (around := _holding(memo, key)) is not None:
+        known: T = around.values[key]
+        return known
+    memo.values[key] = built = build()
+    memo.kept.append(keep)
+    return built
+
+
+def recall(key: tuple[object, ...]) -> Any:
+    """Return the value of `key`, None where nobody built it."""
+    around = _holding(_MEMO.get(), key)
+    return None if around is None else around.values[key]
+
+
+def _holding(memo: Memo | None, key: tuple[object, ...]) -> Memo | None:
+    while memo is not None and key not in memo.values:
+        memo = memo.outer
+    return memo
+
+
+def remember(key: tuple[object, ...], value: object, *, keep: object) -> None:
+    """Let `memoised` and `recall` find a value that was built elsewhere."""
+    memo = _MEMO.get()
+    if memo is not None and key not in memo.values:
+        memo.values[key] = value
         memo.kept.append(keep)
-    value: T = memo.values[key]
-    return value
 
 
 def tensor_key(tensor: Tensor) -> tuple[object, ...]:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
+from repdiag.core.distributed.machine import once_a_machine
 from repdiag.core.large_tensor import SHARE, large_tensor
 from repdiag.core.memory import available_memory
+from repdiag.metrics.pairwise.processes import shared
 
 
 def working_copy(features: Tensor, dtype: torch.dtype) -> Tensor:
@@ -14,6 +18,15 @@ def working_copy(features: Tensor, dtype: torch.dtype) -> Tensor:
     if features.is_cuda:
         return torch.empty_like(features, dtype=dtype, memory_format=torch.contiguous_format)
     return large_tensor(features.shape, dtype)
+
+
+def filled_copy(features: Tensor, dtype: torch.dtype, fill: Callable[[Tensor], None]) -> Tensor:
+    """Return a working copy that `fill` has filled; processes that share the work hold one on each machine."""
+    if shared() and not features.is_cuda:
+        return once_a_machine(features.shape, dtype, fill)
+    copy = working_copy(features, dtype)
+    fill(copy)
+    return copy
 
 
 def resident_rows(dims: int, itemsize: int, *, like: Tensor) -> int:

@@ -18,6 +18,7 @@ from repdiag.checkpoints.exported.onnx_encoder import METADATA, onnx_encoder
 from repdiag.checkpoints.inspect import inspect_checkpoint
 from repdiag.checkpoints.read_options import ReadOptions
 from repdiag.core.errors import RepdiagError
+from repdiag.embeddings.cost import measure_cost
 from repdiag.workflows.drift import read_pair
 from repdiag.workflows.options import AnalysisOptions
 
@@ -235,6 +236,12 @@ def test_it_is_inspected_and_the_runtime_is_named(tmp_path: Path) -> None:
     problem = inspect_checkpoint(two).problem
     assert problem is not None
     assert "--output" in str(problem["hint"])
+
+
+def test_its_cost_counts_the_weights_of_the_graph_and_no_operations(tmp_path: Path) -> None:
+    cost = measure_cost(onnx_encoder(graph(tmp_path / "g.onnx"), ReadOptions(), name="g"))
+    assert (cost.parameters, cost.width, cost.gflops) == (3 * WIDTH + 1, WIDTH, None)
+    assert cost.ms_per_image is not None
 
 
 @pytest.mark.filterwarnings("ignore")  # torch's exporter announces its own replacement

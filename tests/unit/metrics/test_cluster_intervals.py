@@ -28,9 +28,7 @@ def errors(*, rows: float, seeds: float, draws: int = 200, count: int = 80) -> n
 
         values = data.mean() + seeds * generator.normal(size=RUNS)
         value = MetricValue(value=float(values.mean()), n=count, extra={"sd": float(values.std(ddof=1)), "seeds": RUNS})
-        estimate = _clustered(
-            value, again, features=torch.zeros(count, 1), first_seed=0, rows=Rows(count=count), seed=draw
-        )
+        estimate = _clustered(value, again, features=torch.zeros(count, 1), rows=Rows(count=count), seed=draw)
         assert estimate is not None
         found.append(estimate.error**2)
     return np.array(found)
@@ -45,8 +43,6 @@ def test_the_error_is_that_of_the_rows_and_of_the_mean_over_the_seeds(rows: floa
 
 def test_seeds_that_differ_more_than_halves_leave_their_own_error() -> None:
     value = MetricValue(value=0.5, n=8, extra={"sd": 0.2, "seeds": RUNS})
-    same = _clustered(
-        value, lambda half, **told: 0.5, features=torch.zeros(8, 1), first_seed=0, rows=Rows(count=8), seed=0
-    )
+    same = _clustered(value, lambda half, **told: 0.5, features=torch.zeros(8, 1), rows=Rows(count=8), seed=0)
     assert same is not None
     assert same.error == pytest.approx(0.1)  # .2 / sqrt(4): the halves all agree

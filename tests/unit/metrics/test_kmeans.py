@@ -1,4 +1,4 @@
-"""Large problems share their starts and look again only at what moved; parts of the rows start from what all gave."""
+"""Large problems share their starts and look again only at what moved; of parts of the rows the result is kept."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from repdiag.metrics.clusters import kmeans
 from repdiag.metrics.clusters.lloyd import best_of
 from repdiag.metrics.clusters.moving_centres import settled
 from repdiag.metrics.clusters.shared_starts import SharedStart
+from repdiag.metrics.inference import resampling
 from repdiag.metrics.inference.resampling import evaluate_rows
 from repdiag.metrics.pairwise.sharing import sharing
-from repdiag.metrics.pairwise.whole_rows import Whole, parts_of
 from repdiag.metrics.registry import get
 
 
@@ -81,19 +81,14 @@ def test_a_shared_start_ends_no_higher_than_scikit_learns() -> None:
 
 
 @pytest.mark.usefixtures("every_problem_is_large")
-def test_halves_start_from_the_centres_of_all_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_a_part_gave_is_known_after_its_rows_are_gone(monkeypatch: pytest.MonkeyPatch) -> None:
     features, truth = islands(5)
-    labels, starts = torch.from_numpy(truth), []
-
-    def counted(rows: Any, start: Any, **settings: Any) -> Any:
-        starts.append((len(rows), start))
-        return settled(rows, start, **settings)
-
-    monkeypatch.setattr(kmeans, "settled", counted)
-    arguments = {"features": features, "labels": labels, "clusters": 9, "seeds": 1, "seed": 10_001}
-    with sharing(), parts_of(Whole(features=features, first_seed=0, seeds=2)):
-        value = evaluate_rows(get("ami"), arguments, np.arange(0, 200, 2))
-        known = kmeans._solution(features, 9, seed=1, restarts=2, iterations=25)
-    assert value is not None
-    assert np.array_equal(starts[-1][1], known.centres)
-    assert [count for count, _ in starts] == [200, 200, 100]
+    arguments = {"features": features, "labels": torch.from_numpy(truth), "clusters": 9, "seeds": 1, "seed": 3}
+    monkeypatch.setattr(resampling, "_REMEMBERED", 0)
+    with sharing():
+        first = evaluate_rows(get("ami"), arguments, np.arange(0, 200, 2))
+        other = evaluate_rows(get("ami"), arguments, np.arange(1, 200, 2))
+        monkeypatch.setattr(kmeans, "settled", None)  # nothing is clustered any more
+        assert evaluate_rows(get("ami"), arguments, np.arange(0, 200, 2)) == first
+        assert evaluate_rows(get("homogeneity"), arguments, np.arange(1, 200, 2)) is not None
+    assert first != other

@@ -1,0 +1,186 @@
+"""How often the verdict on drift is right, on pairs whose kind follows from how the second encoder was made.
+
+python -m benchmarks.drift_pairs --planted FOLDER --exported FOLDER --resnet resnet20.th --data imagefolder:cifar10
+(--write puts the table into docs/results/exported.md)
+
+The planted encoders' vectors are those of benchmarks.planted_encoders, the exported ones those of benchmarks.exported.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+import repdiag
+from benchmarks.exported import DOCUMENT
+from repdiag.checkpoints.encoder import Encoder
+from repdiag.core.embedding_set import EmbeddingSet
+from repdiag.core.files import write_text
+from repdiag.diagnosis.drift.measure import measure_drift
+from repdiag.diagnosis.drift.verdict import CHANGED, SAME_CLASSES, SAME_NEIGHBOURHOODS, SAME_SPACE, judge_drift
+from repdiag.workflows.convert import calibration_images
+from repdiag.workflows.drift import read_pair
+from repdiag.workflows.options import AnalysisOptions
+
+BEGIN, END = "<!-- pairs: begin -->", "<!-- pairs: end -->"
+ROWS = 1000
+LADDER = ("labels-fashion-cnn-0", "labels-fashion-resnet-0", "labels-fashion-vit-0", "simclr-fashion-cnn-0",
+          "labels-digits-cnn-0", "labels-cifar-cnn-0")  # fmt: skip
+TWO_SEEDS = (("labels-fashion-cnn-0", "labels-fashion-cnn-1"), ("labels-fashion-cnn-0", "labels-fashion-cnn-2"),
+             ("labels-fashion-cnn-1", "labels-fashion-cnn-2"), ("labels-fashion-resnet-0", "labels-fashion-resnet-1"),
+             ("labels-fashion-vit-0", "labels-fashion-vit-1"), ("simclr-fashion-cnn-0", "simclr-fashion-cnn-1"),
+             ("simclr-fashion-cnn-0", "simclr-fashion-cnn-2"), ("labels-digits-cnn-0", "labels-digits-cnn-1"),
+             ("labels-cifar-cnn-0", "labels-cifar-cnn-1"))  # fmt: skip
+UNTRAINED = (("labels-fashion-cnn-0", "untrained-cnn"), ("labels-fashion-resnet-0", "untrained-resnet"),
+             ("labels-fashion-vit-0", "untrained-vit"), ("labels-fashion-cnn-0", "pretext-fashion-200"))  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two encoders of the same rows, and what is true of them."""
+
+    how: str
+    name: str
+    truth: str
+    old: EmbeddingSet
+    new: EmbeddingSet
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--planted", type=Path, required=True)
+    parser.add_argument("--exported", type=Path, required=True)
+    parser.add_argument("--resnet", type=Path, help="a CIFAR-10 ResNet, to be fed wrongly and trained on")
+    parser.add_argument("--data", help="its images, such as imagefolder:PATH")
+    parser.add_argument("--write", action="store_true")
+    asked = parser.parse_args()
+    torch.set_num_threads(1)
+    lines, right, total, worst = [], 0, 0, 1.0
+    for pair in all_pairs(asked):
+        numbers = measure_drift(pair.old, pair.new, intervals=False)
+        found = judge_drift(numbers).verdict
+        kept, ten = (numbers.value("neighbors_kept", k=k) or 0.0 for k in (1, 10))
+        classes = numbers.classes
+        assert classes is not None
+        right, total = right + (found == pair.truth), total + 1
+        worst = min(worst, kept) if found == SAME_SPACE else worst
+        mark = "right" if found == pair.truth else f"**{found}**"
+        shown = f"{100 * classes.old:.1f} -> {100 * classes.new:.1f} %"
+        lines.append(
+            f"| {pair.how} | {pair.name} | {100 * kept:.1f} % | {100 * ten:.1f} % | {shown} | {pair.truth} | {mark} |"
+        )
+        print(lines[-1], flush=True)
+    said = (
+        f'{right} of {total} pairs right ({100 * right / total:.1f} %); where "same space" was said, the nearest row '
+    )
+    said += f"was kept for {100 * worst:.1f} % of the rows or more."
+    print(said)
+    if asked.write:
+        head = [
+            "| pair | encoder | nearest kept | ten kept | precision at 1 | kind | verdict |",
+            "|---|---|---|---|---|---|---|",
+        ]
+        text = DOCUMENT.read_text("utf-8")
+        start, end = text.index(BEGIN) + len(BEGIN), text.index(END)
+        write_text(DOCUMENT, text[:start] + "\n" + "\n".join([said, "", *head, *lines]) + "\n" + text[end:])
+
+
+def all_pairs(asked: argparse.Namespace) -> Iterator[Pair]:
+    whole = {path.name.removesuffix(".torch.npz"): vectors(path) for path in asked.exported.glob("*.torch.npz")}
+    trained = {name: found for name, found in whole.items() if "untrained" not in name}
+    for name in LADDER:
+        trained[name] = vectors(asked.planted / f"{name}.npz")
+    for name, old in trained.items():
+        yield from made_of(name, old)
+    for how, truth, names in (("another seed", SAME_CLASSES, TWO_SEEDS), ("without its training", CHANGED, UNTRAINED)):
+        for first, second in names:
+            sides = [vectors(asked.planted / f"{name}.npz") for name in (first, second)]
+            yield Pair(how, f"{first}, {second}", truth, *sides)
+    forms = (("float32", SAME_SPACE), ("int8", SAME_CLASSES), ("int8 per tensor", SAME_CLASSES))
+    for name in (name for name in whole if name in trained):
+        for form, truth in forms:
+            yield Pair(f"ONNX, {form}", name, truth, whole[name], vectors(asked.exported / f"{name}.{form}.npz"))
+    if asked.resnet is not None:
+        yield from of_resnet(asked.resnet, asked.data)
+
+
+def vectors(path: Path) -> EmbeddingSet:
+    """Return the first thousand rows of a stored set, in the order of their file."""
+    held = np.load(path)
+    rows = min(ROWS, len(held["features"]))
+    return EmbeddingSet(
+        features=held["features"][:rows].astype(np.float32),
+        labels=held["labels"][:rows],
+        row_ids=held["row_ids"][:rows].astype(str),
+    )
+
+
+def made_of(name: str, old: EmbeddingSet) -> Iterator[Pair]:
+    """Yield an encoder with itself: with noise of known size, turned, widened, its rows exchanged."""
+    rows, dims = old.features.shape
+    generator = torch.Generator().manual_seed(0)
+    noise = torch.randn(rows, dims, generator=generator) * old.features.std(dim=0)
+    turn = torch.linalg.qr(torch.randn(dims, dims, generator=generator)).Q
+    wide = torch.linalg.qr(torch.randn(dims + 16, dims + 16, generator=generator)).Q[:dims]
+    changes: list[tuple[str, str, Tensor]] = [
+        ("noise of .0001 sd", SAME_SPACE, old.features + 1e-4 * noise),
+        ("twice as long", SAME_SPACE, 2.0 * old.features),
+        ("a rotation", SAME_NEIGHBOURHOODS, old.features @ turn),
+        ("16 dimensions more, turned", SAME_NEIGHBOURHOODS, old.features @ wide),
+        ("noise of .2 sd", SAME_CLASSES, old.features + 0.2 * noise),
+        ("noise of 3 sd", CHANGED, old.features + 3.0 * noise),
+        ("rows exchanged", CHANGED, old.features[torch.randperm(rows, generator=generator)]),
+    ]
+    for how, truth, features in changes:
+        yield Pair(how, name, truth, old, replace(old, features=features))
+
+
+def of_resnet(path: Path, data: str) -> Iterator[Pair]:
+    """Yield a ResNet with itself fed wrongly, on another crop, and after one epoch more."""
+    options = AnalysisOptions(data=data, per_class=100, cache=False)
+
+    def run(encoder: Encoder) -> EmbeddingSet:
+        return next(iter(read_pair({"old": encoder}, options)[0].values()))
+
+    plain = repdiag.load_encoder(path)
+    old, name = run(plain), plain.info.name
+    fed = {
+        ("wrong normalisation, std 1", CHANGED): {"std": (1.0, 1.0, 1.0)},
+        ("wrong normalisation, none", CHANGED): {"mean": (0.0,) * 3, "std": (1.0,) * 3},
+        ("another crop, 32 of 34 pixels", SAME_CLASSES): {"resize": 34},
+        ("another interpolation, 32 of 36 pixels", SAME_CLASSES): {"resize": 36, "interpolation": "bicubic"},
+    }
+    for (how, truth), changes in fed.items():
+        other = repdiag.load_encoder(path)
+        other.info = replace(other.info, **changes)
+        yield Pair(how, name, truth, old, run(other))
+    yield Pair("trained on, 256 images more", name, SAME_CLASSES, old, run(one_epoch_more(path, options)))
+
+
+def one_epoch_more(path: Path, options: AnalysisOptions) -> Encoder:
+    """Return the encoder after one pass over some images of train, at a small rate, by cross-entropy."""
+    from repdiag.data.datasets import open_dataset
+
+    encoder = repdiag.load_encoder(path)
+    assert encoder.classifier is not None
+    assert options.data is not None
+    network = nn.Sequential(encoder.backbone, encoder.classifier).requires_grad_(True)
+    images = calibration_images(encoder, options)
+    labels = torch.from_numpy(open_dataset(options.data, "train").limited(len(images), seed=options.seed).labels)
+    descent = torch.optim.SGD(network.parameters(), lr=1e-3, momentum=0.9)
+    for part in torch.split(torch.randperm(len(images), generator=torch.Generator().manual_seed(0)), 32):
+        loss = nn.functional.cross_entropy(network(images[part]), labels[part])
+        descent.zero_grad()
+        loss.backward()
+        descent.step()
+    return encoder.requires_grad_(False)
+
+
+if __name__ == "__main__":
+    main()
