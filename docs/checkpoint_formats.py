@@ -37,11 +37,13 @@ def formats_page() -> str:
 
 
 def _formats() -> str:
-    rows = ["| format | what it is | branches, the default first | its own code fixes | read in the file |"]
-    rows.append("|---|---|---|---|---|")
+    rows = ["| format | what it is | tried with | branches, the default first | its own code fixes | read in the file "
+            "| may be assumed |"]  # fmt: skip
+    rows.append("|---|---|---|---|---|---|---|")
     for form in OURS:
         read = "<br>".join(f"`{place}`" for place in form.reads)
-        rows.append(f"| `{form.name}` | {form.title} | {_branches(form)} | {_fixed(form)} | {read} |")
+        cells = [f"`{form.name}`", form.title, form.tried, _branches(form), _fixed(form), read, _assumed(form)]
+        rows.append(f"| {' | '.join(cells)} |")
     return "\n".join(rows)
 
 
@@ -56,6 +58,14 @@ def _fixed(form: Format) -> str:
     known = "" if callable(form.facts) else _stated(form.facts)
     pixels = "" if callable(form.preprocessing) else _input(form.preprocessing)
     return "; ".join(filter(None, (known, pixels)))
+
+
+def _assumed(form: Format) -> str:
+    """Return which facts of a file may have to be assumed: those that its code does not fix."""
+    if callable(form.facts):
+        return "what its files do not record"
+    left = [_FACTS[name] for name in _FACTS if name != "stem" and getattr(form.facts, name) in (None, {}, False)]
+    return "all of the network's" if len(left) == len(_FACTS) - 1 else ", ".join(left)
 
 
 def _stated(facts: Facts) -> str:

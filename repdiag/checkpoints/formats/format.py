@@ -113,7 +113,8 @@ class Format:
     `of_libraries` says that the network may be any of timm's or torchvision's, and not only the family's usual ones.
     `networks` gives the networks that the file's settings describe in full, which come first, `last_networks` those of
     other libraries, tried where nothing else fits. `notes_on` is what is to be said of this file.
-    `reads` names the settings that are read, for the page of formats.
+    `reads` names the settings that are read, and `tried` what wrote the files that it was tried with, for the page of
+    formats.
     `asks` says that no habit of the family decides between the branches, so that the user must; `least_linear` is how
     many linear layers make a projection head.
     """
@@ -137,6 +138,7 @@ class Format:
     least_linear: int = 1
     of_libraries: bool = False
     reads: tuple[str, ...] = ()
+    tried: str = "a network under the names that its code gives"
 
     def present_branches(self, contents: Contents) -> tuple[Branch, ...]:
         """Return the branches that the file holds, the default first."""

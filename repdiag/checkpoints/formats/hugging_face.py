@@ -175,6 +175,7 @@ FORMAT = Format(
         "preprocessor_config.json, processor_config.json: size, crop, resample, mean, std, rescaling, channel order",
     ),
     title="Hugging Face transformers",
+    tried="transformers 5.24",
     recognise=lambda file: isinstance(file.sidecar(_CONFIG, "model_type"), str),
     branches=tuple(Branch(name="online", place=place, prefix=prefix) for place in PLACES for prefix in _PREFIXES),
     heads=("pooler.dense.", "classifier.", "mask_token", "decoder.", "visual_projection", "text_model.",

@@ -52,6 +52,7 @@ def _recognise(file: Contents) -> bool:
 FORMAT = Format(
     name="lightly",
     title="lightly",
+    tried="lightly 1.6",
     recognise=_recognise,
     branches=(*_branches(_ENCODERS, _HEADS), *_branches(_TWINS, _TWIN_HEADS)),
     known=tuple(

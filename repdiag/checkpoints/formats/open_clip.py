@@ -105,6 +105,7 @@ FORMAT = Format(
     name="open_clip",
     reads=("open_clip_config.json: quick_gelu, vision_cfg, preprocess_cfg",),
     title="OpenCLIP",
+    tried="open_clip 3.3",
     recognise=lambda file: any(
         file.has(place, "visual.") and (file.has(place, "logit_scale") or bool(_model_config(file)))
         for place in _PLACES

@@ -121,6 +121,8 @@ def _preprocessing(file: Contents) -> Preprocessing:
 FORMAT = Format(
     name="state_dict",
     title="plain state dict",
+    tried="torch 2.15, torchvision 0.29, timm 1.0.31, lightning 2.6, peft 0.21, ema-pytorch 0.8, "
+    "segmentation-models-pytorch 0.6, MONAI 1.6, vit-pytorch 1.26",
     recognise=lambda file: bool(_branches(file)),
     branches=_branches,
     asks=_needs_a_word,

@@ -97,6 +97,7 @@ FORMAT = Format(
     name="timm_hub",
     reads=("config.json: architecture, model_args, global_pool, pretrained_cfg",),
     title="timm on the Hugging Face hub",
+    tried="timm 1.0.31",
     recognise=lambda file: (
         isinstance(_arch(file), str) and bool(_settings(file)) and any(file.state(place) for place in _PLACES)
     ),

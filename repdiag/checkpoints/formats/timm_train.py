@@ -83,6 +83,7 @@ FORMAT = Format(
     name="timm",
     reads=("args: model, gp, model_kwargs, in_chans, bn_eps, img_size, mean, std, crop_pct, interpolation",),
     title="timm's train.py",
+    tried="timm 1.0.31",
     recognise=lambda file: file.has_keys("arch", "version", "state_dict") or file.has_keys("state_dict_ema"),
     branches=(Branch(name="online"), Branch(name="ema", place="state_dict_ema")),
     preprocessing=_preprocessing,

@@ -27,6 +27,7 @@ FORMAT = Format(
     name="torchvision",
     reads=("args: model, val_crop_size, val_resize_size, interpolation",),
     title="torchvision's reference scripts",
+    tried="torchvision 0.29",
     recognise=lambda file: (
         file.has_keys("model", "lr_scheduler", "args")
         and bool(file.state("model"))

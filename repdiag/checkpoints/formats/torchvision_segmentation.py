@@ -23,6 +23,7 @@ def _place(file: Contents) -> str | None:
 FORMAT = Format(
     name="torchvision_segmentation",
     title="torchvision's FCN and DeepLab",
+    tried="torchvision 0.29",
     recognise=lambda file: _place(file) is not None,
     branches=lambda file: (Branch(name="online", place=_place(file) or "", prefix="backbone."),),
     known=("classifier.", "aux_classifier."),
