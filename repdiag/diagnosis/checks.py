@@ -45,8 +45,8 @@ def _of_rows(checks: RowChecks) -> Iterator[CodedFinding]:
         code, share = _ROWS[what], count / checks.counted
         limit = _MOVES.get(what)
         first = next(row for row in checks.rows if row.what == what)
-        words = _WORDS[what] if count > 1 else _WORDS[what].replace("rows ", "row ", 1).replace(" are ", " is ", 1)
-        words = words if count > 1 else words.replace(" have ", " has ", 1)
+        words = _WORDS[what]
+        words = words if count > 1 else words.replace(" are ", " is ", 1).replace(" have ", " has ", 1)
         yield CodedFinding(
             code=code,
             sentence=f"{count:,} of {checks.counted:,} {words} (first: {first.row_id}).",

@@ -10,6 +10,7 @@ from repdiag.core.errors import RepdiagError
 if TYPE_CHECKING:
     from repdiag.checkpoints.encoder import Encoder
     from repdiag.core.embedding_set import EmbeddingSet
+    from repdiag.core.metric_table import MetricTable
     from repdiag.diagnosis.coded import CodedFinding
     from repdiag.diagnosis.row_checks.records import RowChecks
     from repdiag.workflows.options import AnalysisOptions
@@ -56,3 +57,13 @@ def check_sets(sets: dict[str, EmbeddingSet], *, search: bool, seed: int) -> tup
     judged = sets.get("queries", sets["val"])
     found = check_rows(judged, train=sets.get("bank", sets.get("train")), search=search, seed=seed)
     return found, row_findings(found)
+
+
+def cluster_sample_note(table: MetricTable) -> tuple[str, ...]:
+    """Return one line where the clusters of a very large set were looked for among a share of its rows."""
+    counted = [row.n for row in table if row.metric == "ami" and row.value is not None]
+    labelled = [row.n for row in table if row.metric in ("precision_at_1", "r_precision") and row.value is not None]
+    if not counted or not labelled or max(counted) >= max(labelled):
+        return ()
+    seen, rows = max(counted), max(labelled)
+    return (f"clusters were looked for among {seen:,} of {rows:,} rows, the same share of every class",)

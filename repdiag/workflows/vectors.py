@@ -113,6 +113,7 @@ def analyze_vectors(
     from repdiag.core.metric_table import reference_name
     from repdiag.embeddings.sources.vector_options import VectorOptions
     from repdiag.metrics.near_copies import near_copy_note
+    from repdiag.workflows.checks import cluster_sample_note
 
     called = name or _name_of(source, "vectors")
     asked = {"metrics": metrics, "protocol": protocol, "seed": seed}
@@ -134,7 +135,7 @@ def analyze_vectors(
     return replace(
         found,
         reference=None if reference is None else {"source": _said(reference)},
-        notes=(*inputs.notes, *(() if copies is None else (copies,))),
+        notes=(*inputs.notes, *cluster_sample_note(found.table), *(() if copies is None else (copies,))),
         options={"source": _said(source), "seed": seed, "protocol": protocol, "groups": _said(groups)},
     )
 

@@ -48,3 +48,18 @@ def test_groups_that_do_not_fit_are_refused(
     Path("groups.txt").write_text("a\nb\nc\nd\ne\n")
     with pytest.raises(MetricError, match=message):
         analyze_vectors(Path("a.npy"), None, groups=groups, seed=0)
+
+
+def test_a_sample_of_the_rows_for_clusters_is_said() -> None:
+    from repdiag.core.metric_table import MetricRow, MetricTable
+    from repdiag.workflows.checks import cluster_sample_note
+
+    where = {"checkpoint": "v", "dataset": "d", "split": "val", "space": "features", "version": 1, "params": {}}
+
+    def table(clusters: int) -> MetricTable:
+        known = (("ami", clusters), ("r_precision", 4000))
+        return MetricTable(tuple(MetricRow(**where, metric=name, value=0.5, n=n) for name, n in known))
+
+    (line,) = cluster_sample_note(table(1000))
+    assert line.startswith("clusters were looked for among 1,000 of 4,000 rows")
+    assert cluster_sample_note(table(4000)) == ()
