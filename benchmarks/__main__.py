@@ -33,6 +33,7 @@ LONG: dict[str, tuple[str, ...]] = {
     "soak": ("--kills", "50"),
     "soak_results": ("--kills", "20", "--every", "10"),
     "hostile_files": ("--files", "200"),
+    "many_classes": ("--size", "1"),
 }
 # planted_encoders, planted_pairs, islands and report_size need images, the last a browser too, the gpu_ ones a GPU;
 # dip_null writes a table that the package ships: they are run by hand.

@@ -17,7 +17,10 @@ FLAG = re.compile(r"(?<![\w-])--[a-z][a-z0-9-]*")
 ANYWHERE = {"--help", "--debug"}
 # Of other programs: git, which the provenance asks, and what the docs start beside repdiag.
 GIT = {"--porcelain", "--untracked-files"}
-OTHER_PROGRAMS = {"--logdir", "--nproc-per-node"}
+OTHER_PROGRAMS = {
+    *("--logdir", "--nproc-per-node", "--nnodes", "--rdzv-endpoint", "--rdzv-backend", "--rdzv-id"),
+    *("--nodes", "--ntasks-per-node", "--cpus-per-task", "--gpus-per-node", "--time", "--mem"),  # sbatch
+}
 PAGES = sorted(
     path
     for pattern in ("*.md", "docs/**/*.md", "analyses/**/*.md", "benchmarks/**/*.md")

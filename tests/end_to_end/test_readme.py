@@ -24,11 +24,13 @@ def test_python_snippets_run(snippet, tmp_path):
 
 
 def test_the_quick_start_names_real_commands_and_the_run_that_train_makes(tmp_path):
-    (quick, *_rest) = blocks("bash")
-    commands = [line.split("#")[0].strip() for line in quick.splitlines() if line.startswith("repdiag ")]
-    assert [command.split()[1] for command in commands] == ["train", "analyze"]
+    (first, second, *_rest) = blocks("bash")
+    lines = [*first.splitlines(), *second.splitlines()]
+    commands = [line.split("#")[0].strip() for line in lines if line.startswith("repdiag ")]
+    assert [command.split()[1] for command in commands] == ["demo", "train", "analyze"]
     environment = {**os.environ, "REPDIAG_CACHE": str(tmp_path / "cache"), "OMP_NUM_THREADS": "1"}
     extra = {
+        "demo": "",
         "train": "--epochs 1 --set data.limit=128 --no-progress",
         "analyze": "--per-class 6 --no-figures --no-untrained --no-progress",  # the main job's test has both
     }

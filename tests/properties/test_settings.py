@@ -23,7 +23,7 @@ WRONG: dict[type, tuple[object, ...]] = {
 }
 # None is one of their values.
 MAY_BE_NONE = {"center_batch", "clamp", "clusters", "penalty"}
-KINDS = {"center_batch": int, "clamp": float, "clusters": int, "penalty": float}
+KINDS = {"average": str, "center_batch": int, "clamp": float, "clusters": int, "gallery": int, "penalty": float}
 EVERY = [(name, setting) for name in sorted(METRICS) for setting in METRICS[name].settings]
 
 
@@ -31,7 +31,9 @@ EVERY = [(name, setting) for name in sorted(METRICS) for setting in METRICS[name
 def test_what_a_setting_cannot_be_is_refused_by_name(name: str, setting: str) -> None:
     metric = METRICS[name]
     kind = KINDS.get(setting) or type(metric.settings[setting])
-    for value in (*WRONG[kind], *(() if setting in MAY_BE_NONE else (None,))):
+    may_be_none = setting in MAY_BE_NONE or metric.settings[setting] is None
+    wrong = [value for value in (*WRONG[kind], None) if value is not None or not may_be_none]
+    for value in wrong:
         with pytest.raises((ConfigError, MetricError), match=setting):
             call(metric, sample(), **{setting: value})
 

@@ -298,7 +298,7 @@ def test_names_are_shown_without_what_acts_on_a_terminal(tmp_path: Path) -> None
 
 
 def test_the_peak_of_memory_while_filling_is_the_network_alone(tmp_path: Path) -> None:
-    wide = nn.Linear(4096, 4096, bias=False)  # 64 MiB
+    wide = nn.Linear(4096, 8192, bias=False)  # 128 MiB: what threads keep for themselves is small beside it
     torch.save(wide.state_dict(), tmp_path / "x.pt")
     script = (
         "import sys, torch\nfrom torch import nn\nfrom pathlib import Path\n"
@@ -307,7 +307,7 @@ def test_the_peak_of_memory_while_filling_is_the_network_alone(tmp_path: Path) -
         "from repdiag.checkpoints.reading.safe_load import read\n"
         "def resident():\n    Path('/proc/self/clear_refs').write_text('5')\n    return status('VmRSS')\n"
         "def status(key):\n    return next(int(line.split()[1]) for line in open('/proc/self/status') if key in line)\n"
-        "network = build_unfilled(lambda: nn.Linear(4096, 4096, bias=False))\n"
+        "network = build_unfilled(lambda: nn.Linear(4096, 8192, bias=False))\n"
         "torch.isfinite(torch.ones(9)).all()\n"
         "before = resident()\npayload = read(sys.argv[1], mapped=True)\n"
         "with weights_in_file():\n    fill(network, payload.tree)\n"
@@ -319,5 +319,5 @@ def test_the_peak_of_memory_while_filling_is_the_network_alone(tmp_path: Path) -
     done = subprocess.run([sys.executable, "-c", script, str(tmp_path / "x.pt")], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-1000:]
     looked, filled = map(int, done.stdout.split())
-    assert looked < 1.2 * 65536
-    assert filled < 2.2 * 65536  # one tensor: its pages and its copy
+    assert looked < 1.2 * 131072
+    assert filled < 2.2 * 131072  # one tensor: its pages and its copy

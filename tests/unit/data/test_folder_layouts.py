@@ -206,6 +206,7 @@ def test_heic_is_read_where_its_decoder_is_and_named_where_not(tmp_path: Path, m
     heif = pytest.importorskip("pillow_heif", reason="the decoder of HEIC is an extra")
     from PIL import Image
 
+    Image.init()  # formats that are registered while the list of them is replaced would be gone afterwards
     fill(tmp_path)
     heif.from_pillow(Image.open(tmp_path / "cat/0.png")).save(tmp_path / "cat/phone.HEIC")
     with monkeypatch.context() as patch:
