@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 import torch
 
+_LEVEL = logging.getLogger().level
+
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -27,11 +29,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(autouse=True)
 def logging_put_back() -> Iterator[None]:
-    """Undo what a command did to the root logger: after `--quiet` no later test would see a warning."""
+    """Undo what a command did to the root logger: after `--quiet` no later test would see a warning.
+
+    The level is that of the start: fixtures of whole modules run commands before this one can look.
+    """
     root = logging.getLogger()
-    level, handlers = root.level, list(root.handlers)
+    handlers = list(root.handlers)
+    root.setLevel(_LEVEL)
     yield
-    root.setLevel(level)
+    root.setLevel(_LEVEL)
     root.handlers[:] = handlers
 
 
