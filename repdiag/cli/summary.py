@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from repdiag.core.plain_records import plain_records
 from repdiag.results.finding_lines import finding_lines
 from repdiag.results.terminal_tables import headline_table, rows_table
 from repdiag.workflows.probed import probe_lines
@@ -105,10 +106,10 @@ def show_comparison(
             "metrics": comparison.table.to_records(),
             "common_dimension": None if comparison.common is None else comparison.common.table.to_records(),
             "headline": comparison.headline_sentence,
-            "ranking": _plain_frame(comparison.ranking()),
+            "ranking": plain_records(comparison.ranking()),
             "pairs": comparison.pairs.to_dict(orient="records"),
             "paired_tests": None if comparison.paired is None else _plain_records(comparison.paired.tests),
-            "drift": None if comparison.drift is None else _plain_frame(comparison.drift),
+            "drift": None if comparison.drift is None else plain_records(comparison.drift),
             "verdicts": comparison.verdicts,
             "notes": list(comparison.notes),
             "failures": comparison.failures,
@@ -124,14 +125,9 @@ def _say_figures(console: Console, drawn: Sequence[Path]) -> None:
         console.say(f"figures: {drawn[0].parent} ({len({path.stem for path in drawn})} figures)")
 
 
-def _plain_frame(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    known = frame.astype(object).where(frame.notna(), None)
-    return [{str(name): value for name, value in row.items()} for row in known.to_dict(orient="records")]
-
-
 def _plain_records(tests: pd.DataFrame) -> list[dict[str, Any]]:
     """Return one dictionary a test: what is not known is None, and `params` a dictionary, as in the rows of metrics."""
-    return _plain_frame(tests.assign(params=tests["params"].map(json.loads)))
+    return plain_records(tests.assign(params=tests["params"].map(json.loads)))
 
 
 def _say_left_out(console: Console, excluded: list[dict[str, str]]) -> None:

@@ -49,7 +49,7 @@ class CodedFinding:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values."""
-        return {"code": self.code, "title": self.title, **{k: v for k, v in asdict(self).items() if k != "code"}}
+        return {"code": self.code, "title": self.title, **asdict(self)}
 
 
 def coded_findings(diagnosis: Diagnosis) -> tuple[CodedFinding, ...]:
@@ -65,7 +65,7 @@ def coded_findings(diagnosis: Diagnosis) -> tuple[CodedFinding, ...]:
     return tuple(sorted(kept, key=lambda item: (item.severity == _INFO, item.is_open)))
 
 
-def coded(code: str, finding: Finding, *, metrics: tuple[str, ...] = (), decides: str = "") -> CodedFinding:
+def coded(code: str, finding: Finding, *, metrics: tuple[str, ...] = ()) -> CodedFinding:
     """Return the finding under its code, with the number of the named metrics (or of the first evidence) that spoke."""
     evidence = [item for item in finding.evidence if item.value is not None]
     named = [item for item in evidence if item.metric in metrics] or [
@@ -81,7 +81,7 @@ def coded(code: str, finding: Finding, *, metrics: tuple[str, ...] = (), decides
         ci_high=None if spoke is None else spoke.ci_high,
         threshold=None if spoke is None else spoke.threshold,
         metric="" if spoke is None else spoke.metric,
-        decides=decides or CODES[code].decides,
+        decides=CODES[code].decides,
         advice=finding.advice,
     )
 

@@ -62,14 +62,13 @@ def _overfitting(diagnosis: Diagnosis, found: set[str]) -> Iterator[tuple[int, s
     elif finding.verdict == "overfitting" and not finding.kinds and "RD201" in found:
         yield _FAULT, "overfits"
     elif finding.verdict == "no overfitting":
-        yield _FINE, f"no overfitting{_bound(finding, 'at most')}"
+        yield _FINE, f"no overfitting{_bound(finding)}"
     elif finding.verdict == "inconclusive" and "RD203" in found:
         judged = finding.pretext is not None or finding.labels is not None
-        excluded = _bound(finding, "at most")
-        yield _OPEN, f"overfitting is open{excluded}" if judged else "overfitting cannot be judged"
+        yield _OPEN, f"overfitting is open{_bound(finding)}" if judged else "overfitting cannot be judged"
 
 
-def _bound(finding: OverfittingFinding, words: str) -> str:
+def _bound(finding: OverfittingFinding) -> str:
     asked = [kind for kind in (finding.pretext, finding.labels) if kind is not None] or [finding]
     ends = {
         name: max(item.ci_high or 0.0, 0.0)
@@ -77,7 +76,7 @@ def _bound(finding: OverfittingFinding, words: str) -> str:
         for item in [item for kind in asked for item in kind.evidence][::-1]
         if item.metric == name and item.ci_high is not None
     }
-    said = [f"{_GAPS[name]} gap {words} {100 * high:.1f} points" for name, high in ends.items()]
+    said = [f"{_GAPS[name]} gap at most {100 * high:.1f} points" for name, high in ends.items()]
     return f" ({', '.join(said)})" if said else ""
 
 

@@ -18,6 +18,7 @@ from torch import Tensor
 from repdiag.core.embedding_set import EmbeddingSet
 from repdiag.core.encoder_cost import EncoderCost
 from repdiag.core.errors import MetricError
+from repdiag.core.plain_records import plain_records
 from repdiag.embeddings.same_rows import on_same_rows
 from repdiag.metrics.pairwise import sharing
 from repdiag.metrics.registry import get
@@ -47,8 +48,7 @@ class Ranking:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values: the sentences and the rows."""
-        known = self.frame.astype(object).where(self.frame.notna(), None)
-        return {"headline": self.headline, "summary": self.summary, "rows": known.to_dict(orient="records")}
+        return {"headline": self.headline, "summary": self.summary, "rows": plain_records(self.frame)}
 
 
 def rank_encoders(

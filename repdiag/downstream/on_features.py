@@ -75,12 +75,9 @@ def _run(
     notes = found.notes
     if features.left_out:
         notes = (f"{features.left_out} images without a label are left out", *notes)
-    return replace(found, said={**said, **found.said, **_batch_norm(reading)}, notes=notes), features.test
-
-
-def _batch_norm(reading: dict[str, str]) -> dict[str, str]:
-    """Return what is known of batch norm, which a protocol that was handed features cannot know."""
-    return {"batch_norm": reading["batch_norm"]}
+    # A protocol that was handed features cannot know of batch norm.
+    known = {"batch_norm": reading["batch_norm"]}
+    return replace(found, said={**said, **found.said, **known}, notes=notes), features.test
 
 
 _RUNS: Mapping[type[Settings], Callable[[LabelledFeatures, Any], Outcome]] = MappingProxyType(

@@ -85,9 +85,9 @@ def probe_images(
         "epochs": settings.epochs_in_words(),
         "seeds": [settings.seed],
         "train_images": len(train),
-        "normalisation": f"mean {prepared.info.mean}, std {prepared.info.std}",
     }
-    details = {**outcome.details, "normalisation": said.pop("normalisation")}
+    normalisation = f"mean {prepared.info.mean}, std {prepared.info.std}"
+    details = {**outcome.details, "normalisation": normalisation}
     return replace(outcome, said={**said, **outcome.said}, details=details, notes=(*notes, *outcome.notes)), rows
 
 

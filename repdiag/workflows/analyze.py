@@ -98,19 +98,14 @@ def analyze_checkpoint(
     encoder, training = load_source(source, options, name=name)
     plain = replace(options, read_options=ReadOptions())
     beside = None if reference is None else load_source(reference, plain)
-    spec = options.data or encoder.info.training.get("data")
-    if spec is None:
-        raise UsageError(
-            f"{encoder.info.name} does not say which images it was trained on",
-            hint="name some with --data, for example --data imagefolder:PATH; `repdiag datasets` lists the rest",
-        )
+    spec = images_of(encoder, options.data)
     with join_world(on_gpu=options.device.startswith("cuda")) as world, listening(counting):
         together = replace(options, distributed=world.size > 1)
         other = None if beside is None else beside[0]
         if options.per_class is None:
-            planned = plan_rows(str(spec), [lambda: encoder], together, world=world, say=say)
+            planned = plan_rows(spec, [lambda: encoder], together, world=world, say=say)
         else:
-            planned = Planned(rows=choose_rows(str(spec), options))
+            planned = Planned(rows=choose_rows(spec, options))
         found = analyze_encoder(encoder, planned.rows, together, reference=other, known=planned.known_of(0))
     return replace(found, training=training)
 
@@ -201,6 +196,17 @@ def _analyzed(
         ),
         options=options.to_dict(),
     )
+
+
+def images_of(encoder: Encoder, data: str | None) -> str:
+    """Return the data that are named, else those that the encoder was trained on; refuse where neither is known."""
+    spec = data or encoder.info.training.get("data")
+    if spec is None:
+        raise UsageError(
+            f"{encoder.info.name} does not say which images it was trained on",
+            hint="name some with --data, for example --data imagefolder:PATH; `repdiag datasets` lists the rest",
+        )
+    return str(spec)
 
 
 def load_source(source: Any, options: AnalysisOptions, *, name: str | None = None) -> tuple[Encoder, Path | None]:

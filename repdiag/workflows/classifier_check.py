@@ -59,19 +59,21 @@ def classifier_note(encoder: Encoder, val: EmbeddingSet) -> tuple[str, ...]:
 
     Classes are counted in the order of their names, as folders of images are; another order is looked for as well.
     """
+    found = _read(encoder, val)
+    return () if found is None else (_said(found),)
+
+
+def _said(found: _Reading) -> str:
     from scipy.optimize import linear_sum_assignment
 
-    found = _read(encoder, val)
-    if found is None:
-        return ()
     share = f"the classifier in the file is right on {found.right / found.total:.1%} of {found.total} val images"
     if found.beats_chance:
-        return (f"{share} (chance is {found.chance:.1%})",)
+        return f"{share} (chance is {found.chance:.1%})"
     rows, columns = linear_sum_assignment(-found.counts.numpy())
     matched = int(found.counts[rows, columns].sum()) / found.total
     if matched > 0.5 and matched > 2 * found.chance:
-        return (f"{share}, but on {matched:.1%} with the classes in another order: it was trained with that order",)
-    return (f"{share}, which is chance ({found.chance:.1%}): {_REASONS}",)
+        return f"{share}, but on {matched:.1%} with the classes in another order: it was trained with that order"
+    return f"{share}, which is chance ({found.chance:.1%}): {_REASONS}"
 
 
 def classifier_findings(encoder: Encoder, val: EmbeddingSet) -> tuple[CodedFinding, ...]:
@@ -82,7 +84,7 @@ def classifier_findings(encoder: Encoder, val: EmbeddingSet) -> tuple[CodedFindi
     found = _read(encoder, val)
     if found is None or found.beats_chance:
         return ()
-    (line,) = classifier_note(encoder, val)
+    line = _said(found)
     return (
         CodedFinding(
             code="RD402",

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
-    from pathlib import Path
 
+    from repdiag.core.embedding_set import EmbeddingSet
     from repdiag.core.metric_table import MetricTable
 
 
@@ -30,8 +30,8 @@ class CommonReading:
         )
 
 
-def read_at_common_dimension(folders: Mapping[str, Path], *, seed: int) -> CommonReading | None:
-    """Return the common reading of stored analyses; None where all have the same width anyway.
+def read_at_common_dimension(sets: Mapping[str, Mapping[str, EmbeddingSet]], *, seed: int) -> CommonReading | None:
+    """Return the common reading of the stored sets of analyses; None where all have the same width anyway.
 
     The bank of kNN is the train gallery, which is smaller than that of the main table.
     """
@@ -39,9 +39,7 @@ def read_at_common_dimension(folders: Mapping[str, Path], *, seed: int) -> Commo
     from repdiag.embeddings.common_dimension import at_dimension, common_dimension
     from repdiag.metrics.evaluate import evaluate
     from repdiag.results.headlines import HEADLINES
-    from repdiag.results.reading import stored_sets
 
-    sets = {name: stored_sets(folder) for name, folder in folders.items()}
     widths = {name: int(item["val"].features.shape[1]) for name, item in sets.items()}
     if len(set(widths.values())) < 2:
         return None

@@ -288,29 +288,32 @@ def _joined(
 ) -> Comparison:
     """Return the tables of all analyses together, with the tests of every two."""
     from repdiag.core.metric_table import MetricTable
-    from repdiag.results.reading import read_table
+    from repdiag.results.reading import read_table, stored_sets
     from repdiag.workflows.common_dimension import read_at_common_dimension
-    from repdiag.workflows.drift_beside import drift_of_folders
-    from repdiag.workflows.pairs import compare_pairs
+    from repdiag.workflows.drift_beside import drift_beside
+    from repdiag.workflows.pairs import compare_pairs, held_against_one
     from repdiag.workflows.ranked import rank_stored
 
     tables = [read_table(folder) for folder in folders.values()]
     verdicts = {name: json.loads((folder / "verdict.json").read_text("utf-8")) for name, folder in folders.items()}
     if not tables:
         raise RepdiagError("no checkpoint could be analyzed", found="; ".join(failed.values()))
+    sets = {name: stored_sets(folder) for name, folder in folders.items()}
+    vals = {name: found["val"] for name, found in sets.items()}
     if reference is not None:
-        verdicts = _held_against(reference, verdicts, folders, failed, groups="classes" if drawn else None, seed=seed)
+        groups = "classes" if drawn else None
+        verdicts = held_against_one(reference, verdicts, vals, failures=failed, groups=groups, seed=seed)
     return Comparison(
         table=MetricTable.concat(tables),
         verdicts=verdicts,
         folder=out,
         folders=folders,
         failures=failed,
-        common=read_at_common_dimension(folders, seed=seed),
-        ranked=rank_stored(folders, seed=seed),
-        paired=compare_pairs(folders, seed=seed, classes_drawn=drawn),
+        common=read_at_common_dimension(sets, seed=seed),
+        ranked=rank_stored(vals, folders, seed=seed),
+        paired=compare_pairs(sets, folders, seed=seed, classes_drawn=drawn),
         reference=reference,
-        drift=drift_of_folders(reference or next(iter(folders)), folders, seed=seed),
+        drift=drift_beside(reference or next(iter(vals)), vals, seed=seed) if len(vals) > 1 else None,
     )
 
 
@@ -354,27 +357,6 @@ def _write_comparison(comparison: Comparison, options: dict[str, Any], out: Path
         failures=comparison.failures,
         missing=comparison.missing,
     )
-
-
-def _held_against(
-    reference: str, verdicts: dict[str, Any], folders: dict[str, Path], failures: dict[str, str], **how: Any
-) -> dict[str, Any]:
-    """Return the judgements with every checkpoint held against the reference, by paired tests on the same images."""
-    from repdiag.core.metric_table import reference_name
-    from repdiag.diagnosis.comparisons import hold_against
-    from repdiag.diagnosis.verdict import Diagnosis
-    from repdiag.embeddings.store import load_embedding_set
-
-    if reference not in folders:
-        raise RepdiagError("the reference could not be analyzed", found=failures.get(reference, reference))
-    sets = {name: load_embedding_set(folder / "embeddings" / "val") for name, folder in folders.items()}
-    other = {reference_name(reference): sets[reference]}
-    held = {}
-    for name, verdict in verdicts.items():
-        found = Diagnosis.from_dict(verdict)
-        beside = found if name == reference else hold_against(found, sets[name], other, null=False, **how)
-        held[name] = beside.to_dict()
-    return held
 
 
 def _is_done(folder: Path, target: Target, options: AnalysisOptions, rows: AnalyzedImages) -> bool:

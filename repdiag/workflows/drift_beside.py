@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -35,16 +34,6 @@ def drift_beside(reference: str, sets: Mapping[str, EmbeddingSet], *, seed: int 
         except RepdiagError:  # other rows, or too few of them: the comparison itself says so
             continue
     return pd.DataFrame.from_records(found, columns=["old", "new", *_COLUMNS])
-
-
-def drift_of_folders(reference: str, folders: Mapping[str, Path], *, seed: int = 0) -> pd.DataFrame | None:
-    """Return the drift from the reference to each other analysis, by the folders of these; None for one alone."""
-    from repdiag.embeddings.store import load_embedding_set
-
-    if len(folders) < 2:
-        return None
-    sets = {name: load_embedding_set(folder / "embeddings" / "val") for name, folder in folders.items()}
-    return drift_beside(reference, sets, seed=seed)
 
 
 _COLUMNS = ("verdict", "neighbors_kept", "ten_kept", "cross_gallery", "row_cosine", "precision_at_1_change", "n")

@@ -6,6 +6,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from repdiag.core.plain_records import plain_records
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -72,8 +74,8 @@ class Drift:
             "metrics": self.table.to_records(),
             "classes": None if numbers.classes is None else asdict(numbers.classes),
             "threshold": None if numbers.threshold is None else asdict(numbers.threshold),
-            "per_class": None if numbers.per_class is None else _records(numbers.per_class),
-            "worst_rows": _records(numbers.rows.head(_WORST)),
+            "per_class": None if numbers.per_class is None else plain_records(numbers.per_class),
+            "worst_rows": plain_records(numbers.rows.head(_WORST)),
             "notes": list(self.notes),
         }
 
@@ -127,11 +129,6 @@ def save_canary(embeddings: EmbeddingSet, path: Path) -> None:
     if names is not None:
         arrays["labels"] = np.asarray(names)
     write_atomic(path, lambda stream: np.savez(stream, **arrays))
-
-
-def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    plain = frame.astype(object).where(frame.notna(), None)
-    return [{str(name): value for name, value in record.items()} for record in plain.to_dict(orient="records")]
 
 
 def _about_the_rest(drift: Drift) -> list[str]:

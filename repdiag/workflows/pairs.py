@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from repdiag.core.errors import RepdiagError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     import pandas as pd
+
+    from repdiag.core.embedding_set import EmbeddingSet
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,18 +39,22 @@ class PairTables:
             yield f"{first} against {second}: differ in {names}; classes that changed: {count}"
 
 
-def compare_pairs(folders: Mapping[str, Path], *, seed: int, classes_drawn: bool = False) -> PairTables | None:
-    """Return the tests; None for a single checkpoint."""
+def compare_pairs(
+    sets: Mapping[str, Mapping[str, EmbeddingSet]],
+    folders: Mapping[str, Path],
+    *,
+    seed: int,
+    classes_drawn: bool = False,
+) -> PairTables | None:
+    """Return the tests of analyses by their stored sets and folders; None for a single checkpoint."""
     import pandas as pd
 
     from repdiag.diagnosis.checkpoint_pairs import Side, class_changes, paired_tests
     from repdiag.diagnosis.pair_answers import EncoderSets, pair_answers
     from repdiag.metrics.inference.units import CLASSES
-    from repdiag.results.reading import stored_sets
 
     if len(folders) < 2:
         return None
-    sets = {name: stored_sets(folder) for name, folder in folders.items()}
     sides = {
         name: Side(rows=pd.read_parquet(folder / "per_row.parquet"), embeddings=sets[name]["val"])
         for name, folder in folders.items()
@@ -57,6 +65,33 @@ def compare_pairs(folders: Mapping[str, Path], *, seed: int, classes_drawn: bool
         tests=paired_tests(sides, seed=seed, classes_drawn=classes_drawn),
         classes=class_changes(sides),
     )
+
+
+def held_against_one(
+    reference: str,
+    verdicts: Mapping[str, Any],
+    vals: Mapping[str, EmbeddingSet],
+    *,
+    failures: Mapping[str, str],
+    **how: Any,
+) -> dict[str, Any]:
+    """Return the judgements with every checkpoint held against the reference, by paired tests on the same images.
+
+    Raises `RepdiagError` where the reference is not among the analyses, with the reason in `failures`.
+    """
+    from repdiag.core.metric_table import reference_name
+    from repdiag.diagnosis.comparisons import hold_against
+    from repdiag.diagnosis.verdict import Diagnosis
+
+    if reference not in vals:
+        raise RepdiagError("the reference could not be analyzed", found=failures.get(reference, reference))
+    other = {reference_name(reference): vals[reference]}
+    held = {}
+    for name, verdict in verdicts.items():
+        found = Diagnosis.from_dict(verdict)
+        beside = found if name == reference else hold_against(found, vals[name], other, null=False, **how)
+        held[name] = beside.to_dict()
+    return held
 
 
 def write_pairs(pairs: PairTables | None, out: Path) -> None:

@@ -179,13 +179,14 @@ def _piloted(
         _LOG.info("no pilot: %s", error)
         return None
     kept = _kept_speed(encoder, parts, options)
-    speed = kept.read() or _agreed(_trial_speed(encoder, parts, options), world)
+    before = kept.read()
+    speed = before or _agreed(_trial_speed(encoder, parts, options), world)
     seconds = 60.0 * options.max_minutes
     plan = first_plan(supply, images_a_second=speed, seconds=seconds, untrained=options.untrained)
     rows = images_of(parts, plan, options=options)
     clock = ExtractionClock()
     sets = extract_sets(encoder, rows, options, only=("train", "val"), clock=clock)
-    if kept.read() is None:
+    if before is None:
         if clock.images:
             speed = _agreed(clock.images / max(clock.seconds, 1e-6), world)
         kept.write(speed)

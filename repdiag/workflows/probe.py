@@ -131,16 +131,11 @@ def probe_checkpoint(
 
 def _probe_loaded(encoder: Encoder, protocol: Protocol, options: ProbeOptions) -> Probed:
     from repdiag.downstream.detection import DetectionSettings
+    from repdiag.workflows.analyze import images_of
 
     if isinstance(protocol.settings, DetectionSettings):
         return probe_on_scenes(encoder, protocol, options)
-    spec = options.data or encoder.info.training.get("data")
-    if spec is None:
-        raise UsageError(
-            f"{encoder.info.name} does not say which images it was trained on",
-            hint="name some with --data, for example --data imagefolder:PATH; `repdiag datasets` lists the rest",
-        )
-    return probe_encoder(encoder, str(spec), protocol, options=options)
+    return probe_encoder(encoder, images_of(encoder, options.data), protocol, options=options)
 
 
 def probe_checkpoints(
@@ -179,6 +174,7 @@ def probe_encoder(encoder: Encoder, spec: str, protocol: Protocol, *, options: P
     from repdiag.downstream.on_images import probe_images
     from repdiag.downstream.protocol import FeatureSettings
     from repdiag.downstream.trained import TrainedSettings
+    from repdiag.workflows.rows import AnalyzedImages
 
     train, test = (_opened(spec, split, options) for split in ("train", "val"))
     images: dict[str, Any] = {"train": train, "test": test, "machine": Machine(**options.machine)}
@@ -191,9 +187,8 @@ def probe_encoder(encoder: Encoder, spec: str, protocol: Protocol, *, options: P
     found = _probed(outcome, rows, protocol, len(train))
     read = dict.fromkeys((*map(str, train.notes), *map(str, test.notes)))
     notes = (*(f"images: {note}" for note in read), *found.notes)
-    excluded = {str(item.path): item.reason for split in (train, test) for item in split.excluded}
-    kept = [{"path": path, "reason": reason} for path, reason in sorted(excluded.items())]
-    return replace(found, info=encoder.info, notes=notes, excluded=kept)
+    excluded = AnalyzedImages(val=test, train=train).excluded()
+    return replace(found, info=encoder.info, notes=notes, excluded=excluded)
 
 
 def probe_on_scenes(encoder: Encoder, protocol: Protocol, options: ProbeOptions) -> Probed:

@@ -74,11 +74,12 @@ def _joined(
     """
     centres = np.stack([rows[part].mean(axis=0) for part in pieces])
     apart = np.linalg.norm(centres[:, None] - centres[None], axis=2)
+    second = np.sort(apart, axis=1)[:, 2]  # distance to the second nearest other piece
     pairs = np.argwhere(np.triu(np.ones_like(apart, dtype=bool), 1))
     group = np.arange(len(pieces))
     for one, two in pairs[np.argsort(apart[pairs[:, 0], pairs[:, 1]], kind="stable")]:
-        # The parts of a piece lie side by side: what has a nearer neighbour on either side is no other half.
-        nearest = apart[one, two] <= min(np.sort(apart[one])[1:3].max(), np.sort(apart[two])[1:3].max())
+        # The parts of a piece lie side by side: each is among the two nearest of the other.
+        nearest = apart[one, two] <= min(second[one], second[two])
         together = np.concatenate([pieces[one], pieces[two]])
         if group[one] == group[two] or not nearest or len(together) < FEWEST or len(np.unique(group)) == 2:
             continue

@@ -21,11 +21,10 @@ from repdiag.core.metric_table import MetricRow, MetricTable
 from repdiag.diagnosis.diagnose import judge
 from repdiag.diagnosis.synthetic import SpaceRecipe, draw_space
 from repdiag.diagnosis.verdict import Diagnosis
-from repdiag.embeddings.store import save_embedding_set
 from repdiag.metrics.evaluate import evaluate
 from repdiag.workflows.analysis import Analysis
-from repdiag.workflows.compare import _held_against
 from repdiag.workflows.gates import check_gates, parse_gates
+from repdiag.workflows.pairs import held_against_one
 from repdiag.workflows.targets import Target, Targets, with_reference
 from repdiag.workflows.vectors import analyze_vectors
 
@@ -167,16 +166,14 @@ def test_the_reference_of_a_comparison_is_one_of_its_checkpoints_or_joins_them(t
     assert [target.name for target in joined.here] == ["a", "b", "c"]
 
 
-def test_every_checkpoint_of_a_comparison_is_held_against_its_reference(tmp_path: Path) -> None:
+def test_every_checkpoint_of_a_comparison_is_held_against_its_reference() -> None:
     whole = draw_space(SMALL, seed=1)
     noise = EmbeddingSet(features=torch.randn(120, 16, generator=torch.Generator().manual_seed(0)), labels=whole.labels)
-    folders, verdicts = {}, {}
-    for name, space in (("small", noise), ("large", whole)):
-        folders[name] = tmp_path / name
-        save_embedding_set(space, folders[name] / "embeddings" / "val")
+    vals, verdicts = {"small": noise, "large": whole}, {}
+    for name, space in vals.items():
         verdicts[name] = json.loads(json.dumps(judge(evaluate(space, ["precision_at_1"])).to_dict()))
-    held = _held_against("large", verdicts, folders, {}, seed=0)
+    held = held_against_one("large", verdicts, vals, failures={}, seed=0)
     assert [item["verdict"] for item in held["small"]["standings"]] == ["worse grouped"]
     assert held["large"]["standings"] == []
     with pytest.raises(RepdiagError, match="reference could not be analyzed"):
-        _held_against("huge", verdicts, folders, {"huge": "no such file"}, seed=0)
+        held_against_one("huge", verdicts, vals, failures={"huge": "no such file"}, seed=0)
