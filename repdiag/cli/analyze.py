@@ -19,6 +19,7 @@ from repdiag.cli.reading import (
     console_of,
     metric_names,
     takes,
+    vector_asked_of,
     vector_options_of,
 )
 from repdiag.core.distributed.first_process import is_first_process
@@ -27,11 +28,7 @@ if TYPE_CHECKING:
     from repdiag.embeddings.sources.vector_options import VectorOptions
 
 Embeddings = Annotated[
-    Path | None,
-    typer.Option(
-        "--embeddings",
-        help="Vectors instead of a checkpoint: a file, a folder or pattern of parts, an address, or a store.",
-    ),
+    Path | None, typer.Option("--embeddings", help="Vectors: a file, folder or pattern of parts, an address, a store.")
 ]
 Labels = Annotated[
     Path | None, typer.Option("--labels", help="Class labels of vectors, one a row, or by names of rows.")
@@ -44,11 +41,7 @@ Groups = Annotated[
     ),
 ]
 Reference = Annotated[
-    str | None,
-    typer.Option(
-        "--reference",
-        help="A checkpoint (with --embeddings: vectors) to hold this one against, by paired tests on the same images.",
-    ),
+    str | None, typer.Option("--reference", help="A checkpoint (or vectors) to test this one against, on equal rows.")
 ]
 
 
@@ -109,8 +102,7 @@ def analyze(
             metrics=metric_names(metrics),
             options=read,
             reference=beside,
-            seed=how["seed"],
-            mute=how["mute"] or (),
+            **vector_asked_of(how),
             protocol=protocol,
             per_row=per_row,
             counting=console.counting,
