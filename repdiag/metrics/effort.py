@@ -19,7 +19,8 @@ class Effort:
     `settings` replace the defaults of metrics that have settings of these names. `factors` are the numbers of clusters
     of the over-cluster curve, as multiples of the number of classes. `replicates` are half-samples, `blocks` those of a
     jackknife, `splits` random splits into halves. `clustered` is the most rows x dimensions x classes that are
-    clustered, `pieced_classes` the most classes that are cut into pieces by the gap statistic (None: all).
+    clustered, `pieced_classes` the most classes that are cut into pieces by the gap statistic (None: all). `deals` is how
+    often the folds of held-out bisection are dealt.
     """
 
     settings: Mapping[str, int] = field(default_factory=dict)
@@ -29,6 +30,7 @@ class Effort:
     splits: int = 20
     clustered: int = 2**35  # some 15 minutes of one core for the curve and its intervals
     pieced_classes: int | None = None
+    deals: int = 5
 
 
 THOROUGH = Effort()
@@ -40,6 +42,7 @@ QUICK = Effort(
     splits=6,
     clustered=2**33,
     pieced_classes=20,
+    deals=1,
 )
 
 _EFFORT: ContextVar[Effort] = ContextVar("repdiag_effort", default=THOROUGH)

@@ -19,10 +19,13 @@ if TYPE_CHECKING:
 
 Index = NDArray[np.int64]
 
-QUICK_ROWS = 10_000
-"""Rows up to which a quick analysis takes all: beyond, pairs of rows cost more than the rest."""
+QUICK_ROWS = 2_000
+"""Rows up to which a quick analysis takes all."""
 QUICK_SHARE = 0.1**0.5
 """Of the rows beyond that: a tenth of the pairs."""
+QUICK_OF_CLASS = 48
+"""Rows of each class that a quick analysis takes all the same, with which islands can be found; half of the rows at
+most."""
 PILOT_ROWS = 2_000
 PAIRED_ROWS = 100_000
 """The most rows that a wanted precision makes an analysis take: some 5 x 10^9 pairs."""
@@ -82,8 +85,7 @@ def sample_of(
     """Return the rows that an analysis of these sets takes: sets of the same rows in one order, and a bank of each."""
     count = len(sets[0])
     if effort.quick:
-        rows = count if count <= QUICK_ROWS else max(QUICK_ROWS, math.ceil(QUICK_SHARE * count))
-        chosen = stratified_rows(sets[0], rows, seed=seed)
+        chosen = stratified_rows(sets[0], _quick_rows(sets[0]), seed=seed)
         fewer = () if chosen is None else (f"--quick: {_share(len(chosen), count)}",)
         return RowSample(rows=chosen, notes=(*quick_note(quick=True), *fewer))
     if effort.precision is None:
@@ -99,6 +101,17 @@ def sample_of(
             break
         taken = min(most, math.ceil(MARGIN * need))
     return RowSample(rows=chosen, notes=(_precision_note(effort.precision, widths, steps, need=need, of=count),))
+
+
+def rows_of_class(found: EmbeddingSet) -> float:
+    """Return the mean number of rows of a class; 0 without labels."""
+    return 0.0 if found.labels is None else len(found) / max(1, len(found.labels.unique()))
+
+
+def _quick_rows(found: EmbeddingSet) -> int:
+    count = len(found)
+    classes = 0 if found.labels is None else len(found.labels.unique())
+    return max(math.ceil(QUICK_SHARE * count), min(QUICK_OF_CLASS * classes, count // 2), min(count, QUICK_ROWS))
 
 
 def _rows_for(width: float, precision: float, *, of: int) -> int:

@@ -127,10 +127,11 @@ def analyze_vectors(
     """
     from repdiag.core.distributed.world import join_world
     from repdiag.core.metric_table import reference_name
+    from repdiag.diagnosis.sampled_rows import open_where_sampled
     from repdiag.embeddings.sources.vector_options import VectorOptions
     from repdiag.metrics.near_copies import near_copy_note
     from repdiag.workflows.checks import cluster_sample_note
-    from repdiag.workflows.row_sample import Effort, precision_reached, sampled_inputs
+    from repdiag.workflows.row_sample import Effort, precision_reached, rows_of_class, sampled_inputs
 
     effort = Effort(quick=quick, precision=precision)
     called = name or _name_of(source, "vectors")
@@ -147,9 +148,12 @@ def analyze_vectors(
             options=replace(options or VectorOptions(), **chosen),
         )
         inputs = replace(inputs, embeddings=_named(inputs.embeddings, called, source))
+        there = rows_of_class(inputs.embeddings)
         inputs, said = sampled_inputs(inputs, effort, sample=sample, metrics=metrics, seed=seed)
         how: dict[str, Any] = {"groups": _word(groups), "per_row": per_row, "mute": mute, "counting": counting}
         found = analyze_inputs(inputs, quick=quick, **how, **asked)
+        of_class = rows_of_class(inputs.embeddings)
+        found = replace(found, diagnosis=open_where_sampled(found.diagnosis, of_class=of_class, there=there))
     grouped = groups is not None or inputs.embeddings.groups is not None
     copies = near_copy_note(inputs.embeddings, grouped=grouped)
     return replace(

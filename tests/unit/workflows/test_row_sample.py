@@ -12,6 +12,7 @@ import repdiag
 from repdiag.cli.app import app
 from repdiag.core.embedding_set import EmbeddingSet
 from repdiag.core.errors import UsageError
+from repdiag.diagnosis.sampled_rows import open_where_sampled
 from repdiag.workflows import row_sample
 from repdiag.workflows.options import AnalysisOptions
 from repdiag.workflows.row_needs import HALF_WIDTHS, pilot_needs
@@ -51,6 +52,7 @@ def test_a_quick_analysis_repeats_less_says_so_and_holds_the_value_of_the_whole(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(row_sample, "QUICK_ROWS", 300)
+    monkeypatch.setattr(row_sample, "QUICK_OF_CLASS", 1)
     features, labels = rows_of(6, 100, noise=1.2)
     names = ["r_precision", "ami", "granularity"]
     whole, quick = (repdiag.analyze(features, labels=labels, metrics=names, quick=each) for each in (False, True))
@@ -100,6 +102,18 @@ def test_several_sets_are_cut_to_the_same_rows(monkeypatch: pytest.MonkeyPatch) 
     assert values[0] == values[1]
     assert {row.n for row in found.table if row.metric == "r_precision"} == {100}
     assert sum("--quick" in note for note in found.notes) == 2
+
+
+def test_a_sample_does_not_clear_classes_that_all_rows_might_split() -> None:
+    """One tight heap a class: not over-clustered by all rows; of a few of them it stays open, and says for want of what."""
+    features, labels = rows_of(3, 120, noise=0.3)
+    judged = repdiag.diagnose(features, labels=labels)
+    assert judged.over_clustering.verdict == "not over-clustered"
+    opened = open_where_sampled(judged, of_class=48, there=120).over_clustering
+    assert opened.verdict == "inconclusive"
+    assert opened.summary.startswith("48 of 120 rows of a class were looked at: too few")
+    assert open_where_sampled(judged, of_class=120, there=120) is judged
+    assert open_where_sampled(judged, of_class=300, there=5000) is judged
 
 
 def test_two_answers_and_no_precision_are_refused() -> None:
