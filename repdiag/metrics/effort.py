@@ -19,7 +19,7 @@ class Effort:
     `settings` replace the defaults of metrics that have settings of these names. `factors` are the numbers of clusters
     of the over-cluster curve, as multiples of the number of classes. `replicates` are half-samples, `blocks` those of a
     jackknife, `splits` random splits into halves. `clustered` is the most rows x dimensions x classes that are
-    clustered, `pieced_classes` the most classes that are cut into pieces by the gap statistic (None: all). `deals` is how
+    clustered, `pieced_classes` the most classes that are cut into pieces by the gap statistic (None: all), `deals` how
     often the folds of held-out bisection are dealt.
     """
 

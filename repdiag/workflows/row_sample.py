@@ -105,13 +105,17 @@ def sample_of(
 
 def rows_of_class(found: EmbeddingSet) -> float:
     """Return the mean number of rows of a class; 0 without labels."""
-    return 0.0 if found.labels is None else len(found) / max(1, len(found.labels.unique()))
+    return len(found) / _classes(found) if _classes(found) else 0.0
 
 
 def _quick_rows(found: EmbeddingSet) -> int:
     count = len(found)
-    classes = 0 if found.labels is None else len(found.labels.unique())
-    return max(math.ceil(QUICK_SHARE * count), min(QUICK_OF_CLASS * classes, count // 2), min(count, QUICK_ROWS))
+    of_classes = min(QUICK_OF_CLASS * _classes(found), count // 2)
+    return max(math.ceil(QUICK_SHARE * count), of_classes, min(count, QUICK_ROWS))
+
+
+def _classes(found: EmbeddingSet) -> int:
+    return 0 if found.labels is None else len(np.unique(found.labels.cpu().numpy()))
 
 
 def _rows_for(width: float, precision: float, *, of: int) -> int:

@@ -105,15 +105,15 @@ def test_several_sets_are_cut_to_the_same_rows(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_a_sample_does_not_clear_classes_that_all_rows_might_split() -> None:
-    """One tight heap a class: not over-clustered by all rows; of a few of them it stays open, and says for want of what."""
+    """One tight heap a class: not over-clustered by all rows; of a few of them it stays open, and says why."""
     features, labels = rows_of(3, 120, noise=0.3)
     judged = repdiag.diagnose(features, labels=labels)
     assert judged.over_clustering.verdict == "not over-clustered"
-    opened = open_where_sampled(judged, of_class=48, there=120).over_clustering
+    opened = open_where_sampled(judged, of_class=48.0, there=120.0).over_clustering
     assert opened.verdict == "inconclusive"
     assert opened.summary.startswith("48 of 120 rows of a class were looked at: too few")
-    assert open_where_sampled(judged, of_class=120, there=120) is judged
-    assert open_where_sampled(judged, of_class=300, there=5000) is judged
+    assert open_where_sampled(judged, of_class=120.0, there=120.0) is judged
+    assert open_where_sampled(judged, of_class=300.0, there=5000.0) is judged
 
 
 def test_two_answers_and_no_precision_are_refused() -> None:
