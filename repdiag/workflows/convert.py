@@ -69,13 +69,8 @@ def convert_to_onnx(
 
 def calibration_images(encoder: Encoder, options: AnalysisOptions) -> torch.Tensor:
     """Return images of train, of val where there are none, normalised as the encoder takes them [N, 3, S, S]."""
-    import numpy as np
-
-    from repdiag.config.views import EvaluationSettings
     from repdiag.data.datasets import open_dataset
     from repdiag.data.splits import NoTrainPartError
-    from repdiag.embeddings.extract import evaluation_views
-    from repdiag.embeddings.normalization import normalization_of
 
     assert options.data is not None
     split: ImageSplit
@@ -83,8 +78,18 @@ def calibration_images(encoder: Encoder, options: AnalysisOptions) -> torch.Tens
         split = open_dataset(options.data, "train", download=options.download, strict=options.strict_data)
     except NoTrainPartError:
         split = open_dataset(options.data, "val", download=options.download, strict=options.strict_data)
-    split = split.limited(CALIBRATION, seed=options.seed)
-    settings = EvaluationSettings(preset=split.preset, seed=options.seed, views=0)
+    return as_fed(encoder, split.limited(CALIBRATION, seed=options.seed), seed=options.seed)
+
+
+def as_fed(encoder: Encoder, split: ImageSplit, *, seed: int) -> torch.Tensor:
+    """Return the images of a split as the encoder takes them: framed and normalised [N, 3, S, S]."""
+    import numpy as np
+
+    from repdiag.config.views import EvaluationSettings
+    from repdiag.embeddings.extract import evaluation_views
+    from repdiag.embeddings.normalization import normalization_of
+
+    settings = EvaluationSettings(preset=split.preset, seed=seed, views=0)
     images = evaluation_views(encoder, settings).originals(split, np.arange(len(split)))
     return normalization_of(encoder, split).apply(images)
 
