@@ -95,6 +95,7 @@ def read_pair(
     The names are those given, where a source does not bring one.
     """
     from repdiag.embeddings.vector_inputs import read_together
+    from repdiag.workflows.loaded_pair import load_pair
     from repdiag.workflows.vectors import is_vectors, name_of_source
 
     vectors = {name: source for name, source in sources.items() if is_vectors(source)}
@@ -142,31 +143,6 @@ def _vector_sets(vectors: Mapping[str, Any]) -> dict[str, EmbeddingSet]:
     from repdiag.embeddings.as_embedding_set import as_embedding_set
 
     return {name: as_embedding_set(source) for name, source in vectors.items()}
-
-
-def load_pair(sources: Mapping[str, Any], options: AnalysisOptions) -> dict[str, Encoder]:
-    """Return the encoders; a graph that does not say how it is fed is fed like the other encoder."""
-    from repdiag.checkpoints.exported.onnx_encoder import is_onnx, onnx_encoder
-    from repdiag.checkpoints.reading.one_error import one_kind_of_error
-    from repdiag.workflows.analyze import load_source
-    from repdiag.workflows.targets import find_checkpoint
-
-    found: dict[str, Encoder] = {}
-    graphs: dict[str, Any] = {}
-    for name, source in sources.items():
-        here = find_checkpoint(source, download=options.download) if isinstance(source, str) else source
-        place = getattr(here, "path", here)
-        if isinstance(place, str | Path) and is_onnx(Path(place)):
-            graphs[name] = here
-        else:
-            found[name] = load_source(here, options)[0]
-    partner = next((encoder.info for encoder in found.values()), None)
-    for name, here in graphs.items():
-        target = find_checkpoint(str(here)) if isinstance(here, Path) else here
-        with one_kind_of_error(target.path):
-            read = options.read_options.over(target.read_options)
-            found[name] = onnx_encoder(target.path, read, name=target.name, partner=partner)
-    return {name: found[name] for name in sources}
 
 
 def _images(

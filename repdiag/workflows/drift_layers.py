@@ -29,7 +29,7 @@ def with_layers(found: Drift, sources: Mapping[str, Any], options: AnalysisOptio
     same name, which is said.
     """
     from repdiag.diagnosis.drift.verdict import SAME_SPACE
-    from repdiag.workflows.drift import load_pair
+    from repdiag.workflows.loaded_pair import load_pair
     from repdiag.workflows.vectors import is_vectors
 
     old, new = sources["old"], sources["new"]

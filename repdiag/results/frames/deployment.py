@@ -78,7 +78,7 @@ def deployment_tradeoff(deployment: pd.DataFrame) -> pd.DataFrame:
         worth = {str(row["metric"]): (str(row["label"]), *(row[name] for name in ("value", "ci_low", "ci_high")))}
         if held_against:
             kept = 1.0 if row["checkpoint"] in held_against else row[_KEPT]
-            worth[_KEPT] = (f"nearest kept, of {', '.join(sorted(held_against))}", kept, None, None)
+            worth[_KEPT] = ("nearest image kept", kept, None, None)
         for metric, (label, value, low, high) in worth.items():
             for cost, (cost_label, unit) in COSTS.items():
                 amount = row[cost]

@@ -218,7 +218,7 @@ def deployment_tradeoff(names: tuple[str, ...], *, classes: int) -> pd.DataFrame
         rank, quality = NAMES.index(name), _quality(name)
         for metric, label in (
             ("knn_accuracy", "kNN accuracy, k = 20"),
-            ("neighbors_kept", "nearest kept, of resnet20"),
+            ("neighbors_kept", "nearest image kept"),
         ):
             for cost, title, scale in (("ms_alone", "ms an image", 1.0), ("file_bytes", "file, MB", 7.0)):
                 rows.append(
