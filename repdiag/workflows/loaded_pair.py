@@ -1,5 +1,4 @@
-"""Two encoders that are held against each other, loaded: a graph that does not say how it is fed is fed like the other.
-"""
+"""Two encoders that are held against each other, loaded; a graph that does not say how it is fed is fed alike."""
 
 from __future__ import annotations
 
