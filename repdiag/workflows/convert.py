@@ -71,6 +71,7 @@ def calibration_images(encoder: Encoder, options: AnalysisOptions) -> torch.Tens
     """Return images of train, of val where there are none, normalised as the encoder takes them [N, 3, S, S]."""
     from repdiag.data.datasets import open_dataset
     from repdiag.data.splits import NoTrainPartError
+    from repdiag.embeddings.fed_images import as_fed
 
     assert options.data is not None
     split: ImageSplit
@@ -79,19 +80,6 @@ def calibration_images(encoder: Encoder, options: AnalysisOptions) -> torch.Tens
     except NoTrainPartError:
         split = open_dataset(options.data, "val", download=options.download, strict=options.strict_data)
     return as_fed(encoder, split.limited(CALIBRATION, seed=options.seed), seed=options.seed)
-
-
-def as_fed(encoder: Encoder, split: ImageSplit, *, seed: int) -> torch.Tensor:
-    """Return the images of a split as the encoder takes them: framed and normalised [N, 3, S, S]."""
-    import numpy as np
-
-    from repdiag.config.views import EvaluationSettings
-    from repdiag.embeddings.extract import evaluation_views
-    from repdiag.embeddings.normalization import normalization_of
-
-    settings = EvaluationSettings(preset=split.preset, seed=seed, views=0)
-    images = evaluation_views(encoder, settings).originals(split, np.arange(len(split)))
-    return normalization_of(encoder, split).apply(images)
 
 
 @torch.inference_mode()

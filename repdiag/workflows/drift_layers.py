@@ -51,7 +51,7 @@ def layer_frame(old: Encoder, new: Encoder, options: AnalysisOptions) -> pd.Data
 
     from repdiag.checkpoints.exported.layer_noise import layer_noise
     from repdiag.data.datasets import open_dataset
-    from repdiag.workflows.convert import as_fed
+    from repdiag.embeddings.fed_images import as_fed
 
     split = open_dataset(str(options.data), "val", download=options.download, strict=options.strict_data)
     images = as_fed(old, split.limited(IMAGES, seed=options.seed), seed=options.seed)
