@@ -23,6 +23,7 @@ from repdiag.cli.reading import (
     vector_options_of,
 )
 from repdiag.core.distributed.first_process import is_first_process
+from repdiag.core.errors import UsageError
 
 if TYPE_CHECKING:
     from repdiag.embeddings.sources.vector_options import VectorOptions
@@ -89,10 +90,9 @@ def analyze(
     read = vector_options_of(reading)
     with_vectors: dict[str, Any] = {"groups": groups, "bank": bank, "bank_labels": bank_labels, "views": views or None}
     vectors = _vectors(checkpoint, embeddings, read, labels=labels, metrics=metrics, **with_vectors)
-    target = find_checkpoint(_named(checkpoint), download=how["download"]) if vectors is None else None
-    beside = (
-        reference if vectors is not None or reference is None else find_checkpoint(reference, download=how["download"])
-    )
+    fetch = how["download"]
+    target = find_checkpoint(_named(checkpoint), download=fetch) if vectors is None else None
+    beside = reference if target is None or reference is None else find_checkpoint(reference, download=fetch)
     folder = _folder(out, vectors if target is None else target, overwrite=overwrite, check=first)
     if target is None:
         found = analyze_vectors(
@@ -130,8 +130,6 @@ def _folder(out: Path | None, source: Any, *, overwrite: bool, check: bool) -> P
 
 
 def _groups(groups: str | None, classes: str) -> str | None:
-    from repdiag.core.errors import UsageError
-
     if classes == "drawn" and groups not in {None, "classes"}:
         raise UsageError("--classes drawn and --groups FILE are two answers to one question", hint="give one of them")
     return "classes" if classes == "drawn" else groups
@@ -139,7 +137,6 @@ def _groups(groups: str | None, classes: str) -> str | None:
 
 def _vectors(checkpoint: str | None, embeddings: Path | None, reading: VectorOptions, **given: object) -> Path | None:
     """Return the file of vectors that is meant; None for a checkpoint."""
-    from repdiag.core.errors import UsageError
     from repdiag.workflows.vectors import is_vectors
 
     if embeddings is not None and checkpoint is not None:
@@ -154,8 +151,6 @@ def _vectors(checkpoint: str | None, embeddings: Path | None, reading: VectorOpt
 
 
 def _named(checkpoint: str | None) -> str:
-    from repdiag.core.errors import UsageError
-
     if checkpoint is None:
         raise UsageError("nothing to analyze", hint="give a checkpoint, or a file of vectors (--embeddings FILE)")
     return checkpoint
