@@ -1,7 +1,7 @@
 """What reading a checkpoint costs: seconds for small files, memory for large ones, seconds for those that are refused.
 
 python -m benchmarks.checkpoint_reading                 small files, made by torchvision and timm
-python -m benchmarks.checkpoint_reading --large FOLDER  2.5 GB of a ViT-H and 2.3 GB of a ViT-g too, written there and deleted
+python -m benchmarks.checkpoint_reading --large FOLDER  a ViT-H and a ViT-g too, 2.5 GB each, written there and deleted
 
 Every file is read in a child process. Seconds are processor time beyond the imports; memory is the highest resident
 size of the whole process, pages of the mapped file included. Promised: 2 s for a small file, 1.3 times the file for

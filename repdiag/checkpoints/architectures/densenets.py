@@ -20,9 +20,7 @@ _FIRST = "features.denseblock1.denselayer1."
 _SMALL = 32
 
 
-def densenet_candidates(
-    state: Mapping[str, Tensor], facts: Facts, *, newest_first: bool = False
-) -> list[Candidate]:
+def densenet_candidates(state: Mapping[str, Tensor], facts: Facts, *, newest_first: bool = False) -> list[Candidate]:
     """Return the one DenseNet with bottlenecks that has tensors of these shapes; none for other names.
 
     `newest_first` says that a layer's channels go before its input, where torchvision puts them after it.
@@ -33,9 +31,10 @@ def densenet_candidates(
     stem, narrow, wide = (
         state.get(name) for name in ("features.conv0.weight", f"{_FIRST}conv1.weight", f"{_FIRST}conv2.weight")
     )
-    if not depths or any(value is None or value.ndim != 4 for value in (stem, narrow, wide)):
+    if not depths or stem is None or narrow is None or wide is None:
         return []
-    assert stem is not None and narrow is not None and wide is not None
+    if {stem.ndim, narrow.ndim, wide.ndim} != {4}:
+        return []
     kernel, growth = stem.shape[-1], wide.shape[0]
     small = kernel == 3
     stride = facts.stem_stride or (1 if small else 2)
@@ -56,7 +55,9 @@ def densenet_candidates(
     return [
         Candidate(
             name=f"densenet{'-'.join(map(str, settings['block_config']))}_k{growth}{'-cifar' if small else ''}",
-            build=partial(_build, settings, stem=(kernel, stride, pool), bare_stem=bare_stem, newest_first=newest_first),
+            build=partial(
+                _build, settings, stem=(kernel, stride, pool), bare_stem=bare_stem, newest_first=newest_first
+            ),
             image_size=_SMALL if small and not pool else None,
             image_size_origin=Origin("assumed", "as a 3x3 stem is mostly for CIFAR"),
             facts=found,
@@ -69,7 +70,7 @@ def _build(
 ) -> nn.Module:
     from torchvision.models.densenet import DenseNet
 
-    module = DenseNet(**settings)
+    module: Any = DenseNet(**settings)
     kernel, stride, pool = stem
     width = settings["num_init_features"]
     features: Any = module.features
@@ -81,8 +82,9 @@ def _build(
     for name, block in features.named_children():
         if newest_first and name.startswith("denseblock"):
             setattr(features, name, _NewestFirst(block))
-    module.classifier = nn.Identity()  # type: ignore[assignment]
-    return module
+    module.classifier = nn.Identity()
+    built: nn.Module = module
+    return built
 
 
 class _NewestFirst(nn.Module):

@@ -33,8 +33,8 @@ def _facts(file: Contents) -> Facts:
 def _preprocessing(file: Contents) -> Preprocessing:
     """Return the evaluation's input: resized so that the crop is 224 of 256, bicubic; its forks differ for large sides.
 
-    MAE's fine-tuning (`global_pool` in its arguments) crops nothing above 224 pixels, ConvNeXt's and BEiT's (`crop_pct`)
-    squash images of 384 and more; BEiT normalises by halves unless told otherwise.
+    MAE's fine-tuning (`global_pool` in its arguments) crops nothing above 224 pixels, ConvNeXt's and BEiT's
+    (`crop_pct`) squash images of 384 and more; BEiT normalises by halves unless told otherwise.
     """
     side = file.setting("args", "input_size")
     if not isinstance(side, int) or not 0 < side <= _LARGEST_SIDE:

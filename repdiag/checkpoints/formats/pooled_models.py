@@ -18,7 +18,7 @@ _TOWER = "its own features of images"
 
 
 class PooledModel(nn.Module):
-    """A model that gives features [B, D]: its own pooled output where that is trained, else the class token or the mean.
+    """Features [B, D] of a model: its own pooled output where that is trained, else the class token or the mean.
 
     `told` is what somebody said instead: "token", "mean" or "max" of the patches. `returns_pooled` says that the class
     decides it, `flag` is the one that changes it, None for the image tower of a model of two.

@@ -5,7 +5,6 @@ from dataclasses import replace
 from repdiag.checkpoints.facts import Origin
 from repdiag.checkpoints.formats.format import Branch, Format, Preprocessing
 from repdiag.checkpoints.formats.normalizations import SWAV
-
 from repdiag.checkpoints.reading.contents import Contents
 
 _PLACES = ("state_dict", "model", "")

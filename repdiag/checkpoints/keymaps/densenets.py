@@ -21,13 +21,17 @@ _OF_KUANGLIU = by_patterns(
 DOTTED = Keymap(
     name="DenseNet as torchvision published it (norm.1, conv.1)",
     applies=lambda state: any_name(state, r"features\.denseblock1\.denselayer1\.norm\.1\."),
-    convert=by_patterns((r"(\.denselayer\d+\.(?:norm|conv))\.([12])\.", r"\1\2."),),
+    convert=by_patterns(
+        (r"(\.denselayer\d+\.(?:norm|conv))\.([12])\.", r"\1\2."),
+    ),
     facts={"arch_like": "torchvision:densenet"},
 )
 SMALL = Keymap(
     name="DenseNet for small images (gpleiss/efficient_densenet_pytorch)",
     applies=lambda state: all_names(state, [r"features\.conv0\.weight", r"features\.norm_final\."]),
-    convert=by_patterns((r"^features\.norm_final\.", "features.norm5."),),
+    convert=by_patterns(
+        (r"^features\.norm_final\.", "features.norm5."),
+    ),
     candidates=densenet_candidates,
 )
 KUANGLIU = Keymap(

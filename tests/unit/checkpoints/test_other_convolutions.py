@@ -41,7 +41,9 @@ def pooled(network: Any, batch: Tensor) -> Tensor:
 @pytest.mark.parametrize("small", [False, True])
 def test_densenets_of_any_depth_and_stem(small: bool, tmp_path: Path) -> None:
     network = densenet(small=small)
-    torch.save({"state_dict": {f"model.{key}": value for key, value in network.state_dict().items()}}, tmp_path / "d.pth")
+    torch.save(
+        {"state_dict": {f"model.{key}": value for key, value in network.state_dict().items()}}, tmp_path / "d.pth"
+    )
     encoder = load_encoder(tmp_path / "d.pth")
     batch = images(32 if small else 64)
     assert gap(encoder(batch), pooled(network, batch)) < 1e-5
