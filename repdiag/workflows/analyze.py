@@ -164,7 +164,7 @@ def _analyzed(
         fresh = extract_sets(copy, rows, options, lean=True)
         table += evaluate_sets(fresh, replace(options, per_row=False), judged=False)[0].with_role("untrained")
         untrained = others[COPY] = fresh["val"]
-    drifted: list[str] = []
+    drift = None
     if reference is not None:
         found = extract_sets(reference, rows, options, only=("train", "val"))
         others[reference_name(reference.info.name)] = found["val"]
@@ -172,7 +172,7 @@ def _analyzed(
     if reference is not None:
         mine, its = (EncoderSets(val=each["val"], train=each.get("train")) for each in (sets, found))
         called = reference_name(reference.info.name)
-        drifted = drift_sentences(drift_beside(called, {called: found["val"], name: sets["val"]}, seed=options.seed))
+        drift = drift_beside(called, {called: found["val"], name: sets["val"]}, seed=options.seed)
         held = held_against_reference(held, mine, its, name=called, groups=options.groups, seed=options.seed)
     return Analysis(
         name=name,
@@ -185,13 +185,14 @@ def _analyzed(
         per_row=per_row,
         untrained=untrained,
         reference=None if reference is None else reference.info.to_dict(),
+        drift=drift,
         rows=rows,
         excluded=rows.excluded(),
         notes=(
             *rows.notes(),
             *left_out_note(sets, options),
             *classifier_note(encoder, sets["val"]),
-            *drifted,
+            *(() if drift is None else drift_sentences(drift)),
             *(alone if options.untrained and not has_weights(encoder) else ()),
         ),
         options=options.to_dict(),

@@ -249,7 +249,7 @@ def _compare(
         found = replace(found, missing=dict(missing or {}), reading=reading, probed=probed, table=table)
         with replaced(out, overwrite=overwrite, again=KIND) as fresh:
             if figures:
-                draw_comparison(found.table, folders, fresh)
+                draw_comparison(found.table, folders, fresh, deployment=found.deployment)
             _write_comparison(found, options, fresh)
     if overwrite:
         _forget_others(out, folders)
@@ -288,11 +288,12 @@ def _joined(
 ) -> Comparison:
     """Return the tables of all analyses together, with the tests of every two."""
     from repdiag.core.metric_table import MetricTable
+    from repdiag.results.frames.deployment import deployment_frame
     from repdiag.results.reading import read_table, stored_sets
     from repdiag.workflows.common_dimension import read_at_common_dimension
     from repdiag.workflows.drift_beside import drift_beside
     from repdiag.workflows.pairs import compare_pairs, held_against_one
-    from repdiag.workflows.ranked import rank_stored
+    from repdiag.workflows.ranked import rank_stored, stored_costs
 
     tables = [read_table(folder) for folder in folders.values()]
     verdicts = {name: json.loads((folder / "verdict.json").read_text("utf-8")) for name, folder in folders.items()}
@@ -303,17 +304,20 @@ def _joined(
     if reference is not None:
         groups = "classes" if drawn else None
         verdicts = held_against_one(reference, verdicts, vals, failures=failed, groups=groups, seed=seed)
+    costs, table = stored_costs(folders), MetricTable.concat(tables)
+    drift = drift_beside(reference or next(iter(vals)), vals, seed=seed) if len(vals) > 1 else None
     return Comparison(
-        table=MetricTable.concat(tables),
+        table=table,
         verdicts=verdicts,
         folder=out,
         folders=folders,
         failures=failed,
         common=read_at_common_dimension(sets, seed=seed),
-        ranked=rank_stored(vals, folders, seed=seed),
+        ranked=rank_stored(vals, costs, seed=seed),
         paired=compare_pairs(sets, folders, seed=seed, classes_drawn=drawn),
         reference=reference,
-        drift=drift_beside(reference or next(iter(vals)), vals, seed=seed) if len(vals) > 1 else None,
+        drift=drift,
+        deployment=deployment_frame(table, costs, drift) if costs else None,
     )
 
 
@@ -340,8 +344,9 @@ def _write_comparison(comparison: Comparison, options: dict[str, Any], out: Path
         write_text(out / "common_dimension.csv", csv_text(comparison.common.table.to_frame()))
     write_pairs(comparison.paired, out)
     write_probe_pairs(comparison.probed, out)
-    if comparison.drift is not None and len(comparison.drift):
-        write_text(out / "drift.csv", csv_text(comparison.drift))
+    for name, frame in (("drift", comparison.drift), ("deployment", comparison.deployment)):
+        if frame is not None and len(frame):
+            write_text(out / f"{name}.csv", csv_text(frame))
     write_json(out / "verdict.json", comparison.verdicts)
     write_run(
         out,

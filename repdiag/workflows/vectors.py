@@ -115,7 +115,7 @@ def analyze_vectors(
     from repdiag.metrics.near_copies import near_copy_note
     from repdiag.workflows.checks import cluster_sample_note
 
-    called = name or _name_of(source, "vectors")
+    called = name or name_of_source(source, "vectors")
     asked = {"metrics": metrics, "protocol": protocol, "seed": seed}
     with join_world(on_gpu=False):
         inputs = _read_once_a_machine(
@@ -125,7 +125,7 @@ def analyze_vectors(
             bank=bank,
             bank_labels=bank_labels,
             views=views,
-            others={} if reference is None else {reference_name(_name_of(reference, "vectors")): reference},
+            others={} if reference is None else {reference_name(name_of_source(reference, "vectors")): reference},
             options=replace(options or VectorOptions(), **chosen),
         )
         inputs = replace(inputs, embeddings=_named(inputs.embeddings, called, source))
@@ -135,7 +135,7 @@ def analyze_vectors(
     return replace(
         found,
         reference=None if reference is None else {"source": _said(reference)},
-        notes=(*inputs.notes, *cluster_sample_note(found.table), *(() if copies is None else (copies,))),
+        notes=(*inputs.notes, *found.notes, *cluster_sample_note(found.table), *(() if copies is None else (copies,))),
         options={"source": _said(source), "seed": seed, "protocol": protocol, "groups": _said(groups)},
     )
 
@@ -159,6 +159,7 @@ def analyze_inputs(
     from repdiag.metrics.inference.units import as_groups
     from repdiag.metrics.registry import check_rows
     from repdiag.workflows.checks import check_sets
+    from repdiag.workflows.drift_beside import drift_beside, drift_sentences
 
     embeddings = inputs.embeddings
     given = {field: getattr(embeddings, field) for field in ("features", "labels", "views")}
@@ -169,6 +170,11 @@ def analyze_inputs(
         judged = hold_against(judge(found), embeddings, inputs.others, groups=groups, seed=asked.get("seed", 0))
     sets = {"val": embeddings} if inputs.bank is None else {"val": embeddings, "bank": inputs.bank}
     row_checks, findings = check_sets(sets, search=True, seed=asked.get("seed", 0))
+    drift = None
+    if len(inputs.others) == 1:
+        (called,) = inputs.others
+        pair = {**inputs.others, embeddings.provenance.checkpoint: embeddings}
+        drift = drift_beside(called, pair, seed=asked.get("seed", 0))
     return Analysis(
         kind=VECTOR_KIND,
         name=embeddings.provenance.checkpoint,
@@ -178,6 +184,8 @@ def analyze_inputs(
         embeddings=sets,
         per_class=class_frame(found, embeddings),
         per_row=row_frame(found, embeddings) if per_row else None,
+        drift=drift,
+        notes=() if drift is None else tuple(drift_sentences(drift)),
     )
 
 
@@ -206,7 +214,8 @@ def _word(groups: Any) -> str | None:
     return CLASSES if isinstance(groups, str) and groups == CLASSES else None
 
 
-def _name_of(source: Any, otherwise: str) -> str:
+def name_of_source(source: Any, otherwise: str) -> str:
+    """Return what a source of vectors is called: by its file, else by the encoder that it names."""
     from repdiag.core.provenance import UNKNOWN
     from repdiag.embeddings.shards import name_of
 
