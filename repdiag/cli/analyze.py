@@ -19,16 +19,14 @@ from repdiag.cli.reading import (
     console_of,
     metric_names,
     takes,
+    vector_asked_of,
     vector_options_of,
 )
 from repdiag.core.distributed.first_process import is_first_process
+from repdiag.core.errors import UsageError
 
 Embeddings = Annotated[
-    Path | None,
-    typer.Option(
-        "--embeddings",
-        help="Vectors instead of a checkpoint: a file, a folder or pattern of parts, an address, or a store.",
-    ),
+    Path | None, typer.Option("--embeddings", help="Vectors: a file, folder or pattern of parts, an address, a store.")
 ]
 Labels = Annotated[
     Path | None, typer.Option("--labels", help="Class labels of vectors, one a row, or by names of rows.")
@@ -41,11 +39,7 @@ Groups = Annotated[
     ),
 ]
 Reference = Annotated[
-    str | None,
-    typer.Option(
-        "--reference",
-        help="A checkpoint (with --embeddings: vectors) to hold this one against, by paired tests on the same images.",
-    ),
+    str | None, typer.Option("--reference", help="A checkpoint (or vectors) to test this one against, on equal rows.")
 ]
 
 
@@ -94,10 +88,9 @@ def analyze(
     read = vector_options_of(reading)
     with_vectors: dict[str, Any] = {"groups": groups, "bank": bank, "bank_labels": bank_labels, "views": views or None}
     vectors = vectors_meant(checkpoint, embeddings, read, labels=labels, metrics=metrics, **with_vectors)
-    target = find_checkpoint(_named(checkpoint), download=how["download"]) if vectors is None else None
-    beside = (
-        reference if vectors is not None or reference is None else find_checkpoint(reference, download=how["download"])
-    )
+    fetch = how["download"]
+    target = find_checkpoint(_named(checkpoint), download=fetch) if vectors is None else None
+    beside = reference if target is None or reference is None else find_checkpoint(reference, download=fetch)
     folder = _folder(out, vectors if target is None else target, overwrite=overwrite, check=first)
     if target is None:
         found = analyze_vectors(
@@ -107,8 +100,7 @@ def analyze(
             metrics=metric_names(metrics),
             options=read,
             reference=beside,
-            seed=how["seed"],
-            mute=how["mute"] or (),
+            **vector_asked_of(how),
             protocol=protocol,
             per_row=per_row,
             counting=console.counting,
@@ -136,8 +128,6 @@ def _folder(out: Path | None, source: Any, *, overwrite: bool, check: bool) -> P
 
 
 def _named(checkpoint: str | None) -> str:
-    from repdiag.core.errors import UsageError
-
     if checkpoint is None:
         raise UsageError("nothing to analyze", hint="give a checkpoint, or a file of vectors (--embeddings FILE)")
     return checkpoint

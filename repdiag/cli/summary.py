@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from repdiag.results.finding_lines import finding_lines
-from repdiag.results.terminal_tables import headline_table, rows_table
+from repdiag.results.terminal_tables import deployment_table, headline_table, rows_table
+from repdiag.workflows.drift_beside import drift_lines
 from repdiag.workflows.plain_results import analysis_record, comparison_record
 from repdiag.workflows.probed import probe_lines
 
@@ -71,14 +72,10 @@ def show_comparison(
         console.say("\non the same rows, by paired tests (pairs.csv, paired_tests.csv, class_changes.csv):")
         for sentence in comparison.paired.sentences():
             console.say(f"  {sentence}")
-    for line in probe_lines(comparison.probed):
+    for line in (*probe_lines(comparison.probed), *drift_lines(comparison.drift)):
         console.say(line)
-    if comparison.drift is not None and len(comparison.drift):
-        from repdiag.workflows.drift_beside import drift_sentences
-
-        console.say("\nneighbours, row by row (drift.csv; `repdiag drift` says more):")
-        for sentence in drift_sentences(comparison.drift):
-            console.say(f"  {sentence}")
+    if comparison.deployment is not None:
+        console.table(deployment_table(comparison.deployment))
     for note in comparison.reading:
         console.say(f"\nnote: {note}")
     for name, reason in comparison.failures.items():
