@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-# Blue, vermillion and green are of Okabe & Ito (2008). The others were found by search: any two of a list are at least 15
+# Blue, vermillion and green are of Okabe & Ito (2008), the others found by search: any two of a list are at least 15
 # apart (CIE 1976 Delta E) for normal sight, protanopia, deuteranopia and tritanopia, and each has a contrast of 3:1 on
 # white and on the page's dark paper: tests/unit/plots/test_colours_told_apart.py holds them to it.
 BLUE, VERMILLION, GREEN = "#0072B2", "#D55E00", "#009E73"
