@@ -24,6 +24,10 @@ from repdiag.metrics.registry import Metric
 
 # More rows than this make the error no surer, only later: it is measured on as many of them, and falls with the root.
 MOST_ROWS = 10_000
+# Splits whose halves are read off one search cost little: of 2,000 rows of CIFAR-10 twenty of them put the half-width of
+# precision at 1 anywhere from .015 to .029, a hundred from .020 to .025, in .6 s.
+READ_SPLITS = 40
+_MANY_ROWS = 5_000  # from there on half as many, since the lists are long
 
 
 def shared_gallery_estimate(
@@ -52,8 +56,7 @@ def shared_gallery_estimate(
         known = [part for part in parts if part is not None]
         return None if len(known) < len(parts) else known[0] - sum(known[1:])
 
-    splits = SPLITS if metric.on_parts is not None or rows.count <= 1000 else SPLITS // 2
-    found = split_halves(again, value, rows=rows, seed=seed, splits=splits)
+    found = split_halves(again, value, rows=rows, seed=seed, splits=_splits(metric, rows.count))
     if found is not None and metric.blocks_left_out:
         blocks = block_jackknife(again, value, rows=rows, seed=seed)
         found = found if blocks is None or blocks.error < found.error else blocks
@@ -62,6 +65,12 @@ def shared_gallery_estimate(
     return replace(
         found, error=found.error * (len(chosen) / count) ** 0.5, method=f"{found.method} of {len(chosen)} rows"
     )
+
+
+def _splits(metric: Metric, rows: int) -> int:
+    if metric.on_parts is not None:
+        return READ_SPLITS if rows <= _MANY_ROWS else READ_SPLITS // 2
+    return SPLITS if rows <= 1000 else SPLITS // 2
 
 
 def _some(rows: Rows, *, seed: int) -> Index | None:

@@ -67,15 +67,15 @@ def test_an_encoder_is_not_told_apart_from_itself_nor_often_from_its_equal() -> 
 
 @pytest.mark.parametrize("classes", [5, 6, 7])
 def test_three_rows_in_ten_more_are_told_apart_with_few_classes(classes: int) -> None:
-    """A fifth of the rows lie among the next class: a stranger is the nearest of 2 x .2 x .8 = .32 of all rows."""
+    """Of 30 rows a class 6 lie among the next one: (24 x 6 / 29 + 6 x 24 / 29) / 30 = .33 find a stranger."""
     labels = torch.arange(classes).repeat_interleave(30)
-    moved = torch.rand(len(labels), generator=torch.Generator().manual_seed(classes)) < 0.2
+    moved = torch.arange(len(labels)) % 5 == 0
     noise = 0.05 * normal(classes, len(labels), 8)
     first = EmbeddingSet(features=torch.eye(8, dtype=torch.float64)[labels] + noise, labels=labels)
     away = torch.where(moved, (labels + 1) % classes, labels)
     second = EmbeddingSet(features=torch.eye(8, dtype=torch.float64)[away] + noise, labels=labels)
     found = retrieved(first, second)
-    assert found.changes["precision_at_1"].change == pytest.approx(0.3, abs=0.06)
+    assert found.changes["precision_at_1"].change == pytest.approx(0.33, abs=0.08)
     assert said(found) == {"grouping": "better", "accuracy": "better"}
     assert said(retrieved(second, first)) == {"grouping": "worse", "accuracy": "worse"}
 
