@@ -19,19 +19,17 @@ from repdiag.cli.reading import (
     console_of,
     metric_names,
     takes,
+    vector_asked_of,
     vector_options_of,
 )
 from repdiag.core.distributed.first_process import is_first_process
+from repdiag.core.errors import UsageError
 
 if TYPE_CHECKING:
     from repdiag.embeddings.sources.vector_options import VectorOptions
 
 Embeddings = Annotated[
-    Path | None,
-    typer.Option(
-        "--embeddings",
-        help="Vectors instead of a checkpoint: a file, a folder or pattern of parts, an address, or a store.",
-    ),
+    Path | None, typer.Option("--embeddings", help="Vectors: a file, folder or pattern of parts, an address, a store.")
 ]
 Labels = Annotated[
     Path | None, typer.Option("--labels", help="Class labels of vectors, one a row, or by names of rows.")
@@ -44,11 +42,7 @@ Groups = Annotated[
     ),
 ]
 Reference = Annotated[
-    str | None,
-    typer.Option(
-        "--reference",
-        help="A checkpoint (with --embeddings: vectors) to hold this one against, by paired tests on the same images.",
-    ),
+    str | None, typer.Option("--reference", help="A checkpoint (or vectors) to test this one against, on equal rows.")
 ]
 
 
@@ -96,10 +90,9 @@ def analyze(
     read = vector_options_of(reading)
     with_vectors: dict[str, Any] = {"groups": groups, "bank": bank, "bank_labels": bank_labels, "views": views or None}
     vectors = _vectors(checkpoint, embeddings, read, labels=labels, metrics=metrics, **with_vectors)
-    target = find_checkpoint(_named(checkpoint), download=how["download"]) if vectors is None else None
-    beside = (
-        reference if vectors is not None or reference is None else find_checkpoint(reference, download=how["download"])
-    )
+    fetch = how["download"]
+    target = find_checkpoint(_named(checkpoint), download=fetch) if vectors is None else None
+    beside = reference if target is None or reference is None else find_checkpoint(reference, download=fetch)
     folder = _folder(out, vectors if target is None else target, overwrite=overwrite, check=first)
     if target is None:
         found = analyze_vectors(
@@ -109,8 +102,7 @@ def analyze(
             metrics=metric_names(metrics),
             options=read,
             reference=beside,
-            seed=how["seed"],
-            mute=how["mute"] or (),
+            **vector_asked_of(how),
             protocol=protocol,
             per_row=per_row,
             counting=console.counting,
@@ -138,8 +130,6 @@ def _folder(out: Path | None, source: Any, *, overwrite: bool, check: bool) -> P
 
 
 def _groups(groups: str | None, classes: str) -> str | None:
-    from repdiag.core.errors import UsageError
-
     if classes == "drawn" and groups not in {None, "classes"}:
         raise UsageError("--classes drawn and --groups FILE are two answers to one question", hint="give one of them")
     return "classes" if classes == "drawn" else groups
@@ -147,7 +137,6 @@ def _groups(groups: str | None, classes: str) -> str | None:
 
 def _vectors(checkpoint: str | None, embeddings: Path | None, reading: VectorOptions, **given: object) -> Path | None:
     """Return the file of vectors that is meant; None for a checkpoint."""
-    from repdiag.core.errors import UsageError
     from repdiag.workflows.vectors import is_vectors
 
     if embeddings is not None and checkpoint is not None:
@@ -162,8 +151,6 @@ def _vectors(checkpoint: str | None, embeddings: Path | None, reading: VectorOpt
 
 
 def _named(checkpoint: str | None) -> str:
-    from repdiag.core.errors import UsageError
-
     if checkpoint is None:
         raise UsageError("nothing to analyze", hint="give a checkpoint, or a file of vectors (--embeddings FILE)")
     return checkpoint

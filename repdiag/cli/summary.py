@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from repdiag.core.plain_records import plain_records
 from repdiag.results.finding_lines import finding_lines
-from repdiag.results.terminal_tables import headline_table, rows_table
+from repdiag.results.terminal_tables import deployment_table, headline_table, rows_table
+from repdiag.workflows.drift_beside import drift_lines
 from repdiag.workflows.probed import probe_lines
 
 if TYPE_CHECKING:
@@ -57,6 +58,7 @@ def show_analysis(
             "checkpoint": None if info is None else info.to_dict(),
             "metrics": analysis.table.to_records(),
             "verdict": analysis.diagnosis.to_dict(),
+            "drift": None if analysis.drift is None else plain_records(analysis.drift),
             "excluded": analysis.excluded,
             "notes": list(analysis.notes),
             "folder": str(folder),
@@ -84,14 +86,10 @@ def show_comparison(
         console.say("\non the same rows, by paired tests (pairs.csv, paired_tests.csv, class_changes.csv):")
         for sentence in comparison.paired.sentences():
             console.say(f"  {sentence}")
-    for line in probe_lines(comparison.probed):
+    for line in (*probe_lines(comparison.probed), *drift_lines(comparison.drift)):
         console.say(line)
-    if comparison.drift is not None and len(comparison.drift):
-        from repdiag.workflows.drift_beside import drift_sentences
-
-        console.say("\nneighbours, row by row (drift.csv; `repdiag drift` says more):")
-        for sentence in drift_sentences(comparison.drift):
-            console.say(f"  {sentence}")
+    if comparison.deployment is not None:
+        console.table(deployment_table(comparison.deployment))
     for note in comparison.reading:
         console.say(f"\nnote: {note}")
     for name, reason in comparison.failures.items():
@@ -110,6 +108,7 @@ def show_comparison(
             "pairs": comparison.pairs.to_dict(orient="records"),
             "paired_tests": None if comparison.paired is None else _plain_records(comparison.paired.tests),
             "drift": None if comparison.drift is None else plain_records(comparison.drift),
+            "deployment": None if comparison.deployment is None else plain_records(comparison.deployment),
             "verdicts": comparison.verdicts,
             "notes": list(comparison.notes),
             "failures": comparison.failures,

@@ -11,11 +11,13 @@ from repdiag.report.classes import class_table
 from repdiag.report.comparison import best_sentence, comparison_table
 from repdiag.report.downstream import downstream_lines
 from repdiag.report.drawings import data_uri, drawings_in
+from repdiag.report.drift import drift_table
 from repdiag.report.html import render_page
 from repdiag.report.methods import bibliography, methods_of
 from repdiag.report.pairs import change_lines, test_lines
 from repdiag.report.ranking import ranking_table
 from repdiag.report.verdicts import cited_keys, headline, judgements
+from repdiag.results.deployment_cells import deployment_cells, measured_how
 from repdiag.results.frames.judged_split import judged_splits
 from repdiag.results.headlines import CONTEXT
 from repdiag.results.reading import StoredRun
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from repdiag.workflows.hardest import HardImage
+    from repdiag.workflows.moved_rows import MovedImage
 
 
 def render_report(
@@ -32,15 +35,18 @@ def render_report(
     *,
     points: Mapping[str, Any] | None,
     hardest: Mapping[str, Sequence[HardImage]],
+    moved: Mapping[str, Sequence[MovedImage]],
     pictures: Thumbnails | None,
 ) -> str:
     """Return the page. `points` is what the interactive map needs (None leaves it out), `hardest` the images that each
-    checkpoint gets most wrong, `pictures` the thumbnails of both.
+    checkpoint gets most wrong, `moved` those whose neighbours changed most from one to another, `pictures` the
+    thumbnails of all.
     """
     content = {
         **_content(stored),
         "classes": class_table(stored.parts, splits=judged_splits(stored.table)),
         "hardest": hardest,
+        "moved": moved,
         **({"points": None, "map_method": "none", "map_names": []} if points is None else points),
         **_sheet(pictures),
     }
@@ -65,6 +71,8 @@ def _content(stored: StoredRun) -> dict[str, Any]:
         "judgements": judged,
         "comparison": comparison,
         "downstream": downstream_lines(stored.table),
+        "drift": drift_table(stored.drift),
+        "deployment": _deployment(stored),
         "split": ", ".join(dict.fromkeys(judged_splits(stored.table).values())),
         "best": best_sentence(comparison),
         "tests": test_lines(pairs),
@@ -80,6 +88,14 @@ def _content(stored: StoredRun) -> dict[str, Any]:
         "excluded": list(stored.record.get("excluded") or ()),
         "notes": list(stored.record.get("notes") or ()),
     }
+
+
+def _deployment(stored: StoredRun) -> dict[str, Any] | None:
+    frame = stored.deployment
+    if frame is None or not len(frame):
+        return None
+    headings, lines = deployment_cells(frame)
+    return {"headings": headings, "lines": lines, "how": measured_how(frame)}
 
 
 def _sheet(pictures: Thumbnails | None) -> dict[str, Any]:

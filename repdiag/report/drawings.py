@@ -13,6 +13,7 @@ from markupsafe import Markup
 # In the order of the argument: everything on one page, then classes, then instances, then the space itself.
 ORDER = (
     "checkpoint_comparison",
+    "deployment_tradeoff",
     "setting_curves",
     "split_classes",
     "over_cluster_curve",

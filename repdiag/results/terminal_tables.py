@@ -10,6 +10,7 @@ from repdiag.results.headlines import CONTEXT, HEADLINES, Headline
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    import pandas as pd
     from rich.table import Table
 
     from repdiag.core.metric_table import MetricRow, MetricTable
@@ -52,6 +53,19 @@ def headline_table(
             label = f"{headline.label}, train" if split == "train" else headline.label
             better = "" if headline.metric in CONTEXT else _BETTER.get(headline.direction, headline.direction)
             shown.add_row(label, better, *(_cell(row, intervals=intervals) for row in rows))
+    return shown
+
+
+def deployment_table(frame: pd.DataFrame) -> Table:
+    """Return what each encoder costs on this machine beside what it is worth; a dash where it was not measured."""
+    from rich.table import Column, Table
+
+    from repdiag.results.deployment_cells import deployment_cells, measured_how
+
+    headings, lines = deployment_cells(frame)
+    shown = Table(Column("", overflow="fold"), *headings, title=f"To ship it; {measured_how(frame)}")
+    for name, cells in lines:
+        shown.add_row(name, *cells)
     return shown
 
 

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
+from repdiag.metrics.effort import current_effort
 from repdiag.metrics.inference.estimate import Estimate
 from repdiag.metrics.inference.resampling import (
-    SPLITS,
     Index,
     Rows,
     block_jackknife,
@@ -24,10 +24,9 @@ from repdiag.metrics.registry import Metric
 
 # More rows than this make the error no surer, only later: it is measured on as many of them, and falls with the root.
 MOST_ROWS = 10_000
-# Splits whose halves are read off one search cost little: of 2,000 rows of CIFAR-10 twenty of them put the half-width of
-# precision at 1 anywhere from .015 to .029, a hundred from .020 to .025, in .6 s.
-READ_SPLITS = 40
-_MANY_ROWS = 5_000  # from there on half as many, since the lists are long
+# Halves that are read off one search cost little: up to so many rows there are twice as many splits. Of 2,000 rows of
+# CIFAR-10 twenty put the half-width of precision at 1 anywhere from .015 to .029, a hundred from .020 to .025.
+_FEW_ROWS = 5_000
 
 
 def shared_gallery_estimate(
@@ -68,9 +67,10 @@ def shared_gallery_estimate(
 
 
 def _splits(metric: Metric, rows: int) -> int:
+    splits = current_effort().splits
     if metric.on_parts is not None:
-        return READ_SPLITS if rows <= _MANY_ROWS else READ_SPLITS // 2
-    return SPLITS if rows <= 1000 else SPLITS // 2
+        return 2 * splits if rows <= _FEW_ROWS else splits
+    return splits if rows <= 1000 else splits // 2
 
 
 def _some(rows: Rows, *, seed: int) -> Index | None:
