@@ -104,9 +104,9 @@ class Metric:
     encoder on the same rows. `interval` names how its confidence interval is made ("own": by itself);
     `blocks_left_out`: its error falls less with the number of rows than halves of them assume. `on_parts` gives its
     value on any part of the rows without a search of their own; `sides` names the metric on the galleries of
-    the bank and on those of the rows, the difference of whose means it is. `comparable` says between what a difference means better or worse: any encoders, or those of
-    one training method. `reductions` lists what it wants from the shared pass over similarity tiles (metrics/pairwise).
-    """
+    the bank and on those of the rows, the difference of whose means it is. `comparable` says between what a difference
+    means better or worse: any encoders, or those of one training method. `reductions` lists what it wants from the
+    shared pass over similarity tiles (metrics/pairwise). """
 
     name: str
     family: Family

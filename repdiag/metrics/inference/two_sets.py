@@ -108,10 +108,9 @@ def _by_class(sides: Sides, values: Sequence[Sequence[MetricValue]], labels: tup
         if any(value.per_row is None for value in mine):
             return None
         per_row = torch.cat([value.per_row.double() for value in mine if value.per_row is not None])
-        own = [_of_rows(label, part.rows) for part in parts]
-        known = torch.cat(
-            [each if value.rows is None else each[value.rows] for each, value in zip(own, mine, strict=True)]  # type: ignore[index]
-        )
+        own = [label if part.rows is None else label[part.rows] for part in parts]
+        pairs = zip(own, mine, strict=True)
+        known = torch.cat([each if value.rows is None else each[value.rows] for each, value in pairs])
         names, index, counts = torch.unique(known, return_inverse=True, return_counts=True)
         sums = per_row.new_zeros(len(names)).index_add_(0, index, per_row)
         means.append(dict(zip(names.tolist(), (sums / counts).tolist(), strict=True)))

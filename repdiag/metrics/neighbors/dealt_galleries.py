@@ -23,7 +23,7 @@ def class_counts(labels: Tensor) -> dict[int, int]:
 def dealt_galleries(features: Tensor, labels: Tensor, *, counts: Mapping[int, int]) -> list[Tensor]:
     """Return the row numbers of disjoint galleries that hold so many rows of each class; every class has as many.
 
-    Lots are drawn over the rows by their cosine with the mean of all, so that neither their order nor a rotation counts.
+    Lots are drawn over the rows by their cosine with the mean of all: neither their order nor a rotation counts.
     """
 
     def deal() -> list[Tensor]:
@@ -31,7 +31,7 @@ def dealt_galleries(features: Tensor, labels: Tensor, *, counts: Mapping[int, in
         place = np.argsort((rows @ rows.mean(dim=0)).numpy(), kind="stable")
         lots = np.random.default_rng(0)
         members = {name: lots.permutation(place[names[place] == name]) for name in counts}
-        galleries = min(MOST, min(len(members[name]) // count for name, count in counts.items()))
+        galleries = min(MOST, *(len(members[name]) // count for name, count in counts.items()))
         return [
             torch.from_numpy(
                 np.sort(np.concatenate([members[c][turn * n : (turn + 1) * n] for c, n in counts.items()]))

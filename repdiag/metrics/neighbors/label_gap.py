@@ -111,7 +111,9 @@ def label_gap(
     counts = _smaller(labels, other_labels)
     if counts is None:
         unequal = _unequal(labels, other_labels)
-        return undefined(f"one of the sets must hold as many rows of each class as the other: {unequal}", n=len(features))
+        return undefined(
+            f"one of the sets must hold as many rows of each class as the other: {unequal}", n=len(features)
+        )
     measure = {"precision_at_1": precision_at_1, "r_precision": r_precision}[of]
     sets = _parts(features, labels, counts, of), _parts(other_features, other_labels, counts, of)
     found = [[measure(**part.arguments) for part in side] for side in sets]

@@ -32,13 +32,11 @@ def _galleries(features: Tensor, other_features: Tensor) -> tuple[int | None, in
     return tuple(None if len(side) == size else size for side in (features, other_features))  # type: ignore[return-value]
 
 
-def _sides(
-    features: Tensor, views: Tensor, *, other_features: Tensor, other_views: Tensor, **given: Any
-) -> Sides:
-    settings = {name: given[name] for name in ("pair", "k", "average") if name in given}
+def _sides(features: Tensor, views: Tensor, *, other_features: Tensor, other_views: Tensor, **given: Any) -> Sides:
+    settings: dict[str, Any] = {name: given[name] for name in ("pair", "k", "average") if name in given}
     sizes = _galleries(features, other_features)
-    held_out = {"features": features, "views": views, "gallery": sizes[0]}
-    seen = {"features": other_features, "views": other_views, "gallery": sizes[1]}
+    held_out: dict[str, Any] = {"features": features, "views": views, "gallery": sizes[0]}
+    seen: dict[str, Any] = {"features": other_features, "views": other_views, "gallery": sizes[1]}
     parts = [
         [Part(metric="instance_discrimination_accuracy", arguments={**side, **settings})] for side in (seen, held_out)
     ]

@@ -115,7 +115,7 @@ def test_galleries_are_cut_to_the_same_size_and_classes() -> None:
 
 
 def test_of_a_larger_set_whole_multiples_of_the_smaller_are_kept() -> None:
-    """200 rows a class against fewer of unlike number: so many that the smallest multiple, and at most four times, remains."""
+    """200 rows of each class against fewer of unlike number: as many times those as there are of all, at most four."""
     smaller = draw_space(SpaceRecipe(**SMALL, imbalance=2.0), seed=1)
     larger = draw_space(SpaceRecipe(**{**SMALL, "per_class": 200}), seed=1, split="train")
     kept, same = whole_galleries(larger, smaller, seed=0)
