@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
@@ -24,9 +24,6 @@ from repdiag.cli.reading import (
 )
 from repdiag.core.distributed.first_process import is_first_process
 from repdiag.core.errors import UsageError
-
-if TYPE_CHECKING:
-    from repdiag.embeddings.sources.vector_options import VectorOptions
 
 Embeddings = Annotated[
     Path | None, typer.Option("--embeddings", help="Vectors: a file, folder or pattern of parts, an address, a store.")
@@ -82,6 +79,7 @@ def analyze(
     from repdiag.workflows.gates import check_gates, parse_gates
     from repdiag.workflows.saving import save_analysis
     from repdiag.workflows.targets import find_checkpoint
+    from repdiag.workflows.vector_choice import groups_meant, vectors_meant
     from repdiag.workflows.vectors import analyze_vectors
 
     first = is_first_process()
@@ -89,7 +87,7 @@ def analyze(
     gates = parse_gates(fail_on)
     read = vector_options_of(reading)
     with_vectors: dict[str, Any] = {"groups": groups, "bank": bank, "bank_labels": bank_labels, "views": views or None}
-    vectors = _vectors(checkpoint, embeddings, read, labels=labels, metrics=metrics, **with_vectors)
+    vectors = vectors_meant(checkpoint, embeddings, read, labels=labels, metrics=metrics, **with_vectors)
     fetch = how["download"]
     target = find_checkpoint(_named(checkpoint), download=fetch) if vectors is None else None
     beside = reference if target is None or reference is None else find_checkpoint(reference, download=fetch)
@@ -98,7 +96,7 @@ def analyze(
         found = analyze_vectors(
             vectors,
             labels,
-            **{**with_vectors, "groups": _groups(groups, how["classes"]), "views": views or ()},
+            **{**with_vectors, "groups": groups_meant(groups, how["classes"]), "views": views or ()},
             metrics=metric_names(metrics),
             options=read,
             reference=beside,
@@ -127,27 +125,6 @@ def _folder(out: Path | None, source: Any, *, overwrite: bool, check: bool) -> P
     if check:
         check_place(folder, overwrite=overwrite or out is None)
     return folder
-
-
-def _groups(groups: str | None, classes: str) -> str | None:
-    if classes == "drawn" and groups not in {None, "classes"}:
-        raise UsageError("--classes drawn and --groups FILE are two answers to one question", hint="give one of them")
-    return "classes" if classes == "drawn" else groups
-
-
-def _vectors(checkpoint: str | None, embeddings: Path | None, reading: VectorOptions, **given: object) -> Path | None:
-    """Return the file of vectors that is meant; None for a checkpoint."""
-    from repdiag.workflows.vectors import is_vectors
-
-    if embeddings is not None and checkpoint is not None:
-        raise UsageError("give a checkpoint or --embeddings, not both")
-    if embeddings is not None or (checkpoint is not None and is_vectors(checkpoint)):
-        return embeddings or Path(str(checkpoint))
-    for name, value in {**given, **vars(reading)}.items():
-        if value is not None:
-            flag = f"--{name.replace('_', '-')}"
-            raise UsageError(f"{flag} belongs to vectors", hint="classes of images are the folders they lie in")
-    return None
 
 
 def _named(checkpoint: str | None) -> str:

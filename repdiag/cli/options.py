@@ -109,3 +109,11 @@ ViewFiles = Annotated[
 MetricNames = Annotated[
     str | None, typer.Option("--metrics", help="Comma-separated names of metrics; default: all that apply.")
 ]
+Names = Annotated[
+    str | None, typer.Option("--names", help="What to call the encoders, by commas, in their order: small,large.")
+]
+
+
+def listed(text: str | None) -> list[str]:
+    """Return the words of an option that takes several by commas."""
+    return [word.strip() for word in (text or "").split(",") if word.strip()]

@@ -326,6 +326,8 @@ def _write_comparison(comparison: Comparison, options: dict[str, Any], out: Path
     """Write the joined tables, the judgements and run.json into the private folder of a transaction."""
     from repdiag.core.csv_text import csv_text
     from repdiag.core.files import write_json, write_text
+    from repdiag.report.headline_csv import write_headline
+    from repdiag.results.pairs import read_pairs
     from repdiag.results.verifying import part_identities
     from repdiag.results.writing import write_run, write_tables
     from repdiag.workflows.pairs import write_pairs
@@ -335,6 +337,7 @@ def _write_comparison(comparison: Comparison, options: dict[str, Any], out: Path
     if comparison.common is not None:
         write_text(out / "common_dimension.csv", csv_text(comparison.common.table.to_frame()))
     write_pairs(comparison.paired, out)
+    write_headline(comparison.table, out, read_pairs(out))
     write_probe_pairs(comparison.probed, out)
     for name, frame in (("drift", comparison.drift), ("deployment", comparison.deployment)):
         if frame is not None and len(frame):
@@ -349,6 +352,7 @@ def _write_comparison(comparison: Comparison, options: dict[str, Any], out: Path
         },
         parts=part_identities(comparison.folders),
         reference=comparison.reference,
+        common_dims=None if comparison.common is None else comparison.common.dims,
         ranking=None if comparison.ranked is None else comparison.ranked.to_dict(),
         notes=list(comparison.notes),
         failures=comparison.failures,
