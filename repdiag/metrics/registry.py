@@ -106,7 +106,7 @@ class Metric:
     value on any part of the rows without a search of their own; `sides` names the metric on the galleries of
     the bank and on those of the rows, the difference of whose means it is. `comparable` says between what a difference
     means better or worse: any encoders, or those of one training method. `reductions` lists what it wants from the
-    shared pass over similarity tiles (metrics/pairwise). """
+    shared pass over similarity tiles (metrics/pairwise)."""
 
     name: str
     family: Family
