@@ -16,11 +16,13 @@ def datasets(as_json: options.Json = False) -> None:
 
     console = Console(as_json=as_json)
     found = list_datasets()
-    table = Table("name", "here", "classes", "where / how to get it", title="Datasets for --data")
+    names = ("name", "here", "classes", "train", "val", "measure", "where / how to get it")
+    table = Table(*names, title="Datasets for --data")
     for info in found:
         here = {True: "yes", False: "no", None: "named by path"}[info.present]
         where = str(info.where) if info.where is not None else info.how_to_get
-        table.add_row(info.name, here, str(info.classes or "any"), where)
+        sizes = (f"{count:,}" if count else "" for count in (info.train, info.val))
+        table.add_row(info.name, here, str(info.classes or "any"), *sizes, info.measure or "", where)
     console.table(table)
     console.json([{key: _plain(value) for key, value in asdict(info).items()} for info in found])
 

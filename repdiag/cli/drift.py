@@ -64,6 +64,7 @@ def drift(
     from repdiag.workflows.drift import drift_of_sets, read_pair
     from repdiag.workflows.drift_gates import check_drift_gates, parse_drift_gates
     from repdiag.workflows.drift_gates import junit as junit_text
+    from repdiag.workflows.drift_layers import with_layers
     from repdiag.workflows.drift_result import KIND, save_canary
 
     if new is None and canary is None:
@@ -85,6 +86,7 @@ def drift(
         console.json({"canary": str(canary), "rows": len(first), "notes": list(notes)})
         return
     found = drift_of_sets(sets, threshold=threshold, seed=seed, notes=notes, options={"data": images["data"]})
+    found = with_layers(found, sources, chosen)
     for line in found.lines():
         console.say(line)
     results = check_drift_gates(gates, found)

@@ -17,6 +17,7 @@ from repdiag.data.fixed_size_datasets import (
     open_cifar100,
     open_fashion_mnist,
     open_stl10,
+    open_svhn,
 )
 from repdiag.data.folder_datasets import CALTECH101, IMAGENET, open_caltech101, open_imagenet
 from repdiag.data.folders import data_root
@@ -26,6 +27,7 @@ from repdiag.data.reading import READING_OPTIONS, parse_reading
 from repdiag.data.sources.kinds import KINDS, PathRequest, named_as
 from repdiag.data.sources.own_dataset import open_own_dataset
 from repdiag.data.spec import Spec, parse_spec
+from repdiag.data.transfer_datasets import EUROSAT, SETS, open_eurosat, opener_of
 
 SPLITS = ("train", "val")
 FOLDER = "imagefolder:"
@@ -45,6 +47,8 @@ class DatasetInfo:
     classes: int | None = None
     train: int | None = None
     val: int | None = None
+    measure: str | None = None
+    """What papers report of it when an encoder is tried out on it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +60,7 @@ class _Known:
     classes: int
     train: int | None
     val: int | None
+    measure: str = "top-1"
 
 
 _KNOWN: Mapping[str, _Known] = MappingProxyType(
@@ -99,8 +104,37 @@ _KNOWN: Mapping[str, _Known] = MappingProxyType(
             val=50_000,
         ),
         "caltech101": _Known(
-            open=open_caltech101, places=(CALTECH101,), how_to_get=_DOWNLOAD, classes=101, train=None, val=None
+            open=open_caltech101,
+            places=(CALTECH101,),
+            how_to_get=_DOWNLOAD + "; a fifth of each class, by hash, is val",
+            classes=101,
+            train=None,
+            val=None,
+            measure="mean per class",
         ),
+        "svhn": _Known(
+            open=open_svhn, places=("train_32x32.mat",), how_to_get=_DOWNLOAD, classes=10, train=73_257, val=26_032
+        ),
+        "eurosat": _Known(
+            open=open_eurosat,
+            places=(EUROSAT,),
+            how_to_get=_DOWNLOAD + "; a fifth of each class, by hash, is val",
+            classes=10,
+            train=None,
+            val=None,
+        ),
+        **{
+            name: _Known(
+                open=opener_of(name),
+                places=(known.place,),
+                how_to_get=_DOWNLOAD if known.fetched else "nobody serves its files any more: put them into {root}",
+                classes=known.classes,
+                train=known.sizes[0],
+                val=known.sizes[1],
+                measure=known.measure,
+            )
+            for name, known in SETS.items()
+        },
     }
 )
 
@@ -198,4 +232,5 @@ def _info(name: str, known: _Known, root: Path) -> DatasetInfo:
         classes=known.classes,
         train=known.train,
         val=known.val,
+        measure=known.measure,
     )

@@ -1,4 +1,4 @@
-"""CIFAR-10, CIFAR-100, STL-10 and Fashion-MNIST: images of one size that fit into memory."""
+"""CIFAR-10, CIFAR-100, STL-10, SVHN and Fashion-MNIST: images of one size that fit into memory."""
 
 from __future__ import annotations
 
@@ -57,6 +57,15 @@ def open_stl10(request: OpenRequest) -> ImageSplit:
     return _from_arrays(
         "stl10", request.split, found.data.transpose(0, 2, 3, 1), found.labels, class_names=found.classes
     )
+
+
+def open_svhn(request: OpenRequest) -> ImageSplit:
+    """Return SVHN's cropped house numbers: 73,257 to train on, 26,032 (its test part) to validate on, 32 px."""
+    from torchvision.datasets import SVHN
+
+    found = _torchvision(SVHN, "svhn", request, split="train" if request.split == "train" else "test")
+    digits = [str(digit) for digit in range(10)]
+    return _from_arrays("svhn", request.split, found.data.transpose(0, 2, 3, 1), found.labels, class_names=digits)
 
 
 def open_fashion_mnist(request: OpenRequest) -> ImageSplit:

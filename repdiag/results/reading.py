@@ -15,6 +15,8 @@ from repdiag.results.pairs import StoredPairs, read_pairs
 from repdiag.results.verifying import check_files
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from repdiag.core.embedding_set import EmbeddingSet
 
 TABLE = "metrics.parquet"
@@ -39,6 +41,20 @@ class StoredRun:
     def pairs(self) -> StoredPairs:
         """Paired tests and class changes of a comparison."""
         return read_pairs(self.folder)
+
+    @property
+    def drift(self) -> pd.DataFrame | None:
+        """What became of neighbours from one encoder to each other one; None where there was no pair."""
+        return self._frame("drift")
+
+    @property
+    def deployment(self) -> pd.DataFrame | None:
+        """What each encoder costs beside what it is worth; None where that was not measured."""
+        return self._frame("deployment")
+
+    def _frame(self, name: str) -> pd.DataFrame | None:
+        path = self.folder / f"{name}.csv"
+        return read_frame(path) if path.is_file() else None
 
     def embeddings(self, name: str) -> dict[str, EmbeddingSet]:
         """Return the stored sets of one checkpoint by split; empty where none were kept."""
@@ -81,6 +97,18 @@ def read_run(folder: Path) -> StoredRun:
         verdicts=verdicts,
         parts={name: part for name, part in parts.items() if part.is_dir()} or dict.fromkeys(names[:1], folder),
     )
+
+
+def read_frame(path: Path) -> pd.DataFrame:
+    """Read a table that was written as CSV; a class may be called "nan" and a checkpoint "1"."""
+    import pandas as pd
+
+    from repdiag.core.csv_text import plain_cells
+
+    names = ("checkpoint", "class_name", "dataset", "row_id", "old", "new", "kept_of")
+    frame = plain_cells(pd.read_csv(path))
+    as_text = plain_cells(pd.read_csv(path, dtype=str, keep_default_na=False))
+    return frame.assign(**{name: as_text[name] for name in names if name in as_text})
 
 
 def results_in(folder: Path) -> Path:

@@ -10,6 +10,7 @@ from repdiag.results.headlines import CONTEXT, HEADLINES, Headline
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    import pandas as pd
     from rich.table import Table
 
     from repdiag.core.metric_table import MetricRow, MetricTable
@@ -20,6 +21,7 @@ _MORE = (Headline(metric="contrast_accuracy", label="Contrast accuracy", directi
 _BETTER = {"zero": "near 0", "one": "near 1", "context": ""}
 
 
+_KNOWN = {headline.metric: headline for headline in (*HEADLINES, *_MORE)}
 _PERCENT = {headline.metric for headline in (*HEADLINES, *_MORE) if headline.percent}
 
 
@@ -55,6 +57,19 @@ def headline_table(
     return shown
 
 
+def deployment_table(frame: pd.DataFrame) -> Table:
+    """Return what each encoder costs on this machine beside what it is worth; a dash where it was not measured."""
+    from rich.table import Column, Table
+
+    from repdiag.results.deployment_cells import deployment_cells, measured_how
+
+    headings, lines = deployment_cells(frame)
+    shown = Table(Column("", overflow="fold"), *headings, title=f"To ship it; {measured_how(frame)}")
+    for name, cells in lines:
+        shown.add_row(name, *cells)
+    return shown
+
+
 def _lines() -> Iterator[tuple[Headline, str]]:
     for headline in (*HEADLINES, *_MORE):
         if headline.metric == _ON_TRAIN:
@@ -85,4 +100,5 @@ def _interval(row: MetricRow) -> str:
 
 
 def _format(metric: str, value: float) -> str:
-    return show_value(value, percent=metric in _PERCENT)
+    headline = _KNOWN.get(metric)
+    return show_value(value) if headline is None else headline.show(value)

@@ -28,6 +28,8 @@ def write_analysis(analysis: Analysis, out: Path) -> None:
     write_tables(analysis.table, out)
     write_parts(analysis.per_class, analysis.per_row, out)
     write_json(out / "verdict.json", analysis.diagnosis.to_dict())
+    if analysis.drift is not None and len(analysis.drift):
+        write_text(out / "drift.csv", csv_text(analysis.drift))
     if analysis.row_checks is not None:
         analysis.row_checks.write(out)
     for split, embeddings in analysis.embeddings.items():

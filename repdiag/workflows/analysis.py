@@ -26,8 +26,8 @@ class Analysis:
 
     `embeddings` by split; `untrained` is the val set of the untrained copy; `info` says what was recognised in a
     checkpoint, None for vectors; `row_checks` holds the rows that want a look, `cost` what the encoder costs where
-    that was measured; `notes` is what a reader must know beside the numbers; `excluded` names images that could not
-    be read.
+    that was measured; `drift` says what became of neighbours from the reference on; `notes` is what a reader must know
+    beside the numbers; `excluded` names images that could not be read.
 
     Example:
         >>> import numpy as np
@@ -49,6 +49,7 @@ class Analysis:
     cost: EncoderCost | None = None
     info: EncoderInfo | None = None
     reference: dict[str, Any] | None = None
+    drift: pd.DataFrame | None = None
     rows: AnalyzedImages | None = None
     excluded: list[dict[str, str]] = field(default_factory=list)
     notes: tuple[str, ...] = ()

@@ -125,10 +125,11 @@ def analyze_encoder(
     A `reference` is read on the same val images, by paired tests. `known` are sets of these rows' pilot.
     """
     from repdiag.core.progress import listening
+    from repdiag.metrics.effort import at_effort
 
     if name is not None:
         encoder.info = replace(encoder.info, name=name)
-    with listening(counting):
+    with listening(counting), at_effort(quick=options.quick):
         return _analyzed(encoder, rows, options, reference=reference, known=known)
 
 
@@ -148,6 +149,7 @@ def _analyzed(
     from repdiag.diagnosis.pair_answers import EncoderSets
     from repdiag.workflows.checks import check_preprocessing, check_sets, trained_with_labels
     from repdiag.workflows.drift_beside import drift_beside, drift_sentences
+    from repdiag.workflows.row_sample import precision_reached, quick_note
 
     name = encoder.info.name
     alone = ("it keeps its weights to itself: there is no untrained copy beside it",)
@@ -164,7 +166,7 @@ def _analyzed(
         fresh = extract_sets(copy, rows, options, lean=True)
         table += evaluate_sets(fresh, replace(options, per_row=False), judged=False)[0].with_role("untrained")
         untrained = others[COPY] = fresh["val"]
-    drifted: list[str] = []
+    drift = None
     if reference is not None:
         found = extract_sets(reference, rows, options, only=("train", "val"))
         others[reference_name(reference.info.name)] = found["val"]
@@ -172,7 +174,7 @@ def _analyzed(
     if reference is not None:
         mine, its = (EncoderSets(val=each["val"], train=each.get("train")) for each in (sets, found))
         called = reference_name(reference.info.name)
-        drifted = drift_sentences(drift_beside(called, {called: found["val"], name: sets["val"]}, seed=options.seed))
+        drift = drift_beside(called, {called: found["val"], name: sets["val"]}, seed=options.seed)
         held = held_against_reference(held, mine, its, name=called, groups=options.groups, seed=options.seed)
     return Analysis(
         name=name,
@@ -185,13 +187,16 @@ def _analyzed(
         per_row=per_row,
         untrained=untrained,
         reference=None if reference is None else reference.info.to_dict(),
+        drift=drift,
         rows=rows,
         excluded=rows.excluded(),
         notes=(
             *rows.notes(),
             *left_out_note(sets, options),
+            *quick_note(quick=options.quick),
+            *precision_reached(table, options.precision),
             *classifier_note(encoder, sets["val"]),
-            *drifted,
+            *(() if drift is None else drift_sentences(drift)),
             *(alone if options.untrained and not has_weights(encoder) else ()),
         ),
         options=options.to_dict(),

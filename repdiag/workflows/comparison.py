@@ -37,8 +37,9 @@ class Comparison:
 
     `folder` holds the results, `folders` those of each checkpoint. `common` is the reading at a common number of
     dimensions, where the encoders differ in width; `paired` holds the paired tests and `drift` what became of
-    neighbours from the reference (or the first) to each other one, where there are two; `probed` what protocols found
-    downstream. `notes` is what a reader must know beside the numbers.
+    neighbours from the reference (or the first) to each other one, where there are two; `deployment` what each encoder
+    costs on this machine beside what it is worth; `probed` what protocols found downstream. `notes` is what a reader
+    must know beside the numbers.
 
     Example:
         >>> import numpy as np
@@ -63,6 +64,7 @@ class Comparison:
     reference: str | None = None
     probed: tuple[Probed, ...] = ()
     drift: pd.DataFrame | None = None
+    deployment: pd.DataFrame | None = None
     ranked: Ranking | None = None
     # What was joined, converted or left out when vectors were read.
     reading: tuple[str, ...] = ()
@@ -153,7 +155,7 @@ class Comparison:
 
         if not (self.folder / FOLDER).is_dir():
             with added(self.folder) as fresh:
-                draw_comparison(self.table, self.folders, fresh)
+                draw_comparison(self.table, self.folders, fresh, deployment=self.deployment)
         return build_report(self.folder, Path(path), map_method=map_method)
 
     def __repr__(self) -> str:

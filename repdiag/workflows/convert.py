@@ -69,13 +69,9 @@ def convert_to_onnx(
 
 def calibration_images(encoder: Encoder, options: AnalysisOptions) -> torch.Tensor:
     """Return images of train, of val where there are none, normalised as the encoder takes them [N, 3, S, S]."""
-    import numpy as np
-
-    from repdiag.config.views import EvaluationSettings
     from repdiag.data.datasets import open_dataset
     from repdiag.data.splits import NoTrainPartError
-    from repdiag.embeddings.extract import evaluation_views
-    from repdiag.embeddings.normalization import normalization_of
+    from repdiag.embeddings.fed_images import as_fed
 
     assert options.data is not None
     split: ImageSplit
@@ -83,10 +79,7 @@ def calibration_images(encoder: Encoder, options: AnalysisOptions) -> torch.Tens
         split = open_dataset(options.data, "train", download=options.download, strict=options.strict_data)
     except NoTrainPartError:
         split = open_dataset(options.data, "val", download=options.download, strict=options.strict_data)
-    split = split.limited(CALIBRATION, seed=options.seed)
-    settings = EvaluationSettings(preset=split.preset, seed=options.seed, views=0)
-    images = evaluation_views(encoder, settings).originals(split, np.arange(len(split)))
-    return normalization_of(encoder, split).apply(images)
+    return as_fed(encoder, split.limited(CALIBRATION, seed=options.seed), seed=options.seed)
 
 
 @torch.inference_mode()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from repdiag.core.errors import DataError, UsageError
@@ -53,6 +52,7 @@ def drift(
         >>> found.verdict, bool(found.table.where(metric="neighbors_kept").value(k=1) < 0.9)
         ('same classes, other neighbours', True)
     """
+    from repdiag.workflows.drift_layers import with_layers
     from repdiag.workflows.speaking import speaker
 
     chosen = AnalysisOptions(data=data, seed=seed, **{"per_class": PER_CLASS, **options})
@@ -60,7 +60,8 @@ def drift(
         {"old": old, "new": new}, chosen, labels=labels, counting=speaker(progress=progress).counting
     )
     how: dict[str, Any] = {"threshold": threshold, "thresholds": thresholds, "intervals": intervals}
-    return drift_of_sets(sets, seed=seed, notes=notes, **how)
+    found = drift_of_sets(sets, seed=seed, notes=notes, **how)
+    return with_layers(found, {"old": old, "new": new}, chosen)
 
 
 def drift_of_sets(
@@ -93,23 +94,24 @@ def read_pair(
     The names are those given, where a source does not bring one.
     """
     from repdiag.embeddings.vector_inputs import read_together
-    from repdiag.workflows.vectors import is_vectors
+    from repdiag.workflows.loaded_pair import load_pair
+    from repdiag.workflows.vectors import is_vectors, name_of_source
 
     vectors = {name: source for name, source in sources.items() if is_vectors(source)}
     if len(vectors) == len(sources):
         if options.data is not None:
             raise UsageError("vectors need no data", found=options.data, hint="labels of vectors go with --labels")
-        named = {_name_of(source, name): source for name, source in sources.items()}
+        named = {name_of_source(source, name): source for name, source in sources.items()}
         return read_together(named if len(named) == len(sources) else sources, labels=labels)
     if labels is not None:
         raise UsageError("labels go with vectors", hint="the classes of images are those of the data")
-    encoders = _loaded({name: source for name, source in sources.items() if name not in vectors}, options)
+    encoders = load_pair({name: source for name, source in sources.items() if name not in vectors}, options)
     known = _vector_sets(vectors)
     images, notes = _images(options, encoders, known)
     sets: dict[str, EmbeddingSet] = {}
     for name in sources:
         found = known[name] if name in known else _run(encoders[name], images, options, counting)
-        called = encoders[name].info.name if name in encoders else _name_of(vectors[name], name)
+        called = encoders[name].info.name if name in encoders else name_of_source(vectors[name], name)
         sets[called if called not in sets else f"{called} ({name})"] = found
     from repdiag.embeddings.same_rows import on_same_rows
 
@@ -140,31 +142,6 @@ def _vector_sets(vectors: Mapping[str, Any]) -> dict[str, EmbeddingSet]:
     from repdiag.embeddings.as_embedding_set import as_embedding_set
 
     return {name: as_embedding_set(source) for name, source in vectors.items()}
-
-
-def _loaded(sources: Mapping[str, Any], options: AnalysisOptions) -> dict[str, Encoder]:
-    """Return the encoders; a graph that does not say how it is fed is fed like the other encoder."""
-    from repdiag.checkpoints.exported.onnx_encoder import is_onnx, onnx_encoder
-    from repdiag.checkpoints.reading.one_error import one_kind_of_error
-    from repdiag.workflows.analyze import load_source
-    from repdiag.workflows.targets import find_checkpoint
-
-    found: dict[str, Encoder] = {}
-    graphs: dict[str, Any] = {}
-    for name, source in sources.items():
-        here = find_checkpoint(source, download=options.download) if isinstance(source, str) else source
-        place = getattr(here, "path", here)
-        if isinstance(place, str | Path) and is_onnx(Path(place)):
-            graphs[name] = here
-        else:
-            found[name] = load_source(here, options)[0]
-    partner = next((encoder.info for encoder in found.values()), None)
-    for name, here in graphs.items():
-        target = find_checkpoint(str(here)) if isinstance(here, Path) else here
-        with one_kind_of_error(target.path):
-            read = options.read_options.over(target.read_options)
-            found[name] = onnx_encoder(target.path, read, name=target.name, partner=partner)
-    return {name: found[name] for name in sources}
 
 
 def _images(
@@ -200,26 +177,10 @@ def _images(
 
 
 def _run(encoder: Encoder, images: ImageSplit, options: AnalysisOptions, counting: Any) -> EmbeddingSet:
-    from contextlib import nullcontext
-
     from repdiag.config.views import EvaluationSettings
-    from repdiag.embeddings.cache import EmbeddingCache, cache_root
-    from repdiag.embeddings.extract import extract
+    from repdiag.core.progress import listening
+    from repdiag.workflows.measure import extract_split
 
-    with counting(encoder.info.name) if counting else nullcontext() as progress:
-        return extract(
-            encoder,
-            images,
-            settings=EvaluationSettings(preset=images.preset, seed=options.seed, views=0),
-            device=options.device,
-            batch_size=options.batch_size,
-            workers=options.workers,
-            cache=EmbeddingCache(cache_root()) if options.cache else None,
-            progress=progress,
-        )
-
-
-def _name_of(source: Any, otherwise: str) -> str:
-    from repdiag.embeddings.shards import name_of
-
-    return name_of(Path(source)) if isinstance(source, str | Path) else otherwise
+    settings = EvaluationSettings(preset=images.preset, seed=options.seed, views=0)
+    with listening(counting):
+        return extract_split(encoder, images, settings=settings, options=options, role="val")

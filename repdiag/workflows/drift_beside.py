@@ -36,7 +36,10 @@ def drift_beside(reference: str, sets: Mapping[str, EmbeddingSet], *, seed: int 
     return pd.DataFrame.from_records(found, columns=["old", "new", *_COLUMNS])
 
 
-_COLUMNS = ("verdict", "neighbors_kept", "ten_kept", "cross_gallery", "row_cosine", "precision_at_1_change", "n")
+_COLUMNS = (
+    *("verdict", "neighbors_kept", "ten_kept", "cross_gallery", "row_cosine", "linear_cka", "procrustes_distance"),
+    *("precision_at_1_change", "n"),
+)
 
 
 def _numbers(old: EmbeddingSet, new: EmbeddingSet, *, seed: int) -> dict[str, Any]:
@@ -57,7 +60,7 @@ def _numbers(old: EmbeddingSet, new: EmbeddingSet, *, seed: int) -> dict[str, An
         "neighbors_kept": _first(numbers.table, "neighbors_kept", k=1),
         "ten_kept": _first(numbers.table, "neighbors_kept", k=10),
         "cross_gallery": _first(numbers.table, "cross_gallery", rotated=False),
-        "row_cosine": _first(numbers.table, "row_cosine"),
+        **{name: _first(numbers.table, name) for name in ("row_cosine", "linear_cka", "procrustes_distance")},
         "precision_at_1_change": None if classes is None else classes.new - classes.old,
         "n": len(old),
     }
@@ -66,6 +69,14 @@ def _numbers(old: EmbeddingSet, new: EmbeddingSet, *, seed: int) -> dict[str, An
 def _first(table: Any, metric: str, **params: Any) -> float | None:
     rows = table.where(metric=metric, **params).rows
     return rows[0].value if rows else None
+
+
+def drift_lines(frame: pd.DataFrame | None) -> list[str]:
+    """Return what a terminal shows of the drift beside a comparison; nothing where there is none."""
+    if frame is None or not len(frame):
+        return []
+    heading = "\nneighbours, row by row (drift.csv; `repdiag drift` says more):"
+    return [heading, *(f"  {sentence}" for sentence in drift_sentences(frame))]
 
 
 def drift_sentences(frame: pd.DataFrame) -> list[str]:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 KIND = "drift"
 _WORST = 20
+FALL = 6.0
+"""Decibels at a layer from which it is named: the noise doubles."""
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -25,7 +27,8 @@ class Drift:
     """Two encoders of the same rows, the old and the new one: the verdict, and the numbers behind it.
 
     `finding` has verdict, reasons and advice; `numbers` has the metrics, every row and every class; `notes` is what was
-    assumed, joined or left out.
+    assumed, joined or left out; `layers` has a row for each layer of a graph that finds other neighbours: the signal to
+    noise of its tensor beside the old network's.
 
     Example:
         >>> import numpy as np
@@ -41,6 +44,7 @@ class Drift:
     numbers: DriftNumbers
     notes: tuple[str, ...] = ()
     options: dict[str, Any] = field(default_factory=dict)
+    layers: pd.DataFrame | None = None
 
     @property
     def verdict(self) -> str:
@@ -76,6 +80,7 @@ class Drift:
             "threshold": None if numbers.threshold is None else asdict(numbers.threshold),
             "per_class": None if numbers.per_class is None else plain_records(numbers.per_class),
             "worst_rows": plain_records(numbers.rows.head(_WORST)),
+            "layers": None if self.layers is None else plain_records(self.layers),
             "notes": list(self.notes),
         }
 
@@ -85,15 +90,19 @@ class Drift:
         doubt = "" if finding.conclusive else " (these rows cannot decide it for sure)"
         said = [f"{self.old} -> {self.new}, {len(self.rows)} rows: {finding.verdict}{doubt}"]
         said += [f"  {reason}" for reason in finding.reasons]
-        said += [f"  {line}" for line in _about_the_rest(self)]
+        said += [f"  {line}" for line in (*_about_the_rest(self), *_about_layers(self.layers))]
         return [*said, f"  {finding.advice}", *(f"note: {note}" for note in self.notes)]
 
     def save(self, folder: str | Path, *, overwrite: bool = False) -> Path:
-        """Write drift.json, metrics.csv, rows.csv and per_class.csv to a folder, whole or not at all."""
+        """Write drift.json, metrics.csv, rows.csv, per_class.csv and layers.csv to a folder, whole or not at all.
+
+        The layers are drawn, too.
+        """
         from repdiag.core.csv_text import csv_text
         from repdiag.core.files import write_json, write_text
         from repdiag.results.transaction import replaced
         from repdiag.results.writing import write_run, write_tables
+        from repdiag.workflows.figures import FOLDER, draw_frames
 
         with replaced(Path(folder), overwrite=overwrite, again=KIND) as fresh:
             write_tables(self.table, fresh)
@@ -101,6 +110,9 @@ class Drift:
             write_text(fresh / "rows.csv", csv_text(self.rows))
             if self.per_class is not None:
                 write_text(fresh / "per_class.csv", csv_text(self.per_class))
+            if self.layers is not None:
+                write_text(fresh / "layers.csv", csv_text(self.layers))
+                draw_frames({"layer_noise": self.layers}, fresh / FOLDER, untrained=())
             write_run(fresh, kind=KIND, options=self.options, notes=list(self.notes))
         return Path(folder)
 
@@ -129,6 +141,20 @@ def save_canary(embeddings: EmbeddingSet, path: Path) -> None:
     if names is not None:
         arrays["labels"] = np.asarray(names)
     write_atomic(path, lambda stream: np.savez(stream, **arrays))
+
+
+def _about_layers(layers: pd.DataFrame | None) -> list[str]:
+    """Return where the signal falls first."""
+    if layers is None:
+        return []
+    falls = layers[layers["fall"] >= FALL].head(3).to_dict(orient="records")
+    named = [f"{row['tensor']} ({row['operator']}, to {row['signal_to_noise']:.0f} dB)" for row in falls]
+    last = layers.iloc[-1]
+    end = f"{last.signal_to_noise:.0f} dB are left at the end"
+    where = (
+        f"signal to noise falls first at {', '.join(named)}; " if named else "signal to noise falls nowhere at once; "
+    )
+    return [where + end]
 
 
 def _about_the_rest(drift: Drift) -> list[str]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from repdiag.core.csv_text import plain_cells
 from repdiag.core.metric_table import untrained_name
 from repdiag.core.progress import counted
 
@@ -21,7 +20,7 @@ FOLDER = "figures"
 # Their frames need vectors or the files of a training: drawn again from the CSV behind them.
 STORED_FIGURES = (
     *("split_classes", "class_distance_distributions", "cluster_class_confusion", "singular_spectrum", "embedding_map"),
-    *("training_history", "training_trajectory"),
+    *("training_history", "training_trajectory", "deployment_tradeoff"),
 )
 
 
@@ -50,9 +49,17 @@ def draw_analysis(analysis: Analysis, out: Path) -> list[Path]:
     return draw_frames(frames, out / FOLDER, untrained=analysis.table.checkpoints("untrained"))
 
 
-def draw_comparison(table: MetricTable, parts: Mapping[str, Path], out: Path) -> list[Path]:
-    """Draw the joined figures of all checkpoints into out/figures, from the stored tables of their analyses alone."""
+def draw_comparison(
+    table: MetricTable, parts: Mapping[str, Path], out: Path, *, deployment: pd.DataFrame | None = None
+) -> list[Path]:
+    """Draw the joined figures of all checkpoints into out/figures, from the stored tables of their analyses alone.
+
+    `deployment` has what each encoder costs, where that was measured of several.
+    """
     import pandas as pd
+
+    from repdiag.results.frames.deployment import deployment_tradeoff
+    from repdiag.results.reading import read_frame
 
     frames = table_frames(table)
     for name in STORED_FIGURES:
@@ -60,18 +67,10 @@ def draw_comparison(table: MetricTable, parts: Mapping[str, Path], out: Path) ->
         stored = [path for path in kept if path.is_file()]
         if stored:
             frames[name] = pd.concat([read_frame(path) for path in stored], ignore_index=True)
+    if deployment is not None and len(deployment) > 1:
+        frames["deployment_tradeoff"] = deployment_tradeoff(deployment)
     frames = {name: in_order(frame, table.checkpoints()) for name, frame in frames.items()}
     return draw_frames(frames, out / FOLDER, untrained=table.checkpoints("untrained"))
-
-
-def read_frame(path: Path) -> pd.DataFrame:
-    """Read a figure's table; a class may be called "nan" and a checkpoint "1"."""
-    import pandas as pd
-
-    names = ("checkpoint", "class_name", "dataset", "row_id")
-    frame = plain_cells(pd.read_csv(path))
-    as_text = plain_cells(pd.read_csv(path, dtype=str, keep_default_na=False))
-    return frame.assign(**{name: as_text[name] for name in names if name in as_text})
 
 
 def in_order(frame: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:

@@ -44,7 +44,7 @@ def extract_sets(
         if role not in only:
             continue
         settings = rows.settings(role, preset=options.views or rows.val.preset, seed=options.seed, lean=lean)
-        extracting = partial(_extracted, encoder, settings=settings, options=options, role=role, clock=clock)
+        extracting = partial(extract_split, encoder, settings=settings, options=options, role=role, clock=clock)
         pilot = rows.pilot.get(role)
         first = None
         if pilot is not None and 0 < len(pilot) < len(split):
@@ -72,15 +72,16 @@ class ExtractionClock:
     seconds: float = 0.0
 
 
-def _extracted(
+def extract_split(
     encoder: Encoder,
     split: ImageSplit,
     *,
     settings: EvaluationSettings,
     options: AnalysisOptions,
     role: str,
-    clock: ExtractionClock | None,
+    clock: ExtractionClock | None = None,
 ) -> EmbeddingSet:
+    """Extract one set under the name of its role; the cache answers for what was extracted before."""
     from repdiag.embeddings.cache import EmbeddingCache, cache_root
     from repdiag.embeddings.extract import extract
 
@@ -196,7 +197,13 @@ def evaluate_sets(
     found = [
         (
             evaluate(
-                rows, wanted, bank=bank, groups=options.groups, seed=options.seed, distributed=options.distributed
+                rows,
+                wanted,
+                bank=bank,
+                groups=options.groups,
+                seed=options.seed,
+                distributed=options.distributed,
+                quick=options.quick,
             ),
             rows,
         )

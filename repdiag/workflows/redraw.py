@@ -45,9 +45,10 @@ def stored_frames(runs: Sequence[Path]) -> tuple[dict[str, pd.DataFrame], Metric
     import pandas as pd
 
     from repdiag.core.metric_table import MetricTable
+    from repdiag.results.frames.deployment import with_front
     from repdiag.results.frames.trajectory import training_frames
-    from repdiag.results.reading import read_run
-    from repdiag.workflows.figures import FOLDER, STORED_FIGURES, in_order, read_frame, table_frames
+    from repdiag.results.reading import read_frame, read_run
+    from repdiag.workflows.figures import FOLDER, STORED_FIGURES, in_order, table_frames
 
     trainings = {run: record for run in runs if (record := _training_record(run)) is not None}
     table = MetricTable.concat(read_run(run).table for run in runs if run not in trainings)
@@ -63,6 +64,8 @@ def stored_frames(runs: Sequence[Path]) -> tuple[dict[str, pd.DataFrame], Metric
         for name, frame in own.items():
             parts.setdefault(name, []).append(frame)
     frames |= {name: pd.concat(parts[name], ignore_index=True) for name in STORED_FIGURES if name in parts}
+    if "deployment_tradeoff" in frames:
+        frames["deployment_tradeoff"] = with_front(frames["deployment_tradeoff"])
     names = [*table.checkpoints(), *(run.resolve().name for run in trainings)]
     return {name: in_order(frame, names) for name, frame in frames.items()}, table
 

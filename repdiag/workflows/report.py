@@ -23,13 +23,15 @@ def build_report(run: Path, out: Path, *, map_method: MapMethod = "umap", seed: 
     """
     from repdiag.report.build import render_report
     from repdiag.results.pages import check_page, write_page
+    from repdiag.workflows.moved_rows import moved_images
 
     check_page(out, run=run)
     stored = read_run(run)
     pictures = _thumbnails(stored)
     tiles = {} if pictures is None else {key: place for place, key in enumerate(pictures.keys)}
     points = None if map_method == "none" else _points(stored, map_method, seed, tiles)
-    page = render_report(stored, points=points, hardest=_hardest(stored, tiles), pictures=pictures)
+    shown: dict[str, Any] = {"hardest": _hardest(stored, tiles), "moved": moved_images(stored, tiles)}
+    page = render_report(stored, points=points, pictures=pictures, **shown)
     return write_page(out, page, run=run)
 
 

@@ -38,11 +38,12 @@ class Port:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class OnnxGraph:
-    """A checked graph. `sha256` covers the file and the data that it keeps in other files."""
+    """A checked graph. `sha256` and `bytes` cover the file and the data that it keeps in other files."""
 
     path: Path
     model: Any
     sha256: str
+    bytes: int
     inputs: tuple[Port, ...]
     outputs: tuple[Port, ...]
     metadata: dict[str, str]
@@ -82,6 +83,7 @@ def read_onnx(path: Path) -> OnnxGraph:
         path=path,
         model=model,
         sha256=digest.hexdigest() if outside else sha256_of_file(path),
+        bytes=sum(file.stat().st_size for file in (path, *outside)),
         inputs=tuple(_port(onnx, item) for item in model.graph.input if item.name not in held),
         outputs=tuple(_port(onnx, item) for item in model.graph.output),
         metadata={item.key: item.value for item in model.metadata_props},

@@ -31,33 +31,48 @@ class ImageInput:
 
 
 class OnnxModule(nn.Module):
-    """Images [B, 3, S, S] -> features [B, D] through one tensor of a graph."""
+    """Images [B, 3, S, S] -> features [B, D] through one tensor of a graph; `inner` names others that can be read."""
 
-    def __init__(self, graph: OnnxGraph, image: ImageInput, output: str, *, pool: str | None = None) -> None:
+    def __init__(
+        self,
+        graph: OnnxGraph,
+        image: ImageInput,
+        output: str,
+        *,
+        pool: str | None = None,
+        inner: tuple[str, ...] = (),
+    ) -> None:
         super().__init__()
-        self.image, self.output, self.pool, self.sha256 = image, output, pool, graph.sha256
-        self.session = open_session(graph, wanted=(output,))
+        self.image, self.output, self.pool, self.inner, self.sha256 = image, output, pool, inner, graph.sha256
+        self.session = open_session(graph, wanted=(output, *inner))
 
     def forward(self, images: Tensor) -> Tensor:
         """Return the features; a fixed batch is filled up by repeating the last image, which is dropped again."""
-        given = images.detach().cpu().numpy()
-        if self.image.dtype == "uint8":
-            given = np.rint(np.clip(given, 0.0, 1.0) * 255.0)
-        if self.image.layout == "NHWC":
-            given = given.transpose(0, 2, 3, 1)
-        given = np.ascontiguousarray(given.astype(self.image.dtype))
+        given = self._as_taken(images)
         size = self.image.batch or len(given)
         parts = []
         for start in range(0, len(given), size):
             part = given[start : start + size]
             full = np.concatenate([part, np.repeat(part[-1:], size - len(part), axis=0)]) if len(part) < size else part
-            parts.append(self._run(full)[: len(part)])
+            parts.append(self._run(full, self.output)[0][: len(part)])
         found = torch.from_numpy(np.concatenate(parts).astype(np.float32, copy=False))
         return self._pooled(found, len(images)).to(images.device)
 
-    def _run(self, images: Any) -> Any:
+    def tensors(self, images: Tensor) -> dict[str, Any]:
+        """Return the tensors of `inner` by name, as arrays; where the graph fixes the batch, `images` are one."""
+        return dict(zip(self.inner, self._run(self._as_taken(images), *self.inner), strict=True)) if self.inner else {}
+
+    def _as_taken(self, images: Tensor) -> Any:
+        given = images.detach().cpu().numpy()
+        if self.image.dtype == "uint8":
+            given = np.rint(np.clip(given, 0.0, 1.0) * 255.0)
+        if self.image.layout == "NHWC":
+            given = given.transpose(0, 2, 3, 1)
+        return np.ascontiguousarray(given.astype(self.image.dtype))
+
+    def _run(self, images: Any, *names: str) -> Any:
         try:
-            return self.session.run([self.output], {self.image.name: images})[0]
+            return self.session.run(list(names), {self.image.name: images})
         except Exception as error:  # onnxruntime raises kinds of its own
             raise CheckpointError(
                 "onnxruntime could not run the graph",
@@ -93,7 +108,7 @@ def open_session(graph: OnnxGraph, *, wanted: tuple[str, ...]) -> Any:
     options.log_severity_level = 4
     known = {port.name for port in graph.outputs}
     source: Any = str(graph.path)
-    inner = [name for name in wanted if name not in known]
+    inner = [name for name in dict.fromkeys(wanted) if name not in known]
     if inner:
         model = type(graph.model)()
         model.CopyFrom(graph.model)

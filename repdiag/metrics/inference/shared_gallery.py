@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
+from repdiag.metrics.effort import current_effort
 from repdiag.metrics.inference.estimate import Estimate
 from repdiag.metrics.inference.resampling import (
-    SPLITS,
     Index,
     Rows,
     block_jackknife,
@@ -52,7 +52,9 @@ def shared_gallery_estimate(
         known = [part for part in parts if part is not None]
         return None if len(known) < len(parts) else known[0] - sum(known[1:])
 
-    splits = SPLITS if metric.on_parts is not None or rows.count <= 1000 else SPLITS // 2
+    splits = current_effort().splits
+    if metric.on_parts is None and rows.count > 1000:
+        splits //= 2
     found = split_halves(again, value, rows=rows, seed=seed, splits=splits)
     if found is not None and metric.blocks_left_out:
         blocks = block_jackknife(again, value, rows=rows, seed=seed)

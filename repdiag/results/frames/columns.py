@@ -16,8 +16,16 @@ CHECKPOINT_COMPARISON = (
 )
 CLASS_DISTANCE_DISTRIBUTIONS = ("checkpoint", "dataset", "split", "space", "kind", "left", "right", "density", "n")
 CLUSTER_CLASS_CONFUSION = ("checkpoint", "dataset", "split", "space", "cluster", "class_name", "count", "share", "n")
+DEPLOYMENT_TRADEOFF = (
+    *("checkpoint", "dataset", "split", "metric", "label", "value", "ci_low", "ci_high"),
+    *("cost", "cost_label", "amount", "n", "on_front"),
+)
 EMBEDDING_MAP = ("checkpoint", "dataset", "split", "row_id", "view", "class_name", "x", "y", "n")
 INSTANCE_DISCRIMINATION_BARS = ("checkpoint", "dataset", "split", "k", "value", "ci_low", "ci_high", "n")
+LAYER_NOISE = (
+    *("checkpoint", "dataset", "split", "place", "tensor", "operator"),
+    *("signal_to_noise", "fall", "n"),
+)
 OVER_CLUSTER_CURVE = (
     "checkpoint",
     "dataset",

@@ -197,6 +197,6 @@ def frame_of(records: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> pd
 
     frame = pd.DataFrame.from_records(list(records), columns=list(columns))
     where = {"checkpoint", "dataset", "split", "space", "pair", "varied", "setting"}
-    text = where | {"metric", "label", "direction", "reason"}
+    text = where | {"metric", "label", "direction", "reason", "cost", "cost_label"}
     kinds = dict.fromkeys(("k", "clusters", "epoch", "n"), "int64") | {"percent": "bool"}
     return frame.astype({name: kinds.get(name, "float64") for name in columns if name not in text})

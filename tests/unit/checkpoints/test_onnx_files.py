@@ -238,10 +238,21 @@ def test_it_is_inspected_and_the_runtime_is_named(tmp_path: Path) -> None:
     assert "--output" in str(problem["hint"])
 
 
-def test_its_cost_counts_the_weights_of_the_graph_and_no_operations(tmp_path: Path) -> None:
-    cost = measure_cost(onnx_encoder(graph(tmp_path / "g.onnx"), ReadOptions(), name="g"))
-    assert (cost.parameters, cost.width, cost.gflops) == (3 * WIDTH + 1, WIDTH, None)
+@pytest.mark.parametrize("dims", [("n", 3, SIZE, SIZE), (4, 3, SIZE, SIZE)])
+def test_its_cost_counts_weights_operations_and_bytes_of_the_graph(dims: tuple[Any, ...], tmp_path: Path) -> None:
+    """One product of a row of 3 by 3 x WIDTH an image, also where the graph takes four at a time."""
+    path = graph(tmp_path / "g.onnx", dims=dims)
+    cost = measure_cost(onnx_encoder(path, ReadOptions(), name="g"))
+    assert (cost.parameters, cost.width, cost.file_bytes) == (3 * WIDTH + 1, WIDTH, path.stat().st_size)
+    assert cost.gflops == pytest.approx(2 * 3 * WIDTH / 1e9)
+    assert cost.runtime.startswith("onnxruntime ")
     assert cost.ms_per_image is not None
+
+
+def test_operations_that_are_not_counted_are_not_guessed(tmp_path: Path) -> None:
+    nodes = (helper.make_node("Einsum", ["features", "features"], ["squares"], equation="nd,nd->nd"),)
+    path = graph(tmp_path / "g.onnx", nodes=nodes, outputs=("squares",))
+    assert measure_cost(onnx_encoder(path, ReadOptions(), name="g")).gflops is None
 
 
 @pytest.mark.filterwarnings("ignore")  # torch's exporter announces its own replacement
@@ -256,6 +267,8 @@ def test_what_torch_exports_gives_what_torch_gives(tmp_path: Path) -> None:
     with torch.no_grad():
         np.testing.assert_allclose(features(path), network(IMAGES).numpy(), atol=1e-4)
     options = AnalysisOptions(data="digits", per_class=3, cache=False)
+    work = [measure_cost(repdiag.load_encoder(one, image_size=SIZE)).gflops for one in (network, path)]
+    assert work[0] == pytest.approx(work[1])
     whole = repdiag.load_encoder(network, image_size=SIZE, name="torch")
     sets, notes = read_pair({"old": whole, "new": path}, options)
     torch.testing.assert_close(sets["torch"].features, sets["net"].features, atol=1e-4, rtol=0)

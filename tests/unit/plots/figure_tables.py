@@ -212,6 +212,35 @@ def training_trajectory(names: tuple[str, ...], *, classes: int) -> pd.DataFrame
     return pd.concat(epochs, ignore_index=True)
 
 
+def deployment_tradeoff(names: tuple[str, ...], *, classes: int) -> pd.DataFrame:
+    rows = []
+    for name in names:
+        rank, quality = NAMES.index(name), _quality(name)
+        for metric, label in (
+            ("knn_accuracy", "kNN accuracy, k = 20"),
+            ("neighbors_kept", "nearest image kept"),
+        ):
+            for cost, title, scale in (("ms_alone", "ms an image", 1.0), ("file_bytes", "file, MB", 7.0)):
+                rows.append(
+                    {"checkpoint": name, "metric": metric, "label": label, "value": quality, "cost": cost}
+                    | {"ci_low": quality - 0.02, "ci_high": quality + 0.02, "on_front": rank % 2 == 0}
+                    | {"cost_label": title, "amount": scale * (1 + rank * 5 % 12)}
+                )
+    return pd.DataFrame(rows).assign(**SOURCE)
+
+
+def layer_noise(names: tuple[str, ...], *, classes: int) -> pd.DataFrame:
+    parts = []
+    for name in names:
+        place = np.arange(1, 41)
+        noise = 50 - 20 * (place > 12) - 0.2 * place
+        rows = {"checkpoint": name, "place": place, "tensor": [f"/layer.{one}/conv/Conv_output_0" for one in place]}
+        parts.append(
+            pd.DataFrame(rows).assign(operator="Conv", signal_to_noise=noise, fall=np.where(place == 13, 20, 1))
+        )
+    return pd.concat(parts, ignore_index=True).assign(**SOURCE)
+
+
 Builder = Callable[..., pd.DataFrame]
 BUILDERS: dict[str, Builder] = {
     builder.__name__: builder
@@ -229,5 +258,7 @@ BUILDERS: dict[str, Builder] = {
         scatter_against_accuracy,
         setting_curves,
         training_trajectory,
+        deployment_tradeoff,
+        layer_noise,
     )
 }

@@ -36,6 +36,7 @@ VALUES = {
     "scatter_against_accuracy": "value",
     "setting_curves": "value",
     "training_trajectory": "value",
+    "deployment_tradeoff": "value",
 }
 HOSTILE = ("$\\frac{1", "a\nb\x00", "<script>alert(1)</script>", "\N{RIGHT-TO-LEFT OVERRIDE}evil", "\U0001f980" * 80)
 

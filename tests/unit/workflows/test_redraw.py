@@ -14,8 +14,8 @@ from repdiag.core.files import write_json
 from repdiag.core.metric_table import MetricRow, MetricTable
 from repdiag.core.provenance import Provenance
 from repdiag.embeddings.store import save_embedding_set
-from repdiag.results.reading import results_in
-from repdiag.workflows.figures import in_order, read_frame
+from repdiag.results.reading import read_frame, results_in
+from repdiag.workflows.figures import in_order
 from repdiag.workflows.redraw import maps_anew, stored_frames
 
 
