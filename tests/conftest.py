@@ -1,4 +1,4 @@
-"""The order of the tests, what is skipped without a GPU, types checked while they run, Triton's kernels without a GPU."""
+"""The order of the tests, what no GPU skips, types checked while tests run, Triton's kernels interpreted."""
 
 from __future__ import annotations
 
