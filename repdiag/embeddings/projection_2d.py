@@ -24,8 +24,8 @@ READINGS: dict[Projection, str] = {
     "tsne": _GROUPS,
     "pca": "Distances are those along these two directions: rows that meet here may lie apart in the others.",
 }
-# Fewer rows than this have no neighbourhoods to keep; they are shown by their principal components.
 _SEARCH_MIB = 64  # of distances held at once; scikit-learn takes a gigabyte unless told
+# Fewer rows than this have no neighbourhoods to keep; they are shown by their principal components.
 _FEWEST: dict[Projection, int] = {"umap": NEIGHBORS + 2, "tsne": 5, "pca": 1}
 
 
