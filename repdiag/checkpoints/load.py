@@ -166,7 +166,7 @@ def _assemble(contents: Contents, resolved: Resolved, seen: Input, *, name: str)
         match=fitted.match.fraction,
         training=_recorded(form, contents),
         notes=(*form.notes, *form.notes_on(contents), *fitted.candidate.assumptions, *_notes(resolved, payload),
-               *assumptions_note(facts)),
+               *_notes_on_modules(contents), *assumptions_note(facts)),
         facts=facts,
     )  # fmt: skip
     return Encoder(backbone, info, projector, classifier=classifier)
@@ -206,6 +206,14 @@ def _recorded(form: Format, contents: Contents) -> dict[str, Any]:
     found: Mapping[str, Any] = form.training(contents)
     plain = {key: value for key, value in found.items() if isinstance(value, str | int | float | bool)}
     return {key: one_line(value) if isinstance(value, str) else value for key, value in plain.items()}
+
+
+def _notes_on_modules(contents: Contents) -> tuple[str, ...]:
+    """Say that a file of pickled modules was read for its tensors, and none of its code run."""
+    if not (named := contents.modules):
+        return ()
+    shown = ", ".join(named[:3])
+    return (f"of the pickled {shown} the tensors are read and no code; that it computes what its names say is assumed",)
 
 
 def _notes(resolved: Resolved, payload: Payload) -> tuple[str, ...]:

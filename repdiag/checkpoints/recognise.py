@@ -8,6 +8,12 @@ from repdiag.checkpoints.reading.contents import Contents
 from repdiag.core.errors import CheckpointError
 
 
+def _objects(contents: Contents) -> str:
+    """Return the classes of what the file holds instead of tensors, which are never built here."""
+    named = contents.payload.foreign
+    return f", and objects of {', '.join(named[:3])}" + (" and others" if len(named) > 3 else "") if named else ""
+
+
 def recognise(contents: Contents) -> Format:
     """Return the first format that recognises the file; they are ordered from particular to general."""
     for form in all_formats():
@@ -16,6 +22,6 @@ def recognise(contents: Contents) -> Format:
     places = contents.places()
     raise CheckpointError(
         f"{contents.payload.path} holds no state dict that is known",
-        found=f"tensors under {', '.join(places[:6])}" if places else "no tensors",
+        found=f"tensors under {', '.join(places[:6])}" if places else f"no tensors{_objects(contents)}",
         hint="save the network's state_dict() alone: torch.save(model.state_dict(), path)",
     )

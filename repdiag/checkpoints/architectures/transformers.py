@@ -21,6 +21,7 @@ from repdiag.core.errors import CheckpointError
 
 _BLOCK = re.compile(r"blocks\.(\d+)\.attn\.qkv\.weight$")
 _PLAIN = re.compile(r"blocks\.\d+\.((norm[12]|attn\.(qkv|proj|[qk]_norm)|mlp\.fc[12])\.(weight|bias)|ls[12]\.gamma)$")
+_GROUP = re.compile(r"patch_embed\.(\d+)\.proj\.weight")
 _SIZES = {192: "tiny", 384: "small", 768: "base", 1024: "large", 1280: "huge", 1536: "giant"}
 _WIDER = {1152: 16, 1280: 16, 1408: 16, 1664: 16}  # SO400M, ViT-H, g and G: 16 heads, wider than the usual 64
 _POOLS = {"token": "token", "mean": "avg", "max": "max", "mean+max": "avgmax", "map": "map"}
@@ -124,6 +125,21 @@ def why_no_grid(state: Mapping[str, Tensor]) -> str | None:
     ways = [f"{rows},{patches // rows}" for rows in range(2, patches) if rows * rows < patches and patches % rows == 0]
     shown = f", such as --grid {ways[-1]}" if ways else ""
     return f"{patches} patches are not a square: say how they lie with --grid ROWS,COLUMNS{shown}"
+
+
+def why_no_patches(state: Mapping[str, Tensor]) -> str | None:
+    """Say what is odd where a transformer cuts its images into patches in a way that is not read here."""
+    groups = {match[1]: value for name, value in state.items() if (match := _GROUP.fullmatch(name))}
+    if len(groups) > 1:
+        channels = ", ".join(str(value.shape[1]) for value in groups.values() if value.ndim == 4)
+        return (
+            f"the patches are made of {len(groups)} groups of channels ({channels}), each with tokens of its own "
+            "(as SatMAE's): --backbone your_file.py:function with its forward"
+        )
+    stem = next((state[name] for name in ("patch_embed.proj.weight",) if name in state), None)
+    if stem is not None and stem.ndim == 5:
+        return "the patches are of videos or volumes: --backbone your_file.py:function with its forward"
+    return None
 
 
 def _grid(

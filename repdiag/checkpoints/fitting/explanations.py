@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
-from repdiag.checkpoints.architectures.transformers import why_no_grid
+from repdiag.checkpoints.architectures.transformers import why_no_grid, why_no_patches
 from repdiag.checkpoints.fitting.infer_arch import Fitted
 from repdiag.checkpoints.fitting.match import match
 from repdiag.checkpoints.formats.format import Branch, Format
@@ -25,7 +25,7 @@ def unknown_architecture(
 ) -> CheckpointError:  # fmt: skip
     """Return the error for tensors that no known network has, or for a setting that no known network follows."""
     shown = "\n    ".join(f"{name[:90]} {tuple(value.shape)}" for name, value in list(state.items())[:8])
-    hint = _changed_weights(state) or why_no_grid(renamed)
+    hint = _changed_weights(state) or why_no_grid(renamed) or why_no_patches(renamed)
     if unsupported is not None:
         return CheckpointError(
             f"{where} records what none of the networks here does",

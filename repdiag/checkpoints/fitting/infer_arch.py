@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from repdiag.checkpoints.architectures.candidate import Candidate
 from repdiag.checkpoints.architectures.convnexts import convnext_candidates
+from repdiag.checkpoints.architectures.densenets import densenet_candidates
 from repdiag.checkpoints.architectures.look_alikes import look_alikes, named_in
 from repdiag.checkpoints.architectures.named import candidate_by_name, named_candidates, resized
 from repdiag.checkpoints.architectures.resnets import resnet_candidates
@@ -65,7 +66,7 @@ def candidates(
     named = named_candidates(state, recorded, facts.arch_like)  # last: it imports all of timm
     yield [small_image_vgg(said(candidate), state) for candidate in named]
     if not named:  # of depths that no library gives a name
-        yield swin_candidates(state, facts) or convnext_candidates(state, facts)
+        yield swin_candidates(state, facts) or convnext_candidates(state, facts) or densenet_candidates(state, facts)
 
 
 def _plain_or_not(

@@ -75,9 +75,9 @@ def resolve(contents: Contents, form: Format, read_options: ReadOptions) -> Reso
                 return replace(outcome, present=present)
             failures.append(outcome)
     for branch in branches[:1] if read_options.backbone is None else ():  # whole files, which other libraries read
-        networks = form.last_networks(contents, contents.state(branch.place) or {}, form.facts_of(contents))
-        for network in networks:
-            return _as_read_by_library(contents, form, branch, network, read_options=read_options)
+        told = facts_as_told(form.facts_of(contents), read_options)
+        for network in form.last_networks(contents, contents.state(branch.place) or {}, told):
+            return replace(_as_read_by_library(contents, form, branch, network, read_options=read_options), facts=told)
     raise max(failures, key=lambda failure: failure[0])[1]
 
 

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
 from repdiag.checkpoints.facts import recorded
 from repdiag.checkpoints.formats.format import Branch, Facts, Format, Preprocessing
+from repdiag.checkpoints.formats.normalizations import HALVES
 from repdiag.checkpoints.formats.timm_settings import facts_in_name
 from repdiag.checkpoints.reading.contents import Contents
+from repdiag.checkpoints.reading.stand_ins import settings_of
 
 _LARGEST_SIDE = 4096
+_SQUASHED_FROM = 384
 
 
 def _facts(file: Contents) -> Facts:
@@ -24,24 +31,44 @@ def _facts(file: Contents) -> Facts:
 
 
 def _preprocessing(file: Contents) -> Preprocessing:
-    """Return the evaluation's input: resized so that the crop is 224 of 256, bicubic."""
+    """Return the evaluation's input: resized so that the crop is 224 of 256, bicubic; its forks differ for large sides.
+
+    MAE's fine-tuning (`global_pool` in its arguments) crops nothing above 224 pixels, ConvNeXt's and BEiT's
+    (`crop_pct`) squash images of 384 and more; BEiT normalises by halves unless told otherwise.
+    """
     side = file.setting("args", "input_size")
     if not isinstance(side, int) or not 0 < side <= _LARGEST_SIDE:
         return Preprocessing(usual_size=224, interpolation="bicubic")
-    ratio = file.setting("args", "eval_crop_ratio")  # of DeiT III
-    part = ratio if isinstance(ratio, float) and 0.5 <= ratio <= 1.0 else 0.875
-    return Preprocessing(
+    arguments = settings_of(file.setting("args"))
+    part, squash = _framing(arguments, side)
+    found = Preprocessing(
         image_size=side,
-        resize=int(side / part),
+        resize=None if squash else int(side / part),
+        squash=squash,
         interpolation="bicubic",
         origins={"image_size": recorded("args.input_size")},
     )
+    if arguments.get("imagenet_default_mean_and_std") is False:
+        said = dict.fromkeys(("mean", "std"), recorded("args.imagenet_default_mean_and_std"))
+        found = replace(found, mean=HALVES.mean, std=HALVES.std, origins={**found.origins, **said})
+    return found
+
+
+def _framing(arguments: Mapping[str, Any], side: int) -> tuple[float, bool]:
+    """Return the part of the shorter side that the crop takes, and whether both sides are resized instead."""
+    if "crop_pct" in arguments and side >= _SQUASHED_FROM:
+        return 1.0, True
+    for name in ("eval_crop_ratio", "crop_pct"):  # of DeiT III; of ConvNeXt
+        ratio = arguments.get(name)
+        if isinstance(ratio, float) and 0.5 <= ratio <= 1.0:
+            return ratio, False
+    return (1.0 if "global_pool" in arguments and side > 224 else 0.875), False
 
 
 FORMAT = Format(
     name="deit",
     reads=(
-        "args: model, input_size, eval_crop_ratio",
+        "args: model, input_size, eval_crop_ratio, crop_pct, global_pool, imagenet_default_mean_and_std",
     ),
     title="DeiT and scripts made after its own",
     recognise=lambda file: (

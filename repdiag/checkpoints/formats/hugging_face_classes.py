@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from repdiag.checkpoints.architectures.candidate import Candidate
 from repdiag.checkpoints.facts import Fact, Origin
 from repdiag.checkpoints.formats.format import Facts
+from repdiag.checkpoints.formats.pooled_models import PooledModel
 from repdiag.checkpoints.reading.contents import Contents, State
-from repdiag.core.shapes import Float
 
 _CONFIG = "config.json"
 _MOST = {"layer": 256, "depth": 256, "head": 1024, "image_size": 2048}  # a file may ask for no more than this
@@ -33,14 +33,17 @@ INSTALL = "pip install 'repdiag[transformers]', and the library's own class is u
 
 def library_networks(contents: Contents, state: State, facts: Facts) -> list[Candidate]:
     """Return the network of transformers' own class, filled; none where the library does not know it."""
-    del state, facts
+    del state
     config = contents.payload.sidecars.get(_CONFIG)
     tensors = next((found for place in PLACES if (found := contents.state(place))), None)
-    return networks_of_config(config, tensors) if isinstance(config, dict) and tensors is not None else []
+    return networks_of_config(config, tensors, facts) if isinstance(config, dict) and tensors is not None else []
 
 
-def networks_of_config(config: Mapping[str, Any], tensors: State) -> list[Candidate]:
-    """Return the network that a config.json describes, filled with tensors under its own names or after a prefix."""
+def networks_of_config(config: Mapping[str, Any], tensors: State, facts: Facts) -> list[Candidate]:
+    """Return the network that a config.json describes, filled with tensors under its own names or after a prefix.
+
+    Of the facts the pooling is followed, where somebody said it.
+    """
     if importlib.util.find_spec("transformers") is None:
         return []
     if any(number > _ceiling(name) for name, number in _numbers(config, "")):
@@ -48,8 +51,9 @@ def networks_of_config(config: Mapping[str, Any], tensors: State) -> list[Candid
     made = _loaded(config, tensors)
     if made is None:
         return []
-    network, kind = made
-    pooled = Fact.of("pooling", network.pooling, Origin("family", f"what {kind} of transformers returns"))
+    model, kind = made
+    network = PooledModel(model, config, told=facts.pool if facts.origin_of("pool").source == "told" else None)
+    pooled = Fact.of("pooling", network.pooling, _origin_of_pooling(network, facts, kind), flag=network.flag)
     size = config.get("image_size")
     return [
         Candidate(
@@ -65,7 +69,7 @@ def networks_of_config(config: Mapping[str, Any], tensors: State) -> list[Candid
     ]
 
 
-def _loaded(config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> tuple[_Pooled, str] | None:
+def _loaded(config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> tuple[nn.Module, str] | None:
     """Return the network with the tensors in it; None where not all of it is filled."""
     from transformers import AutoConfig
     from transformers.utils import logging
@@ -94,7 +98,7 @@ def _loaded(config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> tuple[_
     missing = [name for name in report["missing_keys"] if not name.startswith(_UNTRAINED)]
     if missing or report["mismatched_keys"]:
         return None
-    return _Pooled(network.float().eval()), type(outline).__name__
+    return network.float().eval(), type(outline).__name__
 
 
 def _outline(settings: Any, config: Mapping[str, Any]) -> nn.Module:
@@ -135,33 +139,9 @@ def _ceiling(name: str) -> int:
     return min((most for part, most in _MOST.items() if part in name), default=_LARGEST)
 
 
-class _Pooled(nn.Module):
-    """A model of transformers that gives one vector an image."""
-
-    def __init__(self, model: nn.Module) -> None:
-        super().__init__()
-        self.model = model
-        names = set(dict(model.named_parameters()))
-        self.both = hasattr(model, "get_image_features") and any(name.startswith("text_") for name in names)
-        dense = any(name.startswith("pooler.dense.") for name in names)
-        if self.both:
-            self.pooling = "its own features of images"
-        elif dense:  # the pooler of BERT, which pretraining leaves as it was drawn
-            self.pooling = "class token"
-        else:
-            token = any("cls_token" in name or "class_embedding" in name for name in names)
-            self.pooling = f"its own pooling, else the {'class token' if token else 'mean'}"
-
-    def forward(self, images: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B D"]:
-        """Return the model's own pooled output, the class token, or the mean of its last map."""
-        if self.both:
-            found = self.model.get_image_features(pixel_values=images)  # type: ignore[operator]
-            return found if isinstance(found, Tensor) else found.pooler_output
-        out = self.model(pixel_values=images)
-        last: Tensor = out.last_hidden_state
-        pooled = getattr(out, "pooler_output", None)
-        if isinstance(pooled, Tensor) and self.pooling != "class token":
-            return pooled.flatten(1)
-        if last.ndim == 3 and self.pooling.endswith("class token"):
-            return last[:, 0]
-        return last.mean((2, 3)) if last.ndim == 4 else last.mean(1)
+def _origin_of_pooling(network: PooledModel, facts: Facts, kind: str) -> Origin:
+    if network.told:
+        return facts.origin_of("pool")
+    if network.returns_pooled:
+        return Origin("family", f"what {kind} of transformers returns")
+    return Origin("assumed", f"{kind} of transformers returns no trained pooling")

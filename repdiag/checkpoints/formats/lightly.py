@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from repdiag.checkpoints.formats.format import Branch, Format
+from repdiag.checkpoints.facts import Origin
+from repdiag.checkpoints.formats.format import Branch, Format, Preprocessing
 from repdiag.checkpoints.reading.contents import Contents
 
 _PLACES = ("state_dict", "model_state_dict", "model", "")
@@ -54,6 +55,7 @@ FORMAT = Format(
     title="lightly",
     tried="lightly 1.6",
     recognise=_recognise,
+    preprocessing=Preprocessing(origin=Origin("assumed", "ImageNet's, as the transforms of lightly do")),
     branches=(*_branches(_ENCODERS, _HEADS), *_branches(_TWINS, _TWIN_HEADS)),
     known=tuple(
         owner + part

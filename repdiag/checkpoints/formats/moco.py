@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from repdiag.checkpoints.facts import Origin
 from repdiag.checkpoints.formats.format import Branch, Format, Preprocessing
 from repdiag.checkpoints.formats.normalizations import CIFAR10
 from repdiag.checkpoints.reading.contents import Contents
@@ -24,11 +25,19 @@ def _branches(file: Contents) -> tuple[Branch, ...]:
     )
 
 
+def _preprocessing(file: Contents) -> Preprocessing:
+    if _is_notebook(file):
+        return CIFAR10
+    if file.has_keys("arch", "epoch", "state_dict"):  # which its own script saves
+        return Preprocessing()
+    return Preprocessing(origin=Origin("assumed", "ImageNet's, as MoCo's own; others use these names too"))
+
+
 FORMAT = Format(
     name="moco",
     title="MoCo v1 and v2",
     recognise=lambda file: any(file.has(place, "encoder_q.") for place in PLACES),
     branches=_branches,
     known=("queue",),
-    preprocessing=lambda file: CIFAR10 if _is_notebook(file) else Preprocessing(),
+    preprocessing=_preprocessing,
 )

@@ -1,6 +1,7 @@
 """Barlow Twins and VICReg (facebookresearch): a `backbone` and a `projector` under `model`."""
 
-from repdiag.checkpoints.formats.format import Branch, Format
+from repdiag.checkpoints.facts import Origin
+from repdiag.checkpoints.formats.format import Branch, Format, Preprocessing
 
 _BRANCHES = (Branch(name="online", place="model", prefix="backbone.", projector=("projector.",)),)
 
@@ -16,4 +17,5 @@ VICREG = Format(
     title="VICReg",
     recognise=lambda file: file.has("model", "backbone.", "projector."),
     branches=_BRANCHES,
+    preprocessing=Preprocessing(origin=Origin("assumed", "ImageNet's, as VICReg's own; others use these names too")),
 )

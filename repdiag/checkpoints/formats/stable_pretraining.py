@@ -1,6 +1,7 @@
 """stable-pretraining: Lightning files with the state of its probes and metrics among the weights."""
 
-from repdiag.checkpoints.formats.format import Branch, Facts, Format
+from repdiag.checkpoints.facts import Origin
+from repdiag.checkpoints.formats.format import Branch, Facts, Format, Preprocessing
 
 FORMAT = Format(
     name="stable_pretraining",
@@ -20,4 +21,5 @@ FORMAT = Format(
     ),
     known=("callbacks_modules.", "callbacks_metrics.", "predictor."),
     facts=Facts(stem_padding=1),
+    preprocessing=Preprocessing(origin=Origin("assumed", "ImageNet's; its runs choose it with the data")),
 )

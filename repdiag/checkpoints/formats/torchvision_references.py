@@ -2,16 +2,20 @@
 
 from dataclasses import replace
 
-from repdiag.checkpoints.facts import recorded
+from repdiag.checkpoints.facts import Origin, recorded
 from repdiag.checkpoints.formats.format import Branch, Format, Preprocessing
 from repdiag.checkpoints.reading.contents import Contents
+from repdiag.checkpoints.reading.stand_ins import settings_of
 
 _LARGEST_SIDE = 4096
+_OWN_ARGUMENTS = {"val_crop_size", "cache_dataset", "test_only"}
 
 
 def _preprocessing(file: Contents) -> Preprocessing:
     """Return the evaluation's input from the script's arguments, else its defaults."""
     found = Preprocessing(usual_size=224, resize=256)
+    if not _OWN_ARGUMENTS & set(settings_of(file.setting("args"))):
+        found = replace(found, origin=Origin("assumed", "torchvision's scripts; others save files like this too"))
     crop, resize = (file.setting("args", name) for name in ("val_crop_size", "val_resize_size"))
     if isinstance(crop, int) and 0 < crop <= _LARGEST_SIDE:
         found = replace(found, image_size=crop, usual_size=None, origins={"image_size": recorded("args.val_crop_size")})

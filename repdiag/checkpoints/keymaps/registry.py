@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from repdiag.checkpoints.keymaps import hugging_face, mobile_networks, originals, resnets, transformers
+from repdiag.checkpoints.keymaps import densenets, hugging_face, mobile_networks, originals, resnets, transformers
 from repdiag.checkpoints.keymaps.keymap import Keymap
 
 KEYMAPS: tuple[Keymap, ...] = (
@@ -12,6 +12,8 @@ KEYMAPS: tuple[Keymap, ...] = (
     resnets.SHORTCUT,
     resnets.HUGGING_FACE,
     resnets.DEEP_STEM,
+    resnets.DETECTRON2,
+    resnets.RESIDUAL_FUNCTION,
     resnets.SELECTIVE_KERNELS,
     resnets.SIMCLR_V2,
     resnets.CLIP,
@@ -19,6 +21,9 @@ KEYMAPS: tuple[Keymap, ...] = (
     mobile_networks.LUKEMELAS,
     mobile_networks.MONAI_EFFICIENTNET,
     mobile_networks.MONAI_DENSENET,
+    densenets.DOTTED,
+    densenets.SMALL,
+    densenets.KUANGLIU,
     mobile_networks.LISTED_FEATURES,
     mobile_networks.LISTED_CHILDREN,
     hugging_face.SWIN,

@@ -110,6 +110,31 @@ DEEP_STEM = Keymap(
     convert=by_patterns((r"^stem\.7\.", "bn1."), (r"^stem\.", "conv1.")),
     candidates=_without_blur,
 )
+DETECTRON2 = Keymap(
+    name="detectron2's ResNet",
+    applies=lambda state: all_names(state, [r"stem\.conv1\.norm\.running_mean", r"res2\.0\.conv1\.norm\."]),
+    convert=by_patterns(
+        (r"^stem\.conv1\.norm\.", "bn1."),
+        (r"^stem\.conv1\.", "conv1."),
+        (r"^res([2-5])\.", lambda found: f"layer{int(found[1]) - 1}."),
+        (r"\.shortcut\.norm\.", ".downsample.1."),
+        (r"\.shortcut\.", ".downsample.0."),
+        (r"\.conv(\d)\.norm\.", r".bn\1."),
+    ),
+)
+_STAGE = r"^conv([2-5])_x\.(\d+)\."
+RESIDUAL_FUNCTION = Keymap(
+    name="CIFAR ResNet with `residual_function` blocks (weiaicunzai/pytorch-cifar100)",
+    applies=lambda state: all_names(state, [r"conv1\.0\.weight", r"conv2_x\.0\.residual_function\.0\.weight"]),
+    convert=by_patterns(
+        (r"^conv1\.0\.", "conv1."),
+        (r"^conv1\.1\.", "bn1."),
+        (_STAGE, lambda found: f"layer{int(found[1]) - 1}.{found[2]}."),
+        (r"\.residual_function\.([036])\.", lambda found: f".conv{int(found[1]) // 3 + 1}."),
+        (r"\.residual_function\.([147])\.", lambda found: f".bn{int(found[1]) // 3 + 1}."),
+        (r"\.shortcut\.", ".downsample."),
+    ),
+)
 SELECTIVE_KERNELS = Keymap(
     name="SimCLR v2's ResNet with selective kernels",
     applies=lambda state: all_names(state, [r"net\.0\.4\.weight", r"net\.1\.blocks\.0\.net\.2\.mixing_conv\."]),

@@ -146,7 +146,7 @@ def format_of(header: Mapping[str, Any]) -> Format:
         head_activation=header.get("head_activation", base.head_activation),
         preprocessing=Preprocessing(**pixels),
         networks=lambda contents, state, facts: _as_recorded(header, facts),  # noqa: ARG005
-        last_networks=lambda contents, state, facts: _of_config(header, state),  # noqa: ARG005
+        last_networks=lambda contents, state, facts: _of_config(header, state, facts),  # noqa: ARG005
         notes_on=lambda contents: (),  # noqa: ARG005
         arch=lambda contents: header["arch"],  # noqa: ARG005
         training=lambda contents: header["training"],  # noqa: ARG005
@@ -158,9 +158,9 @@ def _as_recorded(header: Mapping[str, Any], facts: Facts) -> list[Candidate]:
     return [as_said(candidate_by_name(header["arch"], settings), facts)] if settings else []
 
 
-def _of_config(header: Mapping[str, Any], state: Mapping[str, Tensor]) -> list[Candidate]:
+def _of_config(header: Mapping[str, Any], state: Mapping[str, Tensor], facts: Facts) -> list[Candidate]:
     config = header.get("config")
-    return networks_of_config(config, dict(state)) if isinstance(config, dict) else []
+    return networks_of_config(config, dict(state), facts) if isinstance(config, dict) else []
 
 
 def _origins(fields: Mapping[str, Any]) -> dict[str, Origin]:

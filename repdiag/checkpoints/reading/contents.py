@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import PurePath
 from typing import Any
 
 from torch import Tensor
 
+from repdiag.checkpoints.reading.pickled_modules import is_module, state_of_module
 from repdiag.checkpoints.reading.safe_load import Payload
 from repdiag.checkpoints.reading.stand_ins import setting, settings_of
 
@@ -16,6 +17,8 @@ WRAPPERS = ("module.", "_orig_mod.", "_forward_module.", "_fsdp_wrapped_module."
 # Names that no module of a network has: of wrappers around single blocks, wherever they stand.
 _INNER_WRAPPERS = ("_orig_mod.", "_fsdp_wrapped_module.", "_checkpoint_wrapped_module.", "_forward_module.")
 
+_DEEPEST = 3  # levels at which tensors are looked for
+
 
 class Contents:
     """A payload as formats look at it: `state("state_dict")` and `setting("args", "arch")`."""
@@ -23,14 +26,13 @@ class Contents:
     def __init__(self, payload: Payload) -> None:
         self.payload = payload
         self._states: dict[str, State | None] = {}
+        self._opens_modules = not any(map(_has_weights, _mappings(payload.tree, _DEEPEST)))
 
     def state(self, place: str) -> State | None:
         """Return the tensors at a place such as "state_dict" or "a/b" ("" is the file itself), names unwrapped."""
         if place not in self._states:
-            node: Any = self.payload.tree
-            for part in filter(None, place.split("/")):
-                node = _entry(node, part)
-            self._states[place] = _tensors(node)
+            node = _node(self.payload.tree, place)
+            self._states[place] = _tensors(self._opened(node))
         return self._states[place]
 
     def has(self, place: str, *prefixes: str) -> bool:
@@ -52,7 +54,26 @@ class Contents:
 
     def places(self) -> tuple[str, ...]:
         """Return every place with at least one tensor, at most three levels down."""
-        return tuple(_places(self.payload.tree, "", 3))
+        return tuple(self._places(self.payload.tree, "", _DEEPEST))
+
+    @property
+    def modules(self) -> tuple[str, ...]:
+        """The classes of the pickled modules that stand for state dicts, where the file has no state dict."""
+        nodes = [_node(self.payload.tree, place) for place in self.places()]
+        return tuple(dict.fromkeys(node.name for node in nodes if is_module(node)))
+
+    def _opened(self, node: Any) -> Any:
+        return state_of_module(node) if self._opens_modules and is_module(node) else node
+
+    def _places(self, node: Any, place: str, depth: int) -> list[str]:
+        node = self._opened(node)
+        if not isinstance(node, Mapping):
+            return []
+        here = [place] if _tensors(node) else []
+        if depth:
+            for name, value in node.items():
+                here += self._places(value, f"{place}/{name}".strip("/"), depth - 1)
+        return here
 
     @property
     def file_name(self) -> str:
@@ -89,11 +110,19 @@ def _tensors(node: Any) -> State | None:
     return (found if len(found) == len(named) else named) or None  # two that would get one name keep their own
 
 
-def _places(node: Any, place: str, depth: int) -> list[str]:
-    if not isinstance(node, Mapping):
-        return []
-    here = [place] if _tensors(node) else []
-    if depth:
-        for name, value in node.items():
-            here += _places(value, f"{place}/{name}".strip("/"), depth - 1)
-    return here
+def _mappings(node: Any, depth: int) -> Iterator[Mapping[Any, Any]]:
+    if isinstance(node, Mapping):
+        yield node
+        for value in node.values() if depth else ():
+            yield from _mappings(value, depth - 1)
+
+
+def _has_weights(node: Mapping[Any, Any]) -> bool:
+    """Say whether a mapping is a state dict, and not an optimizer's."""
+    return any(isinstance(value, Tensor) and str(name).endswith("weight") for name, value in node.items())
+
+
+def _node(tree: Any, place: str) -> Any:
+    for part in filter(None, place.split("/")):
+        tree = _entry(tree, part)
+    return tree

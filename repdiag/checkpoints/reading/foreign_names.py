@@ -34,6 +34,8 @@ _STANDARD_LIBRARY = frozenset(
 )
 _BUILTINS = frozenset(
     [
+        "Ellipsis",
+        "NotImplemented",
         "bool",
         "bytearray",
         "bytes",
@@ -56,7 +58,11 @@ _BUILTINS = frozenset(
         "xrange",
     ]
 )
-_TORCH = ("torch.nn.", "torch.optim.", "torch.utils.data.", "torch.amp.", "torch.cuda.amp.", "torch.distributed.fsdp.")
+_TORCH = (
+    *("torch.nn.", "torch.optim.", "torch.utils.data.", "torch.amp.", "torch.cuda.amp.", "torch.distributed.fsdp."),
+    *("torch.distributed.tensor.", "torch.distributed._tensor.", "torch.distributed.device_mesh.", "torch.ao.nn."),
+    *("torch.torch_version.TorchVersion", "torch._C._nn.", "torch._dynamo.eval_frame.OptimizedModule"),
+)
 _TORCH_PLAIN = ("torch._utils._rebuild", "torch._tensor._rebuild", "torch.storage.", "torch.serialization._get_layout")
 _NUMPY = ("numpy.core.multiarray.", "numpy._core.multiarray.", "numpy.core.numeric.", "numpy._core.numeric.")
 _NUMPY_MORE = ("numpy.random.", "numpy.dtype", "numpy.ndarray", "numpy.dtypes.", "numpy.ma.core.")

@@ -45,7 +45,7 @@ class TensorRecord:
     stride: tuple[int, ...]
 
 
-def settings_of(value: Any) -> Mapping[str, Any]:
+def settings_of(value: Any) -> Mapping[Any, Any]:
     """Return what a dictionary, a Namespace or a config object holds, as a mapping; empty for all else."""
     if isinstance(value, Mapping):
         return value

@@ -185,3 +185,50 @@ def test_deep_stems_of_open_mmlab(tmp_path: Path) -> None:
         saved({"meta": {}, "state_dict": {f"backbone.{name}": value for name, value in state.items()}}, tmp_path)
     )
     assert gap(encoder(images_of(64)), network(images_of(64))) < 1e-5
+
+
+@pytest.mark.parametrize(
+    ("arguments", "resize", "squash"),
+    [
+        ({"eval_crop_ratio": 0.875}, 438, False),
+        ({"crop_pct": None}, None, True),  # ConvNeXt's and BEiT's
+        ({"global_pool": False}, 384, False),  # MAE's fine-tuning
+    ],
+)
+def test_forks_of_deit_frame_large_images_differently(
+    arguments: dict[str, Any], resize: int | None, squash: bool, tmp_path: Path
+) -> None:
+    known = argparse.Namespace(model="vit", input_size=384, **arguments)
+    info = load_encoder(saved({"model": vit(size=384).state_dict(), "args": known}, tmp_path)).info
+    assert (info.image_size, info.resize, info.squash) == (384, resize, squash)
+
+
+def test_beits_fine_tuning_records_which_mean_it_takes(tmp_path: Path) -> None:
+    known = argparse.Namespace(model="vit", input_size=64, crop_pct=None, imagenet_default_mean_and_std=False)
+    info = load_encoder(saved({"model": vit().state_dict(), "args": known}, tmp_path)).info
+    assert (info.mean, info.std) == ((0.5,) * 3, (0.5,) * 3)
+
+
+@pytest.mark.parametrize(
+    "tree",
+    [
+        {"model": under("backbone.", resnet18()) | {"projector.0.weight": torch.zeros(8, 512)}},
+        {"model": under("encoder_q.", resnet18()) | under("encoder_k.", resnet18())},
+        {"state_dict": under("backbone.", resnet18()) | {"projection_head.layers.0.weight": torch.zeros(8, 512)}},
+        {"model": resnet18().state_dict(), "lr_scheduler": {}, "args": argparse.Namespace(lr=0.1)},
+        {**resnet18().state_dict(), "projection_head.0.weight": torch.zeros(8, 512)},
+    ],
+    ids=["vicreg", "moco", "lightly", "torchvision", "swav"],
+)
+def test_names_that_many_use_leave_the_normalisation_an_assumption(tree: Any, tmp_path: Path) -> None:
+    info = load_encoder(saved(tree, tmp_path)).info
+    assert any("assumed" in note and "--mean" in note and "--std" in note for note in info.notes), info.family
+
+
+def test_patches_of_groups_of_channels_are_named(tmp_path: Path) -> None:
+    state = vit().state_dict()
+    patches = {f"patch_embed.{group}.proj.weight": torch.zeros(192, 4, 16, 16) for group in range(3)}
+    state = {name: value for name, value in state.items() if not name.startswith("patch_embed")} | patches
+    with pytest.raises(CheckpointError) as caught:
+        load_encoder(saved({"model": state}, tmp_path))
+    assert "3 groups of channels (4, 4, 4)" in str(caught.value.hint)

@@ -1,0 +1,128 @@
+"""What reading a checkpoint costs: seconds for small files, memory for large ones, seconds for those that are refused.
+
+python -m benchmarks.checkpoint_reading                 small files, made by torchvision and timm
+python -m benchmarks.checkpoint_reading --large FOLDER  a ViT-H and a ViT-g too, 2.5 GB each, written there and deleted
+
+Every file is read in a child process. Seconds are processor time beyond the imports; memory is the highest resident
+size of the whole process, pages of the mapped file included. Promised: 2 s for a small file, 1.3 times the file for
+memory, 5 s for a refusal.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+SMALL_SECONDS, REFUSED_SECONDS, TIMES_THE_FILE = 2.0, 5.0, 1.3
+_CHILD = """
+import json, sys, time
+import numpy, torch, torchvision, timm, safetensors.torch
+from repdiag.checkpoints.inspect import inspect_checkpoint
+from repdiag.checkpoints.load import load_encoder
+from repdiag.core.errors import RepdiagError
+how, path = sys.argv[1:]
+started, said = time.process_time(), "read"
+try:
+    found = inspect_checkpoint(path) if how == "inspect" else load_encoder(path)
+except RepdiagError as error:
+    said = f"refused: {error.problem}"[:110]
+seconds = time.process_time() - started
+lines = open("/proc/self/status").read().splitlines()
+peak = next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) * 1024
+print(json.dumps({"seconds": seconds, "peak": peak, "said": said}))
+"""
+_SMALL = (
+    *("torchvision:resnet18", "torchvision:vit_b_32", "torchvision:mobilenet_v3_small", "timm:vit_tiny_patch16_224"),
+    *("timm:convnext_atto", "timm:swin_tiny_patch4_window7_224", "timm:regnety_002", "timm:beit_base_patch16_224"),
+)
+_WRITE = """
+import sys, torch, timm, safetensors.torch
+name, kind, left_out, *paths = sys.argv[1:]
+with torch.device("meta"):
+    network = timm.create_model(name, num_classes=0)
+number = torch.float16 if kind == "half" else torch.float32
+state = {key: torch.full(value.shape, .01, dtype=number) for key, value in network.state_dict().items()}
+state.pop(left_out, None)
+for path in paths:
+    safetensors.torch.save_file(state, path) if path.endswith(".safetensors") else torch.save(state, path)
+"""
+
+
+def measured(how: str, path: Path) -> Mapping[str, Any]:
+    """Return the seconds, the peak in bytes and the outcome of reading one file in a process of its own."""
+    done = _run(_CHILD, how, str(path))
+    found: Mapping[str, Any] = json.loads(done.splitlines()[-1])
+    return found
+
+
+def _run(code: str, *arguments: str) -> str:
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parents[1])}
+    command = [sys.executable, "-c", code, *arguments]
+    return subprocess.run(command, check=True, text=True, stdout=subprocess.PIPE, env=environment).stdout
+
+
+def small_files(folder: Path) -> bool:
+    """Print the seconds of small files, and return whether all keep the promise."""
+    import timm
+    import torch
+    import torchvision
+
+    kept = True
+    for name in _SMALL:
+        library, _, short = name.partition(":")
+        made = timm.create_model(short) if library == "timm" else torchvision.models.get_model(short, weights=None)
+        path = folder / f"{short}.pth"
+        torch.save({"state_dict": {f"model.{key}": value for key, value in made.state_dict().items()}}, path)
+        for how in ("inspect", "load"):
+            found = measured(how, path)
+            kept &= found["seconds"] <= SMALL_SECONDS
+            print(f"{how:8} {name:36} {path.stat().st_size / 1e6:7.1f} MB {found['seconds']:6.2f} s  {found['said']}")
+        path.unlink()
+    return kept
+
+
+def large_files(folder: Path) -> bool:
+    """Print the memory of large files and the seconds of a large one that is refused; say whether promises are kept."""
+    kept = True
+    whole = [folder / "vit_h.pth", folder / "vit_h.safetensors"]
+    for path in whole:
+        _run(_WRITE, "vit_huge_patch14_224", "single", "", str(path))
+        for how in ("inspect", "load"):
+            found = measured(how, path)
+            times = found["peak"] / path.stat().st_size
+            kept &= times <= TIMES_THE_FILE
+            print(f"{how:8} {path.name:36} {path.stat().st_size / 1e6:7.1f} MB {found['seconds']:6.2f} s "
+                  f"peak {times:.2f} x  {found['said']}")  # fmt: skip
+        path.unlink()
+    for suffix in ("pth", "safetensors"):
+        path = folder / f"vit_g.{suffix}"
+        _run(_WRITE, "vit_giant_patch14_dinov2", "half", "blocks.7.mlp.fc2.bias", str(path))
+        found = measured("load", path)
+        kept &= found["seconds"] <= REFUSED_SECONDS
+        print(f"refuse   {path.name:36} {path.stat().st_size / 1e6:7.1f} MB {found['seconds']:6.2f} s  {found['said']}")
+        path.unlink()
+    return kept
+
+
+def main() -> None:
+    """Print the lines; the exit code is 1 where a promise is broken."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--large", type=Path, metavar="FOLDER")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        kept = small_files(Path(folder))
+    if options.large is not None:
+        options.large.mkdir(parents=True, exist_ok=True)
+        kept &= large_files(options.large)
+    sys.exit(0 if kept else 1)
+
+
+if __name__ == "__main__":
+    main()
