@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as Xml
@@ -168,7 +169,7 @@ def _coco_objects(found: Sequence[Any], labels: Mapping[int, int], *, split: str
             box=(left, top, left + width, top + height),
             label=labels[int(one["category_id"])],
             ignored=crowd,
-            mask=(lambda high, wide, shape=shape: coco_mask(shape, high, wide)) if masks else None,
+            mask=partial(coco_mask, shape) if masks else None,
         )
 
 
@@ -247,11 +248,11 @@ def _voc_objects(path: Path, content: Any, names: Sequence[str], *, split: str, 
             box=box,
             label=names.index(str(one.findtext("name"))) + 1,
             ignored=difficult,
-            mask=(lambda high, wide, number=place: _voc_mask(drawn, number, high, wide)) if masks else None,
+            mask=partial(_voc_mask, drawn, number=place) if masks else None,
         )
 
 
-def _voc_mask(file: Path, number: int, height: int, width: int) -> NDArray[np.uint8]:
+def _voc_mask(file: Path, height: int, width: int, *, number: int) -> NDArray[np.uint8]:
     try:
         with Image.open(file) as image:
             found = np.asarray(image)
