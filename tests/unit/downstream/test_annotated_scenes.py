@@ -34,7 +34,7 @@ def painted(path: Path, name: str) -> None:
     pixels = np.full((48, 64 if name == "b" else 48, 3), 120, np.uint8)
     for kind, (left, top, right, bottom) in DRAWN[name]:
         pixels[top:bottom, left:right] = RED if kind == "apple" else BLUE
-    Image.fromarray(pixels).save(path, quality=95)
+    Image.fromarray(pixels).save(path, quality=98, subsampling=0)
 
 
 def coco(root: Path, *, crowd: bool = False) -> str:
