@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -13,7 +14,7 @@ from xml.etree import ElementTree as Xml
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw
+from PIL import Image
 from torch import Tensor
 
 from repdiag.core.errors import DataError
@@ -187,13 +188,25 @@ def coco_mask(shape: Any, height: int, width: int) -> NDArray[np.uint8]:
         runs = np.repeat(np.arange(len(counts)) % 2, counts).astype(np.uint8)
         found: NDArray[np.uint8] = runs.reshape((width, height)).T.copy()
         return found
-    drawn = Image.new("L", (width, height), 0)
+    drawn = np.zeros((height, width), dtype=np.uint8)
     for polygon in shape:
-        if len(polygon) >= 6:
-            # A pixel belongs to the polygon that holds its middle.
-            points = [(x - 0.5, y - 0.5) for x, y in zip(polygon[::2], polygon[1::2], strict=True)]
-            ImageDraw.Draw(drawn).polygon(points, fill=1)
-    return np.array(drawn, dtype=np.uint8)
+        _fill(drawn, np.asarray(polygon, dtype=np.float64).reshape(-1, 2))
+    return drawn
+
+
+def _fill(mask: NDArray[np.uint8], corners: NDArray[np.float64]) -> None:
+    """Set the pixels whose middle lies within the polygon of corners x, y; crossings cut it into pairs (even-odd)."""
+    height, width = mask.shape
+    ends = np.roll(corners, -1, axis=0)
+    low, high = corners[:, 1].min(), corners[:, 1].max()
+    for row in range(max(0, math.ceil(low - 0.5)), min(height, math.floor(high - 0.5) + 1)):
+        y = row + 0.5
+        crossed = (corners[:, 1] <= y) != (ends[:, 1] <= y)
+        (x0, y0), (x1, y1) = corners[crossed].T, ends[crossed].T
+        middles = np.sort(x0 + (y - y0) * (x1 - x0) / (y1 - y0)) - 0.5
+        places = np.clip(np.ceil(middles), 0, width).astype(int)
+        for left, right in zip(places[::2], places[1::2], strict=True):
+            mask[row, left:right] = 1
 
 
 def _voc(root: Path, split: str, *, masks: bool) -> tuple[tuple[str, ...], list[_Annotated]]:

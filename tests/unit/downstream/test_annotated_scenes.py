@@ -119,6 +119,18 @@ def test_what_counts_for_nobody_is_marked_in_test(layout: Any, how: str, in_trai
     assert [found["crowd"].tolist() for found in test.objects] == [[False], [False, True]]
 
 
+def test_a_pixel_belongs_to_the_polygon_that_holds_its_middle() -> None:
+    """The triangle below the diagonal of four pixels, and a ring: of a pixel that is cut the middle decides."""
+    triangle = coco_mask([[0, 0, 4, 4, 0, 4]], 4, 5)
+    rows, columns = np.mgrid[0:4, 0:5]
+    inside = (columns + 0.5 < rows + 0.5) & (columns < 4)
+    assert (triangle[inside] == 1).all()
+    assert triangle[columns > rows].sum() == 0
+    bow = coco_mask([[0, 0, 4, 0, 4, 4, 0, 4, 0, 0, 1, 1, 1, 3, 3, 3, 3, 1, 1, 1]], 4, 4)
+    assert bow[1:3, 1:3].sum() == 0
+    assert bow.sum() == 12
+
+
 def test_runs_go_down_the_columns() -> None:
     """Three rows and two columns: two of nothing, three of the object, one of nothing."""
     assert coco_mask({"size": [3, 2], "counts": [2, 3, 1]}, 3, 2).tolist() == [[0, 1], [0, 1], [1, 0]]
