@@ -44,7 +44,7 @@ def cluster_class_confusion(frame: pd.DataFrame, *, width: float = TWO_COLUMNS) 
         panel_height=min(2.9, width / columns + 0.2, 4.2 / -(-len(names) // columns) if width < 5 else 9),
         columns=columns,
     )
-    shown = short_names(names, limit=24 if width / columns > 2 else 15)
+    shown = short_names(names, limit=24 if width / columns > 2 else 12)
     image: AxesImage | None = None
     for number, (axis, name) in enumerate(zip(axes, names, strict=True)):
         rows = frame[frame["checkpoint"].astype(str) == name]

@@ -31,6 +31,7 @@ _MESSAGE_SIZE = 8.0
 _CHARACTER_WIDTH = 0.55
 _CAPTIONS: WeakKeyDictionary[Figure, str] = WeakKeyDictionary()
 _MESSAGES: WeakKeyDictionary[Figure, str] = WeakKeyDictionary()
+_LEGEND_ROOM: WeakKeyDictionary[Figure, float] = WeakKeyDictionary()
 _MORE = "\N{HORIZONTAL ELLIPSIS}"
 _LEAST = 8  # characters of a name that a mark behind it must leave
 # Where a direct label may stand around its point: distance in points, angle in degrees.
@@ -136,18 +137,23 @@ def add_message(figure: Figure, message: str) -> None:
         return
     _MESSAGES[figure] = message
     width, height = (float(side) for side in figure.get_size_inches())
-    per_line = int(width * _POINTS_PER_INCH / (_MESSAGE_SIZE * _CHARACTER_WIDTH * 1.1))
+    beside = 1.2 if figure.legends and figure not in _LEGEND_ROOM else 0.0  # a legend on the right
+    per_line = int((width - beside) * _POINTS_PER_INCH / (_MESSAGE_SIZE * _CHARACTER_WIDTH * 1.1))
     text = textwrap.fill(printable(message), per_line)
     room = (text.count("\n") + 1) * _MESSAGE_SIZE * 1.3 / _POINTS_PER_INCH + 0.06
     figure.set_size_inches(width, height + room)
     title = figure.text(0.01, 1.0 - 0.03 / (height + room), text, size=_MESSAGE_SIZE, weight="bold", va="top")
     title.set_in_layout(False)
     title.set_gid("message")
+    # A legend that is told its place gets no room from the layout any more: it is kept here.
+    below = _LEGEND_ROOM.get(figure, 0.0)
+    top = 1 - room / (height + room)
+    if below:
+        for legend in figure.legends:
+            legend.set_bbox_to_anchor((0, 0, 1, top), transform=figure.transFigure)
     engine = figure.get_layout_engine()
     if engine is not None:
-        engine.set(rect=(0, 0, 1, 1 - room / (height + room)))  # type: ignore[call-arg]
-    for legend in figure.legends:  # they stand at the top edge: below the message from now on
-        legend.set_bbox_to_anchor((0, 0, 1, 1 - room / (height + room)), transform=figure.transFigure)
+        engine.set(rect=(0, 0, 1, top - below / (height + room)))  # type: ignore[call-arg]
 
 
 def add_legend(figure: Figure, handles: Sequence[Artist | Container], *, columns: int) -> None:
@@ -157,7 +163,8 @@ def add_legend(figure: Figure, handles: Sequence[Artist | Container], *, columns
     width, height = figure.get_size_inches()
     rows = -(-len(handles) // columns)
     columns = -(-len(handles) // rows)  # filled column by column: even ones keep a checkpoint above its untrained copy
-    figure.set_size_inches(width, height + 0.1 + 0.13 * rows)
+    _LEGEND_ROOM[figure] = 0.1 + 0.13 * rows
+    figure.set_size_inches(width, height + _LEGEND_ROOM[figure])
     figure.legend(handles=list(handles), loc="outside upper left", ncols=columns)
 
 

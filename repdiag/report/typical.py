@@ -1,8 +1,8 @@
 """Typical values of the headline metrics: what they were for four encoders whose quality is known.
 
 Measured on val by the default command, all with ten classes: ResNet-20 on the digits of scikit-learn (360 images),
-untrained and after 8 epochs of MoCo v2; supervised ResNet-56 on CIFAR-10 (600 images); and an encoder that was trained on
-four sub-labels of each class, so that classes lie in pieces.
+untrained and after 8 epochs of MoCo v2; supervised ResNet-56 on CIFAR-10 (600 images); and an encoder that was trained
+on four sub-labels of each class, so that classes lie in pieces.
 """
 
 from __future__ import annotations
