@@ -77,7 +77,7 @@ def _confusion(frame: pd.DataFrame) -> str:
     largest = frame.groupby(["checkpoint", "class_name"], sort=False)["share"].max().reset_index()
     worst = {}
     for name, rows in largest.groupby("checkpoint", sort=False):
-        low = rows.loc[rows["share"].idxmin()]
+        low = rows.iloc[int(rows["share"].to_numpy(dtype=float).argmin())]
         worst[str(name)] = f"{low['class_name']} ({100 * low['share']:.0f} % in one cluster)"
     return f"Most scattered class: {_of_each(worst)}" if worst else ""
 
@@ -87,8 +87,8 @@ def _plane(frame: pd.DataFrame) -> str:
     if rows.empty:
         return ""
     rows = rows[rows["space"] == rows["space"].iloc[0]]
-    spread = rows.loc[rows["uniformity"].idxmin()]
-    close = rows.loc[rows["alignment"].idxmin()]
+    spread = rows.iloc[int(rows["uniformity"].to_numpy(dtype=float).argmin())]
+    close = rows.iloc[int(rows["alignment"].to_numpy(dtype=float).argmin())]
     if rows["checkpoint"].nunique() == 1:
         return f"Views lie {close['alignment']:.2f} apart; uniformity is {spread['uniformity']:.2f}"
     return f"{spread['checkpoint']} spreads most; {close['checkpoint']} holds views closest"
@@ -157,7 +157,7 @@ def _settings(frame: pd.DataFrame) -> str:
     rows = frame[frame["metric"] == "knn_accuracy"].dropna(subset=["value"])
     if rows.empty:
         return ""
-    best = rows.loc[rows["value"].idxmax()]
+    best = rows.iloc[int(rows["value"].to_numpy(dtype=float).argmax())]
     return f"kNN accuracy is highest at {best['varied']} {best['setting']}: {100 * best['value']:.1f} %"
 
 
