@@ -2,6 +2,8 @@
 
 python -m benchmarks.planted_encoders make                    all encoders, kept in --out and gone on with
 python -m benchmarks.planted_encoders make --only simclr      those whose name holds the word
+python -m benchmarks.planted_encoders make --lot 1            the same recipes with other seeds and images (--quick: no
+                                                              residual network that trains for minutes)
 python -m benchmarks.planted_encoders judge --draws 2         verdicts on fresh draws of their rows, against truth
 python -m benchmarks.planted_encoders preprocessing a.th b.pth  the check of the preprocessing, on these files as well
 """
@@ -13,7 +15,7 @@ import json
 import os
 from pathlib import Path
 
-from benchmarks.planted.recipes import recipes
+from benchmarks.planted.recipes import recipes, takes_minutes
 
 
 def main() -> None:
@@ -23,12 +25,15 @@ def main() -> None:
     parser.add_argument("checkpoints", nargs="*", type=Path)
     parser.add_argument("--out", type=Path, default=Path(os.environ.get("REPDIAG_PLANTED", "runs/planted")))
     parser.add_argument("--only", default="")
+    parser.add_argument("--lot", type=int, default=0, help="0: the encoders that limits were set on; others are fresh")
+    parser.add_argument("--quick", action="store_true", help="leave out what trains for minutes")
     parser.add_argument("--draws", type=int, default=1)
     parser.add_argument("--rows", type=int, nargs="+", default=[500, 1000, 2000])
     parser.add_argument("--write", action="store_true", help="put the table into docs/calibration.md")
     parser.add_argument("--no-pairs", action="store_true", help="leave out what is compared with the healthy sibling")
     options = parser.parse_intermixed_args()
-    chosen = [recipe for recipe in recipes() if options.only in recipe.name]
+    chosen = [recipe for recipe in recipes(lot=options.lot) if options.only in recipe.name]
+    chosen = [recipe for recipe in chosen if not (options.quick and takes_minutes(recipe))]
     if options.command == "list":
         print("\n".join(f"{recipe.name:<32} {recipe.kind} {recipe.strength:g}" for recipe in chosen))
         return
@@ -49,7 +54,7 @@ def main() -> None:
         text = judging.table(found)
         print(text)
         if options.write:
-            judging.write(text)
+            judging.write(text, place=judging.place_of(options.out))
         print(
             "\nWrong:",
             *sorted({f"{one.encoder}, {one.rows} rows: {one.verdict}" for one in judging.wrong(found)}),

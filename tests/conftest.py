@@ -1,19 +1,52 @@
-"""The order of the tests, what is skipped where there is no GPU, and Triton's kernels without one."""
+"""The order of the tests, what no GPU skips, types checked while tests run, Triton's kernels interpreted."""
 
 from __future__ import annotations
 
+import functools
+import gc
 import json
 import logging
 import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from types import FunctionType
 from typing import Any
 
+import jaxtyping
 import pytest
 import torch
 
 _LEVEL = logging.getLogger().level
+_checked_with_shapes = jaxtyping.jaxtyped
+
+
+def _checked(function: Any = None, *, typechecker: Any) -> Any:
+    """Check the types of a call; hold sizes of arrays against each other only where a signature names arrays.
+
+    jaxtyping binds every call's arguments to compare such sizes, which took a third of the time of all tests.
+    """
+    if function is None:
+        return functools.partial(_checked, typechecker=typechecker)
+    if not isinstance(function, FunctionType) or any("[Tensor" in str(hint) for hint in _hints(function).values()):
+        return _checked_with_shapes(function, typechecker=typechecker)
+    # Names that only type checkers import stay unchecked, as jaxtyping leaves them.
+    function.__annotations__ = {name: _resolved(hint, function) for name, hint in _hints(function).items()}
+    return typechecker(function)
+
+
+def _hints(function: FunctionType) -> dict[str, Any]:
+    return function.__annotations__
+
+
+def _resolved(hint: Any, function: FunctionType) -> Any:
+    try:
+        return eval(hint, function.__globals__) if isinstance(hint, str) else hint
+    except Exception:
+        return Any
+
+
+jaxtyping.jaxtyped = _checked  # the hook that --jaxtyping-packages installs looks it up for each function
 
 
 @pytest.hookimpl(trylast=True)
@@ -25,6 +58,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for item in items:
             if item.get_closest_marker("gpu"):
                 item.add_marker(pytest.mark.skip(reason="no CUDA device"))
+
+
+def pytest_collection_finish() -> None:
+    """Leave what the collection made out of every later search for garbage: it stays to the end."""
+    gc.collect()
+    gc.freeze()
+
+
+def pytest_sessionfinish() -> None:
+    """Let the end of the process find them again."""
+    gc.unfreeze()
 
 
 @pytest.fixture(autouse=True)

@@ -53,9 +53,9 @@ class Source:
 
 
 @functools.lru_cache(maxsize=3)
-def source(name: str) -> Source:
-    """Return "fashion", "cifar" or "digits"."""
-    train, val = {"fashion": _fashion, "cifar": _cifar, "digits": _digits}[name]()
+def source(name: str, *, lot: int = 0) -> Source:
+    """Return "fashion", "cifar" or "digits"; the last two have no train set, and every lot parts them anew."""
+    train, val = _fashion() if name == "fashion" else {"cifar": _cifar, "digits": _digits}[name](lot)
     unit = train.pixels.float() / 255.0
     mean, std = unit.mean((0, 2, 3)), unit.std((0, 2, 3))
     return Source(name=name, train=train, val=val, mean=tuple(mean.tolist()), std=tuple(std.tolist()))
@@ -90,7 +90,7 @@ def _idx(name: str, header: int) -> Levels:
     return np.frombuffer(gzip.decompress(path.read_bytes()), np.uint8, offset=header)
 
 
-def _cifar() -> tuple[Images, Images]:
+def _cifar(lot: int) -> tuple[Images, Images]:
     if not Path(CIFAR).is_file():
         raise SystemExit("set REPDIAG_CIFAR10_IMAGES to a .tar.gz of CIFAR-10's images, a folder for each class")
     from PIL import Image
@@ -105,15 +105,15 @@ def _cifar() -> tuple[Images, Images]:
     found.sort(key=lambda item: item[0])
     classes = [Path(name).parent.name for name, _ in found]
     images = _images(np.stack([pixels for _, pixels in found]), np.unique(classes, return_inverse=True)[1])
-    return _split(images, CIFAR_TRAIN)
+    return _split(images, CIFAR_TRAIN, lot)
 
 
-def _digits() -> tuple[Images, Images]:
+def _digits(lot: int) -> tuple[Images, Images]:
     from sklearn.datasets import load_digits
 
     data: Any = load_digits()
     levels = np.clip(data.images * 16, 0, 255).astype(np.uint8)[:, None]
-    return _split(_images(levels.repeat(3, axis=1).repeat(2, axis=2).repeat(2, axis=3), data.target), 1000)
+    return _split(_images(levels.repeat(3, axis=1).repeat(2, axis=2).repeat(2, axis=3), data.target), 1000, lot)
 
 
 def _images(pixels: Levels, labels: NDArray[Any]) -> Images:
@@ -124,6 +124,6 @@ def _images(pixels: Levels, labels: NDArray[Any]) -> Images:
     )
 
 
-def _split(images: Images, train: int) -> tuple[Images, Images]:
-    order = torch.randperm(len(images), generator=torch.Generator().manual_seed(0))
+def _split(images: Images, train: int, lot: int) -> tuple[Images, Images]:
+    order = torch.randperm(len(images), generator=torch.Generator().manual_seed(lot))
     return images.select(order[:train].sort().values), images.select(order[train:].sort().values)

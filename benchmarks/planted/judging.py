@@ -19,7 +19,8 @@ from repdiag.core.provenance import git_commit
 
 ROWS = (500, 1000, 2000)
 PAGE = Path(__file__).parents[2] / "docs" / "calibration.md"
-BEGIN, END = "<!-- planted: begin -->", "<!-- planted: end -->"
+BEGIN, END = "<!-- {}: begin -->", "<!-- {}: end -->"
+TUNED, FRESH = "planted", "planted anew"  # the lot that limits were set on, and any other
 OPEN = ("inconclusive", "not told apart", "too few rows")
 # Two classes that nobody would take for one another share a label.
 JOINED = {
@@ -243,11 +244,18 @@ def _cell(judged: Sequence[Judged], *, shares: bool = False) -> str:
     return " / ".join(map(str, counts))
 
 
-def write(text: str) -> None:
+def place_of(folder: Path) -> str:
+    """Return which table of docs/calibration.md the encoders of a folder have: that of the first lot, or of another."""
+    lots = {json.loads(path.read_text("utf-8")).get("lot", 0) for path in folder.glob("*.json")}
+    return TUNED if lots == {0} else FRESH
+
+
+def write(text: str, *, place: str = TUNED) -> None:
     """Put the table where docs/calibration.md has its place, with the commit that it was drawn at."""
-    head, rest = PAGE.read_text("utf-8").split(BEGIN)
+    begin, end = BEGIN.format(place), END.format(place)
+    head, rest = PAGE.read_text("utf-8").split(begin)
     said = f"Drawn at commit {git_commit() or 'unknown'}; right / open / wrong, where the truth is clear."
-    write_text(PAGE, f"{head}{BEGIN}\n\n{said}\n\n{text}\n\n{END}{rest.split(END)[1]}")
+    write_text(PAGE, f"{head}{begin}\n\n{said}\n\n{text}\n\n{end}{rest.split(end)[1]}")
 
 
 def wrong(judged: Sequence[Judged]) -> list[Judged]:

@@ -26,18 +26,21 @@ _SCALINGS = {"unit": ((0.0,) * 3, (1.0,) * 3), "half": ((0.5,) * 3, (0.5,) * 3)}
 def make(recipe: Recipe, folder: Path) -> Path:
     """Train the encoder unless its files are there, of the same recipe; return the record of what is true of it."""
     record = folder / f"{recipe.name}.json"
-    if record.is_file() and vars(recipe).items() <= json.loads(record.read_text("utf-8")).items():
+    if record.is_file() and vars(recipe).items() <= {"lot": 0, **json.loads(record.read_text("utf-8"))}.items():
         return record
     started = time.monotonic()
-    given = source(recipe.data)
+    given = source(recipe.data, lot=recipe.lot)
     train, val = given.train.select(_first(recipe, given)), given.val
     if recipe.marks:
-        train, val = marked(train, recipe.marks, seed=1), marked(val, recipe.marks, seed=2)
+        train, val = (marked(some, recipe.marks, seed=_seed(seed, recipe)) for some, seed in ((train, 1), (val, 2)))
     network = _network(recipe, train, given, folder)
     scaling = _SCALINGS.get(recipe.scaling, (given.mean, given.std))
     arrays = {
-        **_read(network, _some(val, seed=3), recipe, scaling),
-        **{f"train_{name}": value for name, value in _read(network, _some(train, seed=4), recipe, scaling).items()},
+        **_read(network, _some(val, seed=_seed(3, recipe)), recipe, scaling),
+        **{
+            f"train_{name}": value
+            for name, value in _read(network, _some(train, seed=_seed(4, recipe)), recipe, scaling).items()
+        },
     }
     arrays |= {name: value.astype(np.float16) for name, value in arrays.items() if value.dtype == np.float32}
     write_atomic(folder / f"{recipe.name}.npz", lambda stream: np.savez(stream, **arrays))
@@ -50,12 +53,17 @@ def make(recipe: Recipe, folder: Path) -> Path:
 
 
 def _first(recipe: Recipe, given: Source) -> Tensor:
-    order = torch.randperm(len(given.train), generator=torch.Generator().manual_seed(5))
+    order = torch.randperm(len(given.train), generator=torch.Generator().manual_seed(_seed(5, recipe)))
     return order[: recipe.only]
 
 
+def _seed(seed: int, recipe: Recipe) -> int:
+    """Return the seed of a lot: every lot has images, marks and weights of its own."""
+    return seed + 1000 * recipe.lot
+
+
 def _network(recipe: Recipe, train: Images, given: Source, folder: Path) -> nn.Module:
-    torch.manual_seed(recipe.seed)
+    torch.manual_seed(_seed(recipe.seed, recipe))
     network = networks.build(recipe.backbone, size=train.pixels.shape[-1])
     width = networks.WIDTHS[recipe.backbone]
     if recipe.bottleneck:
@@ -74,7 +82,8 @@ def _network(recipe: Recipe, train: Images, given: Source, folder: Path) -> nn.M
 def _train(recipe: Recipe, network: nn.Module, train: Images, given: Source, width: int) -> None:
     lr = recipe.lr if recipe.backbone != "vit" else min(recipe.lr, 1e-3)
     flip = recipe.data != "digits"
-    schedule = Schedule(epochs=recipe.epochs, lr=lr, seed=recipe.seed, flip=flip, mean=given.mean, std=given.std)
+    seed = _seed(recipe.seed, recipe)
+    schedule = Schedule(epochs=recipe.epochs, lr=lr, seed=seed, flip=flip, mean=given.mean, std=given.std)
     if recipe.method == "labels":
         targets = _targets(recipe, train)
         train_by_labels(network, train, targets, schedule, augment=recipe.augment, width=width)
@@ -115,7 +124,7 @@ def _some(images: Images, *, seed: int) -> Images:
 def _read(
     network: nn.Module, images: Images, recipe: Recipe, scaling: tuple[tuple[float, ...], tuple[float, ...]]
 ) -> dict[str, Any]:
-    generator = torch.Generator().manual_seed(6)
+    generator = torch.Generator().manual_seed(_seed(6, recipe))
 
     def features(pixels: Tensor) -> Tensor:
         return torch.cat([network(normalised(part, *scaling)) for part in pixels.split(500)])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 # Fashion-MNIST in five: tops, trousers, dresses, shoes, bags; and in two: what is worn on the body, and the rest.
 MERGED = {
@@ -41,6 +41,7 @@ class Recipe:
     weights_of: str = ""
     sibling: str = ""
     cone: float = 0.0
+    lot: int = 0
 
     @property
     def marks(self) -> int:
@@ -70,10 +71,10 @@ _HEALTHY = (
 )
 
 
-def recipes() -> list[Recipe]:
-    """Return every planted encoder, those first whose weights others take; names are unique."""
+def recipes(*, lot: int = 0) -> list[Recipe]:
+    """Return every planted encoder of a lot, those first whose weights others take; names are unique in a lot."""
     ways = (_healthy, _memorised, _by_labels, _collapsed, _by_views, _read_wrongly)
-    found = [recipe for way in ways for recipe in way()]
+    found = [replace(recipe, lot=lot) for way in ways for recipe in way()]
     return [*(one for one in found if not _slow(one)), *filter(_slow, found)]
 
 
@@ -248,3 +249,8 @@ def _named(data: str, backbone: str, method: str, seed: int) -> str:
 
 def _slow(recipe: Recipe) -> bool:
     return recipe.method not in ("labels", "align") and recipe.data != "fashion"
+
+
+def takes_minutes(recipe: Recipe) -> bool:
+    """Say whether the recipe, or the one whose weights it takes, trains a residual network for minutes."""
+    return "resnet" in recipe.name and ("cifar" in recipe.name or recipe.method == "simclr")

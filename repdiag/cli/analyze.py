@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
@@ -19,19 +19,14 @@ from repdiag.cli.reading import (
     console_of,
     metric_names,
     takes,
+    vector_asked_of,
     vector_options_of,
 )
 from repdiag.core.distributed.first_process import is_first_process
-
-if TYPE_CHECKING:
-    from repdiag.embeddings.sources.vector_options import VectorOptions
+from repdiag.core.errors import UsageError
 
 Embeddings = Annotated[
-    Path | None,
-    typer.Option(
-        "--embeddings",
-        help="Vectors instead of a checkpoint: a file, a folder or pattern of parts, an address, or a store.",
-    ),
+    Path | None, typer.Option("--embeddings", help="Vectors: a file, folder or pattern of parts, an address, a store.")
 ]
 Labels = Annotated[
     Path | None, typer.Option("--labels", help="Class labels of vectors, one a row, or by names of rows.")
@@ -44,11 +39,7 @@ Groups = Annotated[
     ),
 ]
 Reference = Annotated[
-    str | None,
-    typer.Option(
-        "--reference",
-        help="A checkpoint (with --embeddings: vectors) to hold this one against, by paired tests on the same images.",
-    ),
+    str | None, typer.Option("--reference", help="A checkpoint (or vectors) to test this one against, on equal rows.")
 ]
 
 
@@ -88,6 +79,7 @@ def analyze(
     from repdiag.workflows.gates import check_gates, parse_gates
     from repdiag.workflows.saving import save_analysis
     from repdiag.workflows.targets import find_checkpoint
+    from repdiag.workflows.vector_choice import groups_meant, vectors_meant
     from repdiag.workflows.vectors import analyze_vectors
 
     first = is_first_process()
@@ -95,22 +87,20 @@ def analyze(
     gates = parse_gates(fail_on)
     read = vector_options_of(reading)
     with_vectors: dict[str, Any] = {"groups": groups, "bank": bank, "bank_labels": bank_labels, "views": views or None}
-    vectors = _vectors(checkpoint, embeddings, read, labels=labels, metrics=metrics, **with_vectors)
-    target = find_checkpoint(_named(checkpoint), download=how["download"]) if vectors is None else None
-    beside = (
-        reference if vectors is not None or reference is None else find_checkpoint(reference, download=how["download"])
-    )
+    vectors = vectors_meant(checkpoint, embeddings, read, labels=labels, metrics=metrics, **with_vectors)
+    fetch = how["download"]
+    target = find_checkpoint(_named(checkpoint), download=fetch) if vectors is None else None
+    beside = reference if target is None or reference is None else find_checkpoint(reference, download=fetch)
     folder = _folder(out, vectors if target is None else target, overwrite=overwrite, check=first)
     if target is None:
         found = analyze_vectors(
             vectors,
             labels,
-            **{**with_vectors, "groups": _groups(groups, how["classes"]), "views": views or ()},
+            **{**with_vectors, "groups": groups_meant(groups, how["classes"]), "views": views or ()},
             metrics=metric_names(metrics),
             options=read,
             reference=beside,
-            seed=how["seed"],
-            mute=how["mute"] or (),
+            **vector_asked_of(how),
             protocol=protocol,
             per_row=per_row,
             counting=console.counting,
@@ -137,33 +127,7 @@ def _folder(out: Path | None, source: Any, *, overwrite: bool, check: bool) -> P
     return folder
 
 
-def _groups(groups: str | None, classes: str) -> str | None:
-    from repdiag.core.errors import UsageError
-
-    if classes == "drawn" and groups not in {None, "classes"}:
-        raise UsageError("--classes drawn and --groups FILE are two answers to one question", hint="give one of them")
-    return "classes" if classes == "drawn" else groups
-
-
-def _vectors(checkpoint: str | None, embeddings: Path | None, reading: VectorOptions, **given: object) -> Path | None:
-    """Return the file of vectors that is meant; None for a checkpoint."""
-    from repdiag.core.errors import UsageError
-    from repdiag.workflows.vectors import is_vectors
-
-    if embeddings is not None and checkpoint is not None:
-        raise UsageError("give a checkpoint or --embeddings, not both")
-    if embeddings is not None or (checkpoint is not None and is_vectors(checkpoint)):
-        return embeddings or Path(str(checkpoint))
-    for name, value in {**given, **vars(reading)}.items():
-        if value is not None:
-            flag = f"--{name.replace('_', '-')}"
-            raise UsageError(f"{flag} belongs to vectors", hint="classes of images are the folders they lie in")
-    return None
-
-
 def _named(checkpoint: str | None) -> str:
-    from repdiag.core.errors import UsageError
-
     if checkpoint is None:
         raise UsageError("nothing to analyze", hint="give a checkpoint, or a file of vectors (--embeddings FILE)")
     return checkpoint

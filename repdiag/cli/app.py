@@ -25,6 +25,7 @@ from repdiag.cli import (
     metrics,
     probe,
     report,
+    table,
     train,
 )
 from repdiag.core import streams
@@ -55,6 +56,7 @@ app.command("inspect")(inspect.inspect)
 app.command("convert")(convert.convert)
 app.command("report")(report.report)
 app.command("figures")(figures.figures)
+app.command("table")(table.table)
 app.command("export")(export.export)
 app.add_typer(metrics.app, name="metrics")
 app.command("datasets")(datasets.datasets)

@@ -19,6 +19,7 @@ from repdiag.cli.reading import (
     console_of,
     metric_names,
     takes,
+    vector_asked_of,
     vector_options_of,
 )
 
@@ -60,11 +61,11 @@ def compare(
     Of a manifest, each entry is read as it says (branch, backbone, input size, normalisation), the absent ones are
     listed, and --download fetches them. A file that cannot be read is left out and named; the exit code is then 1.
     Writes metrics.csv, paired_tests.csv (every pair on the same rows, Holm's correction), class_changes.csv,
-    verdict.json, figures/ and one folder a checkpoint to --out (default: runs/compare); where
-    the encoders differ in width, also common_dimension.csv, read at the smallest one.
+    verdict.json, figures/ and one folder a checkpoint to --out (default: runs/compare).
     """
     from repdiag.cli import summary
     from repdiag.cli.gates import end_with
+    from repdiag.core.distributed.first_process import is_first_process
     from repdiag.core.errors import UsageError
     from repdiag.results.places import default_place
     from repdiag.workflows.compare import compare_checkpoints, compare_vectors
@@ -73,7 +74,8 @@ def compare(
     from repdiag.workflows.vectors import all_vectors
 
     gates = parse_gates(fail_on)
-    console = console_of(speaking)
+    first = is_first_process()
+    console = console_of(speaking, speaks=first)
     folder = out or default_place("compare")
     kept: dict[str, Any] = {"told": console, "figures": figures, "overwrite": overwrite}
     if all_vectors(checkpoints):
@@ -82,14 +84,12 @@ def compare(
         if reference is not None and reference not in named_sources(checkpoints):
             checkpoints = [*checkpoints, reference]
             reference = [*named_sources(checkpoints)][-1]
-        named = named_sources(checkpoints)
         found = compare_vectors(
-            named,
+            named_sources(checkpoints),
             folder,
             **kept,
             reference=reference,
-            seed=how["seed"],
-            mute=how["mute"] or (),
+            **vector_asked_of(how),
             labels=labels,
             groups="classes" if how["classes"] == "drawn" else groups,
             bank=bank or (),
@@ -105,6 +105,8 @@ def compare(
         if reference is not None:
             targets, beside = with_reference(targets, reference, download=how["download"])
         found = compare_checkpoints(targets, chosen, folder, reference=beside, **kept)
+    if not first:
+        return
     drawn = sorted((folder / "figures").glob("*.png")) if figures else []
     summary.show_comparison(console, found, folder, drawn, told=out is not None)
     if found.failures:

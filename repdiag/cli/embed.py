@@ -7,12 +7,13 @@ from typing import Annotated
 import typer
 
 from repdiag.cli import options
-from repdiag.cli.console import Console, resolve_device
-from repdiag.cli.reading import IMAGES, NOTHING_TOLD, READING, Typed, takes
+from repdiag.cli.console import resolve_device
+from repdiag.cli.reading import IMAGES, NOTHING_TOLD, READING, SPEAKING, Typed, console_of, takes
+from repdiag.core.distributed.first_process import is_first_process
 from repdiag.workflows.typed_options import read_options_of
 
 
-@takes(told=READING, images=IMAGES)
+@takes(told=READING, images=IMAGES, speaking=SPEAKING)
 def embed(
     checkpoint: Annotated[str, typer.Argument(help="A checkpoint file, a run directory, or a manifest's name.")],
     images: Typed = NOTHING_TOLD,
@@ -26,23 +27,19 @@ def embed(
     workers: options.Workers = 0,
     fast: options.Fast = False,
     overwrite: options.Overwrite = False,
-    as_json: options.Json = False,
-    quiet: options.Quiet = False,
-    no_progress: options.NoProgress = False,
+    speaking: Typed = NOTHING_TOLD,
 ) -> None:
     """Extract the features of every image of a split and store them: safetensors, parquet rows, a manifest.
 
-    --out names a folder (default: embeddings/ in the run, else
-    runs/embeddings/NAME-SPLIT).
+    --out names a folder (default: embeddings/ in the run, else runs/embeddings/NAME-SPLIT).
     """
     from repdiag.workflows.embed import embed as run
     from repdiag.workflows.saving import embeddings_folder
     from repdiag.workflows.targets import find_checkpoint
 
-    console = Console(as_json=as_json, quiet=quiet, progress=not no_progress)
+    console = console_of(speaking, speaks=is_first_process())
     target = find_checkpoint(checkpoint, download=images["download"])
-    read_options = read_options_of(told)
-    folder = embeddings_folder(out, target, split, overwrite=overwrite)
+    folder = embeddings_folder(out, target, split, overwrite=overwrite or not is_first_process())
     notes: list[str] = []
     with console.counting(f"{target.name}: {split}") as progress:
         found = run(
@@ -53,7 +50,7 @@ def embed(
             out=folder,
             seed=seed,
             overwrite=overwrite,
-            read_options=read_options,
+            read_options=read_options_of(told),
             say=notes.append,
             progress=progress,
             device=resolve_device(device),

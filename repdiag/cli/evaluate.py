@@ -9,10 +9,10 @@ import typer
 
 from repdiag.cli import options
 from repdiag.cli.console import Console
-from repdiag.cli.reading import NOTHING_TOLD, VECTORS, Typed, metric_names, takes, vector_options_of
+from repdiag.cli.reading import EFFORT, NOTHING_TOLD, VECTORS, Typed, metric_names, takes, vector_options_of
 
 
-@takes(reading=VECTORS)
+@takes(reading=VECTORS, effort=EFFORT)
 def evaluate(
     vectors: Annotated[
         Path,
@@ -32,6 +32,7 @@ def evaluate(
     views: options.ViewFiles = None,
     metrics: options.MetricNames = None,
     reading: Typed = NOTHING_TOLD,
+    effort: Typed = NOTHING_TOLD,
     protocol: options.Protocol = None,
     out: options.Out = None,
     seed: options.Seed = 0,
@@ -59,6 +60,7 @@ def evaluate(
         options=vector_options_of(reading),
         protocol=protocol,
         seed=seed,
+        **effort,
     )
     if out is not None:
         save_evaluation(table, out, notes, source=str(vectors), seed=seed, protocol=protocol)

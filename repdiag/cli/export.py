@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import typer
 
 from repdiag.cli import options
 from repdiag.cli.console import Console
-
-if TYPE_CHECKING:
-    from repdiag.core.embedding_set import EmbeddingSet
 
 Format = Literal["parquet", "tensorboard-projector", "knn-graph"]
 To = Annotated[Format, typer.Option("--to", help="Embedding viewers, TensorBoard's projector, or a CSR graph (.npz).")]
@@ -35,6 +32,7 @@ def export(
     from repdiag.core.errors import StoreError
     from repdiag.results.reading import read_run, results_in
     from repdiag.results.transaction import filed
+    from repdiag.workflows.exports import export_set
 
     console = Console(as_json=as_json)
     run = results_in(run)
@@ -49,22 +47,8 @@ def export(
                 own = "vectors of --embeddings are not stored again: take the file itself"
                 hint = f"--split {kept}" if kept else own
                 raise StoreError(f"{run} holds no embeddings of {name} on {split}", hint=hint)
-            path = _write(found, part, fresh, name=f"{name.replace('/', '-')}-{split}", to=to, seed=seed)
+            path = export_set(found, part, fresh / f"{name.replace('/', '-')}-{split}", to=to, seed=seed)
             written.append(folder / path.relative_to(fresh))
             console.say(f"{len(found)} rows: {written[-1].name}")
     console.say_place(folder, told=out is not None)
     console.json({"written": [str(path) for path in written]})
-
-
-def _write(found: EmbeddingSet, part: Path, folder: Path, *, name: str, to: Format, seed: int) -> Path:
-    from repdiag.workflows import exports
-
-    if to == "knn-graph":
-        return exports.export_graph(found, folder / f"{name}.npz")
-    if to == "tensorboard-projector":
-        return exports.export_projector(found, folder / name, seed=seed).parent
-    import pandas as pd
-
-    rows = part / "per_row.parquet"
-    by_row = pd.read_parquet(rows) if rows.is_file() else None
-    return exports.export_parquet(found, folder / f"{name}.parquet", rows=by_row, seed=seed)

@@ -33,6 +33,10 @@ PlannedPerClass = Annotated[
 ]
 MaxRows = Annotated[int, typer.Option("--max-rows", min=2, help="At most this many images of train and of val.")]
 MaxMinutes = Annotated[float, typer.Option("--max-minutes", min=0.01, help="Minutes to encode images in, at most.")]
+Quick = Annotated[bool, typer.Option("--quick", help="About a tenth of the time, for wider intervals; it is said.")]
+Precision = Annotated[
+    float | None, typer.Option("--precision", help="Take so many rows that intervals of accuracies are +- this, .005.")
+]
 BatchSize = Annotated[int, typer.Option("--batch-size", min=1, help="Images in one forward pass; changes no value.")]
 Workers = Annotated[int, typer.Option("--workers", min=0, help="Processes that decode images; changes no value.")]
 Fast = Annotated[
@@ -105,3 +109,11 @@ ViewFiles = Annotated[
 MetricNames = Annotated[
     str | None, typer.Option("--metrics", help="Comma-separated names of metrics; default: all that apply.")
 ]
+Names = Annotated[
+    str | None, typer.Option("--names", help="What to call the encoders, by commas, in their order: small,large.")
+]
+
+
+def listed(text: str | None) -> list[str]:
+    """Return the words of an option that takes several by commas."""
+    return [word.strip() for word in (text or "").split(",") if word.strip()]

@@ -80,8 +80,10 @@ MACHINE: Mapping[str, Any] = {
     "fast": (options.Fast, False),
     "no_cache": (options.NoCache, False),
 }
+EFFORT: Mapping[str, Any] = {"quick": (options.Quick, False), "precision": options.Precision}
 ANALYSIS: Mapping[str, Any] = {
     **IMAGES,
+    **EFFORT,
     "per_class": options.PlannedPerClass,
     "max_rows": (options.MaxRows, 10_000),
     "max_minutes": (options.MaxMinutes, 10.0),
@@ -138,6 +140,11 @@ def analysis_options_of(typed: Typed, told: Told = NOTHING_TOLD, **more: Any) ->
     given = machine_of(typed)
     mute = given.pop("mute", None) or ()
     return AnalysisOptions(**given, mute=mute, read_options=read_options_of(told), **more)
+
+
+def vector_asked_of(typed: Typed) -> dict[str, Any]:
+    """Return what the command line says about an analysis of vectors."""
+    return {name: typed[name] for name in ("seed", "quick", "precision")} | {"mute": typed["mute"] or ()}
 
 
 def machine_of(typed: Typed) -> dict[str, Any]:

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from repdiag.core.plain_records import plain_records
 from repdiag.results.finding_lines import finding_lines
 from repdiag.results.terminal_tables import deployment_table, headline_table, rows_table
 from repdiag.workflows.drift_beside import drift_lines
+from repdiag.workflows.plain_results import analysis_record, comparison_record
 from repdiag.workflows.probed import probe_lines
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
-
-    import pandas as pd
 
     from repdiag.cli.console import Console
     from repdiag.workflows.analysis import Analysis
@@ -52,18 +49,7 @@ def show_analysis(
     _say_figures(console, drawn)
     console.say_place(folder, told=told)
     console.say(f"next:    repdiag report {folder}")
-    console.json(
-        {
-            "name": name,
-            "checkpoint": None if info is None else info.to_dict(),
-            "metrics": analysis.table.to_records(),
-            "verdict": analysis.diagnosis.to_dict(),
-            "drift": None if analysis.drift is None else plain_records(analysis.drift),
-            "excluded": analysis.excluded,
-            "notes": list(analysis.notes),
-            "folder": str(folder),
-        }
-    )
+    console.json(analysis_record(analysis, folder))
 
 
 def show_comparison(
@@ -99,34 +85,13 @@ def show_comparison(
     _say_figures(console, drawn)
     console.say_place(folder, told=told)
     console.say(f"next:    repdiag report {folder}")
-    console.json(
-        {
-            "metrics": comparison.table.to_records(),
-            "common_dimension": None if comparison.common is None else comparison.common.table.to_records(),
-            "headline": comparison.headline_sentence,
-            "ranking": plain_records(comparison.ranking()),
-            "pairs": comparison.pairs.to_dict(orient="records"),
-            "paired_tests": None if comparison.paired is None else _plain_records(comparison.paired.tests),
-            "drift": None if comparison.drift is None else plain_records(comparison.drift),
-            "deployment": None if comparison.deployment is None else plain_records(comparison.deployment),
-            "verdicts": comparison.verdicts,
-            "notes": list(comparison.notes),
-            "failures": comparison.failures,
-            "missing": comparison.missing,
-            "folder": str(folder),
-        }
-    )
+    console.json(comparison_record(comparison, folder))
 
 
 def _say_figures(console: Console, drawn: Sequence[Path]) -> None:
     console.say("")
     if drawn:
         console.say(f"figures: {drawn[0].parent} ({len({path.stem for path in drawn})} figures)")
-
-
-def _plain_records(tests: pd.DataFrame) -> list[dict[str, Any]]:
-    """Return one dictionary a test: what is not known is None, and `params` a dictionary, as in the rows of metrics."""
-    return plain_records(tests.assign(params=tests["params"].map(json.loads)))
 
 
 def _say_left_out(console: Console, excluded: list[dict[str, str]]) -> None:

@@ -26,7 +26,9 @@ def printable(text: str, *, lines: bool = True) -> str:
     if text.isprintable():
         return text
     kept = "\n\t" if lines else ""
-    return "".join(mark if mark in kept or _is_harmless(mark) else _escape(mark) for mark in text)
+    # Looked at once a mark, not once a character: a name in a stranger's file may have millions.
+    acting = {mark for mark in set(text).difference(kept) if not _is_harmless(mark)}
+    return text.translate({ord(mark): _escape(mark) for mark in acting})
 
 
 def one_line(text: str, most: int = 200) -> str:

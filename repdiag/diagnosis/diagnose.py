@@ -10,7 +10,7 @@ from repdiag.core.embedding_set import EmbeddingSet, Space
 from repdiag.core.metric_table import MetricTable
 from repdiag.diagnosis.collapse import judge_collapse
 from repdiag.diagnosis.comparisons import hold_against, stored_evidence, with_evidence
-from repdiag.diagnosis.galleries import equal_galleries
+from repdiag.diagnosis.galleries import equal_galleries, whole_galleries
 from repdiag.diagnosis.over_clustering import judge_over_clustering
 from repdiag.diagnosis.overfitting import ClassifierTop1, judge_overfitting
 from repdiag.diagnosis.rows import TRAIN, JudgedRows
@@ -188,7 +188,8 @@ def _with_train(
         return table
     source = replace(judged.provenance, split=TRAIN)
     with sharing():
-        rows: MetricTable = evaluate(its, gaps, bank=gallery, groups=groups, seed=seed)
+        seen, held_out = whole_galleries(train, judged, seed=seed)
+        rows: MetricTable = evaluate(held_out, gaps, bank=seen, groups=groups, seed=seed)
         if not names:
             return table + rows
         rows += evaluate(replace(gallery, provenance=source), names, groups=groups, seed=seed)

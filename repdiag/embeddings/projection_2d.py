@@ -24,6 +24,7 @@ READINGS: dict[Projection, str] = {
     "tsne": _GROUPS,
     "pca": "Distances are those along these two directions: rows that meet here may lie apart in the others.",
 }
+_SEARCH_MIB = 64  # of distances held at once; scikit-learn takes a gigabyte unless told
 # Fewer rows than this have no neighbourhoods to keep; they are shown by their principal components.
 _FEWEST: dict[Projection, int] = {"umap": NEIGHBORS + 2, "tsne": 5, "pca": 1}
 
@@ -83,10 +84,11 @@ def _umap(rows: np.ndarray[tuple[int, ...], np.dtype[np.float32]], seed: int) ->
     """Return UMAP of exact neighbours: its own approximate search has to be compiled for a minute in each process."""
     import warnings
 
+    from sklearn import config_context
     from sklearn.neighbors import NearestNeighbors
     from threadpoolctl import threadpool_limits
 
-    with threadpool_limits(1):
+    with threadpool_limits(1), config_context(working_memory=_SEARCH_MIB):
         search = NearestNeighbors(n_neighbors=NEIGHBORS, metric="cosine", algorithm="brute").fit(rows)
         distance, index = search.kneighbors(rows)
     with warnings.catch_warnings():

@@ -18,6 +18,7 @@ from repdiag.core.metric_value import MetricValue, undefined
 from repdiag.core.progress import counted
 from repdiag.embeddings.as_embedding_set import as_embedding_set
 from repdiag.embeddings.same_rows import on_same_rows
+from repdiag.metrics.effort import at_effort, current_effort
 from repdiag.metrics.inference import with_interval
 from repdiag.metrics.inference.units import as_groups
 from repdiag.metrics.labelled_rows import OF_SEVERAL_LABELS, LabelledRows, labelled, several_labels
@@ -66,6 +67,7 @@ def evaluate(
     intervals: bool = True,
     memory_budget: int | None = None,
     distributed: bool = False,
+    quick: bool = False,
     progress: Progress | None = None,
     pass_progress: Progress | None = None,
 ) -> Evaluation:
@@ -79,7 +81,9 @@ def evaluate(
     rows were drawn together, one value a row (frames of one scene), or "classes" where the classes are a sample of a
     population of classes: intervals then keep them together. Without `intervals` the values come without the resampling
     behind their confidence intervals. With `distributed` every process of the group makes this same call: the passes
-    over pairs are shared among them, and each gets the whole table.
+    over pairs are shared among them, and each gets the whole table. With `quick` clusterings and intervals take about a
+    tenth of the work: one run of k-means, at fewer numbers of clusters, and fewer parts of the rows, so that intervals
+    are wider; `params` say what was run.
 
     Example:
         >>> import repdiag
@@ -96,17 +100,19 @@ def evaluate(
     chosen = _chosen(metrics, protocol)
     if metrics is None and protocol is None and embeddings.label_matrix is not None:
         chosen += [(get(name), None) for name in OF_SEVERAL_LABELS]
-    calls = [
-        call
-        for space in SPACES
-        for call in _plan(embeddings, chosen, space=space, bank=bank, other=other, strict=metrics is not None)
-    ]
+    with at_effort(quick=quick):
+        calls = [
+            call
+            for space in SPACES
+            for call in _plan(embeddings, chosen, space=space, bank=bank, other=other, strict=metrics is not None)
+        ]
     known = labelled(embeddings).labels
     classes = None if known is None else len(torch.unique(known))
     rows: list[MetricRow] = []
     per_row: dict[int, Tensor] = {}
     per_class: dict[int, Tensor] = {}
     with (
+        at_effort(quick=quick),
         sharing(memory_budget=memory_budget, progress=pass_progress),
         over_processes() if distributed else nullcontext(),
     ):
@@ -265,8 +271,9 @@ def _interval_weights(
 
 
 def _arguments(call: _Call, *, seed: int) -> dict[str, Any]:
-    seeded = {"seed": seed} if "seed" in call.metric.settings and "seed" not in call.settings else {}
-    return {**call.data, **call.settings, **seeded}
+    told = {"seed": seed, **current_effort().settings}
+    given = {name: value for name, value in told.items() if name in call.metric.settings}
+    return {**call.data, **given, **call.settings}
 
 
 def _value(call: _Call, embeddings: EmbeddingSet, *, seed: int) -> MetricValue:

@@ -9,12 +9,12 @@ import torch
 from torch import Tensor
 
 from repdiag.core.embedding_set import EmbeddingSet
+from repdiag.metrics.effort import current_effort
 from repdiag.metrics.inference.resampling import Rows
 from repdiag.metrics.registry import Metric
 
 # What is evaluated beside the defaults where rows have several labels each.
 OF_SEVERAL_LABELS = ("multilabel_map", "multilabel_knn", "multilabel_probe")
-CLUSTERED = 2**35  # rows x dimensions x classes: some 15 minutes of one core for the curve and its intervals
 CLUSTERED_OF_CLASS = 40
 _SEVERAL = " of one class a row; these rows have several each"
 
@@ -55,14 +55,14 @@ class LabelledRows:
 def clustered_rows(embeddings: EmbeddingSet) -> Tensor | None:
     """Return the rows of a large set that are clustered, class by class the same share of them; None for all.
 
-    A half, a third, ... of the rows: the most that cost no more than `CLUSTERED` products a cluster and class, and at
-    least `CLUSTERED_OF_CLASS` rows a class in the mean.
+    A half, a third, ... of the rows: the most that cost no more products a cluster and class than the effort allows,
+    and at least `CLUSTERED_OF_CLASS` rows a class in the mean.
     """
     if embeddings.labels is None or embeddings.features is None:
         return None
     classes = len(torch.unique(embeddings.labels))
     dims = embeddings.features.shape[1]
-    most = max(CLUSTERED_OF_CLASS * classes, CLUSTERED // max(1, classes * dims))
+    most = max(CLUSTERED_OF_CLASS * classes, current_effort().clustered // max(1, classes * dims))
     share = -(-len(embeddings) // most)
     if share < 2:
         return None

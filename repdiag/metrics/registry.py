@@ -80,7 +80,18 @@ class Sizes:
 
 
 OnParts = Callable[[NDArray[np.int64]], float | None]
-Side = tuple[str, dict[str, Any]]  # a metric's name and its arguments
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Part:
+    """A metric by name with its arguments on one gallery, and which rows of the set that holds (None: all of them)."""
+
+    metric: str
+    arguments: Mapping[str, Any]
+    rows: Tensor | None = None
+
+
+Sides = tuple[Sequence[Part], Sequence[Part]]
 Variants = Sequence[Mapping[str, Any]] | Callable[[Sizes], Sequence[Mapping[str, Any]]]
 
 
@@ -92,10 +103,10 @@ class Metric:
     parameters, read from the signature. `second` says whether `other_*` is a bank (the train set) or a second
     encoder on the same rows. `interval` names how its confidence interval is made ("own": by itself);
     `blocks_left_out`: its error falls less with the number of rows than halves of them assume. `on_parts` gives its
-    value on any part of the rows without a search of their own; `sides` names the metric on the bank and on the rows
-    whose difference it is. `comparable` says between what a difference means better or worse: any encoders, or those of
-    one training method. `reductions` lists what it wants from the shared pass over similarity tiles (metrics/pairwise).
-    """
+    value on any part of the rows without a search of their own; `sides` names the metric on the galleries of
+    the bank and on those of the rows, the difference of whose means it is. `comparable` says between what a difference
+    means better or worse: any encoders, or those of one training method. `reductions` lists what it wants from the
+    shared pass over similarity tiles (metrics/pairwise)."""
 
     name: str
     family: Family
@@ -114,7 +125,7 @@ class Metric:
     comparable: Comparable
     reductions: Callable[..., Sequence[Any]] | None
     on_parts: Callable[..., OnParts] | None
-    sides: Callable[..., tuple[Side, Side]] | None
+    sides: Callable[..., Sides] | None
 
     @property
     def needs(self) -> tuple[str, ...]:
@@ -162,7 +173,7 @@ def metric(
     comparable: Comparable = "encoders",
     reductions: Callable[..., Sequence[Any]] | None = None,
     on_parts: Callable[..., OnParts] | None = None,
-    sides: Callable[..., tuple[Side, Side]] | None = None,
+    sides: Callable[..., Sides] | None = None,
     family: Family | None = None,
 ) -> Callable[[Callable[P, MetricValue]], Callable[P, MetricValue]]:
     """Register a metric under its function's name and give it the common door.

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from repdiag.plots.frame_check import distinct, require
-from repdiag.plots.palette import BLUE, ORANGE
+from repdiag.plots.palette import BLUE, VERMILLION
 from repdiag.plots.style import TWO_COLUMNS, panels, styled
 from repdiag.plots.text import add_caption, add_legend, missing_note, short_names, source_of
 from repdiag.results.frames import columns
@@ -19,7 +19,7 @@ from repdiag.results.frames import columns
 COLUMNS = columns.CLASS_DISTANCE_DISTRIBUTIONS
 _KINDS: dict[str, tuple[str, Any, str]] = {
     "intra": (BLUE, "-", "within a class"),
-    "inter": (ORANGE, (0, (3, 1.2)), "between classes"),
+    "inter": (VERMILLION, (0, (3, 1.2)), "between classes"),
 }
 
 

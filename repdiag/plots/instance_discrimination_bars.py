@@ -11,13 +11,13 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from repdiag.plots.frame_check import distinct, require
-from repdiag.plots.palette import ORANGE, SKY
+from repdiag.plots.palette import BLUE, VERMILLION
 from repdiag.plots.style import TWO_COLUMNS, panels, styled
 from repdiag.plots.text import add_caption, add_legend, missing_note, short_names, source_of
 from repdiag.results.frames import columns
 
 COLUMNS = columns.INSTANCE_DISCRIMINATION_BARS
-_TRAIN, _OTHER = (ORANGE, ""), (SKY, "////")
+_TRAIN, _OTHER = (VERMILLION, ""), (BLUE, "////")
 _WIDTH = 0.38
 
 

@@ -6,14 +6,17 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-# Okabe & Ito 2008, distinguishable with every common colour vision; the yellow is kept for large areas only.
-BLUE, ORANGE, GREEN, VERMILLION = "#0072B2", "#E69F00", "#009E73", "#D55E00"
-SKY, PURPLE, BLACK, YELLOW = "#56B4E9", "#CC79A7", "#000000", "#F0E442"
+# Blue, vermillion and green are of Okabe & Ito (2008), the others found by search: any two of a list are at least 15
+# apart (CIE 1976 Delta E) for normal sight, protanopia, deuteranopia and tritanopia, and each has a contrast of 3:1 on
+# white and on the page's dark paper: tests/unit/plots/test_colours_told_apart.py holds them to it.
+BLUE, VERMILLION, GREEN = "#0072B2", "#D55E00", "#009E73"
 GREY = "#7F7F7F"
 
-CHECKPOINT_COLORS = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY, BLACK)
-# The last two are from Tol's muted scheme: Okabe-Ito ends at eight and many datasets have ten classes.
-CLASS_COLORS = (BLUE, ORANGE, GREEN, VERMILLION, SKY, PURPLE, BLACK, YELLOW, "#882255", "#999933")
+CHECKPOINT_COLORS = (BLUE, VERMILLION, GREEN, "#7742ED", "#D1003C", "#EE45E1", "#6E5D82")
+CLASS_COLORS = (
+    *(BLUE, VERMILLION, "#10AB2F", "#7E32E5", "#C14084"),
+    *("#0B96F6", "#426E40", "#FF0D68", "#7E94B7", "#FF00E2"),
+)
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "p", "h", "*")
 LINES: tuple[Any, ...] = ("-", (0, (4, 1.5)), (0, (1, 1.2)), (0, (5, 1.2, 1, 1.2)), (0, (8, 2)))
 

@@ -7,21 +7,27 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from repdiag.core.errors import StoreError
+from repdiag.report.answer import by_how_much, facts, steps
 from repdiag.report.classes import class_table
+from repdiag.report.common_width import common_width
 from repdiag.report.comparison import best_sentence, comparison_table
 from repdiag.report.downstream import downstream_lines
 from repdiag.report.drawings import data_uri, drawings_in
 from repdiag.report.drift import drift_table
+from repdiag.report.forest import forests
 from repdiag.report.html import render_page
 from repdiag.report.methods import bibliography, methods_of
 from repdiag.report.pairs import change_lines, test_lines
 from repdiag.report.ranking import ranking_table
+from repdiag.report.typical import TYPICAL_SOURCE
 from repdiag.report.verdicts import cited_keys, headline, judgements
 from repdiag.results.deployment_cells import deployment_cells, measured_how
 from repdiag.results.frames.judged_split import judged_splits
 from repdiag.results.headlines import CONTEXT
 from repdiag.results.reading import StoredRun
 from repdiag.results.thumbnails import SHEET, Thumbnails
+
+MAP = "embedding_map"
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -50,6 +56,10 @@ def render_report(
         **({"points": None, "map_method": "none", "map_names": []} if points is None else points),
         **_sheet(pictures),
     }
+    # One map a page: where the interactive one is, the still one is for paper alone.
+    still = [drawing for drawing in content["drawings"] if drawing.name == MAP and points is not None]
+    content["still_map"] = next(iter(still), None)
+    content["drawings"] = [drawing for drawing in content["drawings"] if drawing not in still]
     return render_page(content, with_map=points is not None)
 
 
@@ -62,18 +72,26 @@ def _content(stored: StoredRun) -> dict[str, Any]:
     pairs = stored.pairs
     comparison = comparison_table(stored.table, pairs)
     changes, change_tests = change_lines(pairs)
+    ranking = stored.record.get("ranking")
+    split = ", ".join(dict.fromkeys(judged_splits(stored.table).values()))
+    trained = stored.table.checkpoints("trained", "reference")
     return {
         "title": ", ".join(judgement.checkpoint for judgement in judged) or first.checkpoint,
-        "dataset": ", ".join(map(str, stored.table.names("dataset"))),
-        "headline": headline(judged, stored.record.get("ranking")),
+        "names": stored.table.checkpoints(),
+        "facts": facts(stored, encoders=len(trained), split=split),
+        "headline": headline(judged, ranking),
+        "margin": by_how_much(ranking, pairs),
+        "steps": steps(judged),
+        "forests": forests(comparison, pairs),
+        "common": common_width(stored),
         "context": CONTEXT,
-        "ranking": ranking_table(stored.record.get("ranking")),
+        "ranking": ranking_table(ranking),
         "judgements": judged,
         "comparison": comparison,
         "downstream": downstream_lines(stored.table),
         "drift": drift_table(stored.drift),
         "deployment": _deployment(stored),
-        "split": ", ".join(dict.fromkeys(judged_splits(stored.table).values())),
+        "split": split,
         "best": best_sentence(comparison),
         "tests": test_lines(pairs),
         "changes": changes,
@@ -81,6 +99,7 @@ def _content(stored: StoredRun) -> dict[str, Any]:
         "drawings": drawings_in(stored.figures),
         "rows": [_shown(row) for row in stored.table.to_records()],
         "methods": methods,
+        "typical_source": TYPICAL_SOURCE,
         "citations": bibliography(methods, cited_keys(judged)),
         "command": str(stored.record.get("command", "")),
         "record": json.dumps(dict(stored.record), indent=2, ensure_ascii=False),

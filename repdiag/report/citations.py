@@ -7,6 +7,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from repdiag.core.version import HOME, RELEASE_YEAR, __version__
+
 _FILE = Path(__file__).with_name("references.bib")
 _ACCENTS = {"'": "\u0301", '"': "\u0308", "v": "\u030c"}
 
@@ -20,6 +22,11 @@ class Citation:
     bibtex: str
 
 
+# The papers whose question repdiag asks: cited by every report, beside repdiag itself.
+PAPERS = ("shi2022", "tan2023", "fang2021")
+OURS = "repdiag"
+
+
 def cite(key: str) -> Citation:
     """Return the paper of a key; a key of somebody else's metric is shown as it is."""
     return _all().get(key, Citation(key, key, ""))
@@ -28,7 +35,21 @@ def cite(key: str) -> Citation:
 @functools.lru_cache(maxsize=1)
 def _all() -> dict[str, Citation]:
     lines = _FILE.read_text("utf-8").splitlines()
-    return {entry.key: entry for entry in map(_parse, filter(None, lines))}
+    return {OURS: _own(), **{entry.key: entry for entry in map(_parse, filter(None, lines))}}
+
+
+def _own() -> Citation:
+    """Return what CITATION.cff says, of the version that is running."""
+    fields = {
+        "author": "{The repdiag authors}",
+        "title": "repdiag: Representation-Space Diagnostics",
+        "version": __version__,
+        "year": RELEASE_YEAR,
+        "url": HOME,
+    }
+    shown = ",\n".join(f"  {name} = {{{value}}}" for name, value in fields.items())
+    text = f"The repdiag authors {RELEASE_YEAR}. {fields['title']}, version {__version__}."
+    return Citation(OURS, text, f"@misc{{{OURS},\n{shown}\n}}")
 
 
 def _parse(line: str) -> Citation:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from repdiag.core.metric_table import MetricRow, MetricTable, untrained_name
-from repdiag.core.numbers import show_interval, show_value
+from repdiag.core.numbers import show_interval
 from repdiag.results.frames.judged_split import judged_splits
 from repdiag.results.frames.table_frames import headline_row
 from repdiag.results.headlines import CONTEXT, HEADLINES, Headline
@@ -15,8 +15,10 @@ from repdiag.results.pairs import StoredPairs
 
 @dataclass(frozen=True, kw_only=True)
 class Cell:
-    """One value as shown; `sort` is the number behind it, empty where there is none; cells that share one of their
-    `letters` are not told apart by the paired tests.
+    """One value as shown, with its row; `sort` is the number behind it, empty where there is none.
+
+    `mark` is "best" for the one that is told apart from all others, "alike" for those that share the lead. Cells that
+    share one of their `letters` are not told apart by the paired tests.
     """
 
     text: str
@@ -25,6 +27,7 @@ class Cell:
     mark: str = ""
     letters: str = ""
     note: str = ""
+    row: MetricRow | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,7 +81,7 @@ def comparison_table(
 
 
 def best_sentence(found: ComparisonTable) -> str:
-    """Return who has the highest kNN accuracy and who is not told apart from it; empty where it was not measured."""
+    """Return who has the highest kNN accuracy and who is tied with it; empty where it was not measured."""
     if not found.headlines or found.headlines[0].metric != "knn_accuracy":
         return ""
     first = {line.name: line.cells[0] for line in found.lines if line.trained and line.cells[0].sort}
@@ -87,12 +90,13 @@ def best_sentence(found: ComparisonTable) -> str:
         copy = next((line.cells[0].text for line in found.lines if line.name == untrained_name(name)), "")
         beside = f", its untrained copy {copy}" if copy else ""
         return f"Classes by nearest neighbours: {cell.text} {cell.interval} right{beside}."
-    best = next((name for name, cell in first.items() if cell.mark == "best"), None)
-    if best is None:
+    if not first:
         return ""
-    alike = [name for name, cell in first.items() if cell.mark == "alike"]
+    best = max(first, key=lambda name: float(first[name].sort))
+    marked = any(cell.mark for cell in first.values())
+    alike = [name for name, cell in first.items() if name != best and (cell.mark == "alike" or not marked)]
     if alike:
-        apart = f"not told apart from it: {', '.join(alike)}"
+        apart = f"statistically tied with {', '.join(alike)}"
     else:
         others = [f"{name}, {cell.text}" for name, cell in first.items() if name != best]
         tested = " by paired tests" if first[best].letters else ""
@@ -104,15 +108,16 @@ def _cell(headline: Headline, row: MetricRow | None, mark: str) -> Cell:
     if row is None:
         return Cell(text="\N{EN DASH}", note="not measured")
     if row.value is None:
-        return Cell(text="n/a", note=row.reason or "")
+        return Cell(text="n/a", note=row.reason or "", row=row)
     interval = show_interval(row.ci_low, row.ci_high, percent=headline.percent)
     note = f"n = {row.n:,}" + (f"; interval: {row.ci_method}" if interval and row.ci_method else "")
     return Cell(
-        text=show_value(row.value, percent=headline.percent),
+        text=headline.show(row.value),
         interval=interval,
         sort=repr(row.value),
         mark=mark,
         note=note,
+        row=row,
     )
 
 
@@ -137,17 +142,22 @@ def _letters(
 def _marks(
     headline: Headline, rows: Sequence[MetricRow | None], names: Sequence[str], letters: Mapping[str, str]
 ) -> list[str]:
-    """Mark the best trained checkpoint, and those that are not told apart from it."""
+    """Mark the checkpoint that is told apart from all others, or else those that share the lead.
+
+    Where nothing is told apart nothing is marked: a medal for noise says more than the numbers do.
+    """
     scores = _scores(headline, rows)
     marks = [""] * len(rows)
     if len(scores) < 2 or headline.direction == "context" or headline.metric in CONTEXT:
         return marks
     best = max(scores, key=scores.__getitem__)
-    marks[best] = "best"
+    tied = [best]
     for at in scores:
         shared = set(letters.get(names[at], "")) & set(letters.get(names[best], ""))
         if at != best and (bool(shared) if letters else _overlap(rows[at], rows[best])):
-            marks[at] = "alike"
+            tied.append(at)
+    for at in tied if len(tied) < len(scores) else ():
+        marks[at] = "best" if len(tied) == 1 else "alike"
     return marks
 
 
@@ -161,8 +171,9 @@ def _score(headline: Headline, value: float) -> float:
 
 
 def _overlap(first: MetricRow | None, second: MetricRow | None) -> bool:
+    """Say whether two intervals meet; without an interval nothing says that two values differ."""
     if first is None or second is None:
-        return False
+        return True
     if first.ci_low is None or first.ci_high is None or second.ci_low is None or second.ci_high is None:
-        return False
+        return True
     return first.ci_low <= second.ci_high and second.ci_low <= first.ci_high

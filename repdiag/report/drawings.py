@@ -1,4 +1,4 @@
-"""The stored figures of a run as images inside the page, each with the question that it answers."""
+"""The stored figures of a run as images inside the page, each with what it shows; they follow the page's theme."""
 
 from __future__ import annotations
 
@@ -28,6 +28,20 @@ ORDER = (
     "scatter_against_accuracy",
 )
 _LARGEST_SVG = 600_000
+# Matplotlib writes styles in place: what is important overrules them. Text in black has no fill of its own.
+_INK = {
+    **{"#000000": "#ececec", "#444444": "#c4c4c4", "#555555": "#b4b4b4", "#666666": "#a9a9a9", "#777777": "#a0a0a0"},
+    **{"#888888": "#909090", "#bbbbbb": "#606066", "#cccccc": "#55555a", "#dddddd": "#3f3f44", "#ffffff": "#111113"},
+}
+_DARK = (
+    "<style>@media (prefers-color-scheme: dark) { svg { fill: #ececec; } "
+    + " ".join(
+        f'[style*="{kind}: {old}"] {{ {kind}: {new} !important; }}'
+        for old, new in _INK.items()
+        for kind in ("fill", "stroke")
+    )
+    + " }</style>"
+).encode()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,8 +49,8 @@ class Drawing:
     """One figure."""
 
     name: str
-    title: str
-    question: str
+    message: str
+    note: str
     source: Markup
 
 
@@ -46,10 +60,28 @@ def drawings_in(folder: Path, *, names: Sequence[str] = ORDER) -> tuple[Drawing,
     for name in names:
         path = _smaller(folder / f"{name}.svg", folder / f"{name}.png")
         if path is not None:
-            question = (import_module(f"repdiag.plots.{name}").__doc__ or "").partition("\n")[0]
-            title = name.replace("_", " ").capitalize()
-            found.append(Drawing(name=name, title=title, question=question, source=data_uri(path.read_bytes(), path)))
+            message, note = _words(folder / f"{name}.txt", name)
+            content = path.read_bytes()
+            content = themed(content) if path.suffix == ".svg" else content
+            found.append(Drawing(name=name, message=message, note=note, source=data_uri(content, path)))
     return tuple(found)
+
+
+def themed(svg: bytes) -> bytes:
+    """Return a drawing of ours whose ink and paper turn round where the reader's screen is dark; its colours stay."""
+    head, tag, rest = svg.partition(b"<svg ")
+    inside = rest.partition(b">")
+    return head + tag + inside[0] + b">" + _DARK + inside[2]
+
+
+def _words(path: Path, name: str) -> tuple[str, str]:
+    """Return what the figure says of these data and the line below it; of older results, the question it answers."""
+    if path.is_file():
+        message, _, note = path.read_text("utf-8").strip().partition("\n")
+        return message, note.strip()
+    return name.replace("_", " ").capitalize() + ".", (import_module(f"repdiag.plots.{name}").__doc__ or "").partition(
+        "\n"
+    )[0]
 
 
 def data_uri(content: bytes, path: Path) -> Markup:

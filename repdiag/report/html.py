@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,11 @@ from markupsafe import Markup
 from repdiag.core.errors import DependencyError
 
 TEMPLATES = Path(__file__).with_name("templates")
+LONGEST = 26  # characters of a name that the page shows whole
+SAID_BETTER = {
+    **{"higher": "higher is better", "lower": "lower is better"},
+    **{"zero": "best near 0", "one": "best near 1", "context": "context"},
+}
 
 
 def render_page(content: Mapping[str, Any], *, with_map: bool) -> str:
@@ -26,16 +31,42 @@ def render_page(content: Mapping[str, Any], *, with_map: bool) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["brief"] = brief_names(content["names"])
     script = _template("report.js")
     held = [plotting_library(), _template("point_map.js")] if with_map else []
     page = environment.get_template("report.html.j2")
     return page.render(
         **content,
-        style=Markup(_template("report.css")),
+        style=Markup(series_colours() + _template("report.css")),
+        said_better=SAID_BETTER,
         script=Markup(script),
         held=[Markup(text) for text in held],
         policy=content_policy([script, *held]),
     )
+
+
+def brief_names(names: Sequence[str]) -> Callable[[str], str]:
+    """Return what writes the checkpoints of a text by what tells them apart; the full name stands in titles."""
+    from repdiag.plots.text import short_names
+
+    shown = short_names(names, limit=LONGEST)
+    # The longest first: one name may be a part of another.
+    order = sorted((name for name in shown if len(name) > LONGEST), key=len, reverse=True)
+
+    def brief(text: str) -> str:
+        for name in order:
+            text = text.replace(name, shown[name])
+        return text
+
+    return brief
+
+
+def series_colours() -> str:
+    """Return the style rules that give each checkpoint the colour that it has in the figures."""
+    from repdiag.plots.palette import CHECKPOINT_COLORS
+
+    rules = [f".series-{at} {{ --series: {colour}; }}" for at, colour in enumerate(CHECKPOINT_COLORS)]
+    return "\n".join(rules) + "\n"
 
 
 def content_policy(scripts: list[str]) -> str:

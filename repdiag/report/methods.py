@@ -8,7 +8,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from repdiag.core.metric_table import MetricTable
-from repdiag.report.citations import Citation, cite
+from repdiag.report.citations import OURS, PAPERS, Citation, cite
+from repdiag.report.typical import TYPICAL
 
 # Parts of a metric's docstring that a reader of numbers needs; examples and costs stay in the code.
 _PARTS = ("Formula", "Range", "Conventions", "Read it as", "Limits", "Reference")
@@ -24,6 +25,7 @@ class Method:
     summary: str
     parts: tuple[tuple[str, str], ...]
     citation: Citation
+    typical: tuple[tuple[str, str], ...] = ()
 
 
 def methods_of(table: MetricTable) -> tuple[Method, ...]:
@@ -44,15 +46,18 @@ def methods_of(table: MetricTable) -> tuple[Method, ...]:
                 summary=text.partition("\n")[0],
                 parts=tuple(_parts(text)),
                 citation=cite(metric.reference) if metric else cite(""),
+                typical=TYPICAL.get(name, ()),
             )
         )
     return tuple(found)
 
 
 def bibliography(methods: Iterable[Method], extra: Iterable[str] = ()) -> tuple[Citation, ...]:
-    """Return every cited paper once, in order of its key."""
-    cited = {method.citation.key: method.citation for method in methods} | {key: cite(key) for key in extra}
-    return tuple(citation for key, citation in sorted(cited.items()) if citation.bibtex)
+    """Return repdiag, the papers behind its question, and every cited paper once, in order of its key."""
+    cited = {method.citation.key: method.citation for method in methods}
+    cited |= {key: cite(key) for key in (*extra, *PAPERS)}
+    cited.pop(OURS, None)
+    return (cite(OURS), *(citation for key, citation in sorted(cited.items()) if citation.bibtex))
 
 
 def _parts(text: str) -> Iterable[tuple[str, str]]:

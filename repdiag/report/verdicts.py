@@ -77,7 +77,10 @@ def _finding(title: str, stored: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _tone(stored: Mapping[str, Any]) -> str:
-    return _TONES.get(str(stored.get("severity")).rpartition(" ")[2], "open")
+    severity = str(stored.get("severity"))
+    if severity.startswith("none"):  # "none or mild" is said of an answer that is "no"
+        return "good"
+    return _TONES.get(severity.rpartition(" ")[2], "open")
 
 
 def _evidence(item: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from repdiag.core.numbers import show_value
+
 Best = Literal["higher", "lower", "zero", "one", "context"]
 
 
@@ -18,6 +20,15 @@ class Headline:
     direction: Best
     params: Mapping[str, Any] = field(default_factory=dict)
     percent: bool = False
+
+    @property
+    def points(self) -> bool:
+        """Whether it is a difference of shares, which is said in points."""
+        return self.percent and self.direction == "zero"
+
+    def show(self, value: float) -> str:
+        """Return a value in the unit of the metric: shares in percent, differences of shares in points."""
+        return f"{100 * value:+.1f} points" if self.points else show_value(value, percent=self.percent)
 
 
 HEADLINES = (

@@ -21,6 +21,7 @@ _MORE = (Headline(metric="contrast_accuracy", label="Contrast accuracy", directi
 _BETTER = {"zero": "near 0", "one": "near 1", "context": ""}
 
 
+_KNOWN = {headline.metric: headline for headline in (*HEADLINES, *_MORE)}
 _PERCENT = {headline.metric for headline in (*HEADLINES, *_MORE) if headline.percent}
 
 
@@ -99,4 +100,5 @@ def _interval(row: MetricRow) -> str:
 
 
 def _format(metric: str, value: float) -> str:
-    return show_value(value, percent=metric in _PERCENT)
+    headline = _KNOWN.get(metric)
+    return show_value(value) if headline is None else headline.show(value)

@@ -125,10 +125,11 @@ def analyze_encoder(
     A `reference` is read on the same val images, by paired tests. `known` are sets of these rows' pilot.
     """
     from repdiag.core.progress import listening
+    from repdiag.metrics.effort import at_effort
 
     if name is not None:
         encoder.info = replace(encoder.info, name=name)
-    with listening(counting):
+    with listening(counting), at_effort(quick=options.quick):
         return _analyzed(encoder, rows, options, reference=reference, known=known)
 
 
@@ -148,6 +149,7 @@ def _analyzed(
     from repdiag.diagnosis.pair_answers import EncoderSets
     from repdiag.workflows.checks import check_preprocessing, check_sets, trained_with_labels
     from repdiag.workflows.drift_beside import drift_beside, drift_sentences
+    from repdiag.workflows.row_sample import precision_reached, quick_note
 
     name = encoder.info.name
     alone = ("it keeps its weights to itself: there is no untrained copy beside it",)
@@ -191,6 +193,8 @@ def _analyzed(
         notes=(
             *rows.notes(),
             *left_out_note(sets, options),
+            *quick_note(quick=options.quick),
+            *precision_reached(table, options.precision),
             *classifier_note(encoder, sets["val"]),
             *(() if drift is None else drift_sentences(drift)),
             *(alone if options.untrained and not has_weights(encoder) else ()),

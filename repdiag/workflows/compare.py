@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import json
-import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from repdiag.core.distributed.first_process import is_first_process
 from repdiag.core.errors import RepdiagError
 from repdiag.results.places import default_place
 from repdiag.workflows.common_dataset import common_dataset
 from repdiag.workflows.compare_probes import probe_compared
+from repdiag.workflows.compare_sides import Side, analyze_sides, of_the_first
 from repdiag.workflows.comparison import Comparison, KeptFolder
 from repdiag.workflows.options import AnalysisOptions
+from repdiag.workflows.row_sample import Effort, RowSample, quick_note, sample_of
 from repdiag.workflows.saving import save_analysis
 
 if TYPE_CHECKING:
@@ -27,17 +29,7 @@ if TYPE_CHECKING:
     from repdiag.workflows.speaking import Speaker
     from repdiag.workflows.targets import Target, Targets
 
-_LOG = logging.getLogger(__name__)
 KIND = "compare"
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Side:
-    """One of those compared: how it is analyzed, and whether a folder holds just that analysis already."""
-
-    name: str
-    analyze: Callable[[], Analysis]
-    is_done: Callable[[Path], bool] = lambda _: False
 
 
 def compare(
@@ -100,30 +92,51 @@ def compare_vectors(
     figures: bool = False,
     seed: int = 0,
     overwrite: bool = False,
+    quick: bool = False,
+    precision: float | None = None,
     **options: Any,
 ) -> Comparison:
     """Compare sets of vectors of the same rows, joined by their names where they have some; see `compare`.
 
-    `bank` and `views` are one for each set, in their order. `reading` says how the sources are to be read.
+    `bank` and `views` are one for each set, in their order. `reading` says how the sources are to be read. `quick` and
+    `precision` are those of `analyze`, of the same rows of all sets.
     """
+    from repdiag.core.distributed.machine import told_by_first
+    from repdiag.core.distributed.world import join_world
     from repdiag.embeddings.vector_inputs import beside_each, read_together
     from repdiag.workflows.vectors import analyze_vectors
 
     drawn = isinstance(groups, str) and groups == "classes"
-    sets, notes = read_together(sources, labels=labels, groups=None if drawn else groups, options=reading)
-    beside = beside_each(list(sets), bank=bank, views=views)
-    asked = {"seed": seed, "per_row": True, "counting": told.counting, "groups": groups if drawn else None, **options}
-    sides = [
-        _Side(name=name, analyze=partial(analyze_vectors, found, name=name, **beside[name], **asked))
-        for name, found in sets.items()
-    ]
-    said = {
-        "seed": seed,
-        "classes": "drawn" if drawn else "fixed",
-        "sources": {name: str(source)[:500] for name, source in sources.items() if isinstance(source, str | Path)},
-    }
-    how: dict[str, Any] = {"told": told, "figures": figures, "reference": reference, "overwrite": overwrite}
-    return _compare(sides, out, options=said, seed=seed, reading=notes, **how)
+    how_much: dict[str, Any] = {"quick": quick, "precision": precision}
+    effort = Effort(**how_much)
+    with join_world(on_gpu=False):
+        beside_rows = {"labels": labels, "groups": None if drawn else groups, "options": reading}
+        sets, notes = told_by_first(lambda: read_together(sources, **beside_rows))
+        beside = beside_each(list(sets), bank=bank, views=views)
+        sample = sample_of([*sets.values()], effort, metrics=options.get("metrics"), seed=seed)
+        asked: dict[str, Any] = {"seed": seed, "per_row": True, "counting": told.counting}
+        asked |= {"groups": groups if drawn else None}
+        asked |= {**options, **how_much, "sample": RowSample(rows=sample.rows)}
+        said = {
+            "seed": seed,
+            "classes": "drawn" if drawn else "fixed",
+            **how_much,
+            "sources": {name: str(source)[:500] for name, source in sources.items() if isinstance(source, str | Path)},
+        }
+        return _compare(
+            [
+                Side(name=name, analyze=partial(analyze_vectors, found, name=name, **beside[name], **asked))
+                for name, found in sets.items()
+            ],
+            out,
+            options=said,
+            seed=seed,
+            reading=(*notes, *sample.notes),
+            told=told,
+            figures=figures,
+            reference=reference,
+            overwrite=overwrite,
+        )
 
 
 def compare_sources(
@@ -177,29 +190,31 @@ def compare_checkpoints(
     `reference` names the one of them that the judgements of all others are held against. `overwrite` does again what is
     done already, and replaces a result of another kind.
     """
+    from repdiag.core.distributed.world import join_world
     from repdiag.workflows.planning import rows_of_all
 
     spec = options.data or common_dataset(targets.here)
-    options = replace(options, data=spec, per_row=True)  # the paired tests compare image by image
-    rows = rows_of_all(targets.here, spec, options, folder=out / "checkpoints", told=told)
-    sides = [_side(target, options, rows, told=told) for target in targets.here]
-    return _compare(
-        sides,
-        out,
-        options=options.to_dict(),
-        told=told,
-        figures=figures,
-        reference=reference,
-        seed=options.seed,
-        failures=targets.failures,
-        missing=targets.missing,
-        reading=rows.notes(),
-        overwrite=overwrite,
-        probing=partial(probe_compared, targets.here, options, out, told=told) if options.probes else None,
-    )
+    alone = replace(options, data=spec, per_row=True)  # the paired tests compare image by image
+    with join_world(on_gpu=options.device.startswith("cuda")) as world:
+        options = replace(alone, distributed=world.size > 1)
+        rows = rows_of_all(targets.here, spec, options, folder=out / "checkpoints", told=told, world=world)
+        return _compare(
+            [_side(target, options, rows, told=told) for target in targets.here],
+            out,
+            options=options.to_dict(),
+            told=told,
+            figures=figures,
+            reference=reference,
+            seed=options.seed,
+            failures=targets.failures,
+            missing=targets.missing,
+            reading=(*rows.notes(), *quick_note(quick=options.quick)),
+            overwrite=overwrite,
+            probing=partial(probe_compared, targets.here, alone, out, told=told) if options.probes else None,
+        )
 
 
-def _side(target: Any, options: AnalysisOptions, rows: AnalyzedImages, *, told: Speaker) -> _Side:
+def _side(target: Any, options: AnalysisOptions, rows: AnalyzedImages, *, told: Speaker) -> Side:
     from repdiag.checkpoints.load import load_with_options
     from repdiag.embeddings.cost import measure_cost
     from repdiag.workflows.analyze import analyze_encoder
@@ -210,18 +225,18 @@ def _side(target: Any, options: AnalysisOptions, rows: AnalyzedImages, *, told: 
         return replace(analyze_encoder(encoder, rows, chosen, name=target.name, counting=told.counting), cost=cost)
 
     if isinstance(target, _Loaded):
-        return _Side(name=target.name, analyze=lambda: measured(target.encoder, options))
+        return Side(name=target.name, analyze=lambda: measured(target.encoder, options))
     chosen = replace(options, read_options=target.read_options)
 
     def analyzed() -> Analysis:
         encoder = load_with_options(target.path, chosen.read_options, name=target.name)
         return replace(measured(encoder, chosen), training=run_of(target.path))
 
-    return _Side(name=target.name, analyze=analyzed, is_done=lambda folder: _is_done(folder, target, chosen, rows))
+    return Side(name=target.name, analyze=analyzed, is_done=lambda folder: _is_done(folder, target, chosen, rows))
 
 
 def _compare(
-    sides: Sequence[_Side],
+    sides: Sequence[Side],
     out: Path,
     *,
     options: dict[str, Any],
@@ -239,9 +254,13 @@ def _compare(
     from repdiag.results.transaction import begun, replaced
     from repdiag.workflows.figures import draw_comparison
 
+    finishing: dict[str, Any] = {"figures": figures, "again": overwrite, "told": told}
+    if not is_first_process():
+        analyze_sides(sides, out, save=None, **finishing)
+        return of_the_first(None)
     with begun(out, kind=KIND, overwrite=overwrite) as retire:
         save = partial(save_analysis, figures=figures, overwrite=True, before=retire)
-        folders, failed = _analyze_sides(sides, out, save=save, figures=figures, again=overwrite, told=told)
+        folders, failed = analyze_sides(sides, out, save=save, **finishing)
         failed |= failures or {}
         found = _joined(out, folders, failed, reference=reference, drawn=options.get("classes") == "drawn", seed=seed)
         probed = () if probing is None else probing(names=folders)
@@ -253,34 +272,7 @@ def _compare(
             _write_comparison(found, options, fresh)
     if overwrite:
         _forget_others(out, folders)
-    return found
-
-
-def _analyze_sides(
-    sides: Sequence[_Side], out: Path, *, save: Callable[..., object], figures: bool, again: bool, told: Speaker
-) -> tuple[dict[str, Path], dict[str, str]]:
-    """Return the folder of each analysis, and why others could not be made."""
-    from repdiag.results.transaction import recover
-
-    folders: dict[str, Path] = {}
-    failed: dict[str, str] = {}
-    for place, side in enumerate(sides, start=1):
-        folder = out / "checkpoints" / side.name.replace("/", "-")
-        recover(folder)
-        drawn = not figures or (folder / "figures").is_dir()
-        if again or not drawn or not side.is_done(folder):
-            told.say(f"{place} of {len(sides)}: {side.name}")
-            try:
-                analysis = side.analyze()
-            except Exception as error:  # whatever is wrong with one file, or with a user's own code, the rest goes on
-                known = isinstance(error, RepdiagError)
-                failed[side.name] = str(error) if known else f"{type(error).__name__}: {error}"
-                told.say(f"left out {side.name}: {failed[side.name]}")
-                _LOG.info("while analyzing %s", side.name, exc_info=not known)
-                continue
-            save(analysis, folder)
-        folders[side.name] = folder
-    return folders, failed
+    return of_the_first(found)
 
 
 def _joined(
@@ -334,6 +326,8 @@ def _write_comparison(comparison: Comparison, options: dict[str, Any], out: Path
     """Write the joined tables, the judgements and run.json into the private folder of a transaction."""
     from repdiag.core.csv_text import csv_text
     from repdiag.core.files import write_json, write_text
+    from repdiag.report.headline_csv import write_headline
+    from repdiag.results.pairs import read_pairs
     from repdiag.results.verifying import part_identities
     from repdiag.results.writing import write_run, write_tables
     from repdiag.workflows.pairs import write_pairs
@@ -343,6 +337,7 @@ def _write_comparison(comparison: Comparison, options: dict[str, Any], out: Path
     if comparison.common is not None:
         write_text(out / "common_dimension.csv", csv_text(comparison.common.table.to_frame()))
     write_pairs(comparison.paired, out)
+    write_headline(comparison.table, out, read_pairs(out))
     write_probe_pairs(comparison.probed, out)
     for name, frame in (("drift", comparison.drift), ("deployment", comparison.deployment)):
         if frame is not None and len(frame):
@@ -357,6 +352,7 @@ def _write_comparison(comparison: Comparison, options: dict[str, Any], out: Path
         },
         parts=part_identities(comparison.folders),
         reference=comparison.reference,
+        common_dims=None if comparison.common is None else comparison.common.dims,
         ranking=None if comparison.ranked is None else comparison.ranked.to_dict(),
         notes=list(comparison.notes),
         failures=comparison.failures,

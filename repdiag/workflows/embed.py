@@ -42,7 +42,8 @@ def embed(
     ("digits", "imagefolder:PATH"; default: those it was trained on). `limit` takes so many images, evenly over the
     classes. `say` is told what was done to read them, line by line; `check_content` reads files again that seem
     unchanged. `out` also stores the set in a folder: safetensors, parquet rows, a manifest. `extraction` goes to
-    `repdiag.extract` (device, batch_size, workers, fast).
+    `repdiag.extract` (device, batch_size, workers, fast). Under torchrun every process makes this call and runs its
+    share of the images; the rows are held once on each machine, and the first process stores them.
 
     Raises `UsageError` for a split or a folder that cannot be meant, `CheckpointError` and `DataError` for what cannot
     be read.
@@ -54,6 +55,8 @@ def embed(
         >>> repdiag.embed(encoder, data="digits", limit=20).features.shape
         torch.Size([20, 48])
     """
+    from repdiag.core.distributed.first_process import is_first_process
+    from repdiag.core.distributed.world import join_world
     from repdiag.data.datasets import open_dataset
     from repdiag.embeddings.extract import extract
     from repdiag.embeddings.store import write_embedding_set
@@ -63,7 +66,7 @@ def embed(
 
     if split not in SPLITS:
         raise UsageError(f"unknown split {split!r}", hint=f"one of: {', '.join(SPLITS)}")
-    if out is not None:
+    if out is not None and is_first_process():
         check_place(Path(out), overwrite=overwrite)
     options = AnalysisOptions(read_options=read_options or ReadOptions(), download=download)
     encoder, _ = load_source(source, options)
@@ -79,10 +82,13 @@ def embed(
     from repdiag.config.views import EvaluationSettings
 
     settings = EvaluationSettings(preset=images.preset, seed=seed, views=views)
-    found = extract(encoder, images, settings=settings, progress=progress, **extraction)
-    if out is not None:
-        with replaced(Path(out), overwrite=overwrite) as fresh:
-            write_embedding_set(found, fresh)
+    with join_world(on_gpu=str(extraction.get("device", "cpu")).startswith("cuda")) as world:
+        asked: dict[str, Any] = {"distributed": world.size > 1, **extraction}
+        found = extract(encoder, images, settings=settings, progress=progress, **asked)
+        if out is not None and world.is_first:
+            with replaced(Path(out), overwrite=overwrite) as fresh:
+                write_embedding_set(found, fresh)
+        world.wait_for_long_work()
     return found
 
 

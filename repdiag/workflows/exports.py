@@ -19,6 +19,19 @@ NEIGHBORS = 15
 _FOLDER = "imagefolder:"
 
 
+def export_set(found: EmbeddingSet, part: Path, out: Path, *, to: str, seed: int) -> Path:
+    """Write one set in a format; `part` is the analysis that it is of, `out` where to, without an ending."""
+    import pandas as pd
+
+    if to == "knn-graph":
+        return export_graph(found, out.with_name(f"{out.name}.npz"))
+    if to == "tensorboard-projector":
+        return export_projector(found, out, seed=seed).parent
+    rows = part / "per_row.parquet"
+    by_row = pd.read_parquet(rows) if rows.is_file() else None
+    return export_parquet(found, out.with_name(f"{out.name}.parquet"), rows=by_row, seed=seed)
+
+
 def export_parquet(found: EmbeddingSet, out: Path, *, rows: pd.DataFrame | None, seed: int) -> Path:
     """Write one row an image: vector, 2-D coordinates (UMAP), path, label, cluster, and its parts of the metrics.
 

@@ -197,7 +197,13 @@ def evaluate_sets(
     found = [
         (
             evaluate(
-                rows, wanted, bank=bank, groups=options.groups, seed=options.seed, distributed=options.distributed
+                rows,
+                wanted,
+                bank=bank,
+                groups=options.groups,
+                seed=options.seed,
+                distributed=options.distributed,
+                quick=options.quick,
             ),
             rows,
         )

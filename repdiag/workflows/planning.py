@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from repdiag.workflows.measure import ExtractionClock, extract_sets
 from repdiag.workflows.row_needs import pilot_needs
-from repdiag.workflows.row_plan import RowPlan, Supply, first_plan, fitted
+from repdiag.workflows.row_plan import PILOT_ROWS, QUICK_BANK, RowPlan, Supply, first_plan, fitted
 from repdiag.workflows.rows import AnalyzedImages, Parts, choose_rows, chosen_images, open_parts
 
 if TYPE_CHECKING:
@@ -84,13 +84,20 @@ def plan_rows(
 
 
 def rows_of_all(
-    targets: Sequence[Any], spec: str, options: AnalysisOptions, *, folder: Path, told: Speaker
+    targets: Sequence[Any],
+    spec: str,
+    options: AnalysisOptions,
+    *,
+    folder: Path,
+    told: Speaker,
+    world: World | None = None,
 ) -> AnalyzedImages:
     """Return the rows that all targets are read on: as many as are asked for, or as pilots of all of them need.
 
     `folder` holds the analyses that are finished already, whose plan is kept.
     """
     from repdiag.checkpoints.load import load_with_options
+    from repdiag.core.distributed.machine import told_by_first_of_all
     from repdiag.core.progress import listening
 
     if options.per_class is not None:
@@ -102,7 +109,8 @@ def rows_of_all(
 
     encoders = [partial(encoder_of, target) for target in targets]
     with listening(told.counting):
-        return plan_rows(spec, encoders, options, say=told.say, earlier=earlier_plan(folder, options)).rows
+        earlier = told_by_first_of_all(earlier_plan(folder, options))
+        return plan_rows(spec, encoders, options, world=world, say=told.say, earlier=earlier).rows
 
 
 def earlier_plan(folder: Path, options: AnalysisOptions) -> RowPlan | None:
@@ -129,11 +137,14 @@ def supply_of(parts: Parts, options: AnalysisOptions) -> Supply:
     import numpy as np
 
     most = options.max_rows if options.limit is None else min(options.max_rows, options.limit)
+    most = min(most, PILOT_ROWS) if options.quick else most
     splits = [split for split in (parts.val, parts.train) if split is not None]
     bank = options.bank_per_class if options.limit is None else min(options.bank_per_class, options.limit)
+    bank = min(bank, QUICK_BANK) if options.quick else bank
     if not parts.labelled:
         rows = min(map(len, splits))
-        return Supply(classes=1, per_class=rows, has_train=parts.train is not None, max_rows=most, bank_default=0)
+        there = {"has_train": parts.train is not None, "quick": options.quick}
+        return Supply(classes=1, per_class=rows, max_rows=most, bank_default=0, **there)
     counts = np.array([split.class_counts() for split in splits])
     common = np.all(counts > 0, axis=0)
     kept = common if common.any() else counts.sum(axis=0) > 0
@@ -145,6 +156,7 @@ def supply_of(parts: Parts, options: AnalysisOptions) -> Supply:
         bank_per_class=int(train.min()) if parts.train is not None and len(train) else 0,
         has_train=parts.train is not None,
         max_rows=most,
+        quick=options.quick,
         bank_default=max(2, min(bank, most // max(1, int(kept.sum()))) if options.limit is not None else bank),
     )
 
@@ -190,7 +202,8 @@ def _piloted(
         if clock.images:
             speed = _agreed(clock.images / max(clock.seconds, 1e-6), world)
         kept.write(speed)
-    return _Pilot(plan=plan, needs=pilot_needs(sets["val"], sets.get("train")), images_a_second=speed, sets=sets)
+    needs = pilot_needs(sets["val"], sets.get("train"), options.precision)
+    return _Pilot(plan=plan, needs=needs, images_a_second=speed, sets=sets)
 
 
 def _trial_speed(encoder: Encoder, parts: Parts, options: AnalysisOptions) -> float:

@@ -12,12 +12,14 @@ import torch
 from numpy.typing import NDArray
 
 from repdiag.core.embedding_set import EmbeddingSet
+from repdiag.plots.palette import CLASS_COLORS
 
 if TYPE_CHECKING:
     from repdiag.embeddings.projection_2d import Projection
 
 MAX_POINTS = 20_000
 MAX_MAPS = 4
+VOTERS, NEIGHBORS = 20, 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +37,7 @@ class PointMap:
         names = list(dict.fromkeys(self.splits))
         codes = {name: code for code, name in enumerate(names)}
         return {
+            "colours": list(CLASS_COLORS),
             "rows": list(self.row_ids),
             "splits": names,
             "splitOf": packed([codes[split] for split in self.splits], "<i4"),
@@ -47,6 +50,8 @@ class PointMap:
                     "y": packed(one.y, "<f4"),
                     "cluster": packed(one.cluster, "<i4"),
                     "correct": packed(one.correct, "<i4"),
+                    "predicted": packed(one.predicted, "<i4"),
+                    "near": packed(one.near, "<i4"),
                 }
                 for one in self.maps
             ],
@@ -62,13 +67,17 @@ def packed(values: Sequence[float | int | None] | None, kind: str) -> str | None
 
 @dataclass(frozen=True, kw_only=True)
 class EncoderMap:
-    """One encoder: coordinates, cluster (K = C) and whether the nearest neighbour has the same label."""
+    """One encoder: coordinates, cluster (K = C), whether the nearest neighbour has the same label, the class that the
+    nearest `VOTERS` rows predict, and the nearest `NEIGHBORS` rows of each, one after the other.
+    """
 
     name: str
     x: list[float | None]
     y: list[float | None]
     cluster: list[int] | None
     correct: list[int] | None
+    predicted: list[int] | None
+    near: list[int] | None
 
 
 def point_map(
@@ -134,26 +143,47 @@ def _map(
     at = np.asarray([place.get(key, -1) for key in joined.keys])
     plane = project_2d(joined.rows.features, method=method, seed=seed).numpy().astype(np.float64)
     xs, ys = (_placed(plane[:, axis], at, len(place)) for axis in (0, 1))
-    cluster, correct = _facts(joined.rows, seed=seed)
+    facts = _facts(joined.rows, seed=seed)
+    cluster, correct, predicted = (
+        None if found is None else [int(v) for v in _placed(found, at, len(place), missing=-1.0)]
+        for found in (facts.cluster, facts.correct, facts.predicted)
+    )
+    near = np.stack([_placed(at[column], at, len(place), missing=-1.0) for column in facts.near.T], axis=1)
     return EncoderMap(
         name=name,
         x=[None if np.isnan(value) else round(float(value), 4) for value in xs],
         y=[None if np.isnan(value) else round(float(value), 4) for value in ys],
-        cluster=None if cluster is None else [int(v) for v in _placed(cluster, at, len(place), missing=-1.0)],
-        correct=None if correct is None else [int(v) for v in _placed(correct, at, len(place), missing=-1.0)],
+        cluster=cluster,
+        correct=correct,
+        predicted=predicted,
+        near=near.astype(int).ravel().tolist(),
     )
 
 
-def _facts(rows: EmbeddingSet, *, seed: int) -> tuple[NDArray[Any] | None, NDArray[Any] | None]:
-    """Return the cluster of every row and whether its nearest neighbour agrees with its label."""
+@dataclass(frozen=True, kw_only=True)
+class _Facts:
+    near: NDArray[Any]
+    cluster: NDArray[Any] | None = None
+    correct: NDArray[Any] | None = None
+    predicted: NDArray[Any] | None = None
+
+
+def _facts(rows: EmbeddingSet, *, seed: int) -> _Facts:
+    """Return what is known of every row: its nearest rows and, with labels, what they predict, and its cluster."""
     from repdiag.metrics.clusters.kmeans import assignments
     from repdiag.metrics.pairwise import TopK, over_pairs, unit_rows
 
+    nearest = over_pairs(unit_rows(rows.features), TopK(max(1, min(VOTERS, len(rows) - 1)))).index.cpu()
+    near = nearest[:, :NEIGHBORS].numpy()
     if rows.labels is None:
-        return None, None
-    cluster = assignments(rows.features, len(torch.unique(rows.labels)), seed=seed)
-    nearest = over_pairs(unit_rows(rows.features), TopK(1)).index[:, 0]
-    return cluster, (rows.labels[nearest] == rows.labels).numpy()
+        return _Facts(near=near)
+    labels = rows.labels.cpu()
+    return _Facts(
+        near=near,
+        cluster=assignments(rows.features, len(torch.unique(labels)), seed=seed),
+        correct=(labels[nearest[:, 0]] == labels).numpy(),
+        predicted=torch.mode(labels[nearest], dim=1).values.numpy(),
+    )
 
 
 def _placed(values: NDArray[Any], at: NDArray[Any], count: int, *, missing: float = np.nan) -> NDArray[Any]:

@@ -19,6 +19,9 @@ POWER = 1.96 + 0.84
 ISLAND_ROWS = 300
 """Images of a class at which held-out bisection finds two joined kindred classes in 80 % of draws."""
 
+HALF_WIDTHS = "half-widths of"
+"""How the need of a wanted precision is called."""
+
 _LEAST_ROOM = 0.02  # a value that lies on its threshold is decided by no number of rows
 _WORST = 0.25  # the variance of a hit at an accuracy of a half
 
@@ -36,13 +39,21 @@ def rows_needed(spread: float, room: float) -> int:
 
 
 def pilot_needs(
-    val: EmbeddingSet, train: EmbeddingSet | None, *, thresholds: Thresholds = DEFAULT_THRESHOLDS
+    val: EmbeddingSet,
+    train: EmbeddingSet | None,
+    precision: float | None = None,
+    *,
+    thresholds: Thresholds = DEFAULT_THRESHOLDS,
 ) -> dict[str, int]:
     """Return the rows of each part that every question needs, by its name, as the pilot's rows spread.
 
     The gap of the pretext task is to be told from its threshold where it is 0; that of the labels where it is as the
-    pilot has it. Over-clustering needs `ISLAND_ROWS` of every class.
+    pilot has it. Over-clustering needs `ISLAND_ROWS` of every class. Where a `precision` is asked for, the rows are
+    those that bring the 95 % intervals of val's accuracies to this half-width.
     """
+    if precision is not None:
+        spread = max(_spreads(val), default=0.0)
+        return {f"{HALF_WIDTHS} {precision:g}": math.ceil(spread * (1.96 / precision) ** 2)} if spread > 0.0 else {}
     needs: dict[str, int] = {}
     if train is not None and val.views is not None and train.views is not None:
         needs["pretext gap"] = _pretext(val, train, room=thresholds.overfitting_gap)
@@ -52,6 +63,19 @@ def pilot_needs(
         classes = len(set(val.labels.tolist()))
         needs["over-clustering"] = ISLAND_ROWS * classes
     return {name: rows for name, rows in needs.items() if rows > 0}
+
+
+def _spreads(val: EmbeddingSet) -> list[float]:
+    """Return the variances of a row's part in the accuracies that are means over rows."""
+    from repdiag.metrics.neighbors import precision_at_1
+    from repdiag.metrics.pretext import instance_discrimination_accuracy
+
+    found = []
+    if val.labels is not None:
+        found.append(precision_at_1(val.features, val.labels))
+    if val.views is not None and len(val.views):
+        found.append(instance_discrimination_accuracy(val.features, val.views))
+    return [_within(value.per_row, val.labels) for value in found if value.per_row is not None]
 
 
 def _pretext(val: EmbeddingSet, train: EmbeddingSet, *, room: float) -> int:

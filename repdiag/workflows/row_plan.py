@@ -7,17 +7,19 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
-from repdiag.workflows.row_needs import shown_needs
+from repdiag.workflows.row_needs import HALF_WIDTHS, shown_needs
 from repdiag.workflows.speaking import show_seconds
 
 PILOT_ROWS = 500
+QUICK_BANK = 50
+"""Train images of each class that kNN votes with in a quick analysis."""
 FEW_ROWS = 2000
 """Below this many images of a part more views of each say more: all hits then are means over `MANY_VIEWS`."""
 VIEWS, MANY_VIEWS = 2, 8
 BANK_FACTOR = 4
 """So many times the gallery of val, train images narrow a gap by a fifth; more of them hardly narrow it further."""
 
-LimitedBy = Literal["needs", "available", "max_rows", "max_minutes"]
+LimitedBy = Literal["needs", "available", "max_rows", "max_minutes", "quick"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +32,7 @@ class Supply:
     has_train: bool = True
     max_rows: int = 10_000
     bank_default: int = 500
+    quick: bool = False
 
     @property
     def most(self) -> int:
@@ -76,8 +79,9 @@ class RowPlan:
             said += f", and {self.bank_per_class * self.classes:,} train images beside them"
         lacking = {name: rows for name, rows in self.needs.items() if rows > self.rows}
         if lacking:
-            more = " (--max-rows)" if self.limited_by == "max_rows" else ""
-            said += f"; a power of 80 % would take: {shown_needs(lacking)}{more}"
+            more = {"max_rows": " (--max-rows)", "quick": " (--quick)"}.get(self.limited_by, "")
+            what = "" if any(name.startswith(HALF_WIDTHS) for name in lacking) else "a power of 80 % "
+            said += f"; {what or 'it '}would take: {shown_needs(lacking)}{more}"
         return said
 
     def to_dict(self) -> dict[str, Any]:
@@ -109,7 +113,7 @@ def first_plan(
     most = supply.most
     whole = _plain(supply, most, views=VIEWS)
     views = VIEWS
-    if most * supply.classes < FEW_ROWS:
+    if most * supply.classes < FEW_ROWS and not supply.quick:
         fits = (
             number
             for number in (MANY_VIEWS, MANY_VIEWS // 2)
@@ -152,7 +156,7 @@ def fitted(
     if chosen.per_class < wanted:
         reason = "max_minutes"
     elif most * supply.classes < needed or not needs:
-        reason = "available" if most == supply.per_class else "max_rows"
+        reason = "available" if most == supply.per_class else "quick" if supply.quick else "max_rows"
     return replace(
         chosen,
         limited_by=reason,

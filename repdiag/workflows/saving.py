@@ -31,6 +31,7 @@ def save_analysis(
     `before` is called when all is written and nothing is in its place yet; `counting` shows the stages of drawing.
     """
     from repdiag.core.progress import listening
+    from repdiag.report.headline_csv import write_headline
     from repdiag.results.transaction import replaced
     from repdiag.results.writing import write_analysis
     from repdiag.workflows.figures import draw_analysis
@@ -38,6 +39,7 @@ def save_analysis(
     with listening(counting), replaced(out, overwrite=overwrite, before=before) as fresh:
         drawn = draw_analysis(analysis, fresh) if figures else []
         write_analysis(analysis, fresh)
+        write_headline(analysis.table, fresh)
     return [out / path.relative_to(fresh) for path in drawn]
 
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from repdiag.core.metric_table import MetricTable
     from repdiag.embeddings.sources.vector_options import VectorOptions
     from repdiag.embeddings.vector_inputs import VectorInputs
+    from repdiag.workflows.row_sample import RowSample
 
 VECTOR_KIND = "analyze-vectors"
 
@@ -54,11 +55,19 @@ def evaluate_vectors(
     options: VectorOptions | None = None,
     protocol: str | None = None,
     seed: int = 0,
+    quick: bool = False,
+    precision: float | None = None,
 ) -> tuple[MetricTable, tuple[str, ...]]:
-    """Return the metrics of vectors, and what was chosen, joined or left out to read them."""
+    """Return the metrics of vectors, and what was chosen, joined or left out to read them.
+
+    `quick` takes about a tenth of the time, for wider intervals; `precision` as many rows as bring the intervals of
+    means over rows to this half-width. What is left out for either is said.
+    """
     from repdiag.core.distributed.world import join_world
     from repdiag.metrics.evaluate import evaluate
+    from repdiag.workflows.row_sample import Effort, precision_reached, sampled_inputs
 
+    effort = Effort(quick=quick, precision=precision)
     with join_world(on_gpu=False) as world:
         inputs = _read_once_a_machine(
             source,
@@ -70,6 +79,7 @@ def evaluate_vectors(
             others={} if other is None else {"other": other},
             options=options,
         )
+        inputs, sampled = sampled_inputs(inputs, effort, metrics=metrics, seed=seed)
         table = evaluate(
             inputs.embeddings,
             metrics,
@@ -79,8 +89,9 @@ def evaluate_vectors(
             groups=_word(groups),
             seed=seed,
             distributed=world.size > 1,
+            quick=quick,
         )
-    return table, inputs.notes
+    return table, (*inputs.notes, *sampled, *precision_reached(table, precision))
 
 
 def analyze_vectors(
@@ -99,6 +110,9 @@ def analyze_vectors(
     mute: str | Sequence[str] = (),
     name: str | None = None,
     seed: int = 0,
+    quick: bool = False,
+    precision: float | None = None,
+    sample: RowSample | None = None,
     counting: Any = None,
     **chosen: Any,
 ) -> Analysis:
@@ -106,15 +120,20 @@ def analyze_vectors(
 
     `source` is whatever `as_embedding_set` takes, `labels` and `groups` (or the word "classes") go beside it.
     `reference` holds other vectors of the same rows, joined by their names; `bank` the vectors of the train set;
-    `views` one set of vectors a view. `mute` leaves findings of these codes out. `options` or `chosen` (column=,
-    label_column=, tokens=, ...) say how to read.
+    `views` one set of vectors a view. `mute` leaves findings of these codes out. `quick` takes about a tenth of the
+    time, for wider intervals; `precision` (.005) takes as many rows as bring the intervals of means over rows to this
+    half-width; what is left out for either is said. `sample` holds rows that were chosen before. `options` or `chosen`
+    (column=, label_column=, tokens=, ...) say how to read.
     """
     from repdiag.core.distributed.world import join_world
     from repdiag.core.metric_table import reference_name
+    from repdiag.diagnosis.sampled_rows import open_where_sampled
     from repdiag.embeddings.sources.vector_options import VectorOptions
     from repdiag.metrics.near_copies import near_copy_note
     from repdiag.workflows.checks import cluster_sample_note
+    from repdiag.workflows.row_sample import Effort, precision_reached, rows_of_class, sampled_inputs
 
+    effort = Effort(quick=quick, precision=precision)
     called = name or name_of_source(source, "vectors")
     asked = {"metrics": metrics, "protocol": protocol, "seed": seed}
     with join_world(on_gpu=False):
@@ -129,14 +148,33 @@ def analyze_vectors(
             options=replace(options or VectorOptions(), **chosen),
         )
         inputs = replace(inputs, embeddings=_named(inputs.embeddings, called, source))
-        found = analyze_inputs(inputs, groups=_word(groups), per_row=per_row, mute=mute, counting=counting, **asked)
+        there = rows_of_class(inputs.embeddings)
+        inputs, said = sampled_inputs(inputs, effort, sample=sample, metrics=metrics, seed=seed)
+        how: dict[str, Any] = {"groups": _word(groups), "per_row": per_row, "mute": mute, "counting": counting}
+        found = analyze_inputs(inputs, quick=quick, **how, **asked)
+        of_class = rows_of_class(inputs.embeddings)
+        found = replace(found, diagnosis=open_where_sampled(found.diagnosis, of_class=of_class, there=there))
     grouped = groups is not None or inputs.embeddings.groups is not None
     copies = near_copy_note(inputs.embeddings, grouped=grouped)
     return replace(
         found,
         reference=None if reference is None else {"source": _said(reference)},
-        notes=(*inputs.notes, *found.notes, *cluster_sample_note(found.table), *(() if copies is None else (copies,))),
-        options={"source": _said(source), "seed": seed, "protocol": protocol, "groups": _said(groups)},
+        notes=(
+            *inputs.notes,
+            *said,
+            *found.notes,
+            *precision_reached(found.table, precision),
+            *cluster_sample_note(found.table),
+            *(() if copies is None else (copies,)),
+        ),
+        options={
+            "source": _said(source),
+            "seed": seed,
+            "protocol": protocol,
+            "groups": _said(groups),
+            "quick": quick,
+            "precision": precision,
+        },
     )
 
 
@@ -146,15 +184,17 @@ def analyze_inputs(
     groups: str | None = None,
     per_row: bool = False,
     mute: str | Sequence[str] = (),
+    quick: bool = False,
     counting: Any = None,
     **asked: Any,
 ) -> Analysis:
-    """Evaluate and judge sets that fit one another."""
+    """Evaluate and judge sets that fit one another; `quick` with fewer repetitions behind values and intervals."""
     from repdiag.core.distributed.world import join_world
     from repdiag.core.progress import listening
     from repdiag.diagnosis.comparisons import hold_against
     from repdiag.diagnosis.diagnose import judge
     from repdiag.metrics.breakdown import class_frame, row_frame
+    from repdiag.metrics.effort import at_effort
     from repdiag.metrics.evaluate import evaluate
     from repdiag.metrics.inference.units import as_groups
     from repdiag.metrics.registry import check_rows
@@ -165,7 +205,7 @@ def analyze_inputs(
     given = {field: getattr(embeddings, field) for field in ("features", "labels", "views")}
     check_rows(given)  # nothing could be said of an empty set, or of rows that are not finite
     as_groups(groups or embeddings.groups, embeddings.labels, rows=len(embeddings))  # a mistake is said at once
-    with join_world(on_gpu=False) as world, listening(counting):
+    with join_world(on_gpu=False) as world, listening(counting), at_effort(quick=quick):
         found = evaluate(embeddings, bank=inputs.bank, groups=groups, distributed=world.size > 1, **asked)
         judged = hold_against(judge(found), embeddings, inputs.others, groups=groups, seed=asked.get("seed", 0))
     sets = {"val": embeddings} if inputs.bank is None else {"val": embeddings, "bank": inputs.bank}

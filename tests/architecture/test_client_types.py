@@ -24,7 +24,6 @@ def checked(folder: Path, texts: Sequence[str]) -> list[str]:
         [
             "--strict",
             "--no-error-summary",
-            "--follow-imports=silent",
             "--config-file",
             str(ROOT / "pyproject.toml"),
             "--cache-dir",

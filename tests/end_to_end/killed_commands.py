@@ -226,7 +226,7 @@ def remember():
     Remembered(repdiag.workflows.analyze, "evaluate_sets", lambda sets, options: (name(sets["val"]), options))
     Remembered(repdiag.metrics.evaluate, "evaluate", name)
     Remembered(repdiag.diagnosis.comparisons, "hold_against", lambda _, found, others: (name(found), sorted(others)))
-    Remembered(repdiag.workflows.pairs, "compare_pairs", sorted)
+    Remembered(repdiag.workflows.pairs, "compare_pairs", lambda sets, folders: (sorted(sets), sorted(folders)))
     Remembered(repdiag.workflows.common_dimension, "read_at_common_dimension", sorted)
 
 

@@ -94,7 +94,7 @@ def test_batch_size_and_workers_change_nothing(home):
 def test_compare_resumes_and_goes_on_past_a_broken_file(home):
     (home / "broken.pt").write_bytes(b"not a checkpoint")
     words = ("compare", "run/checkpoints/initial.pt", "run", "broken.pt", "--per-class", "8", "--no-untrained")
-    words = (*words, "--data", "digits", "--out", "both", "--no-progress")
+    words = (*words, "--data", "digits", "--out", "both", "--no-progress", "--no-figures")
     done = repdiag(*words, cwd=home, code=1)
     assert "left out" in done.stdout
     assert [line for line in done.stdout.splitlines() if " of 3: " in line] == [
@@ -108,6 +108,7 @@ def test_compare_resumes_and_goes_on_past_a_broken_file(home):
     assert (home / "both/checkpoints/run/run.json").stat().st_mtime_ns == stamp
     table = pd.read_csv(home / "both/metrics.csv")
     assert set(table["checkpoint"]) == {"run", "run/initial"}
+    repdiag("figures", "both", cwd=home)
     assert (home / "both/figures/checkpoint_comparison.png").stat().st_size > 10_000
 
 

@@ -18,8 +18,9 @@ import torch.distributed as dist
 from torch import Tensor
 from typing_extensions import override
 
+from repdiag.core.distributed.agreement import all_agree, exchange_device
 from repdiag.core.distributed.first_process import local_process_count, local_rank
-from repdiag.core.errors import MetricError, RepdiagError
+from repdiag.core.errors import MetricError, RepdiagError, UsageError
 from repdiag.core.large_tensor import large_tensor
 
 T = TypeVar("T")
@@ -39,22 +40,43 @@ def once_a_machine(shape: Sequence[int], dtype: torch.dtype, fill: Callable[[Ten
         fill(tensor)
         return _Shared(tensor, path)  # type: ignore[return-value]
 
-    if local_process_count() == 1:
+    if _of_this_machine().alone:
         alone = large_tensor(shape, dtype)
         fill(alone)
         return alone
     return told_by_first(built)
 
 
+def gathered_once_a_machine(
+    shape: Sequence[int], dtype: torch.dtype, receive: Callable[[Tensor | None], None]
+) -> Tensor:
+    """Return a tensor on the CPU that is filled by an exchange of all processes, and held once on each machine.
+
+    Every process of the default group makes this same call; `receive` takes part in the exchange, and writes what comes
+    where it is given the tensor, which only the first process of each machine is.
+    """
+    machine = _of_this_machine()
+    if machine.alone:
+        alone = large_tensor(shape, dtype)
+        receive(alone)
+        return alone
+    tensor, path = _in_a_file(shape, dtype) if local_rank() == 0 else (None, Path())
+    receive(tensor)
+    return told_by_first(lambda: _Shared(tensor, path))  # type: ignore[arg-type,return-value]
+
+
 def told_by_first(find: Callable[[], T]) -> T:
     """Return what the first process of each machine finds; larger tensors in it are held once for all its processes.
 
     Every process of the default group makes this same call. What is found has to be data that pickle takes; a
-    `RepdiagError` is raised in all processes of the machine.
+    `RepdiagError` on any machine is raised in all processes.
     """
-    if local_process_count() == 1:
+    if not dist.is_available() or not dist.is_initialized():
         return find()
-    group, source = _of_this_machine(), dist.get_rank() - local_rank()
+    machine = _of_this_machine()
+    if machine.alone:
+        return _agreed(*_tried(find))
+    group, source = machine.group, machine.ranks[0]
     writer, failed = _Writer(), None
     if local_rank() == 0:
         try:
@@ -68,8 +90,29 @@ def told_by_first(find: Callable[[], T]) -> T:
     dist.barrier(group=group)  # all have mapped the files: nothing needs their names any more
     for file in writer.files:
         file.unlink(missing_ok=True)
-    if failed is not None:
-        raise failed
+    return _agreed(cast("T", found), failed)
+
+
+def told_by_first_of_all(value: T) -> T:
+    """Return what the first process of all says, to every one; alone, the value itself."""
+    if not dist.is_available() or not dist.is_initialized():
+        return value
+    box = [value]
+    dist.broadcast_object_list(box, src=0, device=exchange_device())
+    return box[0]
+
+
+def _tried(find: Callable[[], T]) -> tuple[T | None, RepdiagError | None]:
+    try:
+        return find(), None
+    except RepdiagError as error:
+        return None, error
+
+
+def _agreed(found: T | None, failed: RepdiagError | None) -> T:
+    """Return what was found where nothing failed on any machine; else raise what failed, on all of them."""
+    if not all_agree(failed is None):
+        raise failed or MetricError("another machine could not read its part", hint="its own message says why")
     return cast("T", found)
 
 
@@ -134,18 +177,67 @@ def _in_a_file(shape: Sequence[int], dtype: torch.dtype) -> tuple[Tensor, Path]:
     return torch.from_file(name, shared=True, size=math.prod(shape), dtype=dtype).view(*shape), Path(name)
 
 
-_OF_WORLD: list[tuple[object, dist.ProcessGroup]] = []
+@dataclass(frozen=True)
+class _Machine:
+    """The processes of this machine, by rank, and their group."""
+
+    ranks: tuple[int, ...]
+    group: dist.ProcessGroup | None
+
+    @property
+    def alone(self) -> bool:
+        """Whether this process has no other beside it."""
+        return len(self.ranks) == 1
 
 
-def _of_this_machine() -> dist.ProcessGroup:
-    """Return the group of the processes of this machine; all processes of the default group make all groups."""
+_OF_WORLD: list[tuple[object, _Machine]] = []
+
+
+def _of_this_machine() -> _Machine:
+    """Return the processes of this machine, however many each machine runs; all processes make all groups together."""
     world = dist.group.WORLD
     if not _OF_WORLD or _OF_WORLD[0][0] is not world:
         _OF_WORLD.clear()
-        count, mine = local_process_count(), dist.get_rank() - local_rank()
-        for first in range(0, dist.get_world_size(), count):
-            ranks = list(range(first, min(dist.get_world_size(), first + count)))
-            group = cast("dist.ProcessGroup", dist.new_group(ranks, backend="gloo"))
-            if first == mine:
-                _OF_WORLD.append((world, group))
+        _OF_WORLD.append((world, _found_machine()))
     return _OF_WORLD[0][1]
+
+
+def _found_machine() -> _Machine:
+    size, rank = dist.get_world_size(), dist.get_rank()
+    said: list[tuple[int, int]] = [(0, 0)] * size
+    dist.all_gather_object(said, (local_rank(), local_process_count()))
+    found = _Machine(ranks=(rank,), group=None)
+    for ranks in machines_of(said):
+        if len(ranks) > 1:
+            group = cast("dist.ProcessGroup", dist.new_group(ranks, backend="gloo"))
+            if rank in ranks:
+                found = _Machine(ranks=tuple(ranks), group=group)
+    return found
+
+
+def machines_of(said: Sequence[tuple[int, int]]) -> list[list[int]]:
+    """Return the ranks of each machine, from every process's place on its machine and the number of them there.
+
+    Example:
+        >>> machines_of([(0, 2), (1, 2), (0, 1)])
+        [[0, 1], [2]]
+    """
+    machines: list[list[int]] = []
+    for one, (place, count) in enumerate(said):
+        if place == 0:
+            machines.append([])
+        if not machines or place != len(machines[-1]) or count != said[machines[-1][0] if place else one][1]:
+            raise UsageError(
+                "the processes do not say which of them share a machine",
+                found=f"process {one} of {len(said)}: LOCAL_RANK {place}, LOCAL_WORLD_SIZE {count}",
+                hint="torchrun numbers the processes of each machine from 0, one machine after the other",
+            )
+        machines[-1].append(one)
+    short = [ranks for ranks in machines if len(ranks) != said[ranks[0]][1]]
+    if short:
+        raise UsageError(
+            "a machine has another number of processes than it says",
+            found=f"{len(short[0])} for LOCAL_WORLD_SIZE {said[short[0][0]][1]}",
+            hint="start all processes by torchrun",
+        )
+    return machines

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-import torch
 import torch.distributed as dist
 from numpy.typing import NDArray
 from torch import Tensor
 
 from repdiag.core.distributed.agreement import exchange_device
+from repdiag.core.distributed.machine import gathered_once_a_machine
 from repdiag.core.errors import UsageError
 
 
@@ -27,15 +27,23 @@ def rows_of_this_process(count: int) -> NDArray[np.int64]:
 
 
 def from_all_processes(own: Tensor, *, count: int, axis: int) -> Tensor:
-    """Return the rows of all processes, `count` along `axis`, out of this one's; the same tensor everywhere."""
-    size = dist.get_world_size()
-    sizes = [len(part) for part in np.array_split(np.arange(count), size)]
-    sent = own.movedim(axis, 0)
-    # Equal parts are what every backend exchanges: the last row of a shorter part is filled up and cut off again.
-    padded = sent.new_zeros((sizes[0], *sent.shape[1:]))
-    padded[: len(sent)] = sent
-    padded = padded.to(exchange_device())
-    parts = [torch.empty_like(padded) for _ in range(size)]
-    dist.all_gather(parts, padded)
-    joined = torch.cat([part[:rows].to(own.device) for part, rows in zip(parts, sizes, strict=True)])
-    return joined.movedim(0, axis).contiguous()
+    """Return the rows of all processes, `count` along `axis`, out of this one's: the same everywhere, on the CPU.
+
+    They are held once on each machine, in memory that its processes map: nobody may write to them.
+    """
+    place = exchange_device()
+    ends = np.cumsum([0, *(len(part) for part in np.array_split(np.arange(count), dist.get_world_size()))])
+    shape = list(own.shape)
+    shape[axis] = count
+
+    def receive(whole: Tensor | None) -> None:
+        for rank in range(dist.get_world_size()):
+            first, last = int(ends[rank]), int(ends[rank + 1])
+            mine = rank == dist.get_rank()
+            part = own if mine else own.new_empty([*shape[:axis], last - first, *shape[axis + 1 :]])
+            part = part.to(place).contiguous()
+            dist.broadcast(part, src=rank)
+            if whole is not None:
+                whole.narrow(axis, first, last - first).copy_(part)
+
+    return gathered_once_a_machine(shape, own.dtype, receive)

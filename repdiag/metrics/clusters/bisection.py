@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from repdiag.metrics.clusters.dip import Numbers, dip, one_mode_p_value
-from repdiag.metrics.clusters.lloyd import best_of
-from repdiag.metrics.clusters.spread_starts import spread_starts
+from repdiag.metrics.clusters.two_means import Flags, Lots, drawn_lots, second_clusters
+from repdiag.metrics.effort import current_effort
 
 FOLDS = 10
-REPEATS = 5
 DIMENSIONS = 64  # leading principal directions of the class; the rest costs time and hides no islands
 FEWEST = 24  # rows of a piece that is looked at again
 MOST = 16  # pieces
 SMALLEST = 8  # rows of a piece: fewer are outliers
 _ONE_PIECE = 0.5  # p-value above which two pieces are parts of one
-_STARTS, _ITERATIONS = 3, 20
 _BINS = 256
 _WIDTHS = 2.0 ** np.arange(7.0, -0.5, -0.25)  # bins; from one mode to as many as there are rows
 
@@ -92,15 +91,16 @@ def one_mode(rows: Numbers, *, generator: np.random.Generator) -> tuple[float, N
     """Return the p-value of the rows having one mode along their most divided direction, and the scores along it [N].
 
     The dip test on held-out scores, over several deals of the folds: twice the median p-value holds whatever the
-    deals have in common (Meinshausen, Meier & Buehlmann 2009). A single deal may be unlucky by a factor of hundred.
+    deals have in common (Meinshausen, Meier & Buehlmann 2009). A single deal may be unlucky by a factor of hundred;
+    quick work has no other.
     """
-    found = []
-    for _ in range(REPEATS):
+    found, deals = [], current_effort().deals
+    for _ in range(deals):
         scores = held_out_scores(rows, generator=generator)
         found.append((one_mode_p_value(dip(scores), len(scores)), scores))
     found.sort(key=lambda each: each[0])
-    p_value, scores = found[REPEATS // 2]
-    return min(1.0, 2.0 * p_value), scores
+    p_value, scores = found[deals // 2]
+    return min(1.0, 2.0 * p_value) if deals > 1 else p_value, scores
 
 
 def held_out_scores(rows: Numbers, *, generator: np.random.Generator) -> Numbers:
@@ -109,36 +109,45 @@ def held_out_scores(rows: Numbers, *, generator: np.random.Generator) -> Numbers
     The directions of the folds point the way of that of all rows, and start from the mean of the rows they were found
     on: so they make one scale.
     """
-    reference = division(rows, generator=generator)
+    lots = [drawn_lots(generator, len(rows))]
     fold = generator.permutation(len(rows)) % FOLDS
-    scores = np.empty(len(rows))
-    for number in range(FOLDS):
-        held_out, others = fold == number, rows[fold != number]
-        along = division(others, generator=generator)
-        along *= 1.0 if along @ reference >= 0.0 else -1.0
-        scores[held_out] = (rows[held_out] - others.mean(axis=0)) @ along
+    others = fold != np.arange(FOLDS)[:, None]
+    lots += [drawn_lots(generator, int(number)) for number in others.sum(axis=1)]
+    inside = np.concatenate([np.ones((1, len(rows)), dtype=np.bool_), others])
+    along = divisions(rows, inside, lots)
+    reference, along = along[0], along[1:]
+    along *= np.where(along @ reference >= 0.0, 1.0, -1.0)[:, None]
+    start = np.einsum("fd,fd->f", others @ rows / others.sum(axis=1)[:, None], along)
+    scores: Numbers = np.einsum("nd,nd->n", rows, along[fold]) - start[fold]
     return scores
 
 
-def division(rows: Numbers, *, generator: np.random.Generator) -> Numbers:
-    """Return the unit direction [D] that parts the two clusters of 2-means best: Fisher's, shrunk to their difference.
+def divisions(rows: Numbers, inside: Flags, lots: Sequence[Sequence[Lots]]) -> Numbers:
+    """Return for each set of the rows [P, N] the unit direction [P, D] that parts its two clusters best.
 
-    Formula: (S (1 - l) + l tr(S) / D)^-1 (m_1 - m_0), S the covariance within the clusters, l = min(1, D / N).
+    Formula: (S (1 - l) + l tr(S) / D)^-1 (m_1 - m_0), S the covariance within the clusters of 2-means, l = min(1, D /
+    N): Fisher's, shrunk to the difference of the means. Zeros where all rows of a set are one cluster.
     """
-    narrow = np.ascontiguousarray(rows, dtype=np.float32)
-    second = best_of(narrow, spread_starts(narrow, 2, generator, starts=_STARTS), iterations=_ITERATIONS) == 1
-    count, dims = rows.shape
-    if second.all() or not second.any():
-        return np.zeros(dims)
-    means = rows[~second].mean(axis=0), rows[second].mean(axis=0)
-    within = rows - np.where(second[:, None], means[1], means[0])
-    share = min(1.0, dims / count)
-    covariance = (1.0 - share) / count * within.T @ within
-    level = float(np.square(within).sum()) / count / dims
-    covariance[np.diag_indices(dims)] += share * level + 1e-12 * (level + float(np.square(means).sum()))
-    along = np.linalg.solve(covariance, means[1] - means[0])
-    length = float(np.linalg.norm(along))
-    return along / length if length > 0.0 else np.zeros(dims)
+    second = second_clusters(np.ascontiguousarray(rows, dtype=np.float32), inside, lots)
+    count, number, dims = inside.sum(axis=1), second.sum(axis=1), rows.shape[1]
+    sums = np.stack([(inside & ~second) @ rows, second @ rows])
+    sizes = np.stack([count - number, number]).astype(np.float64)
+    means = sums / np.maximum(sizes, 1.0)[..., None]
+    whole = rows.T @ rows
+    within = np.stack([whole - out.T @ out for out in (rows[~each] for each in inside)])
+    within -= np.einsum("cpd,cpe->pde", means * sizes[..., None], means)
+    share = np.minimum(1.0, dims / count)
+    level = np.trace(within, axis1=1, axis2=2) / count / dims
+    covariance = ((1.0 - share) / count)[:, None, None] * within
+    spots = np.arange(dims)
+    covariance[:, spots, spots] += (share * level + 1e-12 * (level + np.square(means).sum(axis=(0, 2))))[:, None]
+    split = (number > 0) & (number < count)
+    along = np.zeros((len(inside), dims))
+    apart = (means[1] - means[0])[split]
+    along[split] = np.linalg.solve(covariance[split], apart[..., None])[..., 0]
+    lengths = np.linalg.norm(along, axis=1, keepdims=True)
+    unit: Numbers = np.divide(along, lengths, out=np.zeros_like(along), where=lengths > 0.0)
+    return unit
 
 
 def valley(scores: Numbers) -> float:

@@ -14,15 +14,15 @@ from repdiag.core.errors import ConfigError
 from repdiag.core.metric_value import MetricValue, undefined
 from repdiag.metrics.clusters.contingency import Contingency, contingency
 from repdiag.metrics.clusters.kmeans import runs
+from repdiag.metrics.effort import current_effort
 from repdiag.metrics.registry import Sizes
 
 Measure = Callable[[Contingency], float]
-FACTORS = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0)  # numbers of clusters, as multiples of the number of classes
 
 
 def cluster_numbers(classes: int, rows: int) -> tuple[int, ...]:
     """Return the numbers of clusters of the curve: at least 2, at most half the rows, ascending, each once."""
-    wanted = {max(2, round(classes * factor)) for factor in FACTORS}
+    wanted = {max(2, round(classes * factor)) for factor in current_effort().factors}
     return tuple(sorted(number for number in wanted if number <= rows // 2))
 
 

@@ -16,6 +16,7 @@ from repdiag.metrics.clusters.class_centres import squared_distances
 from repdiag.metrics.clusters.class_rows import at_home, unlike
 from repdiag.metrics.clusters.spread_starts import RowArray
 from repdiag.metrics.clusters.valleys import Counts, border_counts, valleys
+from repdiag.metrics.effort import current_effort
 from repdiag.metrics.registry import metric
 from repdiag.metrics.settings import Seed
 
@@ -189,7 +190,8 @@ def _standard_error(values: Curve) -> Curve:
 
 
 def _classes(features: Features, labels: Labels, *, seed: int) -> dict[int, RowArray]:
-    """Return the rows that count of every class that has enough of them, by the order in which classes appear.
+    """Return the rows that count of every class that has enough of them, by the order in which classes appear; of
+    classes evenly spread in it where the effort is for no more.
 
     By first appearance: neither the names of the classes nor the order of these names may count.
     """
@@ -198,7 +200,9 @@ def _classes(features: Features, labels: Labels, *, seed: int) -> dict[int, RowA
     kept = unlike(rows, names)
     rows, names = rows[kept], names[kept]
     found = {}
-    for number, name in enumerate(dict.fromkeys(names.tolist())):
+    seen = list(dict.fromkeys(names.tolist()))
+    step = max(1, -(-len(seen) // (current_effort().pieced_classes or max(1, len(seen)))))
+    for number, name in list(enumerate(seen))[::step]:
         mine = rows[names == name]
         if len(mine) > ROWS_PER_CLASS:
             generator = np.random.default_rng([seed, number])

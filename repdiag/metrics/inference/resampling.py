@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from repdiag.metrics.effort import current_effort
 from repdiag.metrics.inference.estimate import Estimate
 from repdiag.metrics.inference.units import are_classes, balanced, lie_in_classes, unit_index
 from repdiag.metrics.pairwise.part_rows import part_of
@@ -22,9 +23,6 @@ from repdiag.metrics.registry import Metric
 Index = NDArray[np.int64]
 Evaluate = Callable[[Index], float | None]
 
-BLOCKS = 30
-REPLICATES = 20
-SPLITS = 20
 _REMEMBERED = 2**25  # bytes of features: its parts then take up to 1.3 GB
 KEPT = 0.5  # half-samples: the variance of the replicates then is that of the value, no factor to blow up noise
 
@@ -62,7 +60,7 @@ def block_jackknife(evaluate: Evaluate, value: float, *, rows: Rows, seed: int) 
 
     Error^2 = (G-1)/G sum_g (v_g - mean)^2 over the values v_g without block g. None where some v_g is undefined.
     """
-    blocks = min(BLOCKS, rows.count // 2 if rows.groups is None else rows.units)
+    blocks = min(current_effort().blocks, rows.count // 2 if rows.groups is None else rows.units)
     if blocks < 2:
         return None
     block = rows.dealt(blocks, seed=seed)
@@ -77,7 +75,7 @@ def block_jackknife(evaluate: Evaluate, value: float, *, rows: Rows, seed: int) 
 
 
 def subsampling(
-    evaluate: Evaluate, value: float, *, rows: Rows, seed: int, replicates: int = REPLICATES
+    evaluate: Evaluate, value: float, *, rows: Rows, seed: int, replicates: int | None = None
 ) -> Estimate | None:
     """Return the error from random halves of the rows, class by class, drawn without replacement.
 
@@ -89,9 +87,15 @@ def subsampling(
 
 
 def subsampling_by_turn(
-    evaluate: Callable[[Index, int], float | None], value: float, *, rows: Rows, seed: int, replicates: int = REPLICATES
+    evaluate: Callable[[Index, int], float | None],
+    value: float,
+    *,
+    rows: Rows,
+    seed: int,
+    replicates: int | None = None,
 ) -> Estimate | None:
     """Return the error as `subsampling` does, of a value that is told the number of the half, from 0 on."""
+    replicates = replicates or current_effort().replicates
     values = dealt(lambda turn: evaluate(_half(rows, turn, seed=seed), turn), replicates, what="intervals")
     found = [found for found in values if found is not None]
     if len(found) < len(values) or len(found) < 2:
@@ -112,7 +116,7 @@ def _half(rows: Rows, replicate: int, *, seed: int) -> Index:
     return np.flatnonzero(rows.dealt(2, seed=seed * 1_000_003 + replicate) == replicate % 2)
 
 
-def split_halves(evaluate: Evaluate, value: float, *, rows: Rows, seed: int, splits: int = SPLITS) -> Estimate | None:
+def split_halves(evaluate: Evaluate, value: float, *, rows: Rows, seed: int, splits: int) -> Estimate | None:
     """Return the error from the differences between the two halves of random splits of the rows.
 
     The halves share no row, so (a - b)^2 / 2 estimates the variance at N / 2 rows whatever a row does to the parts of

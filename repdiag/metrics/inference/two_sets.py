@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -13,7 +13,7 @@ from repdiag.core.metric_value import MetricValue
 from repdiag.metrics.inference.estimate import LEVEL, Estimate
 from repdiag.metrics.inference.means import difference_estimate, two_sets_interval
 from repdiag.metrics.inference.units import are_classes
-from repdiag.metrics.registry import Metric, get
+from repdiag.metrics.registry import Metric, Sides, get
 
 EstimateOf = Callable[..., Estimate | None]
 
@@ -55,35 +55,72 @@ def two_sets_estimates(
     """
     assert metric.sides is not None
     labels = arguments.get("other_labels"), arguments.get("labels")
-    sides = [(get(name), given) for name, given in metric.sides(**arguments)]
-    values = [each.function(**given) for each, given in sides]
-    if any(value.value is None for value in values):
+    sides = metric.sides(**arguments)
+    values = [[get(part.metric).function(**part.arguments) for part in side] for side in sides]
+    if any(value.value is None for side in values for value in side):
         return None
     if groups is not None and labels[1] is not None and labels[0] is not None and are_classes(groups, labels[1]):
-        return _by_class(values, labels[0], labels[1])
-    found = [
-        estimate(each, value, given, labels=label, groups=units, seed=seed)
-        for (each, given), value, label, units in zip(sides, values, labels, (None, groups), strict=True)
-    ]
+        return _by_class(sides, values, (labels[0], labels[1]))
+    found = []
+    for parts, mine, label, units in zip(sides, values, labels, (None, groups), strict=True):
+        each = [
+            estimate(
+                get(part.metric),
+                value,
+                part.arguments,
+                labels=_of_rows(label, part.rows),
+                groups=_of_rows(units, part.rows),
+                seed=seed,
+            )
+            for part, value in zip(parts, mine, strict=True)
+        ]
+        known = [item for item in each if item is not None]
+        found.append(mean_of_galleries(known, independent=units is None) if len(known) == len(each) else None)
     return None if found[0] is None or found[1] is None else (found[0], found[1])
 
 
-def _by_class(values: list[MetricValue], bank_labels: Tensor, labels: Tensor) -> Estimate | None:
+def mean_of_galleries(found: Sequence[Estimate], *, independent: bool) -> Estimate:
+    """Return the mean of the values of galleries that share no row; of ones that share groups, as if they were one.
+
+    Error^2 = sum_g e_g^2 / G^2, with Satterthwaite's degrees of freedom; where groups reach across, the mean of e_g^2.
+    """
+    if len(found) == 1:
+        return found[0]
+    squares = [each.error**2 for each in found]
+    total, fourth = sum(squares), sum(part**2 / each.freedom for part, each in zip(squares, found, strict=True))
+    count = len(found)
+    return Estimate(
+        value=sum(each.value for each in found) / count,
+        error=(total / count) ** 0.5 / (count**0.5 if independent else 1.0),
+        freedom=total**2 / fourth if independent and fourth > 0.0 else found[0].freedom,
+        method=f"{found[0].method}, in {count} galleries",
+    )
+
+
+def _of_rows(values: Tensor | None, rows: Tensor | None) -> Tensor | None:
+    return values if values is None or rows is None else values[rows]
+
+
+def _by_class(sides: Sides, values: Sequence[Sequence[MetricValue]], labels: tuple[Tensor, Tensor]) -> Estimate | None:
     """Return the difference with the spread of the classes' differences as its error."""
     means = []
-    for value, label in zip(values, (bank_labels, labels), strict=True):
-        if value.per_row is None:
+    for parts, mine, label in zip(sides, values, labels, strict=True):
+        if any(value.per_row is None for value in mine):
             return None
-        known = label if value.rows is None else label[value.rows]
+        per_row = torch.cat([value.per_row.double() for value in mine if value.per_row is not None])
+        own = [label if part.rows is None else label[part.rows] for part in parts]
+        pairs = zip(own, mine, strict=True)
+        known = torch.cat([each if value.rows is None else each[value.rows] for each, value in pairs])
         names, index, counts = torch.unique(known, return_inverse=True, return_counts=True)
-        sums = value.per_row.new_zeros(len(names), dtype=torch.float64).index_add_(0, index, value.per_row.double())
+        sums = per_row.new_zeros(len(names)).index_add_(0, index, per_row)
         means.append(dict(zip(names.tolist(), (sums / counts).tolist(), strict=True)))
     shared = sorted(means[0].keys() & means[1].keys())
     if len(shared) < 2:
         return None
     differences = torch.tensor([means[0][name] - means[1][name] for name in shared], dtype=torch.float64)
+    ends = [sum(float(value) for value in mine) / len(mine) for mine in values]
     return Estimate(
-        value=float(values[0]) - float(values[1]),
+        value=ends[0] - ends[1],
         error=float(differences.std()) / len(shared) ** 0.5,
         freedom=len(shared) - 1.0,
         method="differences of the classes, which were drawn",

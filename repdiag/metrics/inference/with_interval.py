@@ -10,11 +10,11 @@ import torch
 from torch import Tensor
 
 from repdiag.core.metric_value import MetricValue
+from repdiag.metrics.effort import current_effort
 from repdiag.metrics.inference.estimate import LEVEL, Estimate
 from repdiag.metrics.inference.means import mean_estimate, share_interval, two_roles
 from repdiag.metrics.inference.pairs import pair_mean_estimate
 from repdiag.metrics.inference.resampling import (
-    REPLICATES,
     Index,
     Rows,
     block_jackknife,
@@ -180,7 +180,8 @@ def _aligned(labels: Tensor | None, rows: int) -> Tensor | None:
 
 def _replicates(features: Tensor, rows: Rows) -> int:
     classes = 1 if rows.labels is None else len(torch.unique(rows.labels))
-    return REPLICATES if features.numel() * classes <= _MANY else REPLICATES // 2
+    replicates = current_effort().replicates
+    return replicates if features.numel() * classes <= _MANY else -(-replicates // 2)
 
 
 def _clustered(value: MetricValue, again: Again, *, features: Tensor, rows: Rows, seed: int) -> Estimate | None:

@@ -12,7 +12,7 @@ from repdiag.metrics.pretext.instance_discrimination_accuracy import (
     gallery_requests,
     instance_discrimination_accuracy,
 )
-from repdiag.metrics.registry import Side, metric
+from repdiag.metrics.registry import Part, Sides, metric
 from repdiag.metrics.settings import Count
 
 
@@ -32,14 +32,15 @@ def _galleries(features: Tensor, other_features: Tensor) -> tuple[int | None, in
     return tuple(None if len(side) == size else size for side in (features, other_features))  # type: ignore[return-value]
 
 
-def _sides(
-    features: Tensor, views: Tensor, *, other_features: Tensor, other_views: Tensor, **given: Any
-) -> tuple[Side, Side]:
-    settings = {name: given[name] for name in ("pair", "k", "average") if name in given}
+def _sides(features: Tensor, views: Tensor, *, other_features: Tensor, other_views: Tensor, **given: Any) -> Sides:
+    settings: dict[str, Any] = {name: given[name] for name in ("pair", "k", "average") if name in given}
     sizes = _galleries(features, other_features)
-    held_out = {"features": features, "views": views, "gallery": sizes[0]}
-    seen = {"features": other_features, "views": other_views, "gallery": sizes[1]}
-    return tuple(("instance_discrimination_accuracy", {**side, **settings}) for side in (seen, held_out))  # type: ignore[return-value]
+    held_out: dict[str, Any] = {"features": features, "views": views, "gallery": sizes[0]}
+    seen: dict[str, Any] = {"features": other_features, "views": other_views, "gallery": sizes[1]}
+    parts = [
+        [Part(metric="instance_discrimination_accuracy", arguments={**side, **settings})] for side in (seen, held_out)
+    ]
+    return parts[0], parts[1]
 
 
 @metric(

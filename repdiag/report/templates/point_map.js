@@ -3,8 +3,7 @@
 function drawMap() {
   const data = JSON.parse(document.getElementById("map-data").textContent);
   const count = data.rows.length;
-  // Okabe-Ito and two of Tol's muted colours, as in the printed figures; grey for what is not known.
-  const COLOURS = ["#0072B2", "#E69F00", "#009E73", "#D55E00", "#56B4E9", "#CC79A7", "#8C8C00", "#F0E442", "#882255", "#6A6AD8"];
+  const COLOURS = data.colours; // those of the printed figures; grey for what is not known
   const UNKNOWN = "#999999";
   const colour = (code) => (code < 0 ? UNKNOWN : COLOURS[code % COLOURS.length]);
 
@@ -17,7 +16,7 @@ function drawMap() {
   const hasLabels = classOf !== null;
   for (const map of data.maps) {
     for (const name of ["x", "y"]) map[name] = numbers(map[name], Float32Array);
-    for (const name of ["cluster", "correct"]) map[name] = numbers(map[name], Int32Array);
+    for (const name of ["cluster", "correct", "predicted", "near"]) map[name] = numbers(map[name], Int32Array);
   }
   const nothing = new Int32Array(count).fill(-1);
 
@@ -29,14 +28,16 @@ function drawMap() {
     SCHEMES.correctness = { codes: (map) => map.correct, names: ["nearest neighbour of another class", "nearest neighbour agrees"] };
   }
 
-  const columns = {};
+  // Train rows are triangles, all others circles: what an encoder has seen is told from what it has not.
+  const shapes = Array.from(splitOf, (code) => (splitNames[code] === "train" ? "triangle" : "circle"));
+  const columns = { shape: shapes };
   data.maps.forEach((map, at) => {
     columns["x" + at] = map.x;
     columns["y" + at] = map.y;
     columns["c" + at] = nothing;
   });
   // The panels map codes to colours: 80,000 colour names would take longer to read than to draw.
-  const mappers = data.maps.map(() => new Bokeh.LinearColorMapper({ palette: COLOURS, low: -0.5, high: 9.5, low_color: UNKNOWN }));
+  const mappers = data.maps.map(() => new Bokeh.LinearColorMapper({ palette: COLOURS, low: -0.5, high: COLOURS.length - 0.5, low_color: UNKNOWN }));
   const source = new Bokeh.ColumnDataSource({ data: columns });
   const size = count < 1500 ? 7 : count < 6000 ? 5 : 3.5;
 
@@ -51,7 +52,7 @@ function drawMap() {
     plot.grid.visible = false;
     plot.toolbar.logo = null;
     const dots = plot.scatter({ field: "x" + at }, { field: "y" + at }, {
-      source, size, marker: "circle", line_color: null, fill_color: { field: "c" + at, transform: mappers[at] }, fill_alpha: 0.8,
+      source, size, marker: { field: "shape" }, line_color: null, fill_color: { field: "c" + at, transform: mappers[at] }, fill_alpha: 0.8,
       nonselection_fill_alpha: 0.06, nonselection_line_alpha: 0,
     });
     dots.hover_glyph = new Bokeh.Scatter({
@@ -88,8 +89,10 @@ function drawMap() {
     });
     const note = document.createElement("span");
     note.className = "quiet";
-    if (!scheme.names) note.textContent = "clusters are numbered separately for every encoder; colours repeat";
-    else if (scheme.names.length > COLOURS.length) note.textContent = `colours repeat every ${COLOURS.length}`;
+    const said = splitNames.includes("train") && splitNames.length > 1 ? ["triangles: train"] : [];
+    if (!scheme.names) said.push("clusters are numbered separately for every encoder; colours repeat");
+    else if (scheme.names.length > COLOURS.length) said.push(`colours repeat every ${COLOURS.length}`);
+    note.textContent = said.join("; ");
     document.getElementById("map-legend").replaceChildren(...entries, note);
   }
 
@@ -114,7 +117,6 @@ function drawMap() {
       kept.push(row);
     }
     source.selected.indices = kept;
-    counted.textContent = wanted ? `${kept.length} of ${count} images` : "";
   }
 
   choose.addEventListener("change", paint);
@@ -128,27 +130,93 @@ function drawMap() {
   document.querySelector(".maps").addEventListener("pointermove", (event) => { pointer = event; }, true);
   document.querySelector(".maps").addEventListener("pointerleave", () => { tip.hidden = true; });
 
-  function describe(row) {
-    const lines = [data.rows[row], splitNames[splitOf[row]]];
-    if (hasLabels) lines.push(data.classes[classOf[row]]);
+  const className = (code) => (code < 0 ? "none" : data.classes[code]);
+
+  // What is known of one image, as name and text; one entry an encoder where they differ.
+  function known(row) {
+    const found = [["image", data.rows[row]], ["split", splitNames[splitOf[row]]]];
+    if (hasLabels) found.push(["class", className(classOf[row])]);
     for (const map of data.maps) {
-      if (map.correct && map.correct[row] === 0) lines.push(`${map.name}: nearest neighbour is of another class`);
+      const mine = data.maps.length > 1 ? `${map.name}: ` : "";
+      if (map.predicted) found.push([`${mine}predicted`, className(map.predicted[row])]);
+      if (map.cluster) found.push([`${mine}cluster`, map.cluster[row] < 0 ? "none" : String(map.cluster[row])]);
+      const near = nearest(map, row);
+      if (near.length) found.push([`${mine}nearest`, near.map((at) => (hasLabels ? className(classOf[at]) : data.rows[at])).join(", ")]);
     }
-    words.replaceChildren(...lines.map((text) => {
-      const line = document.createElement("div");
-      line.textContent = text;
-      return line;
-    }));
-    const tile = sheet && tileOf ? tileOf[row] : -1;
-    picture.hidden = tile < 0;
-    if (tile >= 0) {
-      const brush = picture.getContext("2d");
-      brush.imageSmoothingEnabled = false;
-      const [side, columns] = [Number(sheet.dataset.tile), Number(sheet.dataset.columns)];
-      const [across, down] = [(tile % columns) * side, Math.floor(tile / columns) * side];
-      brush.drawImage(sheet, across, down, side, side, 0, 0, picture.width, picture.height);
-    }
+    return found;
   }
+
+  function nearest(map, row) {
+    const each = map.near ? map.near.length / count : 0;
+    return map.near ? Array.from(map.near.subarray(row * each, (row + 1) * each)).filter((at) => at >= 0) : [];
+  }
+
+  function paintTile(canvas, row) {
+    const tile = sheet && tileOf ? tileOf[row] : -1;
+    canvas.hidden = tile < 0;
+    if (tile < 0) return;
+    const brush = canvas.getContext("2d");
+    brush.imageSmoothingEnabled = false;
+    const [side, across] = [Number(sheet.dataset.tile), Number(sheet.dataset.columns)];
+    brush.drawImage(sheet, (tile % across) * side, Math.floor(tile / across) * side, side, side, 0, 0, canvas.width, canvas.height);
+  }
+
+  function describe(row) {
+    const lines = known(row).map(([name, text]) => {
+      const line = document.createElement("div");
+      line.textContent = `${name}: ${text}`;
+      return line;
+    });
+    const beside = document.createElement("div");
+    for (const map of data.maps) {
+      for (const at of nearest(map, row)) {
+        const small = document.createElement("canvas");
+        small.width = small.height = 40;
+        paintTile(small, at);
+        beside.append(small);
+      }
+    }
+    words.replaceChildren(...lines, beside);
+    paintTile(picture, row);
+  }
+
+  // What is chosen, by the lasso, a click or the lists, stands as a table under the map and can be saved.
+  const LISTED = 200;
+  const place = document.getElementById("map-picked");
+  const save = document.getElementById("map-save");
+  const cell = (kind, text) => Object.assign(document.createElement(kind), { textContent: text });
+
+  function list() {
+    const rows = source.selected.indices;
+    place.hidden = save.hidden = rows.length === 0;
+    counted.textContent = rows.length ? `${rows.length} of ${count} images` : "";
+    if (!rows.length) return;
+    const table = document.createElement("table");
+    table.className = "dense";
+    const more = rows.length > LISTED ? `; the first ${LISTED} are listed, the saved file has all` : "";
+    table.append(cell("caption", `${rows.length} chosen images${more}`));
+    const head = table.createTHead().insertRow();
+    for (const [name] of known(rows[0])) head.append(Object.assign(cell("th", name), { scope: "col" }));
+    const body = table.createTBody();
+    for (const row of rows.slice(0, LISTED)) {
+      const line = body.insertRow();
+      for (const [, text] of known(row)) line.append(cell("td", text));
+    }
+    place.replaceChildren(table);
+  }
+
+  // Text that a spreadsheet would run as a formula begins with an apostrophe.
+  const quoted = (text) => `"${(/^[=+\-@\t\r]/.test(text) ? "'" : "") + text.replaceAll('"', '""')}"`;
+  save.addEventListener("click", () => {
+    const rows = source.selected.indices;
+    const lines = [known(rows[0]).map(([name]) => quoted(name)), ...rows.map((row) => known(row).map(([, text]) => quoted(text)))];
+    const link = document.createElement("a");
+    link.href = URL.createObjectURL(new Blob([lines.map((line) => line.join(",")).join("\n") + "\n"], { type: "text/csv" }));
+    link.download = "chosen_images.csv";
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(link.href), 1000);
+  });
+  source.selected.properties.indices.change.connect(list);
 
   source.inspect.connect(() => {
     const rows = source.inspected.indices;

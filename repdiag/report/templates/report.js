@@ -87,8 +87,23 @@
   addEventListener("hashchange", unfold);
   unfold();
 
-  // Maps are drawn in pixels of the screen: on paper each keeps its width, and the page makes all of them smaller.
-  const maps = document.querySelectorAll(".map");
-  addEventListener("beforeprint", () => maps.forEach((map) => { map.style.width = `${map.clientWidth}px`; }));
-  addEventListener("afterprint", () => maps.forEach((map) => { map.style.width = ""; }));
+  // Paper has no folds: what belongs on it is opened before printing and closed again as it was.
+  let opened = [];
+  addEventListener("beforeprint", () => {
+    opened = [...document.querySelectorAll("details.on-paper:not([open])")];
+    for (const fold of opened) fold.open = true;
+  });
+  addEventListener("afterprint", () => { for (const fold of opened) fold.open = false; });
+
+  // A figure grows to a size at which its smallest words are read, and shrinks again.
+  for (const image of document.querySelectorAll(".drawing img[tabindex]")) {
+    image.setAttribute("role", "button");
+    const turn = () => image.classList.toggle("large");
+    image.addEventListener("click", turn);
+    image.addEventListener("keydown", (event) => {
+      if (event.key !== "Enter" && event.key !== " ") return;
+      event.preventDefault();
+      turn();
+    });
+  }
 })();

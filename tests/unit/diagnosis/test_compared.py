@@ -65,6 +65,21 @@ def test_an_encoder_is_not_told_apart_from_itself_nor_often_from_its_equal() -> 
     assert sum(set(each.values()) != {"not told apart"} for each in called) <= 5
 
 
+@pytest.mark.parametrize("classes", [5, 6, 7])
+def test_three_rows_in_ten_more_are_told_apart_with_few_classes(classes: int) -> None:
+    """Of 30 rows a class 6 lie among the next one: (24 x 6 / 29 + 6 x 24 / 29) / 30 = .33 find a stranger."""
+    labels = torch.arange(classes).repeat_interleave(30)
+    moved = torch.arange(len(labels)) % 5 == 0
+    noise = 0.05 * normal(classes, len(labels), 8)
+    first = EmbeddingSet(features=torch.eye(8, dtype=torch.float64)[labels] + noise, labels=labels)
+    away = torch.where(moved, (labels + 1) % classes, labels)
+    second = EmbeddingSet(features=torch.eye(8, dtype=torch.float64)[away] + noise, labels=labels)
+    found = retrieved(first, second)
+    assert found.changes["precision_at_1"].change == pytest.approx(0.33, abs=0.08)
+    assert said(found) == {"grouping": "better", "accuracy": "better"}
+    assert said(retrieved(second, first)) == {"grouping": "worse", "accuracy": "worse"}
+
+
 def memorised(seed: int, share: float) -> tuple[EmbeddingSet, EmbeddingSet]:
     """Return rows, and train rows that lie so much nearer to their class."""
     held_out = encoded(spread=2.0, seed=seed)

@@ -10,7 +10,7 @@ from repdiag.core.embedding_set import EmbeddingSet
 from repdiag.core.errors import MetricError
 from repdiag.core.provenance import Provenance
 from repdiag.diagnosis.diagnose import judge
-from repdiag.diagnosis.galleries import equal_galleries
+from repdiag.diagnosis.galleries import equal_galleries, whole_galleries
 from repdiag.diagnosis.synthetic import SpaceRecipe, draw_space
 
 ACCURACY, TOP_1 = "instance_discrimination_accuracy", {"pair": "original-view", "k": 1}
@@ -112,6 +112,20 @@ def test_galleries_are_cut_to_the_same_size_and_classes() -> None:
     assert cut.labels is not None
     assert smaller.labels is not None
     assert cut.labels.bincount().tolist() == smaller.labels.bincount().tolist()
+
+
+def test_of_a_larger_set_whole_multiples_of_the_smaller_are_kept() -> None:
+    """200 rows of each class against fewer of unlike number: as many times those as there are of all, at most four."""
+    smaller = draw_space(SpaceRecipe(**SMALL, imbalance=2.0), seed=1)
+    larger = draw_space(SpaceRecipe(**{**SMALL, "per_class": 200}), seed=1, split="train")
+    kept, same = whole_galleries(larger, smaller, seed=0)
+    assert kept.labels is not None
+    assert smaller.labels is not None
+    assert same is smaller
+    counts = smaller.labels.bincount()
+    times = min(4, 200 // int(counts.max()))
+    assert times > 1
+    assert kept.labels.bincount().tolist() == (times * counts).tolist()
 
 
 def test_diagnose_makes_the_galleries_equal() -> None:

@@ -87,6 +87,24 @@ def test_the_label_gap_has_the_interval_of_two_sets_of_images_of_the_same_classe
     assert drawn.ci_method == "differences of the classes, which were drawn"
 
 
+@pytest.mark.parametrize("groups", [None, "scenes"])
+def test_four_galleries_on_one_side_of_a_label_gap_count_for_its_interval(groups: str | None) -> None:
+    """Independent galleries of one make have a quarter of the variance, those that share scenes no less than one."""
+    metric, reach = get("label_gap"), {1: 0.0, 4: 0.0}
+    for trial in range(5):
+        parts = [two_sets(1000 * copy + trial) for copy in range(4)]
+        for copies in reach:
+            given = {
+                name: torch.cat([part[name] for part in parts[:copies]]) if not name.startswith("other_") else value
+                for name, value in parts[0].items()
+            }
+            scenes = None if groups is None else torch.arange(200).repeat(copies)
+            found = with_interval(metric, metric.function(**given), given, labels=given["labels"], groups=scenes)
+            reach[copies] += float(found.ci_high) - float(found.ci_low)
+    expected = math.sqrt((1 + 1 / 4) / 2) if groups is None else 1.0
+    assert reach[4] / reach[1] == pytest.approx(expected, abs=0.07)
+
+
 def test_the_pretext_gap_has_the_interval_of_two_means_within_classes() -> None:
     data = two_sets(0)
     views = {"views": data["features"][None] + 0.4, "other_views": data["other_features"][None] + 0.1}

@@ -12,7 +12,7 @@ import torch
 
 from benchmarks.planted.answers import absolute, compared
 from benchmarks.planted.images import marked, source
-from benchmarks.planted.judging import Judged, table
+from benchmarks.planted.judging import FRESH, Judged, place_of, table
 from benchmarks.planted.making import make
 from benchmarks.planted.recipes import recipes
 from benchmarks.planted.truth import group_share, precision_at_1, r_precision, ridge_accuracy
@@ -106,4 +106,10 @@ def test_an_encoder_is_made_once_and_gone_on_with(tmp_path: Path) -> None:
     before = record.stat().st_mtime_ns
     assert make(recipe, tmp_path) == record
     assert record.stat().st_mtime_ns == before, "what is there is not made again"
-    assert json.loads(make(replace(recipe, seed=7), tmp_path).read_text("utf-8"))["seed"] == 7
+    with np.load(tmp_path / f"{recipe.name}.npz") as stored:
+        first = set(stored["train_row_ids"])
+    again = make(replace(recipe, lot=1), tmp_path)
+    assert json.loads(again.read_text("utf-8"))["lot"] == 1
+    assert place_of(tmp_path) == FRESH
+    with np.load(tmp_path / f"{recipe.name}.npz") as stored:
+        assert len(first & set(stored["train_row_ids"])) < 0.5 * len(first), "another lot learns from other images"
