@@ -63,7 +63,9 @@ def dinov3_candidates(state: Mapping[str, Tensor], facts: Facts) -> list[Candida
         Fact.of("rotary base", settings["rope_temperature"], Origin("family", "DINOv3's positions")),
     )
     name = f"vit_{_SIZES.get(width, f'd{width}')}_patch{settings['patch_size']}_dinov3"
-    return [Candidate(name=name, build=partial(_build, settings, activation=activation, eps=eps), layer=layer, facts=found)]
+    return [
+        Candidate(name=name, build=partial(_build, settings, activation=activation, eps=eps), layer=layer, facts=found)
+    ]
 
 
 def _has_rope(facts: Facts) -> bool:

@@ -136,6 +136,7 @@ RESIDUAL_FUNCTION = Keymap(
         (r"\.shortcut\.", ".downsample."),
     ),
 )
+_WIDE_NAMES = by_patterns((r"^block(\d)\.layer\.", r"layer\1."), (r"\.convShortcut\.", ".shortcut.0."))
 WIDE_RESNET = Keymap(
     name="CIFAR wide ResNet (xternalz, TRADES, RobustBench)",
     applies=lambda state: all_names(state, [r"block1\.layer\.0\.bn1\.", r"block3\.layer\.0\.convShortcut\.weight"]),
@@ -144,13 +145,14 @@ WIDE_RESNET = Keymap(
     },  # fmt: skip - the last is a copy of the first block that TRADES never uses
     candidates=preactivation_candidates,
 )
-_WIDE_NAMES = by_patterns((r"^block(\d)\.layer\.", r"layer\1."), (r"\.convShortcut\.", ".shortcut.0."))
 
 
 def _is_preactivation(state: Mapping[str, Tensor]) -> bool:
     """Say whether a block's first norm is as wide as its input, and none follows the stem."""
     first, norm = state.get("layer2.0.conv1.weight"), state.get("layer2.0.bn1.weight")
-    shaped = first is not None and norm is not None and first.ndim == 4 and len(norm) == first.shape[1] != first.shape[0]
+    shaped = (
+        first is not None and norm is not None and first.ndim == 4 and len(norm) == first.shape[1] != first.shape[0]
+    )
     return shaped and "bn1.weight" not in state and "layer2.0.conv3.weight" not in state
 
 

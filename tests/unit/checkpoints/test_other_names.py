@@ -304,9 +304,9 @@ def test_the_gates_of_dinov3_take_the_activation_that_is_told(tmp_path: Path) ->
     network = perturbed(
         Eva(
             **settings, mlp_ratio=2.0, swiglu_mlp=True, swiglu_align_to=8, init_values=1e-5, num_reg_tokens=2,
-            rope_type="dinov3", rope_rotate_half=True, rope_temperature=100.0, use_rot_pos_emb=True, use_abs_pos_emb=False,
-            use_fc_norm=False, num_classes=0, global_pool="token", norm_layer=partial(nn.LayerNorm, eps=1e-5),
-            dynamic_img_size=True,
+            rope_type="dinov3", rope_rotate_half=True, rope_temperature=100.0, use_rot_pos_emb=True,
+            use_abs_pos_emb=False, use_fc_norm=False, num_classes=0, global_pool="token",
+            norm_layer=partial(nn.LayerNorm, eps=1e-5), dynamic_img_size=True,
         ),
         0,
     )  # fmt: skip
