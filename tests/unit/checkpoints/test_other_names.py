@@ -300,17 +300,19 @@ def test_features_are_those_of_the_network(name: str, owner: str, tmp_path: Path
 
 
 def test_the_gates_of_dinov3_take_the_activation_that_is_told(tmp_path: Path) -> None:
-    settings = {"img_size": SIZE, "patch_size": 16, "embed_dim": 64, "depth": 2, "num_heads": 1, "qkv_bias": True}
-    network = perturbed(
-        Eva(
-            **settings, mlp_ratio=2.0, swiglu_mlp=True, swiglu_align_to=8, init_values=1e-5, num_reg_tokens=2,
-            rope_type="dinov3", rope_rotate_half=True, rope_temperature=100.0, use_rot_pos_emb=True,
-            use_abs_pos_emb=False, use_fc_norm=False, num_classes=0, global_pool="token",
-            norm_layer=partial(nn.LayerNorm, eps=1e-5), dynamic_img_size=True,
-        ),
-        0,
+    torch.manual_seed(0)
+    made: Any = Eva
+    network: Any = made(
+        img_size=SIZE, patch_size=16, embed_dim=64, depth=2, num_heads=1, qkv_bias=True, mlp_ratio=2.0, swiglu_mlp=True,
+        swiglu_align_to=8, init_values=1e-5, num_reg_tokens=2, rope_type="dinov3", rope_rotate_half=True,
+        rope_temperature=100.0, use_rot_pos_emb=True, use_abs_pos_emb=False, use_fc_norm=False, num_classes=0,
+        global_pool="token", norm_layer=partial(nn.LayerNorm, eps=1e-5), dynamic_img_size=True,
     )  # fmt: skip
-    for block in network.blocks:  # type: ignore[union-attr]
+    buffers = {name: buffer.clone() for name, buffer in network.named_buffers()}  # which no file has
+    perturbed(network, 0)
+    for name, buffer in network.named_buffers():
+        buffer.copy_(buffers[name])
+    for block in network.blocks:
         block.mlp.act = nn.GELU()
     state = renamed(
         network.state_dict(),
