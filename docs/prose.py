@@ -63,18 +63,19 @@ def findings(path: Path) -> Iterator[str]:
 def published(text: str) -> Iterator[tuple[int, str]]:
     """Yield the findings of proselint's checks."""
     from proselint.checks import __register__
+    from proselint.config import DEFAULT
     from proselint.registry import CheckRegistry
     from proselint.tools import LintFile
 
     registry = CheckRegistry()
     if not registry.checks:
         registry.register_many(__register__)
-    from proselint.config import DEFAULT
-
-    enabled = {**dict.fromkeys(CHECKS, True)}
+    enabled = dict.fromkeys(CHECKS, True)
     page = LintFile("page", text)
     for found in page.lint({**DEFAULT, "checks": enabled}):
-        yield found.check_result.span[0], f"{found.check_result.message} ({found.check_result.check_path})"
+        start, end = found.check_result.span
+        if re.search(r"[A-Za-z]", page.content[start:end]):  # numbers in a row repeat one another rightly
+            yield start, f"{found.check_result.message} ({found.check_result.check_path})"
 
 
 def prose_of(page: str) -> str:

@@ -51,7 +51,7 @@ def _comparison(frame: pd.DataFrame) -> str:
             if best["ci_low"] > second["ci_high"]:
                 more = 100 * (best["value"] - second["value"])
                 return f"{best['checkpoint']} leads in {label}, by {more:.1f} points before {second['checkpoint']}"
-            return f"{best['checkpoint']} and {second['checkpoint']} are not told apart by intervals in {label}"
+            return f"{best['checkpoint']} and {second['checkpoint']} are tied in {label}: their intervals meet"
         if len(rows) == 1:
             return f"{str(rows['label'].iloc[0]).partition(',')[0]} {100 * float(rows['value'].iloc[0]):.1f} %"
     return ""

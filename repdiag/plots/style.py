@@ -50,8 +50,6 @@ def panels(count: int, *, width: float, panel_height: float, columns: int | None
     """
     narrow = width < (ONE_COLUMN + TWO_COLUMNS) / 2
     columns = min(count, columns or max(1, round(width / 1.8)))
-    if narrow and count > 2:
-        columns = 2 if count * panel_height > TALLEST else columns
     rows = math.ceil(count / columns)
     height = rows * panel_height
     figure = Figure(figsize=(width, min(height, TALLEST) if narrow else height))

@@ -1,0 +1,40 @@
+"""The lint of words sees what it is for and leaves numbers, code and tables alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from docs.prose import findings, main
+
+GOOD = "The gap is -0.6 points, from 5 6 6 rows.\n\n```text\nin order to utilize\n```\n\n| in order to | e.g. |\n|---|---|\n"
+
+
+def test_a_plain_page_passes(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(GOOD, "utf-8")
+    assert list(findings(page)) == []
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        "We utilize views in order to see it.",
+        "More rows would decide.",
+        "It is said said twice here.",
+        "A gap of -0.6 % was found.",
+        " ".join(["word"] * 50) + ".",
+    ],
+)
+def test_what_reads_badly_is_named_with_its_line(tmp_path: Path, bad: str) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(f"# Title\n\n{bad}\n", "utf-8")
+    found = list(findings(page))
+    assert found
+    assert all(line.startswith(f"{page}:3: ") for line in found)
+
+
+def test_the_docs_have_no_finding(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr("sys.argv", ["prose"])
+    assert main() == 0, capsys.readouterr().out
