@@ -8,7 +8,15 @@ import pytest
 
 from docs.prose import findings, main
 
-GOOD = "The gap is -0.6 points, from 5 6 6 rows.\n\n```text\nin order to utilize\n```\n\n| in order to | e.g. |\n|---|---|\n"
+GOOD = """The gap is -0.6 points, from 5 6 6 rows.
+
+```text
+in order to utilize
+```
+
+| in order to | e.g. |
+|---|---|
+"""
 
 
 def test_a_plain_page_passes(tmp_path: Path) -> None:
