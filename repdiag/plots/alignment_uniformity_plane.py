@@ -69,7 +69,7 @@ def alignment_uniformity_plane(
         bar = figure.colorbar(
             ink, ax=axes, label="kNN accuracy", shrink=min(0.8, 1.6 / figure.get_figheight()), pad=0.02
         )
-        bar.ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+        bar.ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=None))
         bar.outline.set_visible(False)
     _legend(figure, distinct(known, "split"))
     gaps = missing_note(frame, "uniformity") or missing_note(frame, "alignment")

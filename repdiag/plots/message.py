@@ -50,7 +50,7 @@ def _comparison(frame: pd.DataFrame) -> str:
             label = str(best["label"]).partition(",")[0]
             if best["ci_low"] > second["ci_high"]:
                 more = 100 * (best["value"] - second["value"])
-                return f"{best['checkpoint']} leads in {label}, by {more:.1f} points before {second['checkpoint']}"
+                return f"{best['checkpoint']} leads in {label}, {more:.1f} points ahead of {second['checkpoint']}"
             return f"{best['checkpoint']} and {second['checkpoint']} are tied in {label}: their intervals meet"
         if len(rows) == 1:
             return f"{str(rows['label'].iloc[0]).partition(',')[0]} {100 * float(rows['value'].iloc[0]):.1f} %"
@@ -60,7 +60,7 @@ def _comparison(frame: pd.DataFrame) -> str:
 def _over_clusters(frame: pd.DataFrame) -> str:
     peaks = {} if "granularity" not in frame else _first(frame, "granularity")
     said = {name: f"{value:.2g}" for name, value in peaks.items()}
-    return f"Clusters fit the classes best at this many a class: {_of_each(said)}" if said else ""
+    return f"Clusters per class at which they fit the classes best: {_of_each(said)}" if said else ""
 
 
 def _distances(frame: pd.DataFrame) -> str:

@@ -105,7 +105,7 @@ def checkpoint_comparison(table: MetricTable, *, space: str = "features", split:
             for name in table.names("checkpoint")
         ]
         records.extend(headline_record(row, headline) for row in found if row is not None)
-    return frame_of(records, (*COLUMNS, "reason"))
+    return frame_of(records, (*COLUMNS, "percent", "reason"))
 
 
 def scatter_against_accuracy(
