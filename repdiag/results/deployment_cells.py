@@ -37,7 +37,7 @@ def deployment_cells(frame: pd.DataFrame) -> tuple[list[str], list[tuple[str, li
     label = next((str(row["label"]) for row in records if row["label"]), "")
     headings = ["run by", *(heading for heading, _ in _COSTS.values())]
     headings += [label] if label else []
-    headings += [f"nearest kept, of {', '.join(sorted(held_against))}"] if held_against else []
+    headings += ["nearest kept"] if held_against else []
     lines = []
     for row in records:
         runtime: Any = row["runtime"]
@@ -52,7 +52,7 @@ def deployment_cells(frame: pd.DataFrame) -> tuple[list[str], list[tuple[str, li
 
 
 def measured_how(frame: pd.DataFrame) -> str:
-    """Return on what the times and the memory were measured."""
+    """Return on what the times and the memory were measured, and whose neighbours are kept."""
     said = []
     for device in map(str, dict.fromkeys(frame["device"])):
         rows = frame[frame["device"] == device]
@@ -60,7 +60,9 @@ def measured_how(frame: pd.DataFrame) -> str:
         batches = sorted({int(one) for one in rows["batch"].dropna()})
         on = f"{device}, {', '.join(map(str, threads))} thread{'s' if threads != [1] else ''}" if threads else device
         said.append(f"{on}, batches of {', '.join(map(str, batches))}")
-    return f"this machine: {'; '.join(said)}; medians"
+    held_against = sorted({str(row["kept_of"]) for row in plain_records(frame) if row["kept_of"]})
+    kept = f"; kept of {', '.join(held_against)}" if held_against else ""
+    return f"this machine: {'; '.join(said)}; medians{kept}"
 
 
 def _amount(value: Any, unit: float) -> str:

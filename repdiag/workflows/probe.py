@@ -192,29 +192,37 @@ def probe_encoder(encoder: Encoder, spec: str, protocol: Protocol, *, options: P
 
 
 def probe_on_scenes(encoder: Encoder, protocol: Protocol, options: ProbeOptions) -> Probed:
-    """Try a loaded encoder out by a detector, on composed scenes."""
+    """Try a loaded encoder out by a detector: on images with boxes (COCO, VOC), else on composed scenes."""
+    from repdiag.downstream.annotated_scenes import annotated_scenes, is_annotated
     from repdiag.downstream.detection import DetectionSettings, probe_scenes, recompute_batch_norm
     from repdiag.downstream.labelled_features import Machine
     from repdiag.downstream.scenes import composed_scenes
 
     settings = protocol.settings
     assert isinstance(settings, DetectionSettings)
-    if options.data not in (None, "composed"):
+    counts = {
+        name: min(most, options.limit or most)
+        for name, most in (("train", settings.train_images), ("test", settings.test_images))
+    }
+    said: tuple[str, ...]
+    if options.data is not None and is_annotated(options.data):
+        masks = settings.find == "masks"
+        train, test, said = annotated_scenes(options.data, **counts, masks=masks, seed=settings.seed)
+    elif options.data in (None, "composed"):
+        size, stamps = settings.image_size, settings.stamps
+        train, test, made = composed_scenes(**counts, size=size, seed=settings.seed, stamps=stamps)
+        said = (f"scenes of {made}",)
+    else:
         raise UsageError(
-            f"{protocol.name} runs on composed scenes", found=f"--data {options.data}", hint="leave it out"
+            f"{protocol.name} runs on images with boxes, or on composed scenes",
+            found=f"--data {options.data}",
+            hint="coco:FOLDER, voc:FOLDER, or leave it out",
         )
-    train, test, made = composed_scenes(
-        train=min(settings.train_images, options.limit or settings.train_images),
-        test=min(settings.test_images, options.limit or settings.test_images),
-        size=settings.image_size,
-        seed=settings.seed,
-        stamps=settings.stamps,
-    )
     if encoder.info.branch == "untrained":
         recompute_batch_norm(encoder, train, settings)
     outcome, rows = probe_scenes(encoder, settings, train=train, test=test, machine=Machine(**options.machine))
     found = _probed(outcome, rows, protocol, len(train))
-    return replace(found, info=encoder.info, notes=(f"scenes of {made}", *found.notes))
+    return replace(found, info=encoder.info, notes=(*said, *found.notes))
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,10 +13,12 @@ from torch import Tensor
 from repdiag.checkpoints.exported.onnx_graph import OnnxGraph
 from repdiag.checkpoints.exported.onnx_module import ImageInput, OnnxModule
 
-CLEAN = 80.0
-"""Decibels that a tensor without noise counts as: eight bits never reach them, sixteen hardly."""
+CLEAN = 40.0
+"""Decibels from which a tensor counts as without noise: what rounding to eight bits alone does to one."""
+_MOST = 80.0
 _BATCH = 8
 _FEWEST = 2  # tensors that two graphs must have in common, or the one is not made of the other
+_ROUNDED = "_DequantizeLinear_Output"  # what onnxruntime's quantiser puts behind the name
 _NO_LAYERS = frozenset({"QuantizeLinear", "DequantizeLinear", "Cast", "Identity", "Constant", "Shape", "Reshape"})
 
 
@@ -41,21 +44,24 @@ class GraphRun:
 def layer_noise(old: GraphRun, new: GraphRun, images: Tensor) -> list[LayerNoise]:
     """Return the tensors of the old graph that the new one has under the same name, in the order of the old one.
 
+    Of a tensor that the new graph quantises it is what the next layer reads: rounded.
+
     Formula:  SNR = 10 log10(sum x^2 / sum (x - y)^2), x of the old graph and y of the new one, over all images
-              fall = smallest SNR of the layer's inputs - SNR; inputs without noise count as 80 dB
+              fall = smallest SNR of the layer's inputs - SNR; inputs of more than 40 dB count as 40 dB
     Shapes:   images [N, 3, S, S], normalised
     Empty where the two have no names in common: another exporter wrote the new one.
     """
-    mine, its = set(old.graph.tensors), set(new.graph.tensors)
+    its = set(new.graph.tensors)
     nodes = [node for node in old.graph.model.graph.node if node.op_type not in _NO_LAYERS]
-    names = [name for node in nodes for name in node.output if name in mine & its]
+    same = {name: _as_read(name, its) for node in nodes for name in node.output}
+    names = {name: other for name, other in same.items() if other in its}
     if len(names) < _FEWEST:
         return []
     found = _signal_to_noise(old, new, names, images)
-    reached: dict[str, float] = {old.image.name: CLEAN}
+    reached: dict[str, float] = {}
     layers = []
     for node in old.graph.model.graph.node:
-        before = min((reached[name] for name in node.input if name in reached), default=CLEAN)
+        before = min([CLEAN, *(reached[name] for name in node.input if name in reached)])
         for name in node.output:
             reached[name] = found.get(name, before)
             if name in found:
@@ -64,17 +70,26 @@ def layer_noise(old: GraphRun, new: GraphRun, images: Tensor) -> list[LayerNoise
     return layers
 
 
-def _signal_to_noise(old: GraphRun, new: GraphRun, names: list[str], images: Tensor) -> dict[str, float]:
-    sides = [OnnxModule(run.graph, run.image, run.output, inner=tuple(names)) for run in (old, new)]
+def _as_read(name: str, its: set[str]) -> str:
+    """Return the name under which a quantised graph goes on with a tensor: rounded, and cut where a ReLU was."""
+    rounded = f"{name}{_ROUNDED}"
+    return rounded if rounded in its else name
+
+
+def _signal_to_noise(old: GraphRun, new: GraphRun, names: Mapping[str, str], images: Tensor) -> dict[str, float]:
+    inner = tuple(names), tuple(names.values())
+    sides = [
+        OnnxModule(run.graph, run.image, run.output, inner=each) for run, each in zip((old, new), inner, strict=True)
+    ]
     signal = dict.fromkeys(names, 0.0)
     noise = dict.fromkeys(names, 0.0)
     batch = old.image.batch or new.image.batch or _BATCH
     for start in range(0, len(images) // batch * batch, batch):
         part = images[start : start + batch]
         one, other = (side.tensors(part) for side in sides)
-        for name in names:
-            if _is_comparable(one[name], other[name]):
-                x, y = (np.asarray(each[name], dtype=np.float64) for each in (one, other))
+        for name, as_read in names.items():
+            if _is_comparable(one[name], other[as_read]):
+                x, y = (np.asarray(each, dtype=np.float64) for each in (one[name], other[as_read]))
                 signal[name] += float(np.square(x).sum())
                 noise[name] += float(np.square(x - y).sum())
     return {name: _decibels(signal[name], noise[name]) for name in names if signal[name] > 0.0}
@@ -85,4 +100,4 @@ def _is_comparable(one: Any, other: Any) -> bool:
 
 
 def _decibels(signal: float, noise: float) -> float:
-    return CLEAN if noise == 0.0 else min(CLEAN, 10.0 * math.log10(signal / noise))
+    return _MOST if noise == 0.0 else min(_MOST, 10.0 * math.log10(signal / noise))

@@ -120,6 +120,23 @@ def test_a_set_that_lost_images_is_refused_with_their_number(tmp_path: Path) -> 
         open_dataset("pets", "train", root=tmp_path)
 
 
+def test_caltechs_parts_share_no_image_and_do_not_depend_on_the_file_system(tmp_path: Path) -> None:
+    """Others draw with replacement, keep the background as a class, or take the order in which a folder lists."""
+    names = [(kind, number) for kind in ("ant", "bee", "BACKGROUND_Google") for number in range(20)]
+    parts = []
+    for place, order in (("one", names), ("two", names[::-1])):
+        for kind, number in order:
+            folder = tmp_path / place / "caltech101" / "101_ObjectCategories" / kind
+            image(folder / f"image_{number:04d}.jpg", number)
+        parts.append([open_dataset("caltech101", split, root=tmp_path / place) for split in ("train", "val")])
+    (train, val), (other_train, other_val) = parts
+    assert (train.fingerprint, val.fingerprint) == (other_train.fingerprint, other_val.fingerprint)
+    assert not set(train.row_ids) & set(val.row_ids)
+    assert len(set(train.row_ids) | set(val.row_ids)) == 40
+    assert np.bincount(val.labels).tolist() == [4, 4]
+    assert train.class_names == ("ant", "bee")
+
+
 def test_eurosat_is_split_by_hash(tmp_path: Path) -> None:
     for kind in ("Forest", "River"):
         for number in range(20):

@@ -115,5 +115,5 @@ def test_a_single_map_becomes_a_pyramid_of_four() -> None:
 
 
 def test_detection_says_what_it_runs_on() -> None:
-    with pytest.raises(UsageError, match="composed scenes"):
+    with pytest.raises(UsageError, match="on composed scenes"):
         repdiag.probe(chain(), data="digits", protocol="detection")

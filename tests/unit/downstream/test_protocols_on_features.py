@@ -15,6 +15,7 @@ from repdiag.downstream.measures import eleven_point_precision
 from repdiag.downstream.neighbours import trapezoidal_precision
 from repdiag.downstream.outcome import SAID, classification_scores
 from repdiag.downstream.presets import PRESETS, get_protocol
+from repdiag.workflows.probed import paired_frame
 
 ON_VECTORS = [protocol.name for protocol in PRESETS if hasattr(protocol.settings, "rows")]
 QUICK = {
@@ -58,6 +59,29 @@ def test_changed_settings_stand_in_every_row_and_wrong_ones_are_refused() -> Non
         get_protocol("knn").with_overrides(["rows=sideways"])
     with pytest.raises(UsageError, match="liner"):
         get_protocol("liner")
+
+
+def test_the_protocol_alone_moves_the_accuracy_of_the_same_features() -> None:
+    """Of the levels of the digits the linear protocols differ by points, so no row goes without its protocol."""
+    from sklearn.datasets import load_digits
+
+    levels, labels = load_digits(return_X_y=True)
+    known, asked = (
+        EmbeddingSet(features=levels[rows].astype(np.float32), labels=labels[rows])
+        for rows in (slice(0, 300), slice(300, None))
+    )
+    found = {
+        name: repdiag.probe(asked, bank=known, protocol=name, settings=settings)
+        for name, settings in (("linear", {}), ("swav-linear", {"augmentation": "none"}), ("compress-linear", {}))
+    }
+    values = [one.value for one in found.values()]
+    assert max(values) - min(values) > 0.01
+    for name, one in found.items():
+        assert (one.row.metric, one.row.extra["protocol"]) == (name, name)
+    trained = found["swav-linear"].row
+    assert trained.extra["best_on_test"]["top1"] >= trained.value  # what others report; here the last epoch counts
+    assert trained.value == trained.extra["last_epoch"]
+    assert len(paired_frame(list(found.values()))) == 0  # values of two protocols are never held against each other
 
 
 def test_the_test_set_chooses_nothing() -> None:

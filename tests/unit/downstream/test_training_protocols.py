@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +16,7 @@ from torch import nn
 
 import repdiag
 from repdiag.checkpoints.own.native import read_native
-from repdiag.core.errors import ConfigError, DataError, StoppedError, UsageError
+from repdiag.core.errors import ConfigError, DataError, UsageError
 from repdiag.data.datasets import open_dataset
 from repdiag.downstream import label_subsets
 from repdiag.downstream.classifier import EncoderClassifier, kept_head
@@ -38,25 +42,33 @@ def state(folder: Path) -> dict[str, torch.Tensor]:
     return {**found["backbone"], **found["method"]["classifier"]}
 
 
-def test_a_killed_fine_tuning_ends_in_the_same_bits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = {"data": "digits", "protocol": "semi-10", "limit": 400, "settings": {**TINY, "labels": 0.5}}
-    whole = repdiag.probe(encoder(), **asked, fits=tmp_path / "whole")
+ASKED = {"data": "digits", "protocol": "semi-10", "limit": 400, "settings": {**TINY, "labels": 0.5}}
+SAVED = {**ASKED, "settings": {**ASKED["settings"], "save_every_steps": 1}}
 
+
+def die_in_the_second_epoch(folder: Path) -> None:
+    """Fine-tune, and send this very process the signal that no program can catch."""
     step = EncoderClassifier.training_step
     done = []
 
     def dies(self: EncoderClassifier, batch: TrainBatch) -> object:
         done.append(self.clock.step)
         if len(done) == 8:
-            raise StoppedError("killed in the middle of the second epoch")
+            os.kill(os.getpid(), signal.SIGKILL)
         return step(self, batch)
 
-    monkeypatch.setattr(EncoderClassifier, "training_step", dies)
-    saved = {**asked, "settings": {**asked["settings"], "save_every_steps": 1}}
-    with pytest.raises(StoppedError):
-        repdiag.probe(encoder(), **saved, fits=tmp_path / "killed")
-    monkeypatch.setattr(EncoderClassifier, "training_step", step)
-    again = repdiag.probe(encoder(), **saved, fits=tmp_path / "killed")
+    EncoderClassifier.training_step = dies  # type: ignore[method-assign]
+    repdiag.probe(encoder(), **SAVED, fits=folder)
+
+
+def test_a_killed_fine_tuning_ends_in_the_same_bits(tmp_path: Path) -> None:
+    whole = repdiag.probe(encoder(), **ASKED, fits=tmp_path / "whole")
+    script = f"import pathlib, {Path(__file__).stem} as it; it.die_in_the_second_epoch(pathlib.Path('killed'))"
+    places = os.pathsep.join([str(Path(__file__).parent), str(Path(__file__).parents[3])])
+    given = os.environ | {"PYTHONPATH": places, "OMP_NUM_THREADS": str(torch.get_num_threads())}
+    killed = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, env=given, capture_output=True, check=False)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()
+    again = repdiag.probe(encoder(), **SAVED, fits=tmp_path / "killed")
     (first,), (second,) = ((tmp_path / name).iterdir() for name in ("whole", "killed"))
     one, two = state(first), state(second)
     assert one.keys() == two.keys()
@@ -65,7 +77,7 @@ def test_a_killed_fine_tuning_ends_in_the_same_bits(tmp_path: Path, monkeypatch:
     assert np.array_equal(whole.per_image, again.per_image)
     with pytest.raises(ConfigError, match="other settings"):
         repdiag.probe(
-            encoder(seed=1), **{**saved, "settings": {**saved["settings"], "lr": 0.3}}, fits=tmp_path / "killed"
+            encoder(seed=1), **{**SAVED, "settings": {**SAVED["settings"], "lr": 0.3}}, fits=tmp_path / "killed"
         )
 
 

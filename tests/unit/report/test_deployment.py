@@ -40,10 +40,10 @@ def test_costs_stand_beside_accuracy_and_neighbours_kept() -> None:
     cells = {name: dict(zip(headings, found, strict=True)) for name, found in lines}
     assert cells["large"]["kNN accuracy, k = 20"] == "83.0 % [81.0, 85.0]"
     assert (cells["large"]["file, MB"], cells["large"]["memory, MB"]) == ("40.0", "90.0")
-    assert cells["large"]["nearest kept, of large"] == "the same"
-    assert cells["small"]["nearest kept, of large"] == "40.0 %"
+    assert cells["large"]["nearest kept"] == "the same"
+    assert cells["small"]["nearest kept"] == "40.0 %"
     assert (cells["small"]["run by"], cells["small"]["memory, MB"]) == ("onnxruntime 1.32", "\N{EN DASH}")
-    assert measured_how(frame()) == "this machine: cpu, 1 thread, batches of 16; medians"
+    assert measured_how(frame()) == "this machine: cpu, 1 thread, batches of 16; medians; kept of large"
 
 
 def test_the_front_holds_who_is_not_beaten_at_its_price() -> None:

@@ -56,7 +56,7 @@ def test_the_layer_that_was_changed_is_named(graphs: Path, drift: Drift) -> None
     assert layers is not None
     found = layers.set_index("tensor")
     assert found.loc[convolutions[0], "signal_to_noise"] == 80.0  # nothing was changed before
-    assert found.loc[convolutions[1], "fall"] > 50.0
+    assert found.loc[convolutions[1], "fall"] > 20.0
     assert abs(found.loc[convolutions[2], "fall"]) < 6.0  # it passes on what it is given
     (line,) = [line for line in drift.lines() if "falls first" in line]
     assert convolutions[1] in line
@@ -84,6 +84,33 @@ def test_the_ratio_is_that_of_the_squares(graphs: Path) -> None:
     found = layer_noise(*runs, torch.randn(16, 3, SIZE, SIZE))
     assert [round(layer.signal_to_noise, 6) for layer in found if layer.operator == "Conv"] == [80.0, 80.0, 0.0]
     assert found[-1].signal_to_noise == pytest.approx(0.0)
+
+
+def test_eight_bits_are_read_as_the_next_layer_reads_them(graphs: Path, tmp_path: Path) -> None:
+    """The quantiser drops a ReLU, whose tensor keeps its name and has negative numbers until it is rounded."""
+    images = torch.randn(32, 3, SIZE, SIZE)
+    network = quantised(graphs / "old.onnx", tmp_path / "int8.onnx", images)
+    runs = []
+    for path in (graphs / "old.onnx", network):
+        graph = read_onnx(path)
+        runs.append(GraphRun(graph, image_input(graph), graph.outputs[0].name))
+    found = layer_noise(*runs, images)
+    assert {layer.operator for layer in found} >= {"Relu"}
+    assert min(layer.signal_to_noise for layer in found if layer.operator == "Relu") > 15.0
+
+
+def quantised(path: Path, out: Path, images: torch.Tensor) -> Path:
+    from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
+
+    class Given:
+        parts = iter([{"images": images.numpy()}])
+
+        def get_next(self):
+            return next(self.parts, None)
+
+    kinds = {"activation_type": QuantType.QInt8, "weight_type": QuantType.QInt8}
+    quantize_static(str(path), str(out), Given(), quant_format=QuantFormat.QDQ, **kinds)
+    return out
 
 
 def test_graphs_without_common_names_are_said_to_be(graphs: Path) -> None:
