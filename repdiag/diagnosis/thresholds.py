@@ -23,7 +23,7 @@ class Thresholds:
     """The same gap from which overfitting is severe."""
 
     label_gap: float = 0.08
-    """Precision at 1 on train minus on val up to which labels are not overfitted: what healthy encoders have at most."""
+    """Precision at 1 on train minus on val up to which labels are not overfitted: the most of healthy encoders."""
 
     label_gap_marked: float = 0.15
     """The same gap from which overfitting to the labels is marked."""
