@@ -36,7 +36,8 @@ from repdiag.metrics.pairwise import sharing
 from repdiag.metrics.registry import get
 
 DOCUMENT = Path(__file__).parents[1] / "docs" / "uncertainty.md"
-BEGIN, END = "<!-- tables: begin -->", "<!-- tables: end -->"
+BEGIN, END = "<!-- {}: begin -->", "<!-- {}: end -->"
+REAL, MADE_UP = "real tables", "tables"
 MODULES = ("repdiag.metrics.inference", "benchmarks.coverage", "benchmarks.coverage_designs")
 REAL_MODULES = (*MODULES, "benchmarks.coverage_real", "repdiag.diagnosis.compared")
 DIFFERENT = "one with 1.3 times the noise of the other"
@@ -242,16 +243,17 @@ def run_share(parts: Sequence[Part], kept: KeptTrials) -> None:
             print(f"{part.name}: {len(found)} trials", file=sys.stderr, flush=True)
 
 
-def tables(trials: int, kept: KeptTrials, folder: Path | None, *, made_up: bool) -> str:
-    """Run everything that is not there yet; the rows appear on stderr as they come."""
-    found = list[str]()
+def tables(trials: int, kept: KeptTrials, folder: Path | None, *, made_up: bool) -> dict[str, str]:
+    """Run everything that is not there yet, and return the tables by place; rows appear on stderr as they come."""
+    found = dict[str, list[str]]()
     if folder is not None:
-        found += ["Real rows:", "", *both_tables(*real_simulations(trials, folder), kept)]
-        widths = ", ".join(f"{name} {width:.4f}" for name, width in real.half_widths(folder).items())
-        found += ["", f"Half-widths of the intervals at 2,000 rows of resnet20, the mean over ten draws: {widths}.", ""]
+        found[REAL] = ["Real rows:", "", *both_tables(*real_simulations(trials, folder), kept), ""]
+        for encoder in real.ENCODERS:
+            widths = ", ".join(f"{name} {width}" for name, width in real.half_widths(folder, encoder).items())
+            found[REAL].append(f"Half-widths at 2,000 rows of {encoder}, mean and largest of ten draws: {widths}.\n")
     if made_up:
-        found += ["Spaces of known make-up:", "", *both_tables(*simulations(trials), kept)]
-    return "\n".join(found) + "\n"
+        found[MADE_UP] = ["Spaces of known make-up:", "", *both_tables(*simulations(trials), kept)]
+    return {place: "\n".join(lines) + "\n" for place, lines in found.items()}
 
 
 def both_tables(covered: Sequence[Part], paired: Sequence[Part], kept: KeptTrials) -> list[str]:
@@ -309,11 +311,13 @@ def main() -> int:
     reached = " --reached" if options.reached else ""
     reached += " --real build/cifar" if options.real is not None else ""
     reached += " --real-only" if options.real_only else ""
-    text = f"`python -m benchmarks.coverage --trials {options.trials}{reached} --write`\n\n{found}"
-    print(text)
-    if options.write:
-        head, rest = DOCUMENT.read_text("utf-8").split(BEGIN)
-        write_text(DOCUMENT, f"{head}{BEGIN}\n\n{text}\n{END}{rest.split(END)[1]}")
+    for name, made in found.items():
+        text = f"`python -m benchmarks.coverage --trials {options.trials}{reached} --write`\n\n{made}"
+        print(text)
+        if options.write:
+            begin, end = BEGIN.format(name), END.format(name)
+            head, rest = DOCUMENT.read_text("utf-8").split(begin)
+            write_text(DOCUMENT, f"{head}{begin}\n\n{text}\n{end}{rest.split(end)[1]}")
     return 0
 
 

@@ -175,13 +175,13 @@ def real_designs(folder: Path) -> list[Design]:
     return found
 
 
-def half_widths(folder: Path) -> Mapping[str, float]:
-    """Return the half-widths of the intervals at 2,000 rows of the first encoder, the mean over ten draws."""
+def half_widths(folder: Path, encoder: str) -> Mapping[str, str]:
+    """Return the half-widths of the intervals at 2,000 rows of an encoder: their mean and largest over ten draws."""
     from repdiag.metrics.inference import with_interval
     from repdiag.metrics.pairwise import sharing
     from repdiag.metrics.registry import get
 
-    rows = population(folder, ENCODERS[0], "val")
+    rows = population(folder, encoder, "val")
     found: dict[str, list[float]] = {}
     for trial in range(10):
         chosen = rows.draw(trial + 1, per_class=200)
@@ -193,4 +193,4 @@ def half_widths(folder: Path) -> Mapping[str, float]:
                 assert value.ci_high is not None
                 assert value.ci_low is not None
                 found.setdefault(name, []).append((value.ci_high - value.ci_low) / 2.0)
-    return {name: sum(widths) / len(widths) for name, widths in found.items()}
+    return {name: f"{sum(widths) / len(widths):.4f} ({max(widths):.4f})" for name, widths in found.items()}

@@ -1,6 +1,7 @@
 """How often are classes split, and labels that join classes? Real rows drawn again and again, and planted encoders.
 
     python -m benchmarks.islands --real build/cifar --draws 30    30 draws of 10 classes each: 300 chances to be wrong
+                                                                  (--write puts the table into docs/uncertainty.md)
     python -m benchmarks.islands --planted FOLDER                 encoders stored as NAME.npz (features, labels)
 
 The real rows are those of `benchmarks.coverage_real`. Labels are the ten classes, five pairs of unrelated classes, five
@@ -20,6 +21,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.coverage_real import ENCODERS, population
+from repdiag.core.files import write_text
 from repdiag.metrics.clusters.class_islands import class_islands
 from repdiag.metrics.pairwise import sharing
 
@@ -31,6 +33,8 @@ LABELS = {
     "vehicles, animals": (0, 0, 1, 1, 1, 1, 1, 1, 0, 0),
 }
 ROWS = (50, 100, 300)
+DOCUMENT = Path(__file__).parents[1] / "docs" / "uncertainty.md"
+BEGIN, END = "<!-- islands: begin -->", "<!-- islands: end -->"
 
 
 def split_classes(features: Tensor, labels: Tensor, *, seed: int) -> list[int | None]:
@@ -47,8 +51,10 @@ def share_split(pieces: Sequence[Sequence[int | None]]) -> str:
     return f"{int(np.nansum(judged))} of {int(known.sum())} ({by_label})"
 
 
-def real_rows(folder: Path, *, draws: int) -> None:
-    print("| encoder | rows a class | labels | split | mean pieces | s a draw |\n|---|---|---|---|---|---|")
+def real_rows(folder: Path, *, draws: int) -> str:
+    """Return the table of splits; its rows appear as they come."""
+    lines = ["| encoder | rows a class | labels | split | mean pieces | s a draw |", "|---|---|---|---|---|---|"]
+    print(*lines, sep="\n")
     for encoder in ENCODERS:
         rows = population(folder, encoder, "val")
         for per_class in ROWS:
@@ -64,7 +70,16 @@ def real_rows(folder: Path, *, draws: int) -> None:
                 spent = (time.process_time() - begun) / len(some)
                 mean = np.mean([number for draw in pieces for number in draw if number is not None])
                 said = f"{share_split(pieces)} | {mean:.2f} | {spent:.2f}"
-                print(f"| {encoder} | {per_class} | {name} | {said} |", flush=True)
+                lines.append(f"| {encoder} | {per_class} | {name} | {said} |")
+                print(lines[-1], flush=True)
+    return "\n".join(lines)
+
+
+def write(text: str, *, draws: int) -> None:
+    """Put the table where docs/uncertainty.md has its place."""
+    head, rest = DOCUMENT.read_text("utf-8").split(BEGIN)
+    said = f"`python -m benchmarks.islands --real build/cifar --draws {draws} --write`"
+    write_text(DOCUMENT, f"{head}{BEGIN}\n\n{said}\n\n{text}\n\n{END}{rest.split(END)[1]}")
 
 
 def planted(folder: Path) -> None:
@@ -84,10 +99,13 @@ def main() -> int:
     )
     parser.add_argument("--planted", type=Path, help="folder of NAME.npz")
     parser.add_argument("--draws", type=int, default=30)
+    parser.add_argument("--write", action="store_true", help="put the table of real rows into docs/uncertainty.md")
     options = parser.parse_args()
     torch.set_num_threads(1)
     if options.real is not None:
-        real_rows(options.real, draws=options.draws)
+        text = real_rows(options.real, draws=options.draws)
+        if options.write:
+            write(text, draws=options.draws)
     if options.planted is not None:
         planted(options.planted)
     return 0

@@ -19,6 +19,7 @@ import torch
 
 _LEVEL = logging.getLogger().level
 _checked_with_shapes = jaxtyping.jaxtyped
+_ARRAYS = ("[Tensor", "jaxtyping.", "[torch.Tensor")
 
 
 def _checked(function: Any = None, *, typechecker: Any) -> Any:
@@ -28,15 +29,14 @@ def _checked(function: Any = None, *, typechecker: Any) -> Any:
     """
     if function is None:
         return functools.partial(_checked, typechecker=typechecker)
-    if not isinstance(function, FunctionType) or any("[Tensor" in str(hint) for hint in _hints(function).values()):
+    if not isinstance(function, FunctionType):
+        return _checked_with_shapes(function, typechecker=typechecker)
+    hints = {name: _resolved(hint, function) for name, hint in function.__annotations__.items()}
+    if any(array in str(hint) for hint in (*hints.values(), *function.__annotations__.values()) for array in _ARRAYS):
         return _checked_with_shapes(function, typechecker=typechecker)
     # Names that only type checkers import stay unchecked, as jaxtyping leaves them.
-    function.__annotations__ = {name: _resolved(hint, function) for name, hint in _hints(function).items()}
+    function.__annotations__ = hints
     return typechecker(function)
-
-
-def _hints(function: FunctionType) -> dict[str, Any]:
-    return function.__annotations__
 
 
 def _resolved(hint: Any, function: FunctionType) -> Any:

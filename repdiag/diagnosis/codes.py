@@ -84,7 +84,7 @@ _CODES = (
         means="The nearest image is of the same class more often on train than on new images, "
         "by more than `label_gap`.",
         matters="Accuracy read on train promises what new images will not give.",
-        decides="The interval of `label_gap` against 10, 15 and 25 points; healthy encoders have 4 to 8.",
+        decides="The interval of `label_gap` against 8, 15 and 25 points; healthy encoders have 4 to 8.",
         tries="More labelled images, augmentation, weight decay, label smoothing, or an earlier stop.",
     ),
     Code(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -50,6 +51,8 @@ def _numbers(old: EmbeddingSet, new: EmbeddingSet, *, seed: int) -> dict[str, An
     from repdiag.embeddings.same_rows import on_same_rows
 
     new = on_same_rows(old, new, names=("the reference", "the other encoder"))
+    if old.labels is None and new.labels is not None:
+        old = replace(old, labels=new.labels, class_names=new.class_names)
     if len(old) > MOST_ROWS:
         rows = np.unique(np.linspace(0, len(old) - 1, MOST_ROWS).astype(np.int64))
         old, new = old.select(rows), new.select(rows)

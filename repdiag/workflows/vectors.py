@@ -205,13 +205,15 @@ def analyze_inputs(
     given = {field: getattr(embeddings, field) for field in ("features", "labels", "views")}
     check_rows(given)  # nothing could be said of an empty set, or of rows that are not finite
     as_groups(groups or embeddings.groups, embeddings.labels, rows=len(embeddings))  # a mistake is said at once
+    other = next(iter(inputs.others.values())) if len(inputs.others) == 1 else None
+    beside: dict[str, Any] = {"bank": inputs.bank, "other": other, "groups": groups}
     with join_world(on_gpu=False) as world, listening(counting), at_effort(quick=quick):
-        found = evaluate(embeddings, bank=inputs.bank, groups=groups, distributed=world.size > 1, **asked)
+        found = evaluate(embeddings, **beside, distributed=world.size > 1, **asked)
         judged = hold_against(judge(found), embeddings, inputs.others, groups=groups, seed=asked.get("seed", 0))
     sets = {"val": embeddings} if inputs.bank is None else {"val": embeddings, "bank": inputs.bank}
     row_checks, findings = check_sets(sets, search=True, seed=asked.get("seed", 0))
     drift = None
-    if len(inputs.others) == 1:
+    if other is not None:
         (called,) = inputs.others
         pair = {**inputs.others, embeddings.provenance.checkpoint: embeddings}
         drift = drift_beside(called, pair, seed=asked.get("seed", 0))

@@ -10,6 +10,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from repdiag.checkpoints.architectures.activations import replace_activations
 from repdiag.checkpoints.architectures.candidate import Candidate
 from repdiag.checkpoints.facts import ASSUMED, Fact, Origin
 from repdiag.checkpoints.formats.format import Facts
@@ -34,6 +35,7 @@ def beit_candidates(state: Mapping[str, Tensor], facts: Facts) -> list[Candidate
     after_pooling = "fc_norm.weight" in state
     pool, pool_origin = _pool(state, facts, after_pooling=after_pooling)
     eps, eps_origin = (facts.norm_eps, facts.origin_of("norm_eps")) if facts.norm_eps else (1e-6, ASSUMED)
+    activation = facts.activation or "gelu"
     settings: dict[str, Any] = {
         "img_size": side * patch,
         "patch_size": patch,
@@ -54,9 +56,10 @@ def beit_candidates(state: Mapping[str, Tensor], facts: Facts) -> list[Candidate
     found = (
         Fact.of("attention heads", heads, heads_origin),
         Fact.of("pooling", layer, pool_origin, flag="--pool"),
+        Fact.of("activation", activation, facts.origin_of("activation"), flag="--activation"),
         Fact.of("layer norm epsilon", f"{eps:g}", eps_origin, flag="--norm-eps"),
     )
-    build = partial(_build, settings, eps=eps, normed=after_pooling or "norm.weight" in state)
+    build = partial(_build, settings, activation=activation, eps=eps, normed=after_pooling or "norm.weight" in state)
     name = f"beit_d{width}_depth{settings['depth']}_patch{patch}"
     return [
         Candidate(name=name, build=build, layer=layer, image_size=side * patch, image_size_origin=origin, facts=found)
@@ -90,11 +93,12 @@ def _pool(state: Mapping[str, Tensor], facts: Facts, *, after_pooling: bool) -> 
     return "mean", Origin("assumed", "there is no norm at all")
 
 
-def _build(settings: Mapping[str, Any], *, eps: float, normed: bool) -> nn.Module:
+def _build(settings: Mapping[str, Any], *, activation: str, eps: float, normed: bool) -> nn.Module:
     from timm.models.beit import Beit
 
     made: Any = Beit
     module: Any = made(num_classes=0, norm_layer=partial(nn.LayerNorm, eps=eps), **settings)
+    replace_activations(module, activation)
     if not normed:
         module.norm = module.fc_norm = nn.Identity()
     built: nn.Module = module

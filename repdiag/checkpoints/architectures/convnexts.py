@@ -46,28 +46,31 @@ def convnext_candidates(state: Mapping[str, Tensor], facts: Facts) -> list[Candi
         "ls_init_value": 1e-6 if "stages.0.blocks.0.gamma" in state else None,
         "conv_mlp": wide.ndim == 4,
     }
+    ends = "head.norm.weight" in state
     # Hugging Face gives its epsilon to the last norm alone.
     eps, eps_origin = (facts.norm_eps, facts.origin_of("norm_eps")) if facts.norm_eps else (_EPS, ASSUMED)
     own = Origin("names", "what every ConvNeXt does")
     activation = facts.activation or "gelu"
-    found = (
-        Fact.of("pooling", "mean, then the norm", own),
-        Fact.of("activation", activation, facts.origin_of("activation"), flag="--activation"),
-        Fact.of("epsilon of the last norm", f"{eps:g}", eps_origin, flag="--norm-eps"),
-    )
+    pooled = Fact.of("pooling", "mean, then the norm" if ends else "mean of the last map", own)
+    epsilon = Fact.of("epsilon of the last norm", f"{eps:g}", eps_origin, flag="--norm-eps")
+    acts = Fact.of("activation", activation, facts.origin_of("activation"), flag="--activation")
+    found = (pooled, acts, epsilon) if ends else (pooled, acts)
     size = _NAMES.get((settings["depths"], settings["dims"][0]), "-".join(map(str, settings["depths"])))
     name = f"convnext{'v2' if settings['use_grn'] else ''}_{size}"
-    build = partial(_build, settings, activation=activation, eps=eps)
-    return [Candidate(name=name, build=build, layer="pooling and norm", facts=found)]
+    build = partial(_build, settings, activation=activation, eps=eps if ends else None)
+    return [Candidate(name=name, build=build, layer="pooling and norm" if ends else "pooling", facts=found)]
 
 
-def _build(settings: Mapping[str, Any], *, activation: str, eps: float) -> nn.Module:
+def _build(settings: Mapping[str, Any], *, activation: str, eps: float | None) -> nn.Module:
     from timm.models.convnext import ConvNeXt
 
     from repdiag.checkpoints.architectures.activations import activation_layer
 
     made: Any = ConvNeXt
     module: Any = made(num_classes=0, norm_eps=_EPS, act_layer=activation_layer(activation), **settings)
-    module.head.norm.eps = eps
+    if eps is None:  # of a network of maps, which ends before it
+        module.head.norm = nn.Identity()
+    else:
+        module.head.norm.eps = eps
     built: nn.Module = module
     return built

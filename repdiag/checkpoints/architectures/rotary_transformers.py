@@ -9,6 +9,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from repdiag.checkpoints.architectures.activations import replace_activations
 from repdiag.checkpoints.architectures.candidate import Candidate
 from repdiag.checkpoints.facts import Fact, Origin
 from repdiag.checkpoints.formats.format import Facts
@@ -35,6 +36,8 @@ def dinov3_candidates(state: Mapping[str, Tensor], facts: Facts) -> list[Candida
     theta = facts.config["rope_parameters"].get("rope_theta") if _has_rope(facts) else theta
     pool = facts.pool if facts.pool in _POOLS else "token"
     eps = facts.norm_eps or 1e-5
+    gated = "blocks.0.mlp.fc1_g.weight" in state
+    activation = facts.activation or ("silu" if gated else "gelu")
     settings: dict[str, Any] = {
         "img_size": 256,
         "patch_size": stem.shape[-1],
@@ -43,7 +46,8 @@ def dinov3_candidates(state: Mapping[str, Tensor], facts: Facts) -> list[Candida
         "num_heads": heads,
         "qkv_bias": "blocks.0.attn.q_bias" in state,
         "mlp_ratio": (down.shape[1] + 0.5) / width,
-        "swiglu_mlp": "blocks.0.mlp.fc1_g.weight" in state,
+        "swiglu_mlp": gated,
+        "swiglu_align_to": 8 if down.shape[1] % 8 == 0 else 1,  # with which timm keeps gate and value apart
         "init_values": 1e-5 if "blocks.0.gamma_1" in state else None,
         "num_reg_tokens": state["reg_token"].shape[1] if "reg_token" in state else 0,
         "rope_temperature": float(theta) if isinstance(theta, int | float) and 1 < theta < 1e6 else _TEMPERATURE,
@@ -54,18 +58,21 @@ def dinov3_candidates(state: Mapping[str, Tensor], facts: Facts) -> list[Candida
     found = (
         Fact.of("attention heads", heads, facts.origin_of("heads"), flag="--heads"),
         Fact.of("pooling", layer, pooled, flag="--pool"),
+        Fact.of("activation", activation, facts.origin_of("activation"), flag="--activation"),
         Fact.of("layer norm epsilon", f"{eps:g}", facts.origin_of("norm_eps"), flag="--norm-eps"),
         Fact.of("rotary base", settings["rope_temperature"], Origin("family", "DINOv3's positions")),
     )
     name = f"vit_{_SIZES.get(width, f'd{width}')}_patch{settings['patch_size']}_dinov3"
-    return [Candidate(name=name, build=partial(_build, settings, eps=eps), layer=layer, facts=found)]
+    return [
+        Candidate(name=name, build=partial(_build, settings, activation=activation, eps=eps), layer=layer, facts=found)
+    ]
 
 
 def _has_rope(facts: Facts) -> bool:
     return isinstance(facts.config.get("rope_parameters"), Mapping)
 
 
-def _build(settings: Mapping[str, Any], *, eps: float) -> nn.Module:
+def _build(settings: Mapping[str, Any], *, activation: str, eps: float) -> nn.Module:
     from timm.models.eva import Eva
 
     made: Any = Eva
@@ -80,4 +87,5 @@ def _build(settings: Mapping[str, Any], *, eps: float) -> nn.Module:
         norm_layer=partial(nn.LayerNorm, eps=eps),
         **settings,
     )
+    replace_activations(module, activation)
     return module

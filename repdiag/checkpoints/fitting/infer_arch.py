@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
+from repdiag.checkpoints.architectures.beits import beit_candidates
 from repdiag.checkpoints.architectures.candidate import Candidate
 from repdiag.checkpoints.architectures.convnexts import convnext_candidates
 from repdiag.checkpoints.architectures.densenets import densenet_candidates
@@ -66,7 +67,16 @@ def candidates(
     named = named_candidates(state, recorded, facts.arch_like)  # last: it imports all of timm
     yield [small_image_vgg(said(candidate), state) for candidate in named]
     if not named:  # of depths that no library gives a name
-        yield swin_candidates(state, facts) or convnext_candidates(state, facts) or densenet_candidates(state, facts)
+        for found in (swin_candidates, convnext_candidates, densenet_candidates, _beits):
+            if others := found(state, facts):
+                yield others
+                break
+
+
+def _beits(state: Mapping[str, Tensor], facts: Facts) -> list[Candidate]:
+    """Return BEiT's network where its own tensors are there: others, such as EVA's, have the same blocks."""
+    is_beit = any(name.endswith("relative_position_bias_table") for name in state)
+    return beit_candidates(state, facts) if is_beit else []
 
 
 def _plain_or_not(

@@ -100,9 +100,21 @@ def feature_dim(network: nn.Module, size: int) -> int:
     """Return the number of features that a network gives for images of this size."""
     try:
         return width_of_output(network, size)
-    except (RuntimeError, AssertionError, ValueError, TypeError, IndexError, AttributeError) as error:  # for a size
+    except TypeError as error:
+        if "missing" not in str(error):
+            raise _does_not_take(size, error) from error
         raise CheckpointError(
-            f"the network does not take images of {size} pixels",
+            "the network takes more than images",
             found=str(error).partition("\n")[0][:160],
-            hint="give the size that it was trained at with --image-size N",
+            hint="--backbone your_file.py:function with a forward of images alone",
         ) from error
+    except (RuntimeError, AssertionError, ValueError, IndexError, AttributeError) as error:  # for a size
+        raise _does_not_take(size, error) from error
+
+
+def _does_not_take(size: int, error: Exception) -> CheckpointError:
+    return CheckpointError(
+        f"the network does not take images of {size} pixels",
+        found=str(error).partition("\n")[0][:160],
+        hint="give the size that it was trained at with --image-size N",
+    )

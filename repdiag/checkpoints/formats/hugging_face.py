@@ -21,7 +21,7 @@ _PREFIXES = (
     *("", "vit.", "deit.", "dinov2.", "dinov2_with_registers.", "resnet.", "model.", "vision_model.", "backbone."),
     *("beit.", "data2vec_vision.", "convnext.", "convnextv2.", "swin.", "swinv2.", "hiera.", "ijepa.", "regnet."),
     *("mobilenet_v1.", "mobilenet_v2.", "efficientnet.", "levit.", "pvt_v2.", "mobilevit.", "bit.", "dinov3_vit."),
-    *("dinov3_convnext.", "vision_model.vision_model.", "yolos.", "base_model."),
+    *("dinov3_convnext.", "vision_model.vision_model.", "yolos.", "base_model.", "encoder."),
 )  # fmt: skip
 # Processors that resize both sides to `size`, and do not cut; all others resize the shorter side.
 _SQUASHES = ("ViT", "Siglip", "Beit", "DeiT", "Swin", "EfficientNet", "DINOv3ViT")
@@ -39,8 +39,12 @@ def _config(file: Contents) -> dict[str, Any]:
     """Return the settings of the image encoder: those of `vision_config` where there are two towers."""
     config = file.payload.sidecars.get(_CONFIG)
     config = config if isinstance(config, dict) else {}
-    inner = config.get("vision_config")
+    inner = config.get("vision_config") or (config.get("encoder") if _is_captioner(config) else None)
     return {**inner, "outer_type": config.get("model_type")} if isinstance(inner, dict) else config
+
+
+def _is_captioner(config: Mapping[str, Any]) -> bool:
+    return config.get("model_type") == "vision-encoder-decoder"
 
 
 def _facts(file: Contents) -> Facts:
@@ -179,7 +183,8 @@ FORMAT = Format(
     recognise=lambda file: isinstance(file.sidecar(_CONFIG, "model_type"), str),
     branches=tuple(Branch(name="online", place=place, prefix=prefix) for place in PLACES for prefix in _PREFIXES),
     heads=("pooler.dense.", "classifier.", "mask_token", "decoder.", "visual_projection", "text_model.",
-           "text_projection", "logit_scale", "logit_bias", "cls_classifier.", "distillation_classifier.", "lm_head."),
+           "text_projection", "logit_scale", "logit_bias", "cls_classifier.", "distillation_classifier.", "lm_head.",
+           "enc_to_dec_proj."),
     preprocessing=_preprocessing,
     facts=_facts,
     last_networks=library_networks,

@@ -68,6 +68,12 @@ CONVNEXT = Keymap(
     convert=lambda state: with_flat_grn(_CONVNEXT(state)),
     candidates=convnext_candidates,
 )
+FLATTENED = Keymap(
+    name="timm's networks of maps (`features_only`), the stages as attributes",
+    applies=lambda state: all_names(state, [r"stem_0\.", r"stages_0\.(downsample\.|blocks\.0\.conv_dw\.)"]),
+    convert=by_patterns((r"^(stem|stages)_(\d)\.", r"\1.\2.")),
+    candidates=convnext_candidates,
+)
 SWIN = Keymap(
     name="Swin of its authors",
     applies=lambda state: (

@@ -9,6 +9,7 @@ from torch import Tensor
 from repdiag.checkpoints.architectures.candidate import Candidate
 from repdiag.checkpoints.architectures.clip_resnets import clip_resnet_candidates
 from repdiag.checkpoints.architectures.named import named_candidates
+from repdiag.checkpoints.architectures.preactivation import preactivation_candidates
 from repdiag.checkpoints.architectures.said import as_said
 from repdiag.checkpoints.architectures.selective_kernels import selective_kernel_candidates
 from repdiag.checkpoints.formats.format import Facts
@@ -134,6 +135,32 @@ RESIDUAL_FUNCTION = Keymap(
         (r"\.residual_function\.([147])\.", lambda found: f".bn{int(found[1]) // 3 + 1}."),
         (r"\.shortcut\.", ".downsample."),
     ),
+)
+_WIDE_NAMES = by_patterns((r"^block(\d)\.layer\.", r"layer\1."), (r"\.convShortcut\.", ".shortcut.0."))
+WIDE_RESNET = Keymap(
+    name="CIFAR wide ResNet (xternalz, TRADES, RobustBench)",
+    applies=lambda state: all_names(state, [r"block1\.layer\.0\.bn1\.", r"block3\.layer\.0\.convShortcut\.weight"]),
+    convert=lambda state: {
+        name: value for name, value in _WIDE_NAMES(state).items() if not name.startswith("sub_block1.")
+    },  # fmt: skip - the last is a copy of the first block that TRADES never uses
+    candidates=preactivation_candidates,
+)
+
+
+def _is_preactivation(state: Mapping[str, Tensor]) -> bool:
+    """Say whether a block's first norm is as wide as its input, and none follows the stem."""
+    first, norm = state.get("layer2.0.conv1.weight"), state.get("layer2.0.bn1.weight")
+    shaped = (
+        first is not None and norm is not None and first.ndim == 4 and len(norm) == first.shape[1] != first.shape[0]
+    )
+    return shaped and "bn1.weight" not in state and "layer2.0.conv3.weight" not in state
+
+
+PREACTIVATION = Keymap(
+    name="CIFAR PreActResNet (kuangliu/pytorch-cifar)",
+    applies=lambda state: _is_preactivation(state) and "layer2.0.shortcut.0.weight" in state,
+    convert=dict,
+    candidates=preactivation_candidates,
 )
 SELECTIVE_KERNELS = Keymap(
     name="SimCLR v2's ResNet with selective kernels",

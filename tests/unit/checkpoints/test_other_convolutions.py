@@ -144,3 +144,51 @@ def test_resnets_under_other_names(names: Any, cifar: int | None, tmp_path: Path
     torch.save({"model": {names(key): value for key, value in network.state_dict().items()}}, tmp_path / "r.pth")
     batch = images(32 if cifar else 64)
     assert gap(load_encoder(tmp_path / "r.pth")(batch), network(batch)) < 1e-5
+
+
+def preactivated_by_hand(state: State, batch: Tensor, stages: list[list[str]], *, last: str | None) -> Tensor:
+    """What wideresnet.py and preact_resnet.py compute, from the names of the tensors."""
+
+    def normed(name: str, maps: Tensor) -> Tensor:
+        leaves = ("running_mean", "running_var", "weight", "bias")
+        return torch.relu(F.batch_norm(maps, *(state[f"{name}.{leaf}"] for leaf in leaves)))
+
+    maps = F.conv2d(batch, state["conv1.weight"], padding=1)
+    for number, stage in enumerate(stages):
+        for place in stage:
+            stride = 2 if number and place == stage[0] else 1
+            ready = normed(f"{place}.bn1", maps)
+            shortcut = [name for name in state if name.startswith(f"{place}.") and "hortcut" in name]
+            beside = F.conv2d(ready, state[shortcut[0]], stride=stride) if shortcut else maps
+            middle = F.conv2d(ready, state[f"{place}.conv1.weight"], stride=stride, padding=1)
+            maps = F.conv2d(normed(f"{place}.bn2", middle), state[f"{place}.conv2.weight"], padding=1) + beside
+    return (normed(last, maps) if last else maps).mean((2, 3))
+
+
+@pytest.mark.parametrize("wide", [True, False])
+def test_networks_that_normalise_before_they_convolve(wide: bool, tmp_path: Path) -> None:
+    generator = torch.Generator().manual_seed(0)
+    stages = [[f"block{s}.layer.{b}" if wide else f"layer{s}.{b}" for b in range(2)] for s in range(1, 4)]
+    state: State = {"conv1.weight": torch.randn(8, 3, 3, 3, generator=generator) / 5}
+    inside = 8
+    for number, stage in enumerate(stages):
+        width = 8 * 2**number + (8 if wide else 0)
+        for place in stage:
+            for name, of in (("bn1", inside), ("bn2", width)):
+                state |= {f"{place}.{name}.{leaf}": torch.rand(of, generator=generator) + 0.5
+                          for leaf in ("weight", "bias", "running_mean", "running_var")}  # fmt: skip
+            state[f"{place}.conv1.weight"] = torch.randn(width, inside, 3, 3, generator=generator) / (3 * inside**0.5)
+            state[f"{place}.conv2.weight"] = torch.randn(width, width, 3, 3, generator=generator) / (3 * width**0.5)
+            if inside != width:
+                name = "convShortcut" if wide else "shortcut.0"
+                state[f"{place}.{name}.weight"] = torch.randn(width, inside, 1, 1, generator=generator) / inside**0.5
+            inside = width
+    if wide:
+        state |= {f"bn1.{leaf}": torch.rand(inside, generator=generator) + 0.5
+                  for leaf in ("weight", "bias", "running_mean", "running_var")}  # fmt: skip
+    head = {"fc.weight" if wide else "linear.weight": torch.zeros(10, inside)}
+    torch.save({"net": {f"module.{name}": value for name, value in (state | head).items()}}, tmp_path / "n.pth")
+    encoder = load_encoder(tmp_path / "n.pth")
+    wanted = preactivated_by_hand(state, images(32), stages, last="bn1" if wide else None)
+    assert gap(encoder(images(32)), wanted) < 1e-5
+    assert encoder.info.image_size == 32

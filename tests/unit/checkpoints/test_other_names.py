@@ -297,3 +297,36 @@ def test_features_are_those_of_the_network(name: str, owner: str, tmp_path: Path
     if name in ("convnext", "convnext-v2"):
         network.head.norm.eps = 1e-6  # type: ignore[union-attr] - that of the last norm is in config.json alone
     assert gap(encoder(images()), network(images())) < 1e-5
+
+
+def test_the_gates_of_dinov3_take_the_activation_that_is_told(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    made: Any = Eva
+    network: Any = made(
+        img_size=SIZE, patch_size=16, embed_dim=64, depth=2, num_heads=1, qkv_bias=True, mlp_ratio=2.0, swiglu_mlp=True,
+        swiglu_align_to=8, init_values=1e-5, num_reg_tokens=2, rope_type="dinov3", rope_rotate_half=True,
+        rope_temperature=100.0, use_rot_pos_emb=True, use_abs_pos_emb=False, use_fc_norm=False, num_classes=0,
+        global_pool="token", norm_layer=partial(nn.LayerNorm, eps=1e-5), dynamic_img_size=True,
+    )  # fmt: skip
+    buffers = {name: buffer.clone() for name, buffer in network.named_buffers()}  # which no file has
+    perturbed(network, 0)
+    for name, buffer in network.named_buffers():
+        buffer.copy_(buffers[name])
+    for block in network.blocks:
+        block.mlp.act = nn.GELU()
+    state = renamed(
+        network.state_dict(),
+        (r"^reg_token$", "storage_tokens"),
+        (r"\.gamma_([12])$", r".ls\1.gamma"),
+        (r"\.mlp\.fc1_g\.", ".mlp.w1."),
+        (r"\.mlp\.fc1_x\.", ".mlp.w2."),
+        (r"\.mlp\.fc2\.", ".mlp.w3."),
+    )
+    for name in [name for name in state if name.endswith("q_bias")]:
+        query, value = state.pop(name), state.pop(name.replace("q_bias", "v_bias"))
+        state[name.replace("q_bias", "qkv.bias")] = torch.cat([query, torch.zeros_like(query), value])
+    torch.save(state, tmp_path / "dinov3.pth")
+    assumed = load_encoder(tmp_path / "dinov3.pth")
+    assert any("activation silu (--activation)" in note for note in assumed.info.notes)
+    encoder = load_encoder(tmp_path / "dinov3.pth", activation="gelu", heads=1)
+    assert gap(encoder(images()), network(images())) < 1e-5

@@ -1,0 +1,1 @@
+"""Three spaces of the same digits, none of them learned."""

@@ -1,0 +1,90 @@
+"""Draws the measured part of a page of docs/results/ from the folder of a finished comparison.
+
+python -m analyses.results_page figures/comparison docs/results/small_vs_large.md --command 'make figures'
+
+What lies between the page's two marks is replaced: how it was made, the answers, the table. The reading beside it is
+written by hand.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from repdiag.results.reading import StoredRun
+
+BEGIN, END = "<!-- drawn: begin -->", "<!-- drawn: end -->"
+
+
+def main() -> None:
+    """Draw the page that the command line names."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("comparison", type=Path, help="the folder of a finished comparison")
+    parser.add_argument("page", type=Path, help="a page of docs/results/ with the two marks")
+    parser.add_argument("--command", required=True, help="what made the comparison")
+    parser.add_argument("--date", required=True, help="when")
+    parser.add_argument("--commit", required=True, help="of which commit the code was")
+    options = parser.parse_args()
+    made = f"Made by `{options.command}` on {options.date} at commit {options.commit}."
+    redraw(options.page, made, measured(options.comparison))
+    print(f"wrote {options.page}")
+
+
+def redraw(page: Path, made: str, found: str) -> None:
+    """Put what was found between the marks of a page."""
+    before, _, rest = page.read_text("utf-8").partition(BEGIN)
+    _, mark, after = rest.partition(END)
+    if not mark:
+        raise SystemExit(f"{page} has no line {BEGIN} and no {END} behind it")
+    page.write_text(f"{before}{BEGIN}\n{made}\n\n{found}{END}{after}", "utf-8")
+
+
+def drawn_in(page: Path) -> str:
+    """Return what stands between the marks of a page, without the line that says how it was made."""
+    found = re.search(f"{BEGIN}\n[^\n]*\n\n(.*?){END}", page.read_text("utf-8"), re.S)
+    assert found is not None, page
+    return found.group(1)
+
+
+def measured(folder: Path) -> str:
+    """Return the answers and the headline table of a comparison in Markdown."""
+    from repdiag.results.reading import read_run
+    from repdiag.workflows.table import headline_text
+
+    stored = read_run(folder)
+    table, _ = headline_text([folder], "markdown", untrained=False)
+    return "\n".join([*_answers(stored), "", table.rstrip("\n"), ""])
+
+
+def _answers(stored: StoredRun) -> Iterator[str]:
+    ranking: Any = stored.record.get("ranking") or {}
+    if "headline" in ranking:
+        yield f"- **Which one to take.** {_without_times(ranking['headline'])}"
+    for name, verdict in stored.verdicts.items():
+        if "summary" in verdict:
+            yield f"- **{name}.** {verdict['summary']}"
+    for sentence in _pair_sentences(stored.folder):
+        yield f"- {sentence}"
+
+
+def _pair_sentences(folder: Path) -> Iterator[str]:
+    import pandas as pd
+
+    from repdiag.diagnosis.pair_answers import answer_sentences
+
+    path = folder / "pairs.csv"
+    if path.is_file():
+        yield from answer_sentences(pd.read_csv(path))
+
+
+def _without_times(text: str) -> str:
+    """Leave out how long an image took: another machine, or a busier one, has another number."""
+    return re.sub(r",? [\d.]+ ms an image here", "", text)
+
+
+if __name__ == "__main__":
+    main()
