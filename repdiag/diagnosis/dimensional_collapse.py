@@ -149,7 +149,7 @@ def _context(rows: JudgedRows) -> list[Evidence]:
     for name in ("rankme", "effective_rank", "participation_ratio"):
         row = rows.find(name)
         if row is not None and row.value is not None:
-            sentence = f"{name} reads {row.value:.1f}."
+            sentence = f"{name} is {row.value:.1f}."
             found.append(evidence_from(row, reading="neutral", sentence=sentence, against_what="context"))
     return found
 

@@ -16,6 +16,7 @@ from repdiag.checkpoints.fitting.match import fill
 from repdiag.checkpoints.fitting.unfilled import build_outline, build_unfilled, width_of_output
 from repdiag.checkpoints.inspect import inspect_checkpoint
 from repdiag.checkpoints.load import load_encoder
+from repdiag.checkpoints.reading import safe_load
 from repdiag.core.errors import CheckpointError
 from tests.unit.checkpoints.families import resnet18, vit
 
@@ -93,3 +94,24 @@ def test_a_classifier_that_does_not_fit_is_none(tmp_path: Path) -> None:
     )
     found = inspect_checkpoint(tmp_path / "x.pt")
     assert (found.classifier, found.problem) == (None, None)
+
+
+def test_a_file_that_is_refused_is_not_hashed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    hashed: list[Path] = []
+    monkeypatch.setattr(safe_load, "sha256_of_weights", lambda path: hashed.append(path) or "0" * 64)
+    state = vit().state_dict()
+    torch.save({"model": state}, tmp_path / "whole.pth")
+    del state["blocks.1.mlp.fc2.bias"]
+    torch.save({"model": state}, tmp_path / "cut.pth")
+    with pytest.raises(CheckpointError):
+        load_encoder(tmp_path / "cut.pth")
+    assert load_encoder(tmp_path / "whole.pth").info.sha256 == "0" * 64
+    assert hashed == [tmp_path / "whole.pth"]
+
+
+def test_a_file_that_changes_before_it_is_hashed_is_refused(tmp_path: Path) -> None:
+    torch.save(vit().state_dict(), tmp_path / "file.pth")
+    payload = safe_load.read(tmp_path / "file.pth")
+    torch.save(vit(1).state_dict() | {"more": torch.zeros(9)}, tmp_path / "file.pth")
+    with pytest.raises(CheckpointError, match="changed"):
+        assert payload.sha256
