@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import mmap
 import time
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from repdiag.checkpoints.fitting.unfilled import build_outline, build_unfilled, 
 from repdiag.checkpoints.inspect import inspect_checkpoint
 from repdiag.checkpoints.load import load_encoder
 from repdiag.checkpoints.reading import safe_load
+from repdiag.checkpoints.reading.file_blocks import MappedFile, forget_all_pages
 from repdiag.core.errors import CheckpointError
 from tests.unit.checkpoints.families import resnet18, vit
 
@@ -115,3 +117,18 @@ def test_a_file_that_changes_before_it_is_hashed_is_refused(tmp_path: Path) -> N
     torch.save(vit(1).state_dict() | {"more": torch.zeros(9)}, tmp_path / "file.pth")
     with pytest.raises(CheckpointError, match="changed"):
         assert payload.sha256
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").is_file(), reason="resident memory is read from Linux's /proc")
+def test_what_was_looked_at_in_a_mapped_file_takes_no_memory_afterwards(tmp_path: Path) -> None:
+    def resident() -> int:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * mmap.PAGESIZE
+
+    size = 32 * 2**20
+    (tmp_path / "block").write_bytes(bytes(size))
+    file = MappedFile(tmp_path / "block")
+    before = resident()
+    assert int(file.block(0, size).sum()) == 0
+    assert resident() - before > size // 2
+    forget_all_pages()
+    assert resident() - before < size // 4
