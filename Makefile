@@ -26,11 +26,12 @@ $(READY): pyproject.toml
 	$(BIN)/python -m uv pip install --quiet --python $(BIN)/python -e '.[dev]'
 	@touch $@
 
-check: $(READY) ## ruff, mypy --strict, import contracts
+check: $(READY) ## ruff, mypy --strict, import contracts, words of the docs
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python -m docs.prose
 
 test: $(READY) ## all tests: CPU, no network
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder

@@ -28,9 +28,13 @@ def main() -> None:
     parser.add_argument("--command", required=True, help="what made the comparison")
     parser.add_argument("--date", required=True, help="when")
     parser.add_argument("--commit", required=True, help="of which commit the code was")
+    parser.add_argument("--rename", action="append", default=[], metavar="OLD=NEW", help="another name in the page")
     options = parser.parse_args()
     made = f"Made by `{options.command}` on {options.date} at commit {options.commit}."
-    redraw(options.page, made, measured(options.comparison))
+    found = measured(options.comparison)
+    for old, _, new in (each.partition("=") for each in options.rename):
+        found = found.replace(old, new)
+    redraw(options.page, made, found)
     print(f"wrote {options.page}")
 
 
@@ -57,6 +61,8 @@ def measured(folder: Path) -> str:
 
     stored = read_run(folder)
     table, _ = headline_text([folder], "markdown", untrained=False)
+    # Where the images lay is nobody's business but the machine's.
+    table = re.sub(r"(imagefolder:)\S*/", r"\1", table)
     return "\n".join([*_answers(stored), "", table.rstrip("\n"), ""])
 
 

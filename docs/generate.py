@@ -11,18 +11,20 @@ from docs.checkpoint_formats import formats_page
 from docs.findings_page import findings_page
 from docs.metric_stub import stub
 from repdiag.metrics.registry import Metric, load_all
+from repdiag.report.typical import TYPICAL, TYPICAL_SOURCE
 
 HERE = Path(__file__).parent
+# Families by the question that they answer, in the order in which one asks them.
 FAMILIES = {
-    "hypersphere": "Unit rows on the hypersphere",
-    "classes": "Classes",
-    "clusters": "Clusters",
-    "pretext": "Pretext task",
-    "neighbors": "Neighbours",
-    "spectrum": "Spectrum",
-    "similarity": "Two encoders on the same rows",
-    "probes": "Probes on frozen features",
-    "transfer": "Scores of transfer, without training",
+    "neighbors": "Are neighbours of the same class?",
+    "probes": "What does a probe on the frozen features reach?",
+    "transfer": "Which encoder will do best on my labels, without training?",
+    "classes": "How far do classes lie apart, and how tight are they?",
+    "clusters": "Do classes fall into the right number of groups?",
+    "pretext": "Does it know its training images better than new ones?",
+    "hypersphere": "Do views stay together while the rest spreads out?",
+    "spectrum": "How many directions does the space use; has it collapsed?",
+    "similarity": "Do two encoders see the same rows alike?",
 }
 
 
@@ -96,7 +98,15 @@ def card(metric: Metric) -> list[str]:
         f"Needs {', '.join(f'`{name}`' for name in metric.needs)}; settings: {settings}; bounds [{low:g}, {high:g}]; "
         f"invariant under {', '.join(sorted(metric.invariances)) or 'nothing declared'}; better: {metric.direction}"
         + ("; comparable inside one training method only." if metric.comparable == "one method" else "."),
+        *typical(metric.name),
     ]
+
+
+def typical(name: str) -> list[str]:
+    """Return what the metric was for encoders whose quality is known; nothing where it was not measured."""
+    found = TYPICAL.get(name, ())
+    said = "; ".join(f"{what} {value}" for what, value in found)
+    return ["", f"Typical values: {said} ({TYPICAL_SOURCE})."] if found else []
 
 
 if __name__ == "__main__":

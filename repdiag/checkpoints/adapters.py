@@ -100,7 +100,7 @@ def _of_folder(folder: Path, *, mapped: bool) -> Payload:
     return replace(
         base,
         path=file,
-        sha256=hashlib.sha256(f"{base.sha256} {adapter.sha256}".encode()).hexdigest(),
+        digest=lambda: hashlib.sha256(f"{base.sha256} {adapter.sha256}".encode()).hexdigest(),
         tree=_merged(dict(base.tree), adapter.tree, scale),
         sidecars={**base.sidecars, **adapter.sidecars},
         notes=(f"the adapter was merged into {base.path.parent.name}/{base.path.name}",),

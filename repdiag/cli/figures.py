@@ -25,18 +25,22 @@ def figures(
     out: options.Out = None,
     columns: Columns = "two",
     map_method: Map = None,
+    only: Annotated[str | None, typer.Option("--only", help="Draw these figures alone: names by commas.")] = None,
+    names: options.Names = None,
     as_json: options.Json = False,
 ) -> None:
     """Draw figures from stored tables alone: no GPU, no images, no encoder, the same bytes for the same tables.
 
     Several runs are drawn together; of a training that has not been analyzed, its history and, with --monitor, the
     course of its metrics. From five trained checkpoints on, metrics are also drawn against accuracy, with
-    rank correlations. Writes PNG, PDF, SVG and the CSV behind each to --out (default: figures/ in the first run).
+    rank correlations. Writes PNG, PDF, SVG, the CSV behind each and its caption as text to --out (default: figures/ in
+    the first run).
     """
     from repdiag.workflows.redraw import redraw
 
     console = Console(as_json=as_json)
-    drawn = redraw(runs, out=out, columns=columns, method=map_method)
+    chosen = {"only": options.listed(only), "names": options.listed(names)}
+    drawn = redraw(runs, out=out, columns=columns, method=map_method, **chosen)
     if drawn:
         count = len({path.stem for path in drawn})
         console.say_place(drawn[0].parent, told=out is not None, more=f"{count} figures")

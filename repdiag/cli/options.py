@@ -41,7 +41,7 @@ BatchSize = Annotated[int, typer.Option("--batch-size", min=1, help="Images in o
 Workers = Annotated[int, typer.Option("--workers", min=0, help="Processes that decode images; changes no value.")]
 Fast = Annotated[
     bool,
-    typer.Option("--fast", help="Extract in the fastest arithmetic, bfloat16 where there are units; not for reports."),
+    typer.Option("--fast", help="Extract in bfloat16 where the hardware has it: faster, less exact; not for reports."),
 ]
 NoCache = Annotated[bool, typer.Option("--no-cache", help="Extract again, even when the embeddings are cached.")]
 Branch = Annotated[str | None, typer.Option("--branch", help="student, teacher, query, key, online, target or ema.")]

@@ -120,7 +120,10 @@ def _numbers_or_text(name: str, array: NDArray[Any]) -> NDArray[Any]:
     except (ValueError, TypeError):
         numbers = None
     if numbers is None or numbers.dtype.kind == "O":
+        sparse = all(hasattr(item, "toarray") for item in array.flat)
         raise MetricError(
-            f"{name} must be numbers of one kind", found=f"objects of type {', '.join(sorted(kinds)[:4])}"
+            f"{name} must be numbers of one kind",
+            found=f"objects of type {', '.join(sorted(kinds)[:4])}",
+            hint="it is sparse: call .toarray() first" if sparse else None,
         )
     return numbers

@@ -96,8 +96,8 @@ def locality_evidence(rows: JudgedRows, thresholds: Thresholds) -> Evidence | No
         (far.high - chance) / (near.low - chance),
     )
     sentence = (
-        f"The nearest image is of the same class in {100 * near.value:.0f} % of cases, of the R nearest "
-        f"{100 * far.value:.0f} %: above chance, a share of {ratio.value:.2f} is left."
+        f"{100 * near.value:.0f} % of nearest neighbours share the class, and {100 * far.value:.0f} % of the R nearest "
+        f"(R = class size): a ratio of {ratio.value:.2f} above chance; a low one suggests islands."
     )
     limit = thresholds.locality_ratio
     found = evidence_from(deep, reading=ratio.reading(limit, above="against"), sentence=sentence, threshold=limit)

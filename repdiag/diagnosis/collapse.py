@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from repdiag.core.metric_table import MetricRow
 from repdiag.diagnosis.advice import advice_for
 from repdiag.diagnosis.dimensional_collapse import judge_dimensional_collapse
@@ -19,6 +21,7 @@ from repdiag.diagnosis.verdict import (
     Severity,
 )
 
+_FEWEST = 8  # rows below which a space without a fault is not called sound
 _WORSE = ("none", "unknown", "mild", "marked", "severe")
 
 
@@ -30,6 +33,15 @@ def judge_collapse(rows: JudgedRows, thresholds: Thresholds) -> CollapseFinding:
     kinds = (complete, cone, dimensional)
     fallen = [kind for kind in kinds if kind.verdict == COLLAPSED]
     unsure = [kind for kind in kinds if kind.verdict == INCONCLUSIVE]
+    spectrum = rows.find("singular_spectrum")
+    if not fallen and not unsure and spectrum is not None and spectrum.n < _FEWEST:
+        dimensional = replace(
+            dimensional,
+            verdict=INCONCLUSIVE,
+            severity="unknown",
+            summary=f"{spectrum.n} rows are too few to say that no directions are missing.",
+        )
+        kinds, unsure = (complete, cone, dimensional), [dimensional]
     decisive = fallen or unsure
     return CollapseFinding(
         question="Has the space collapsed?",

@@ -13,6 +13,7 @@ from repdiag.diagnosis.thresholds import Thresholds
 from repdiag.diagnosis.verdict import COLLAPSED, INCONCLUSIVE, NOT_COLLAPSED, Evidence, Finding, Reading, Severity
 
 QUESTION = "Is there dimensional collapse?"
+_FEW_ROWS_SHARE = 0.5  # of the variance that a thousandth of the rows may hold: beyond, they alone make the spectrum
 
 
 def judge_dimensional_collapse(rows: JudgedRows, thresholds: Thresholds) -> Finding:
@@ -45,6 +46,14 @@ def judge_dimensional_collapse(rows: JudgedRows, thresholds: Thresholds) -> Find
     enough = classes is not None and rank >= classes - 1
     verdict = _verdict(many_dead, low_rank, enough=enough)
     evidence = _evidence(spectrum, rank=rank, possible=possible, dead=dead, thresholds=thresholds)
+    longest = float(spectrum.extra.get("longest_rows_share", 0.0))
+    if verdict == COLLAPSED and longest > _FEW_ROWS_SHARE:
+        few = math.ceil(spectrum.n / 1000)
+        said = f"{few} of {spectrum.n:,} rows {'holds' if few == 1 else 'hold'} {100 * longest:.0f} % of the variance"
+        summary = (
+            f"Dimensional collapse stays open: {said}, so that the spectrum is theirs; look at them, or leave them out."
+        )
+        return _finding(INCONCLUSIVE, summary, thresholds, evidence=(*evidence, *_context(rows)))
     summary = evidence[0].sentence if many_dead == "for" else evidence[1].sentence
     if verdict == INCONCLUSIVE and low_rank == "for":
         summary += " Low, but as many as the classes need, which supervised training also leaves."
@@ -140,7 +149,7 @@ def _context(rows: JudgedRows) -> list[Evidence]:
     for name in ("rankme", "effective_rank", "participation_ratio"):
         row = rows.find(name)
         if row is not None and row.value is not None:
-            sentence = f"{name} reads {row.value:.1f}."
+            sentence = f"{name} is {row.value:.1f}."
             found.append(evidence_from(row, reading="neutral", sentence=sentence, against_what="context"))
     return found
 

@@ -62,7 +62,7 @@ def _by_pieces(rows: JudgedRows, thresholds: Thresholds) -> Finding:
     curve = (purity_evidence(rows), homogeneity_evidence(rows))
     found = (granularity_evidence(granularity, thresholds), signal, islands, locality, scatter, *curve)
     return Finding(
-        question="Is the space organised at another granularity than the classes?",
+        question="Does each class form one group, or several separate ones?",
         verdict=verdict,
         severity=_severity(verdict, estimate, _value(islands)),
         summary=summary,

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
 from repdiag.core.embedding_set import EmbeddingSet
 from repdiag.core.errors import MetricError
 from repdiag.core.numbers import say_p
-from repdiag.diagnosis.compared import compare_encoders
+from repdiag.diagnosis.compared import Change, compare_encoders
 from repdiag.diagnosis.compared_answers import NOT_TOLD_APART, answers
 
 if TYPE_CHECKING:
     import pandas as pd
 
 COLUMNS = ("first", "second", "question", "answer", "size", "ci_low", "ci_high", "p_holm", "measure")
+_NORMAL = 1.959964  # standard errors to each side of a 95 % interval
 _MEASURES = {
     "granularity": "granularity",
     "r_precision": "R-precision",
@@ -35,8 +37,17 @@ class EncoderSets:
     train: EmbeddingSet | None = None
 
 
-def pair_answers(encoders: Mapping[str, EncoderSets], *, groups: Any = None, seed: int = 0) -> pd.DataFrame:
+def pair_answers(
+    encoders: Mapping[str, EncoderSets],
+    *,
+    groups: Any = None,
+    seed: int = 0,
+    known: Mapping[tuple[str, str], Change] | None = None,
+) -> pd.DataFrame:
     """Return the answers of the first of every two encoders against the second.
+
+    `known` are changes of two encoders, first and second by name, that were tested on more images than these sets hold,
+    and that count in the place of what these show.
 
     Columns: `COLUMNS`. `size` is the ratio of granularities for "over_clustering", else a difference of shares; the
     interval is of 95 %, `p_holm` is adjusted over the questions of a pair. Without labels there is nothing to answer,
@@ -53,10 +64,32 @@ def pair_answers(encoders: Mapping[str, EncoderSets], *, groups: Any = None, see
             )
         except MetricError:
             continue  # no labels, or no class in common: said by every metric of classes
+        if known is not None and (first, second) in known:
+            better = known[first, second]
+            found = replace(found, changes={**found.changes, better.measure: better})
         for answer in answers(found):
             named = {"first": first, "second": second}
             records.append({**named, **{name: getattr(answer, name) for name in COLUMNS[2:]}})
     return pd.DataFrame.from_records(records, columns=list(COLUMNS))
+
+
+def accuracy_changes(tests: pd.DataFrame) -> dict[tuple[str, str], Change]:
+    """Return the paired tests of kNN accuracy as changes of the first of two encoders against the second."""
+    found: dict[tuple[str, str], Change] = {}
+    for row in tests[tests["metric"] == "knn_accuracy"].to_dict(orient="records"):
+        numbers = {name: float(row[name]) for name in ("ci_low", "ci_high", "p_value")}
+        found[str(row["first"]), str(row["second"])] = Change(
+            measure="knn_accuracy",
+            first=float(row["first_value"]),
+            second=float(row["second_value"]),
+            change=float(row["difference"]),
+            **numbers,
+            method=str(row["method"]),
+            error=(numbers["ci_high"] - numbers["ci_low"]) / (2 * _NORMAL),
+            freedom=math.inf,
+            n=int(row["n"]),
+        )
+    return found
 
 
 def answer_sentences(frame: pd.DataFrame) -> Iterator[str]:

@@ -153,12 +153,18 @@ def _plan(
             missing = ("projections",)
         if missing and strict:
             found = ", ".join(data or embeddings.available()) + several_labels(embeddings, missing)
+            found = "; ".join([found, *_left_out(embeddings)])
             hint = _WHERE_FROM.get(metric.second or "") if any(name.startswith("other_") for name in missing) else None
             raise MetricError(f"{metric.name} needs {', '.join(missing)}", found=f"there are {found}", hint=hint)
         given = {name: data[name] for name in metric.takes if name in data}
         variants = (settings,) if settings is not None else metric.variants_for(_sizes(data))
         calls.extend(_Call(metric, space, dict(variant), given, missing, rows) for variant in variants)
     return calls
+
+
+def _left_out(embeddings: EmbeddingSet) -> list[str]:
+    """Return what reading left aside: what is missed may be among it."""
+    return [note.rstrip(".") for note in embeddings.provenance.reading.notes if note.startswith("left out of")]
 
 
 def _chosen(metrics: Metrics | None, protocol: str | None) -> list[tuple[Metric, Mapping[str, Any] | None]]:

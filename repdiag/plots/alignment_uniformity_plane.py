@@ -1,4 +1,4 @@
-"""Are positives close and the rest spread out? Alignment against uniformity, better towards the lower left."""
+"""Are positives close and the rest spread out? Alignment against uniformity; towards the lower left both are."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from repdiag.plots.text import add_caption, add_legend, label_points, missing_no
 from repdiag.results.frames import columns
 
 COLUMNS = columns.ALIGNMENT_UNIFORMITY_PLANE
+ENDS = ("uniformity_low", "uniformity_high", "alignment_low", "alignment_high")
 _MARKERS = {"val": "o", "test": "o", "train": "s"}
 
 
@@ -34,6 +35,7 @@ def alignment_uniformity_plane(
         uniformity  float  log of the mean Gaussian potential, nats; null where it could not be computed
         n           int    images
         accuracy    float  optional, fraction, null allowed: colour of the point
+        alignment_low, alignment_high, uniformity_low, uniformity_high  float  optional: intervals, drawn as bars
     """
     require(frame, COLUMNS, figure="alignment_uniformity_plane")
     spaces = distinct(frame, "space")
@@ -50,6 +52,7 @@ def alignment_uniformity_plane(
     ink = None
     for axis, space in zip(axes, spaces, strict=True):
         rows = known[known["space"] == space]
+        _bars(axis, rows)
         for name, group in rows.groupby("checkpoint", sort=False):
             axis.plot(group["uniformity"], group["alignment"], color="#bbbbbb", linewidth=0.7, zorder=1)
             if not colored:
@@ -58,18 +61,21 @@ def alignment_uniformity_plane(
             _points(axis, rows, edge=GREY, face="white")
             ink = _colored_points(axis, rows, frame) or ink
         axis.set_title(space if len(spaces) > 1 else "")
-        axis.set_xlabel("uniformity (nats)   \N{LEFTWARDS ARROW} better")
-        axis.set_ylabel("alignment   \N{LEFTWARDS ARROW} better")
+        axis.set_xlabel("uniformity (nats): lower is more spread")
+        axis.set_ylabel("alignment: lower is closer")
         axis.grid()
         axis.margins(0.18)
     if ink is not None:
-        bar = figure.colorbar(ink, ax=axes, label="accuracy", shrink=min(0.8, 1.6 / figure.get_figheight()), pad=0.02)
-        bar.ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+        bar = figure.colorbar(
+            ink, ax=axes, label="kNN accuracy", shrink=min(0.8, 1.6 / figure.get_figheight()), pad=0.02
+        )
+        bar.ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=None))
         bar.outline.set_visible(False)
     _legend(figure, distinct(known, "split"))
     gaps = missing_note(frame, "uniformity") or missing_note(frame, "alignment")
     blank = "White points: accuracy not known" if colored and frame["accuracy"].isna().any() else ""
-    add_caption(figure, source_of(frame), blank, gaps)
+    bars = "Bars: 95% intervals" if set(ENDS) <= set(frame) else ""
+    add_caption(figure, source_of(frame), bars, blank, gaps)
     _label(axes, known, spaces=spaces, colors=dict.fromkeys(colors, "black") if colored else colors)
     return figure
 
@@ -78,6 +84,16 @@ def _points(axis: Axes, rows: pd.DataFrame, *, edge: str, face: str) -> None:
     for split, group in rows.groupby("split", sort=False):
         marker = _MARKERS.get(str(split), "D")
         axis.scatter(group["uniformity"], group["alignment"], s=26, marker=marker, c=face, edgecolors=edge, zorder=3)
+
+
+def _bars(axis: Axes, rows: pd.DataFrame) -> None:
+    """Draw the intervals of both values, where the frame has them."""
+    if not set(ENDS) <= set(rows):
+        return
+    for row in rows.to_dict(orient="records"):
+        x, y, left, right, low, high = (row[name] for name in ("uniformity", "alignment", *ENDS))
+        axis.plot([left, right], [y, y], color=GREY, linewidth=0.7, zorder=2)
+        axis.plot([x, x], [low, high], color=GREY, linewidth=0.7, zorder=2)
 
 
 def _colored_points(axis: Axes, rows: pd.DataFrame, frame: pd.DataFrame) -> PathCollection | None:

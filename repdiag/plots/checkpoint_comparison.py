@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from repdiag.plots.frame_check import distinct, require
 from repdiag.plots.palette import CheckpointStyle, checkpoint_styles
@@ -19,12 +19,13 @@ from repdiag.plots.text import add_caption, missing_note, short_names, source_of
 from repdiag.results.frames import columns
 
 COLUMNS = columns.CHECKPOINT_COMPARISON
+MAIN = ("knn_accuracy", "r_precision", "pretext_gap", "granularity")
 _BETTER = {
     "higher": "better \N{RIGHTWARDS ARROW}",
     "lower": "\N{LEFTWARDS ARROW} better",
     "zero": "best near 0",
     "one": "best near 1",
-    "context": "no side is better",
+    "context": "context: no side is better",
 }
 
 
@@ -46,6 +47,8 @@ def checkpoint_comparison(
         reason           str    optional, why a value is null
     """
     require(frame, COLUMNS, figure="checkpoint_comparison")
+    if width < 5:  # a column of a paper holds what matters
+        frame = frame[frame["metric"].isin(MAIN)] if frame["metric"].isin(MAIN).any() else frame
     names, metrics = distinct(frame, "checkpoint"), distinct(frame, "metric")
     styles = checkpoint_styles(names, untrained=untrained)
     shown = short_names(names, limit=26 if width > 5 else 20)
@@ -56,11 +59,11 @@ def checkpoint_comparison(
         of_name = {str(row["checkpoint"]): row for row in rows}
         for place, name in enumerate(names):
             _dot(axis, of_name.get(name), place=place, style=styles[name])
-        _dress(axis, rows[0], title=22 if width > 5 else 16)
+        _dress(axis, rows[0], title=22 if width > 5 else 20)
         axis.set_ylim(len(names) - 0.4, -0.6)
         axis.set_yticks(range(len(names)), [shown[name] for name in names] if number % columns == 0 else [])
     intervals = "Lines: 95% intervals" if frame["ci_low"].notna().any() else ""
-    hollow = "Hollow: untrained" if any(not style.trained for style in styles.values()) else ""
+    hollow = "Hollow rings and dashed lines: untrained" if any(not style.trained for style in styles.values()) else ""
     gaps = missing_note(frame, "value", by=("checkpoint", "metric"))
     add_caption(figure, source_of(frame), intervals, hollow, gaps)
     return figure
@@ -81,7 +84,10 @@ def _dot(axis: Axes, row: Mapping[Hashable, Any] | None, *, place: int, style: C
 def _dress(axis: Axes, first: Mapping[Hashable, Any], *, title: int) -> None:
     axis.set_title(textwrap.fill(str(first["label"]), title))
     axis.set_xlabel(_BETTER[str(first["direction"])], size=6, color="#444444")
-    axis.xaxis.set_major_locator(MaxNLocator(4))
+    axis.xaxis.set_major_locator(MaxNLocator(3))
+    if first.get("percent"):
+        zero = first["direction"] == "zero"
+        axis.xaxis.set_major_formatter(PercentFormatter(1, decimals=None, symbol=" pt" if zero else " %"))
     axis.margins(x=0.12)
     axis.grid(axis="y", linewidth=0.4)
     axis.tick_params(axis="y", length=0)

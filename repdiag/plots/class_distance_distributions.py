@@ -9,6 +9,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
+from matplotlib.ticker import FuncFormatter
 
 from repdiag.plots.frame_check import distinct, require
 from repdiag.plots.palette import BLUE, VERMILLION
@@ -38,10 +39,16 @@ def class_distance_distributions(frame: pd.DataFrame, *, width: float = TWO_COLU
     """
     require(frame, COLUMNS, figure="class_distance_distributions")
     names = distinct(frame, "checkpoint")
-    figure, axes = panels(len(names), width=width, panel_height=0.6 if len(names) > 3 else 0.95, columns=1)
+    figure, axes = panels(
+        len(names),
+        width=width,
+        panel_height=0.95 if len(names) < 4 else min(0.6, 3.6 / len(names)) if width < 5 else 0.6,
+        columns=1,
+    )
     shown = short_names(names, limit=30 if width > 5 else 20)
     known = frame[frame["density"] > 0]
-    low, high = (float(known["left"].min()), float(known["right"].max())) if len(known) else (0.0, 4.0)
+    low, high = (float(known["left"].min()), float(known["right"].max())) if len(known) else (0.01, 4.0)
+    low = max(low, high / 1e4)
     for axis, name in zip(axes, names, strict=True):
         rows = frame[frame["checkpoint"].astype(str) == name]
         if rows["density"].isna().all():
@@ -49,15 +56,23 @@ def class_distance_distributions(frame: pd.DataFrame, *, width: float = TWO_COLU
         for kind in _KINDS:
             _draw(axis, rows[rows["kind"] == kind].dropna(subset=["density"]), kind=kind)
         axis.set_title(shown[name], pad=1)
+        axis.set_xscale("log")
         axis.set_xlim(low, high)
-        axis.set_ylim(bottom=0, top=max(1e-9, float(rows["density"].fillna(0).max())) * 1.05)
+        axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axis.set_ylim(bottom=0)
         axis.set_yticks([])
         axis.spines["left"].set_visible(False)
         axis.tick_params(axis="x", labelbottom=axis is axes[-1])
-    axes[-1].set_xlabel("squared distance of unit rows")
+    axes[-1].set_xlabel("squared distance of unit rows (log scale)")
     add_legend(figure, _legend_handles(), columns=2)
-    ticks = "Ticks: means" if "mean" in frame and frame["mean"].notna().any() else ""
-    add_caption(figure, source_of(frame), "Each strip scaled to its own peak", ticks, missing_note(frame, "density"))
+    ticks = "Vertical lines: means" if "mean" in frame and frame["mean"].notna().any() else ""
+    add_caption(
+        figure,
+        source_of(frame),
+        "Share of pairs per octave of distance, each strip scaled to its own peak",
+        ticks,
+        missing_note(frame, "density"),
+    )
     return figure
 
 
@@ -67,7 +82,8 @@ def _draw(axis: Axes, rows: pd.DataFrame, *, kind: str) -> None:
     color, line, _ = _KINDS[kind]
     rows = rows.sort_values("left")
     edges = np.append(rows["left"].to_numpy(dtype=float), float(rows["right"].iloc[-1]))
-    density = rows["density"].to_numpy(dtype=float)
+    edges[0] = max(edges[0], edges[1] / 4)  # a log scale has no zero
+    density = rows["density"].to_numpy(dtype=float) * np.sqrt(edges[:-1] * edges[1:])
     axis.stairs(density, edges, fill=True, color=color, alpha=0.3)
     axis.stairs(density, edges, color=color, linestyle=line, linewidth=1.1)
     if "mean" in rows and rows["mean"].notna().any():

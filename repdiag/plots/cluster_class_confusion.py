@@ -1,4 +1,4 @@
-"""Which classes fall into which clusters? Counts of a clustering against the labels, as a heat map."""
+"""Which classes fall into which clusters? Shares of each class in the clusters of k-means, as a heat map."""
 
 from __future__ import annotations
 
@@ -37,26 +37,33 @@ def cluster_class_confusion(frame: pd.DataFrame, *, width: float = TWO_COLUMNS) 
     """
     require(frame, COLUMNS, figure="cluster_class_confusion")
     names = distinct(frame, "checkpoint")
-    columns = min(len(names), 1 if width < 5 else 3)
-    figure, axes = panels(len(names), width=width, panel_height=min(2.9, width / columns + 0.2), columns=columns)
-    shown = short_names(names, limit=24)
+    columns = min(len(names), 2 if width < 5 and len(names) > 1 else 3 if width > 5 else 1)
+    figure, axes = panels(
+        len(names),
+        width=width,
+        panel_height=min(2.9, width / columns + 0.2, 4.2 / -(-len(names) // columns) if width < 5 else 9),
+        columns=columns,
+    )
+    shown = short_names(names, limit=24 if width / columns > 2 else 12)
     image: AxesImage | None = None
     for number, (axis, name) in enumerate(zip(axes, names, strict=True)):
         rows = frame[frame["checkpoint"].astype(str) == name]
-        image = _draw(axis, rows, numbers=columns <= 2)
+        image = _draw(axis, rows, numbers=width / columns > 1.9)
         axis.set_title(shown[name])
         same = distinct(rows, "class_name") == distinct(frame, "class_name")
         if number % columns and same:
             axis.set_yticklabels([])
         axis.set_ylabel("class" if number % columns == 0 else "")
-        axis.set_xlabel("cluster (by majority class)" if number + columns >= len(names) else "")
+        label = "cluster, by its commonest class" if width / columns > 2 else "cluster"
+        axis.set_xlabel(label if number + columns >= len(names) else "")
     if image is not None:
         bar = figure.colorbar(
             image, ax=axes, shrink=min(0.8, 1.6 / figure.get_figheight()), pad=0.01, label="share of the class"
         )
         bar.ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
         bar.outline.set_visible(False)
-    add_caption(figure, source_of(frame), "As many clusters as classes; a dark diagonal means that they agree")
+    meaning = "As many clusters as classes, each under its commonest class; a dark diagonal means that they agree"
+    add_caption(figure, source_of(frame), meaning, "Numbers: percent of the class")
     return figure
 
 
@@ -72,7 +79,8 @@ def _draw(axis: Axes, rows: pd.DataFrame, *, numbers: bool) -> AxesImage:
     step = -(-len(classes) // _MOST_TICKS)
     shown = short_names(classes, limit=14)
     axis.set_yticks(range(0, len(classes), step), [shown[name] for name in classes[::step]])
-    axis.set_xticks([])
+    named = [shown[classes[at]] for at in shares.argmax(axis=0)]
+    axis.set_xticks(range(0, len(clusters), step), named[::step], rotation=60, ha="right", rotation_mode="anchor")
     axis.tick_params(length=0)
     if numbers and max(shares.shape) <= _MOST_NUMBERS:
         for (row, column), share in np.ndenumerate(shares):

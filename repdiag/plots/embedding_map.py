@@ -33,7 +33,7 @@ def embedding_map(frame: pd.DataFrame, *, width: float = TWO_COLUMNS) -> Figure:
     """
     require(frame, COLUMNS, figure="embedding_map")
     names, classes = distinct(frame, "checkpoint"), distinct(frame, "class_name")
-    columns = min(len(names), 1 if width < 5 else 2 if len(names) in {2, 4} else 3)
+    columns = min(len(names), 2 if width < 5 or len(names) in {2, 4} else 3)
     figure, axes = panels(len(names), width=width, panel_height=_panel_height(width, columns), columns=columns)
     colors, shown = class_colors(sorted(classes)), short_names(names, limit=26)
     for axis, name in zip(axes, names, strict=True):

@@ -22,8 +22,10 @@ _WIDTH = 0.38
 
 
 @styled
-def instance_discrimination_bars(frame: pd.DataFrame, *, width: float = TWO_COLUMNS) -> Figure:
-    """Draw one panel per checkpoint, a bar for each k and split; the gap at the smallest k in the title.
+def instance_discrimination_bars(
+    frame: pd.DataFrame, *, untrained: tuple[str, ...] = (), width: float = TWO_COLUMNS
+) -> Figure:
+    """Draw one panel per trained checkpoint, a bar for each k and split; the gap at the smallest k in the title.
 
     Columns:
         checkpoint       str    one panel each
@@ -38,6 +40,8 @@ def instance_discrimination_bars(frame: pd.DataFrame, *, width: float = TWO_COLU
         reason           str    optional, why a value is null
     """
     require(frame, COLUMNS, figure="instance_discrimination_bars")
+    trained = frame[~frame["checkpoint"].astype(str).isin(untrained)]
+    frame = frame if trained.empty else trained  # what was not trained has no training images to recognise
     names = distinct(frame, "checkpoint")
     figure, axes = panels(len(names), width=width, panel_height=1.85)
     shown = {name: textwrap.fill(text, 18) for name, text in short_names(names, limit=34).items()}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import textwrap
+
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -46,7 +48,7 @@ def over_cluster_curve(frame: pd.DataFrame, *, untrained: tuple[str, ...] = (), 
     require(frame, COLUMNS, figure="over_cluster_curve")
     names = distinct(frame, "checkpoint")
     metrics = distinct(frame, "metric")
-    figure, axes = panels(len(metrics), width=width, panel_height=1.75, columns=2 if width > 5 else 1)
+    figure, axes = panels(len(metrics), width=width, panel_height=1.75 if width > 5 else 1.4, columns=2)
     styles = checkpoint_styles(names, untrained=untrained)
     shown = short_names(names, limit=28)
     for axis, metric in zip(axes, metrics, strict=True):
@@ -56,7 +58,7 @@ def over_cluster_curve(frame: pd.DataFrame, *, untrained: tuple[str, ...] = (), 
             banded_line(axis, rows, across="ratio", low="low", high="high", style=styles[name], label=shown[name])
             if metric == "ami":
                 _granularity(axis, rows, style=styles[name])
-        axis.set_title(_LABELS.get(metric, metric.replace("_", " ")))
+        axis.set_title(textwrap.fill(_LABELS.get(metric, metric.replace("_", " ")), 26 if width > 5 else 16))
         _dress(axis, part)
     for axis in axes[-(axes[0].get_gridspec().ncols) :]:  # type: ignore[union-attr]
         axis.set_xlabel("clusters per class, K / C")

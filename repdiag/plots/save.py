@@ -10,6 +10,7 @@ import matplotlib as mpl
 from repdiag.core.csv_text import csv_text
 from repdiag.core.files import write_atomic, write_text
 from repdiag.plots.style import repdiag_style
+from repdiag.plots.text import caption_of, message_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,13 +25,18 @@ _METADATA: dict[str, dict[str, Any]] = {
 
 
 def save_figure(figure: Figure, frame: pd.DataFrame, folder: Path, *, name: str) -> tuple[Path, ...]:
-    """Write NAME.png (200 dpi), NAME.pdf, NAME.svg and NAME.csv into `folder`, each atomically; return the paths."""
+    """Write NAME.png (200 dpi), .pdf, .svg, .csv and .txt into `folder`, each atomically; return the paths.
+
+    The text is the message of the figure, if it has one, and on the lines below its caption.
+    """
     with repdiag_style():
         _settle_layout(figure)
         with mpl.rc_context({"figure.constrained_layout.use": False}):
             figure.set_layout_engine(None)  # with any engine, even "none", each file is drawn twice
             paths = [_write_drawing(figure, folder / f"{name}.{kind}", kind) for kind in _METADATA]
-    return (*paths, write_text(folder / f"{name}.csv", csv_text(frame)))
+    words = "\n".join([message_of(figure) or name.replace("_", " ").capitalize() + ".", caption_of(figure)])
+    texts = {"csv": csv_text(frame), "txt": f"{words}\n"}
+    return (*paths, *(write_text(folder / f"{name}.{kind}", text) for kind, text in texts.items()))
 
 
 def _write_drawing(figure: Figure, path: Path, kind: str) -> Path:

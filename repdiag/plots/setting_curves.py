@@ -23,7 +23,8 @@ COLUMNS = columns.SETTING_CURVES
 def setting_curves(frame: pd.DataFrame, *, untrained: tuple[str, ...] = (), width: float = TWO_COLUMNS) -> Figure:
     """Draw one panel per metric over the setting's values, evenly spaced in the order of the frame.
 
-    Trained encoders are joined by a line; untrained ones are hollow, at the setting whose encoder they copy.
+    Trained encoders are joined by a line where the values are numbers: categories have no way between them. Untrained
+    ones are hollow, at the setting whose encoder they copy.
 
     Columns:
         checkpoint       str    one point each in every panel
@@ -40,14 +41,15 @@ def setting_curves(frame: pd.DataFrame, *, untrained: tuple[str, ...] = (), widt
     require(frame, COLUMNS, figure="setting_curves")
     metrics, settings = distinct(frame, "metric"), distinct(frame, "setting")
     styles = checkpoint_styles(["trained", "untrained"], untrained=("untrained",))
-    columns = 3 if width > 5 else 1
-    figure, axes = panels(len(metrics), width=width, panel_height=1.75, columns=columns)
+    columns = 3 if width > 5 else 2
+    figure, axes = panels(len(metrics), width=width, panel_height=1.75 if width > 5 else 1.35, columns=columns)
     shown = short_names(settings, limit=18)
+    joined = all(_is_number(setting) for setting in settings)
     is_untrained = frame["checkpoint"].astype(str).isin(untrained)
     for number, (axis, metric) in enumerate(zip(axes, metrics, strict=True)):
         of_metric = frame["metric"] == metric
         for name, chosen in (("untrained", is_untrained), ("trained", ~is_untrained)):
-            _draw(axis, frame[of_metric & chosen], settings=settings, style=styles[name])
+            _draw(axis, frame[of_metric & chosen], settings=settings, style=styles[name], joined=joined)
         first = frame[of_metric].iloc[0]
         axis.set_title(textwrap.fill(str(first["label"]), 26))
         if bool(first["percent"]):
@@ -62,7 +64,7 @@ def setting_curves(frame: pd.DataFrame, *, untrained: tuple[str, ...] = (), widt
     return figure
 
 
-def _draw(axis: Axes, rows: pd.DataFrame, *, settings: list[str], style: CheckpointStyle) -> None:
+def _draw(axis: Axes, rows: pd.DataFrame, *, settings: list[str], style: CheckpointStyle, joined: bool) -> None:
     rows = rows.dropna(subset=["value"])
     if rows.empty:
         return
@@ -78,10 +80,18 @@ def _draw(axis: Axes, rows: pd.DataFrame, *, settings: list[str], style: Checkpo
         markerfacecolor=style.face,
         markersize=4,
         elinewidth=1,
-        linestyle="-" if style.trained else "none",
+        linestyle="-" if style.trained and joined else "none",
         linewidth=0.9,
         zorder=3 if style.trained else 2,
     )
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _dress(axis: Axes, settings: list[str], *, is_last_row: bool) -> None:

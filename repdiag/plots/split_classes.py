@@ -44,7 +44,9 @@ def split_classes(frame: pd.DataFrame, *, width: float = TWO_COLUMNS) -> Figure:
     for item in sorted(found, key=lambda item: -item[0]):
         order.append((place[str(item[1])], item))
         place[str(item[1])] += 1
-    kept = [item for _, item in sorted(order, key=lambda pair: pair[0])][: max(_SHOWN, len(names))]
+    kept = [item for _, item in sorted(order, key=lambda pair: pair[0])][
+        : max(_SHOWN if width > 5 else _SHOWN // 2, len(names))
+    ]
     figure, axes = panels(len(kept), width=width, panel_height=1.15 if len(names) == 1 else 1.3)
     classes = short_names([str(one) for _, _, one, _ in kept], limit=12)
     for axis, (pieces, name, one, rows) in zip(axes, kept, strict=True):

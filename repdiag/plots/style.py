@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 
 ONE_COLUMN = 3.3
 TWO_COLUMNS = 6.9
+TALLEST = 3.3  # panels of a narrow figure together, in inches
 STYLE_SHEET = Path(__file__).with_name("repdiag.mplstyle")
 
 _P = ParamSpec("_P")
@@ -43,10 +44,15 @@ def styled(draw: Callable[_P, _R]) -> Callable[_P, _R]:
 
 
 def panels(count: int, *, width: float, panel_height: float, columns: int | None = None) -> tuple[Figure, list[Axes]]:
-    """Return a figure `width` inches wide with `count` axes in reading order, and no empty ones."""
+    """Return a figure `width` inches wide with `count` axes in reading order, and no empty ones.
+
+    One of a paper's columns has at most two panels side by side, and with its legend and title no more than 4.5 inches.
+    """
+    narrow = width < (ONE_COLUMN + TWO_COLUMNS) / 2
     columns = min(count, columns or max(1, round(width / 1.8)))
     rows = math.ceil(count / columns)
-    figure = Figure(figsize=(width, rows * panel_height))
+    height = rows * panel_height
+    figure = Figure(figsize=(width, min(height, TALLEST) if narrow else height))
     FigureCanvasAgg(figure)  # measures text without a screen and without pyplot's global state
     axes = [figure.add_subplot(rows, columns, number + 1) for number in range(count)]
     return figure, axes

@@ -1,4 +1,4 @@
-"""Words in figures: names that fit and can be printed, direct labels, the caption line."""
+"""Words of figures: names that fit and can be printed, direct labels, the message on top, the caption beside."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import textwrap
 import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
 
 import matplotlib as mpl
 import numpy as np
@@ -25,9 +26,12 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _POINTS_PER_INCH = 72.0
-_CAPTION_SIZE = 6.0
-# Mean width of a character of the caption font, as a share of its size; measured on DejaVu Sans.
+_MESSAGE_SIZE = 8.0
+# Mean width of a character, as a share of the font's size; measured on DejaVu Sans.
 _CHARACTER_WIDTH = 0.55
+_CAPTIONS: WeakKeyDictionary[Figure, str] = WeakKeyDictionary()
+_MESSAGES: WeakKeyDictionary[Figure, str] = WeakKeyDictionary()
+_LEGEND_ROOM: WeakKeyDictionary[Figure, float] = WeakKeyDictionary()
 _MORE = "\N{HORIZONTAL ELLIPSIS}"
 _LEAST = 8  # characters of a name that a mark behind it must leave
 # Where a direct label may stand around its point: distance in points, angle in degrees.
@@ -113,18 +117,43 @@ def source_of(frame: pd.DataFrame) -> str:
 
 
 def add_caption(figure: Figure, *parts: str) -> None:
-    """Write the caption along the bottom edge and make the figure taller by what it needs."""
-    width, height = figure.get_size_inches()
-    per_line = int(width * _POINTS_PER_INCH / (_CAPTION_SIZE * _CHARACTER_WIDTH))
-    text = textwrap.fill(". ".join(part for part in parts if part) + ".", per_line)
-    room = (text.count("\n") + 1) * _CAPTION_SIZE * 1.35 / _POINTS_PER_INCH + 0.03
-    height = float(height) + room
-    figure.set_size_inches(width, height)
-    caption = figure.text(0.01, 0.03 / height, text, size=_CAPTION_SIZE, color="#444444", va="bottom")
-    caption.set_in_layout(False)
+    """Keep the caption with the figure; `save_figure` writes it beside the drawing, where a paper sets it itself."""
+    _CAPTIONS[figure] = ". ".join(part for part in parts if part) + "."
+
+
+def caption_of(figure: Figure) -> str:
+    """Return what `add_caption` kept."""
+    return _CAPTIONS.get(figure, "")
+
+
+def message_of(figure: Figure) -> str:
+    """Return what `add_message` wrote on top."""
+    return _MESSAGES.get(figure, "")
+
+
+def add_message(figure: Figure, message: str) -> None:
+    """Write what the figure shows along the top edge and make the figure taller by what it needs; nothing if empty."""
+    if not message:
+        return
+    _MESSAGES[figure] = message
+    width, height = (float(side) for side in figure.get_size_inches())
+    beside = 1.2 if figure.legends and figure not in _LEGEND_ROOM else 0.0  # a legend on the right
+    per_line = int((width - beside) * _POINTS_PER_INCH / (_MESSAGE_SIZE * _CHARACTER_WIDTH * 1.1))
+    text = textwrap.fill(printable(message), per_line)
+    room = (text.count("\n") + 1) * _MESSAGE_SIZE * 1.3 / _POINTS_PER_INCH + 0.06
+    figure.set_size_inches(width, height + room)
+    title = figure.text(0.01, 1.0 - 0.03 / (height + room), text, size=_MESSAGE_SIZE, weight="bold", va="top")
+    title.set_in_layout(False)
+    title.set_gid("message")
+    # A legend that is told its place gets no room from the layout any more: it is kept here.
+    below = _LEGEND_ROOM.get(figure, 0.0)
+    top = 1 - room / (height + room)
+    if below:
+        for legend in figure.legends:
+            legend.set_bbox_to_anchor((0, 0, 1, top), transform=figure.transFigure)
     engine = figure.get_layout_engine()
     if engine is not None:
-        engine.set(rect=(0, room / height, 1, 1 - room / height))  # type: ignore[call-arg]
+        engine.set(rect=(0, 0, 1, top - below / (height + room)))  # type: ignore[call-arg]
 
 
 def add_legend(figure: Figure, handles: Sequence[Artist | Container], *, columns: int) -> None:
@@ -134,7 +163,8 @@ def add_legend(figure: Figure, handles: Sequence[Artist | Container], *, columns
     width, height = figure.get_size_inches()
     rows = -(-len(handles) // columns)
     columns = -(-len(handles) // rows)  # filled column by column: even ones keep a checkpoint above its untrained copy
-    figure.set_size_inches(width, height + 0.1 + 0.13 * rows)
+    _LEGEND_ROOM[figure] = 0.1 + 0.13 * rows
+    figure.set_size_inches(width, height + _LEGEND_ROOM[figure])
     figure.legend(handles=list(handles), loc="outside upper left", ncols=columns)
 
 

@@ -37,7 +37,7 @@ def training_history(frame: pd.DataFrame, *, width: float = TWO_COLUMNS) -> Figu
     shown = short_names(names, limit=26)
     across = "step" if "step" in frame else "epoch"
     present = [column for column in _PANELS if frame[column].notna().any()]
-    figure, axes = panels(len(present), width=width, panel_height=1.7, columns=3 if width > 5 else 1)
+    figure, axes = panels(len(present), width=width, panel_height=1.7, columns=3 if width > 5 else 2)
     for axis, column in zip(axes, present, strict=True):
         for name in names:
             rows = frame[frame["checkpoint"].astype(str) == name]
@@ -46,11 +46,9 @@ def training_history(frame: pd.DataFrame, *, width: float = TWO_COLUMNS) -> Figu
         _dress(axis, column, across=across)
     if len(names) > 1:
         add_legend(figure, axes[0].get_legend_handles_labels()[0], columns=3 if width > 5 else 1)
-    else:
-        figure.suptitle(shown[names[0]], size=7.5, weight="bold", x=0.01, ha="left")
     absent = [label.lower() for column, label in _PANELS.items() if column not in present]
     note = f"Not recorded: {', '.join(absent)}" if absent else ""
-    add_caption(figure, source_of(frame), note)
+    add_caption(figure, names[0] if len(names) == 1 else "", source_of(frame), note)
     return figure
 
 

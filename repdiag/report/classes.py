@@ -104,7 +104,7 @@ def _clustered(folder: Path) -> Iterator[tuple[str, dict[str, ClassCell]]]:
         others = inside.drop(label).sort_values(ascending=False)
         merged = [f"{other} ({show_value(share, percent=True)})" for other, share in others.items() if share >= _MERGED]
         partner[str(label)] = ClassCell(text=", ".join(merged) or "\N{EN DASH}", sort=", ".join(merged))
-    yield "clusters it spreads over", spread
+    yield "effective number of clusters", spread
     yield "shares its largest cluster with", partner
 
 

@@ -34,7 +34,8 @@ _INK = {
     **{"#888888": "#909090", "#bbbbbb": "#606066", "#cccccc": "#55555a", "#dddddd": "#3f3f44", "#ffffff": "#111113"},
 }
 _DARK = (
-    "<style>@media (prefers-color-scheme: dark) { svg { fill: #ececec; } "
+    # The message stands above the figure, in words that grow with the page.
+    "<style>#message { display: none; } @media (prefers-color-scheme: dark) { svg { fill: #ececec; } "
     + " ".join(
         f'[style*="{kind}: {old}"] {{ {kind}: {new} !important; }}'
         for old, new in _INK.items()

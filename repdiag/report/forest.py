@@ -85,7 +85,7 @@ def _forest(
         context=context,
         dots=tuple(_dot(line, cell, scale, series.get(line.name, -1)) for line, cell in falling),
         ticks=tuple(
-            (scale.place(tick), _tick(tick, percent=headline.percent))
+            (scale.place(tick), _tick(tick, headline))
             for tick in scale.ticks()
             if _INSIDE[0] <= scale.place(tick) <= _INSIDE[1]
         ),
@@ -154,8 +154,10 @@ def _ends(cell: Cell) -> list[float]:
     return [end for end in (cell.row.value, cell.row.ci_low, cell.row.ci_high) if end is not None]
 
 
-def _tick(value: float, *, percent: bool) -> str:
-    return f"{100 * value:.3g} %" if percent else f"{value:.4g}"
+def _tick(value: float, headline: Headline) -> str:
+    if not headline.percent:
+        return f"{value:.4g}"
+    return f"{100 * value:.3g}" + (" pt" if headline.points else " %")
 
 
 @dataclass(frozen=True)

@@ -9,12 +9,10 @@ from typing import Literal
 
 from repdiag.report.comparison import Cell, ComparisonTable
 from repdiag.report.headline_csv import headline_rows
-from repdiag.results.headlines import CONTEXT, Headline
+from repdiag.results.headlines import ARROWS, CONTEXT, Headline
 
 Format = Literal["latex", "markdown", "csv", "html"]
 
-_ARROWS = {"higher": "\N{UPWARDS ARROW}", "lower": "\N{DOWNWARDS ARROW}", "zero": "\N{RIGHTWARDS ARROW}0"}
-_ARROWS |= {"one": "\N{RIGHTWARDS ARROW}1", "context": ""}
 _LATEX = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
 _LATEX |= {letter: f"\\{letter}" for letter in "&%$#_{}"} | {"<": "$<$", ">": "$>$", "|": r"\textbar{}"}
 _LATEX |= {"\N{UPWARDS ARROW}": r"$\uparrow$", "\N{DOWNWARDS ARROW}": r"$\downarrow$"}
@@ -115,8 +113,7 @@ def _rows(table: ComparisonTable) -> list[tuple[Headline, list[Cell]]]:
 
 
 def _label(headline: Headline) -> str:
-    arrow = _ARROWS["context" if headline.metric in CONTEXT else headline.direction]
-    return f"{headline.label} {arrow}".strip()
+    return f"{headline.label} {ARROWS.get(headline.metric, '')}".strip()
 
 
 def _meaning(table: ComparisonTable, *, best: str, alike: str) -> list[str]:

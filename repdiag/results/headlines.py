@@ -60,3 +60,8 @@ MONITORED = (
     *("knn_accuracy", "instance_discrimination_accuracy", "pretext_gap"),
     *("alignment", "uniformity", "intra_class_distance"),
 )
+
+_ARROWS = {"higher": "\N{UPWARDS ARROW}", "lower": "\N{DOWNWARDS ARROW}", "zero": "\N{RIGHTWARDS ARROW}0"}
+_ARROWS |= {"one": "\N{RIGHTWARDS ARROW}1"}
+# Which way is better, where it is.
+ARROWS = {one.metric: _ARROWS.get(one.direction, "") for one in HEADLINES if one.metric not in CONTEXT}

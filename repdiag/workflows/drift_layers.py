@@ -51,6 +51,7 @@ def layer_frame(old: Encoder, new: Encoder, options: AnalysisOptions) -> pd.Data
 
     from repdiag.checkpoints.exported.layer_noise import layer_noise
     from repdiag.data.datasets import open_dataset
+    from repdiag.diagnosis.drift.thresholds import LAYER_FALL
     from repdiag.embeddings.fed_images import as_fed
 
     split = open_dataset(str(options.data), "val", download=options.download, strict=options.strict_data)
@@ -63,6 +64,7 @@ def layer_frame(old: Encoder, new: Encoder, options: AnalysisOptions) -> pd.Data
     if not layers:
         return None
     frame = pd.DataFrame([asdict(layer) for layer in layers])
+    frame["falls"] = frame["fall"] >= LAYER_FALL
     return frame.assign(place=range(1, len(frame) + 1), dataset=split.name, split=split.split, n=len(images))
 
 

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
 KIND = "drift"
 _WORST = 20
-FALL = 6.0
-"""Decibels at a layer from which it is named: the noise doubles."""
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -147,7 +145,7 @@ def _about_layers(layers: pd.DataFrame | None) -> list[str]:
     """Return where the signal falls first."""
     if layers is None:
         return []
-    falls = layers[layers["fall"] >= FALL].head(3).to_dict(orient="records")
+    falls = layers[layers["falls"]].head(3).to_dict(orient="records")
     named = [f"{row['tensor']} ({row['operator']}, to {row['signal_to_noise']:.0f} dB)" for row in falls]
     last = layers.iloc[-1]
     end = f"{last.signal_to_noise:.0f} dB are left at the end"

@@ -101,7 +101,9 @@ def draw_frames(
     import inspect
     from importlib import import_module
 
+    from repdiag.plots.message import message
     from repdiag.plots.save import save_figure
+    from repdiag.plots.text import add_message
 
     drawn: list[Path] = []
     for name, frame in counted("figures", list(frames.items())):
@@ -112,7 +114,9 @@ def draw_frames(
         settings: dict[str, Any] = {"untrained": untrained} if "untrained" in takes else {}
         if width is not None:
             settings["width"] = width
-        drawn.extend(save_figure(plot(frame, **settings), frame, folder, name=name))
+        figure = plot(frame, **settings)
+        add_message(figure, message(name, frame, untrained=untrained))
+        drawn.extend(save_figure(figure, frame, folder, name=name))
     return drawn
 
 

@@ -50,7 +50,7 @@ def compare_pairs(
     import pandas as pd
 
     from repdiag.diagnosis.checkpoint_pairs import Side, class_changes, paired_tests
-    from repdiag.diagnosis.pair_answers import EncoderSets, pair_answers
+    from repdiag.diagnosis.pair_answers import EncoderSets, accuracy_changes, pair_answers
     from repdiag.metrics.inference.units import CLASSES
 
     if len(folders) < 2:
@@ -60,9 +60,12 @@ def compare_pairs(
         for name, folder in folders.items()
     }
     encoders = {name: EncoderSets(val=found["val"], train=found.get("train")) for name, found in sets.items()}
+    tests = paired_tests(sides, seed=seed, classes_drawn=classes_drawn)
+    # Accuracy was tested on all queries against the whole bank; the sets that are kept are smaller.
+    known, groups = accuracy_changes(tests), CLASSES if classes_drawn else None
     return PairTables(
-        answers=pair_answers(encoders, groups=CLASSES if classes_drawn else None, seed=seed),
-        tests=paired_tests(sides, seed=seed, classes_drawn=classes_drawn),
+        answers=pair_answers(encoders, groups=groups, seed=seed, known=known),
+        tests=tests,
         classes=class_changes(sides),
     )
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from repdiag.core.errors import UsageError, unknown_name
+from repdiag.core.metric_table import untrained_name
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -15,12 +18,19 @@ if TYPE_CHECKING:
 
 
 def redraw(
-    runs: Sequence[Path], *, out: Path | None = None, columns: Literal["one", "two"] = "two", method: Any = None
+    runs: Sequence[Path],
+    *,
+    out: Path | None = None,
+    columns: Literal["one", "two"] = "two",
+    method: Any = None,
+    only: Sequence[str] = (),
+    names: Sequence[str] = (),
 ) -> list[Path]:
     """Draw the figures of runs together, and return the files; the same bytes for the same tables.
 
-    `columns` is the printed width, `method` makes the embedding map anew from stored embeddings. Default for `out`: the
-    figures of the first run.
+    `columns` is the printed width, `method` makes the embedding map anew from stored embeddings, `only` names the
+    figures to draw, `names` says what the trained encoders are called, in their order. Default for `out`: the figures
+    of the first run.
     """
     from repdiag.plots.style import ONE_COLUMN, TWO_COLUMNS
     from repdiag.results.reading import results_in
@@ -33,11 +43,39 @@ def redraw(
     frames, table = stored_frames(folders)
     if method is not None:
         frames["embedding_map"] = in_order(maps_anew(folders, method), list(table.checkpoints()))
+    if only:
+        frames = {name: frames[name] for name in _known(only, frames)}
+    called = _called(names, [*table.checkpoints("trained", "reference")] or _trainings(frames))
+    frames = {name: frame.assign(checkpoint=frame["checkpoint"].replace(called)) for name, frame in frames.items()}
+    untrained = tuple(called.get(name, name) for name in table.checkpoints("untrained"))
     width = ONE_COLUMN if columns == "one" else TWO_COLUMNS
     place = out or folders[0] / FOLDER
     with filed(place, run=folders[0], kind="figures") as fresh:
-        drawn = draw_frames(frames, fresh, untrained=table.checkpoints("untrained"), width=width)
+        drawn = draw_frames(frames, fresh, untrained=untrained, width=width)
     return [place / path.relative_to(fresh) for path in drawn]
+
+
+def _known(only: Sequence[str], frames: dict[str, pd.DataFrame]) -> Sequence[str]:
+    for name in only:
+        if name not in frames:
+            raise unknown_name("figure", name, list(frames))
+    return only
+
+
+def _called(names: Sequence[str], known: Sequence[str]) -> dict[str, str]:
+    """Return what each checkpoint is called, untrained copies after their encoder."""
+    if not names:
+        return {}
+    if len(names) != len(known):
+        raise UsageError(
+            f"{len(names)} names for {len(known)} encoders", found=", ".join(known), hint="give one each, in this order"
+        )
+    pairs = dict(zip(known, names, strict=True))
+    return pairs | {untrained_name(old): untrained_name(new) for old, new in pairs.items()}
+
+
+def _trainings(frames: dict[str, pd.DataFrame]) -> list[str]:
+    return list(dict.fromkeys(str(name) for frame in frames.values() for name in frame.get("checkpoint", ())))
 
 
 def stored_frames(runs: Sequence[Path]) -> tuple[dict[str, pd.DataFrame], MetricTable]:

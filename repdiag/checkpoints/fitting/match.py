@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from repdiag.checkpoints.reading.file_blocks import forget_pages
+from repdiag.checkpoints.reading.file_blocks import forget_all_pages, forget_pages
 from repdiag.core.errors import CheckpointError
 
 _IN_FILE: ContextVar[bool] = ContextVar("weights stay in the file", default=False)
@@ -84,6 +84,7 @@ def fill(network: nn.Module, state: Mapping[str, Tensor]) -> None:
 
     Copied is what has another type, shares its memory with other tensors of the file, or lies in the file itself.
     """
+    forget_all_pages()
     wanted = network.state_dict()
     taken: set[int] = set()
     values: dict[str, Tensor] = {}

@@ -68,8 +68,9 @@ class MappedFile:
         """Say whether the numbers of a tensor lie in this file."""
         return 0 <= tensor.data_ptr() - self._whole.data_ptr() < len(self._map)
 
-    def forget(self, tensor: Tensor) -> None:
-        """Give back the memory of a tensor that nobody wrote to; looking at it again reads the file again."""
+    def forget(self, tensor: Tensor | None = None) -> None:
+        """Give back the memory of a tensor that nobody wrote to, or of all; looking again reads the file again."""
+        tensor = self._whole if tensor is None else tensor
         start = tensor.data_ptr() - self._whole.data_ptr()
         end = start + tensor.numel() * tensor.element_size()
         first = start // mmap.PAGESIZE * mmap.PAGESIZE
@@ -82,6 +83,12 @@ def forget_pages(tensor: Tensor) -> None:
     for file in list(_OPEN):
         if tensor.numel() and file.holds(tensor):
             file.forget(tensor)
+
+
+def forget_all_pages() -> None:
+    """Give back the memory of all that was looked at in mapped files, as joining tensors under other names does."""
+    for file in list(_OPEN):
+        file.forget()
 
 
 def _shorter() -> CheckpointError:

@@ -7,9 +7,10 @@ Foreign objects become inert placeholders. Every refusal is a `CheckpointError`.
 
 from __future__ import annotations
 
+import functools
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -40,13 +41,13 @@ _WEIGHT_FILES = ("model.safetensors", INDEX_NAME, "pytorch_model.bin", *_OF_OPEN
 class Payload:
     """The content of a checkpoint file: plain containers, tensors and placeholders.
 
-    `container` is the file layout, `reader` what built the tensors, `integrity` whether the file proved itself whole,
-    `foreign` the classes that became placeholders, `sidecars` the JSON files that belong to it, `blocks` the
-    files that tensors may still lie in, `notes` what was done to it on reading.
+    `digest` gives the sha256 of its bytes, `container` is the file layout, `reader` what built the tensors,
+    `integrity` whether the file proved itself whole, `foreign` the classes that became placeholders, `sidecars` the
+    JSON files that belong to it, `blocks` the files that tensors may still lie in, `notes` what was done on reading.
     """
 
     path: Path
-    sha256: str
+    digest: Callable[[], str] = field(repr=False)
     container: str
     reader: str
     integrity: str
@@ -56,6 +57,11 @@ class Payload:
     sidecars: Mapping[str, Any] = field(default_factory=dict)
     blocks: tuple[FileBlocks, ...] = field(default=(), repr=False)
     notes: tuple[str, ...] = ()
+
+    @property
+    def sha256(self) -> str:
+        """The digest of the file's bytes, made when it is first asked for: a file that is refused needs none."""
+        return self.digest()
 
 
 def read(path: Path | str, *, mapped: bool = False) -> Payload:
@@ -69,7 +75,8 @@ def read(path: Path | str, *, mapped: bool = False) -> Payload:
         before = _state_of(source)
         try:
             parts = _read_index(source, mapped=mapped) if is_index(source) else _read_one(source, mapped=mapped)
-            payload = Payload(path=source, sha256=sha256_of_weights(source), sidecars=_sidecars(source), **parts)
+            digest = functools.cache(functools.partial(_digest, source, before))
+            payload = Payload(path=source, digest=digest, sidecars=_sidecars(source), **parts)
         except CheckpointError as error:
             _expect_unchanged(source, before)
             if source.name in error.problem:
@@ -80,6 +87,12 @@ def read(path: Path | str, *, mapped: bool = False) -> Payload:
             raise
         _expect_unchanged(source, before)
     return payload
+
+
+def _digest(path: Path, before: tuple[int, ...]) -> str:
+    found = sha256_of_weights(path)
+    _expect_unchanged(path, before)
+    return found
 
 
 def _expect_unchanged(path: Path, before: tuple[int, ...]) -> None:

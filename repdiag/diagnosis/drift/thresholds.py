@@ -7,6 +7,9 @@ from dataclasses import asdict, dataclass, fields, replace
 
 from repdiag.core.errors import ConfigError, unknown_name
 
+LAYER_FALL = 6.0
+"""Decibels of signal to noise that a layer must lose to be named as one at which a graph breaks: the noise doubles."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class DriftThresholds:

@@ -63,6 +63,8 @@ def choose(found: Contents, options: VectorOptions, *, labels_beside: bool = Fal
     chosen = Chosen(vectors=vectors, notes=[*found.notes, *vectors.notes])
     wanted = None if labels_beside and _find(found, options.label_column) is None else options.label_column
     label = _labels(found, wanted, vectors=vectors, used=used)
+    if label is not None and label.name == "arr_1" and wanted is None:
+        chosen.notes.append(f"the labels are the second array of {found.name}, which has no name.")
     if label is not None:
         chosen.labels = values_of(label)
         used.add(label.name)

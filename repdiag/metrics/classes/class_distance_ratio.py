@@ -8,6 +8,10 @@ from repdiag.metrics.algebra.moments import class_moments
 from repdiag.metrics.classes.pair_means import Average, mean_between, mean_within, within_each_class
 from repdiag.metrics.registry import metric
 
+_ONE_POINT = (
+    "all rows lie in one point, as far as float64 tells (an offset to take off?): there is no distance between classes"
+)
+
 
 @metric(
     direction="lower",
@@ -45,7 +49,7 @@ def class_distance_ratio(features: Features, labels: Labels, *, average: Average
         return undefined("no class has two rows", n=len(features))
     between = mean_between(moments, average)
     if between <= 1e-12:  # squared distances of unit rows: below float64 rounding of the two sums it is zero
-        return undefined("all rows lie in one point: there is no distance between classes", n=len(features))
+        return undefined(_ONE_POINT, n=len(features))
     return MetricValue(
         value=mean_within(repeated, average) / between,
         n=len(features),

@@ -14,11 +14,13 @@ from torch import Tensor
 
 from repdiag.metrics.pairwise.exact import exact_error, exact_panels
 from repdiag.metrics.pairwise.pairing import Pairing
+from repdiag.metrics.pairwise.rows import RawRows
 from repdiag.metrics.pairwise.tiles import NOTHING, leave_out_own
 
 SPARE = 4  # candidates kept beyond k, so that near ties at the border can be settled among them
 _CHUNK = 1 << 21  # candidates settled at a time: some dozen arrays of that many are held
 _CROWD = 64  # candidates beyond 2 k that a row with near ties at the border gets in its second round
+_DIFFERENCES = 1 << 33  # numbers that are subtracted, at most, for rows whose lengths differ by many decades
 _PANEL = 1 << 22  # tile scores held at a time in that round
 # Up to this many partners a candidate of that round, whole float64 rows cost less than its candidates one by one.
 _CHEAP_PANEL = 128
@@ -134,6 +136,7 @@ def _from_tiles(pairing: Pairing, rows: Tensor, k: int, *, most: int) -> tuple[T
 def _from_panels(pairing: Pairing, rows: Tensor, k: int) -> tuple[Tensor, Tensor]:
     """Take the k nearest of these rows out of whole float64 rows; where rounding leaves more than a few, by index."""
     width = min(k + SPARE, pairing.partners)
+    right_numbers = len(pairing.right) * pairing.right.dims
     chosen = [rows.new_empty(0, width)]
     for part, scores in exact_panels(pairing, rows):
         found, near = scores.topk(width, dim=1)
@@ -141,11 +144,24 @@ def _from_panels(pairing: Pairing, rows: Tensor, k: int) -> tuple[Tensor, Tensor
         if width < pairing.partners:
             crowded = (found[:, k - 1] - found[:, -1] <= slack).nonzero().flatten()
             near[crowded] = _by_index(scores[crowded], found[crowded, k - 1 : k], slack[crowded, None], width)
+            if isinstance(pairing.left, RawRows) and len(crowded) * right_numbers <= _DIFFERENCES:
+                near[crowded] = _by_differences(pairing, part[crowded], scores[crowded], width)
         chosen.append(near)
     index = torch.cat(chosen)
     score = pairing.left.exact_scores(rows.repeat_interleave(width), pairing.right, index.flatten()).view(-1, width)
     order = _by_score_then_index(score, index)[:, :k]
     return index.gather(1, order), score.gather(1, order)
+
+
+def _by_differences(pairing: Pairing, rows: Tensor, scores: Tensor, width: int) -> Tensor:
+    """Return the nearest columns of each row by differences, which keep the digits that products of long rows lose."""
+    right = pairing.right
+    everyone = torch.arange(len(right), device=rows.device)
+    found = []
+    for row, known in zip(rows.tolist(), scores, strict=True):
+        exact = pairing.left.exact_scores(torch.full_like(everyone, row), right, everyone)
+        found.append(torch.where(known == NOTHING, NOTHING, exact).sort(descending=True, stable=True).indices[:width])
+    return torch.stack(found) if found else rows.new_empty(0, width)
 
 
 def _by_index(scores: Tensor, border: Tensor, slack: Tensor, width: int) -> Tensor:

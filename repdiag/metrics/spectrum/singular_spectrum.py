@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import torch
+
 from repdiag.core.metric_value import MetricValue, undefined
 from repdiag.core.shapes import Features
+from repdiag.metrics.algebra.moments import column_means, float64_blocks
 from repdiag.metrics.registry import metric
 from repdiag.metrics.spectrum.singular_values import singular_values
 
@@ -25,7 +28,8 @@ def singular_spectrum(features: Features) -> MetricValue:
     Invariant:    rotation, scale, translation, row order.
     Conventions:  raw rows, centred; the curve is divided by its first value, which makes it free of scale.
     Read it as:   a curve that drops to zero early is dimensional collapse; extra["used"] counts the values above 1e-4
-                  of the first.
+                  of the first; where extra["longest_rows_share"] is near 1, the longest thousandth of the rows makes
+                  the spectrum.
     Limits:       the tail of the curve below about sqrt(D / N) of the head is sampling noise.
     Cost:         O(N D min(N, D)) time, O(min(N, D)^2) memory.
     Reference:    Jing et al. 2022, figure 1.
@@ -42,5 +46,18 @@ def singular_spectrum(features: Features) -> MetricValue:
     return MetricValue(
         value=float(values[0].square() / values.square().sum()),
         n=len(features),
-        extra={"curve": curve.tolist(), "used": int((curve > 1e-4).sum()), "dims": features.shape[1]},
+        extra={
+            "curve": curve.tolist(),
+            "used": int((curve > 1e-4).sum()),
+            "dims": features.shape[1],
+            "longest_rows_share": _of_longest_rows(features),
+        },
     )
+
+
+def _of_longest_rows(features: Features) -> float:
+    """Return the share of the variance that the longest thousandth of the centred rows holds, one row at least."""
+    mean = column_means(features)
+    squares = torch.cat([(block - mean).square().sum(dim=1) for _, block in float64_blocks(features)])
+    longest = squares.topk(-(-len(features) // 1000)).values
+    return float(longest.sum() / squares.sum())

@@ -24,7 +24,7 @@ EMBEDDING_MAP = ("checkpoint", "dataset", "split", "row_id", "view", "class_name
 INSTANCE_DISCRIMINATION_BARS = ("checkpoint", "dataset", "split", "k", "value", "ci_low", "ci_high", "n")
 LAYER_NOISE = (
     *("checkpoint", "dataset", "split", "place", "tensor", "operator"),
-    *("signal_to_noise", "fall", "n"),
+    *("signal_to_noise", "fall", "falls", "n"),
 )
 OVER_CLUSTER_CURVE = (
     "checkpoint",

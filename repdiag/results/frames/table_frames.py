@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 from repdiag.core.metric_table import MetricRow, MetricTable
 from repdiag.metrics.inference.rank_correlation import Correlation
 from repdiag.results.frames.judged_split import judged_splits
-from repdiag.results.headlines import HEADLINES, Headline
+from repdiag.results.headlines import CONTEXT, HEADLINES, Headline
 
 if TYPE_CHECKING:
     import pandas as pd
 
 CURVE_METRICS = ("kmeans_purity", "ami", "homogeneity", "completeness")
 TOP = (1, 2, 3, 4, 5)
+_ENDS = ("alignment_low", "alignment_high", "uniformity_low", "uniformity_high")
 KNN = 20
 
 
@@ -54,10 +55,12 @@ def alignment_uniformity_plane(table: MetricTable, *, pair: str = "original-view
         accuracy = first(table, **where, metric="knn_accuracy", k=KNN)
         records.append(
             _where(row)
-            | {"alignment": row.value, "uniformity": uniformity.value}
+            | {"alignment": row.value, "alignment_low": row.ci_low, "alignment_high": row.ci_high}
+            | {"uniformity": uniformity.value}
+            | {"uniformity_low": uniformity.ci_low, "uniformity_high": uniformity.ci_high}
             | {"accuracy": accuracy.value if accuracy else None}
         )
-    return frame_of(_once(records, ("checkpoint", "split", "space")), (*COLUMNS, "accuracy"))
+    return frame_of(_once(records, ("checkpoint", "split", "space")), (*COLUMNS, "accuracy", *_ENDS))
 
 
 def over_cluster_curve(
@@ -102,7 +105,7 @@ def checkpoint_comparison(table: MetricTable, *, space: str = "features", split:
             for name in table.names("checkpoint")
         ]
         records.extend(headline_record(row, headline) for row in found if row is not None)
-    return frame_of(records, (*COLUMNS, "reason"))
+    return frame_of(records, (*COLUMNS, "percent", "reason"))
 
 
 def scatter_against_accuracy(
@@ -145,6 +148,7 @@ def headline_row(table: MetricTable, headline: Headline, **where: str) -> Metric
 def headline_record(row: MetricRow, headline: Headline) -> dict[str, Any]:
     """Return what figures say of the row of a headline metric."""
     shown = {name: getattr(headline, name) for name in ("label", "direction", "percent")}
+    shown["direction"] = "context" if headline.metric in CONTEXT else headline.direction
     value = {name: getattr(row, name) for name in ("metric", "value", "ci_low", "ci_high", "reason")}
     return _where(row) | shown | value
 

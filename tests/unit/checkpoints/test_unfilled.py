@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import mmap
 import time
 from pathlib import Path
 
@@ -16,6 +17,8 @@ from repdiag.checkpoints.fitting.match import fill
 from repdiag.checkpoints.fitting.unfilled import build_outline, build_unfilled, width_of_output
 from repdiag.checkpoints.inspect import inspect_checkpoint
 from repdiag.checkpoints.load import load_encoder
+from repdiag.checkpoints.reading import safe_load
+from repdiag.checkpoints.reading.file_blocks import MappedFile, forget_all_pages
 from repdiag.core.errors import CheckpointError
 from tests.unit.checkpoints.families import resnet18, vit
 
@@ -93,3 +96,39 @@ def test_a_classifier_that_does_not_fit_is_none(tmp_path: Path) -> None:
     )
     found = inspect_checkpoint(tmp_path / "x.pt")
     assert (found.classifier, found.problem) == (None, None)
+
+
+def test_a_file_that_is_refused_is_not_hashed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    hashed: list[Path] = []
+    monkeypatch.setattr(safe_load, "sha256_of_weights", lambda path: hashed.append(path) or "0" * 64)
+    state = vit().state_dict()
+    torch.save({"model": state}, tmp_path / "whole.pth")
+    del state["blocks.1.mlp.fc2.bias"]
+    torch.save({"model": state}, tmp_path / "cut.pth")
+    with pytest.raises(CheckpointError):
+        load_encoder(tmp_path / "cut.pth")
+    assert load_encoder(tmp_path / "whole.pth").info.sha256 == "0" * 64
+    assert hashed == [tmp_path / "whole.pth"]
+
+
+def test_a_file_that_changes_before_it_is_hashed_is_refused(tmp_path: Path) -> None:
+    torch.save(vit().state_dict(), tmp_path / "file.pth")
+    payload = safe_load.read(tmp_path / "file.pth")
+    torch.save(vit(1).state_dict() | {"more": torch.zeros(9)}, tmp_path / "file.pth")
+    with pytest.raises(CheckpointError, match="changed"):
+        assert payload.sha256
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").is_file(), reason="resident memory is read from Linux's /proc")
+def test_what_was_looked_at_in_a_mapped_file_takes_no_memory_afterwards(tmp_path: Path) -> None:
+    def resident() -> int:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * mmap.PAGESIZE
+
+    size = 32 * 2**20
+    (tmp_path / "block").write_bytes(bytes(size))
+    file = MappedFile(tmp_path / "block")
+    before = resident()
+    assert int(file.block(0, size).sum()) == 0
+    assert resident() - before > size // 2
+    forget_all_pages()
+    assert resident() - before < size // 4

@@ -238,7 +238,8 @@ def layer_noise(names: tuple[str, ...], *, classes: int) -> pd.DataFrame:
         parts.append(
             pd.DataFrame(rows).assign(operator="Conv", signal_to_noise=noise, fall=np.where(place == 13, 20, 1))
         )
-    return pd.concat(parts, ignore_index=True).assign(**SOURCE)
+    whole = pd.concat(parts, ignore_index=True)
+    return whole.assign(**SOURCE, falls=whole["fall"] > 6)
 
 
 Builder = Callable[..., pd.DataFrame]

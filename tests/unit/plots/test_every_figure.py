@@ -19,8 +19,10 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from repdiag.core.errors import MetricError
+from repdiag.plots.message import message
 from repdiag.plots.save import save_figure
 from repdiag.plots.style import ONE_COLUMN, TWO_COLUMNS, repdiag_style
+from repdiag.plots.text import add_message, caption_of, message_of
 
 # The column whose nulls the figure must report.
 VALUES = {
@@ -48,7 +50,9 @@ def draw(name: str, frame: pd.DataFrame, *, width: float = TWO_COLUMNS) -> Figur
 
 
 def words(figure: Figure) -> str:
-    return " ".join(" ".join(text.get_text() for text in figure.findobj(Text)).split())
+    """Everything that is written in the figure or stands beside it as its caption."""
+    inside = " ".join(text.get_text() for text in figure.findobj(Text))
+    return " ".join(f"{inside} {caption_of(figure)}".split())
 
 
 @pytest.mark.parametrize("count", [1, 3, 12])
@@ -74,6 +78,27 @@ def test_a_map_says_how_it_was_made() -> None:
     shown = words(draw("embedding_map", frame.assign(method="t-SNE")))
     assert "t-SNE: distances" in shown
     assert "UMAP" not in shown
+
+
+def test_one_column_fits_a_paper_and_the_title_says_what_is_shown(figure_name: str) -> None:
+    frame = BUILDERS[figure_name](NAMES[:4], classes=10)
+    figure = draw(figure_name, frame, width=ONE_COLUMN)
+    add_message(figure, message(figure_name, frame, untrained=UNTRAINED))
+    width, height = figure.get_size_inches()
+    assert width == pytest.approx(3.3)
+    assert height <= 4.5
+    assert message_of(figure) or figure_name in {"deployment_tradeoff", "layer_noise"}
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("split_classes", "Classes in separate groups: class 0 (2), class 1 (3)"),
+        ("instance_discrimination_bars", "Train minus val, in points: +4.0 [+1.2, +6.9]"),
+    ],
+)
+def test_a_message_holds_the_numbers_of_its_table(name: str, said: str) -> None:
+    assert message(name, BUILDERS[name](NAMES[:1], classes=4)) == said
 
 
 @pytest.mark.parametrize(("count", "width"), [(4, ONE_COLUMN), (12, TWO_COLUMNS)])
@@ -142,7 +167,7 @@ def test_the_same_table_gives_the_same_bytes(figure_name: str, tmp_path: Path) -
     frame = BUILDERS[figure_name](NAMES[:2], classes=4)
     before = dict(mpl.rcParams)
     runs = [save_figure(draw(figure_name, frame), frame, tmp_path / run, name=figure_name) for run in "ab"]
-    assert [path.suffix for path in runs[0]] == [".png", ".pdf", ".svg", ".csv"]
+    assert [path.suffix for path in runs[0]] == [".png", ".pdf", ".svg", ".csv", ".txt"]
     for first, second in zip(*runs, strict=True):
         assert first.read_bytes() == second.read_bytes(), first.suffix
     pd.testing.assert_frame_equal(pd.read_csv(runs[0][3]), frame, check_dtype=False, rtol=1e-12)

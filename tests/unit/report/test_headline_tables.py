@@ -141,3 +141,9 @@ def test_repdiag_and_the_three_papers_are_cited_by_every_report() -> None:
     assert cited["repository-code"] == HOME
     titles = {item["title"].lower() for item in cited["references"]}
     assert all(re.search(r"title = \{(.*)\}", cite(key).bibtex)[1].lower() in titles for key in PAPERS)  # type: ignore[index]
+
+
+def test_the_page_on_citing_holds_the_entries_of_a_report() -> None:
+    page = (ROOT / "docs" / "citing.md").read_text("utf-8")
+    missing = [key for key in (OURS, *PAPERS) if cite(key).bibtex not in page]
+    assert missing == []

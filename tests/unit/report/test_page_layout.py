@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -34,7 +35,20 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     table = read_table(run)
     frame = comparison_frame(table)
     save_figure(checkpoint_comparison(frame), frame, run / "figures", name="checkpoint_comparison")
+    record = json.loads((run / "run.json").read_text("utf-8"))
+    (run / "run.json").write_text(json.dumps({**record, "ranking": ranking(names)}), "utf-8")
     return build_report(run, run / "report.html", map_method="pca")
+
+
+def ranking(names: list[str]) -> dict[str, Any]:
+    """What a comparison stores of which encoder to take; the first one, by far."""
+    cost = {"parameters": 1_500_000, "width": 576, "gflops": 0.06, "ms_per_image": 1.2}
+    rows = [
+        {"checkpoint": name, "rank": place, "p_best": 0.98 if place == 1 else 0.01, "by": "r_precision", **cost}
+        for place, name in enumerate(names, start=1)
+    ]
+    said = f"Take {names[0]}: best by R-precision (0.98). It costs 1.5 M parameters."
+    return {"headline": said, "summary": said, "rows": rows}
 
 
 @pytest.fixture(scope="module")
@@ -100,11 +114,22 @@ def test_paper_holds_the_evidence_and_is_light_in_a_dark_room(driver: Any) -> No
 
 
 def test_the_top_of_the_page_answers(driver: Any) -> None:
-    """In the first 600 px: the sentence on top, what is wrong with each encoder, what to do."""
+    """In the first 600 px: which encoder to take, by how much, what is wrong with each, what to do about it."""
     show(driver, width=1285)
     driver.execute_script("scrollTo(0, 0)")
-    ends = "return ['h1', '.matrix', '.steps'].map(one => document.querySelector(one).getBoundingClientRect().bottom)"
-    assert max(driver.execute_script(ends)) < 600
+    seen = driver.execute_script(
+        "return [...document.querySelectorAll('h1, .margin, .matrix, .steps li')]"
+        ".filter(one => one.getBoundingClientRect().bottom <= 600).map(one => one.innerText).join('\\n')"
+    )
+    assert "Take \N{HORIZONTAL ELLIPSIS}seed0-last" in seen
+    # Of the test that write_pairs leaves: first minus second is -0.2 [-0.3, -0.1] in kNN accuracy.
+    assert (
+        "Against \N{HORIZONTAL ELLIPSIS}seed1-last, on the same images: kNN accuracy -20.0 points [-30.0, -10.0]"
+        in seen
+    )
+    assert [word for word in ("Over-clustering", "Overfitting", "Collapse") if word not in seen] == []
+    assert seen.count("seed2-last") >= 1
+    assert re.search(r"^RD\d{3} \w+", seen, re.M)
 
 
 def test_a_click_on_a_figure_enlarges_it_and_a_key_does_so_too(driver: Any) -> None:
