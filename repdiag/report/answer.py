@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 _DIFFERENCES = 3
 _STEPS = 4
 _SAID = 3
+_ROWS = "RD5"  # codes of findings that name rows
 _URGENCY = {"bad": 0, "warn": 1, "open": 2, "good": 3}
 
 
@@ -85,6 +86,8 @@ def steps(found: Sequence[Judgement]) -> tuple[Step, ...]:
     ]
     for (code, title), said in looked.items():
         what = " ".join(sentence if len(said) == 1 else f"{name}: {sentence}" for name, sentence in said[:_SAID])
+        if code.startswith(_ROWS):
+            what = f"Look at the rows in rows_to_check.csv. {what}"
         listed.append(Step(names=tuple(name for name, _ in said), code=code, title=title, what=what, tone="open"))
     return tuple(sorted(listed, key=lambda step: _URGENCY.get(step.tone, 2))[:_STEPS])
 
