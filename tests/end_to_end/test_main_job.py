@@ -69,7 +69,7 @@ def test_an_analysis_leaves_tables_and_figures(home):
     names = {path.stem for path in (out / "figures").glob("*.png")}
     assert {"training_history", "over_cluster_curve", "embedding_map", "singular_spectrum"} <= names
     for name in names:
-        assert {".png", ".pdf", ".svg", ".csv"} == {path.suffix for path in (out / "figures").glob(f"{name}.*")}
+        assert {".png", ".pdf", ".svg", ".csv", ".txt"} == {path.suffix for path in (out / "figures").glob(f"{name}.*")}
 
 
 @pytest.mark.slow

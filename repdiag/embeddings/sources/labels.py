@@ -18,6 +18,7 @@ from repdiag.embeddings.sources.vector_options import VectorOptions
 Integers = NDArray[np.int64]
 NONE = -1
 _FEW = 10
+_OFTEN_NONE = frozenset((99, 255, 999, 9999, 65535))  # far beyond the other labels, such a number is often "ignore"
 _SOUND_LIKE_NONE = frozenset(("unknown", "unlabeled", "unlabelled", "unassigned", "undefined", "missing", "?", "-"))
 
 
@@ -80,6 +81,10 @@ def _numbers(array: NDArray[Any], options: VectorOptions) -> Labels:
     if missing.any():
         notes.append(_unlabelled(int(missing.sum()), len(missing), said or ["NaN"]))
     kept = numbers[~missing]
+    last = np.unique(kept)[-2:].tolist()
+    if len(last) == 2 and last[1] in _OFTEN_NONE and 2 * last[0] < last[1]:
+        count = int((kept == last[1]).sum())
+        notes.append(f"{count} rows are labelled {last[1]}: taken as a class (--unlabelled {last[1]} says no).")
     if len(kept) and int(kept.min()) < 0:  # other negative numbers are classes, which need numbers from 0 on
         names, places = np.unique(kept, return_inverse=True)
         filled = np.full(len(numbers), NONE, dtype=np.int64)

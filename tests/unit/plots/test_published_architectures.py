@@ -25,5 +25,5 @@ def test_the_figure_has_the_same_bytes_twice(tmp_path: Path) -> None:
     first, second = (
         {path.suffix: path.read_bytes() for path in (tmp_path / name).iterdir()} for name in ("one", "two")
     )
-    assert set(first) == {".png", ".pdf", ".svg", ".csv"}
+    assert set(first) == {".png", ".pdf", ".svg", ".csv", ".txt"}
     assert first == second

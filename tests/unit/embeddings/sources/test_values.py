@@ -140,3 +140,13 @@ def test_rows_without_a_direction_are_left_out_and_counted(tmp_path) -> None:
     assert found.labels.tolist() == np.delete(LABELS, [3, 7]).tolist()
     assert found.row_ids.tolist() == np.delete(np.arange(60), [3, 7]).tolist()
     assert found.provenance.reading.notes == ("2 rows were left out, 2 all zero: 3, 7.",)
+
+
+@pytest.mark.parametrize(
+    ("far", "others", "said"), [(255, 20, True), (999, 4, True), (255, 200, False), (256, 20, False)]
+)
+def test_a_number_that_often_means_ignore_is_a_class_and_is_said(far: int, others: int, said: bool) -> None:
+    labels = np.where(np.arange(400) % 8 == 0, far, np.arange(400) % others)
+    found = as_embedding_set({"features": np.ones((400, 2)), "labels": labels})
+    notes = [note for note in found.provenance.reading.notes if "taken as a class" in note]
+    assert notes == ([f"50 rows are labelled {far}: taken as a class (--unlabelled {far} says no)."] if said else [])

@@ -1,0 +1,1 @@
+"""Does a diagnosis say which encoder will serve best downstream?"""
