@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from repdiag.checkpoints.encoder import Encoder, EncoderInfo
 from repdiag.checkpoints.fitting.as_told import NETWORK_OPTIONS
+from repdiag.checkpoints.fitting.ceilings import bounded_image_size
 from repdiag.checkpoints.fitting.match import load_strictly
 from repdiag.checkpoints.fitting.projection_heads import build_head
 from repdiag.checkpoints.own.native import FORMAT
@@ -35,7 +36,7 @@ def native_encoder(
     settings = TrainSettings.model_validate_json(tree["config"])
     chosen = choose(branch, [item for item, (place, _) in _BRANCHES.items() if tree.get(place)], path=payload.path)
     weights, head = (tree.get(place) or {} for place in _BRANCHES[chosen])
-    size = int(tree["image_size"])
+    size = bounded_image_size(int(tree["image_size"]))
     if backbone_name is None and is_own_code(settings.backbone.name):
         raise CheckpointError(
             f"{payload.path} names code of its own as its backbone, and code is not run because a file says so",
