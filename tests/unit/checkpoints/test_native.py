@@ -82,3 +82,14 @@ def test_another_version_is_named(tmp_path):
     torch.save(torch.load(path, weights_only=True) | {"format_version": 99}, path)
     with pytest.raises(CheckpointError, match="another format version"):
         read_native(path)
+
+
+def test_images_that_nobody_makes_are_refused_before_a_network_is_built(tmp_path, monkeypatch):
+    from repdiag.checkpoints.load import load_encoder
+    from repdiag.checkpoints.own import native_encoder
+    from repdiag.config.training import TrainSettings
+
+    monkeypatch.setattr(native_encoder, "build_backbone", lambda *_, **__: pytest.fail("a network was built"))
+    write_native(tmp_path / "a.pt", payload() | {"config": TrainSettings().model_dump_json(), "image_size": 20_000})
+    with pytest.raises(CheckpointError, match="20000 pixels"):
+        load_encoder(tmp_path / "a.pt")
