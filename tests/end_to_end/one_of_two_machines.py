@@ -4,6 +4,7 @@ python one_of_two_machines.py FILE OTHER OUT: OUT gets the values of the tables,
 MiB of this process's memory are mapped rows.
 """
 
+import gc
 import json
 import os
 import sys
@@ -39,6 +40,8 @@ def main():
         said["compared"] = values_of(compared.table)
         said["tests"] = compared.paired.tests["p_value"].tolist()
         net = torch.nn.Sequential(torch.nn.AvgPool2d(2), torch.nn.Flatten())
+        del found, compared
+        gc.collect()  # else their rows leave the memory while those of the images come in
         before = mapped()
         rows = repdiag.embed(
             repdiag.load_encoder(net, image_size=32), data="digits", limit=150, views=1, out=f"{out}-rows"

@@ -24,7 +24,6 @@ _SOME = 1024  # rows that tell the spread of all to a factor of two or so
 # What torch.get_float32_matmul_precision() may do to float32 rows before it multiplies them: nothing, cut them to TF32,
 # cut them to bfloat16. Products of cut numbers are exact in float32: the length of rows does not multiply the error.
 _INPUT_ROUNDOFF = {"highest": 0.0, "high": 2.0**-10, "medium": 2.0**-7}
-_STEPS = 2.0**40  # of cosines: rounding moves those of thousands of dimensions by less than half of one
 _BFLOAT16_ROUNDOFF = 2.0**-8  # of numbers that are rounded to bfloat16 here, to the nearest
 
 
@@ -161,11 +160,6 @@ class UnitRows(Rows):
     @override
     def terms(self, left: Tensor, right: Tensor, *, out: Tensor | None = None) -> Tensor:
         return torch.mul(left, right, out=out)
-
-    @override
-    def score(self, left: Tensor, right: Tensor) -> Tensor:
-        # Cosines that are equal but for rounding are equal, whatever the scale and the order of the columns.
-        return torch.round(super().score(left, right) * _STEPS) / _STEPS
 
     @override
     def score_matrix(self, left: Tensor, right: Tensor) -> Tensor:

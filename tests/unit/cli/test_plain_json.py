@@ -9,12 +9,12 @@ import pandas as pd
 import pytest
 
 from repdiag.cli.metrics import list_metrics, show
-from repdiag.cli.summary import _plain_records
+from repdiag.core.plain_records import plain_records
 
 
 def test_what_is_not_known_of_a_paired_test_is_null() -> None:
     tests = pd.DataFrame({"params": ['{"k": 20}', "{}"], "ci_low": [0.5, math.nan], "differs": [True, False]})
-    found = json.loads(json.dumps(_plain_records(tests), allow_nan=False))
+    found = json.loads(json.dumps(plain_records(tests.assign(params=tests["params"].map(json.loads))), allow_nan=False))
     assert found == [
         {"params": {"k": 20}, "ci_low": 0.5, "differs": True},
         {"params": {}, "ci_low": None, "differs": False},
