@@ -73,18 +73,11 @@ def _answers(stored: StoredRun) -> Iterator[str]:
     for name, verdict in stored.verdicts.items():
         if "summary" in verdict:
             yield f"- **{name}.** {verdict['summary']}"
-    for sentence in _pair_sentences(stored.folder):
-        yield f"- {sentence}"
+    if stored.answers is not None:
+        from repdiag.diagnosis.pair_answers import answer_sentences
 
-
-def _pair_sentences(folder: Path) -> Iterator[str]:
-    import pandas as pd
-
-    from repdiag.diagnosis.pair_answers import answer_sentences
-
-    path = folder / "pairs.csv"
-    if path.is_file():
-        yield from answer_sentences(pd.read_csv(path))
+        for sentence in answer_sentences(stored.answers):
+            yield f"- {sentence}"
 
 
 def _without_times(text: str) -> str:

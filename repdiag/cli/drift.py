@@ -66,6 +66,7 @@ def drift(
     from repdiag.workflows.drift_gates import junit as junit_text
     from repdiag.workflows.drift_layers import with_layers
     from repdiag.workflows.drift_result import KIND, save_canary
+    from repdiag.workflows.loaded_pair import loaded
 
     if new is None and canary is None:
         raise UsageError("drift needs two encoders", found=old, hint="name the new one, or give --save-canary")
@@ -76,7 +77,7 @@ def drift(
         check_place(out, overwrite=overwrite, again=KIND)
     console = console_of(speaking)
     chosen = analysis_options_of({**images, **machine}, told, per_class=per_class, seed=seed)
-    sources = {"old": old} if new is None else {"old": old, "new": new}
+    sources = loaded({"old": old} if new is None else {"old": old, "new": new}, chosen)
     sets, notes = read_pair(sources, chosen, labels=labels, counting=console.counting)
     if canary is not None:
         first = next(iter(sets.values()))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from repdiag.core.embedding_set import EmbeddingSet
 from repdiag.core.errors import MetricError
 from repdiag.core.numbers import say_p
-from repdiag.diagnosis.compared import Change, compare_encoders
+from repdiag.diagnosis.compared import MEASURES, Change, compare_encoders
 from repdiag.diagnosis.compared_answers import NOT_TOLD_APART, answers
 
 if TYPE_CHECKING:
@@ -58,15 +58,15 @@ def pair_answers(
     records: list[dict[str, Any]] = []
     for first, second in combinations(encoders, 2):
         mine, its = encoders[first], encoders[second]
+        told = (known or {}).get((first, second))
+        measures = [measure for measure in MEASURES if told is None or measure != told.measure]
+        trains = {"first_train": mine.train, "second_train": its.train}
         try:
-            found = compare_encoders(
-                mine.val, its.val, first_train=mine.train, second_train=its.train, groups=groups, seed=seed
-            )
+            found = compare_encoders(mine.val, its.val, **trains, measures=measures, groups=groups, seed=seed)
         except MetricError:
             continue  # no labels, or no class in common: said by every metric of classes
-        if known is not None and (first, second) in known:
-            better = known[first, second]
-            found = replace(found, changes={**found.changes, better.measure: better})
+        if told is not None:
+            found = replace(found, changes={**found.changes, told.measure: told})
         for answer in answers(found):
             named = {"first": first, "second": second}
             records.append({**named, **{name: getattr(answer, name) for name in COLUMNS[2:]}})

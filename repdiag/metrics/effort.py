@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, kw_only=True)
-class Effort:
-    """Repetitions behind values and intervals.
+class Repetitions:
+    """What is done again and again behind values and intervals.
 
     `settings` replace the defaults of metrics that have settings of these names. `factors` are the numbers of clusters
     of the over-cluster curve, as multiples of the number of classes. `replicates` are half-samples, `blocks` those of a
@@ -33,8 +33,8 @@ class Effort:
     deals: int = 5
 
 
-THOROUGH = Effort()
-QUICK = Effort(
+THOROUGH = Repetitions()
+QUICK = Repetitions(
     settings={"seeds": 1, "restarts": 1},
     factors=(0.5, 1.0, 2.0, 4.0),
     replicates=5,
@@ -45,11 +45,11 @@ QUICK = Effort(
     deals=1,
 )
 
-_EFFORT: ContextVar[Effort] = ContextVar("repdiag_effort", default=THOROUGH)
+_EFFORT: ContextVar[Repetitions] = ContextVar("repdiag_effort", default=THOROUGH)
 
 
-def current_effort() -> Effort:
-    """Return the effort of the enclosing block: all of it, unless told otherwise."""
+def current_effort() -> Repetitions:
+    """Return the repetitions of the enclosing block: all of it, unless told otherwise."""
     return _EFFORT.get()
 
 

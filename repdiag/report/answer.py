@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from repdiag.report.forest import said_difference
+from repdiag.report.forest import said_test
 from repdiag.results.headlines import CONTEXT, HEADLINES
 
 if TYPE_CHECKING:
@@ -43,12 +43,9 @@ def by_how_much(ranking: Mapping[str, Any] | None, pairs: StoredPairs) -> str:
     for headline in HEADLINES:
         if headline.metric in CONTEXT or headline.direction != "higher":
             continue
-        for row in pairs.tested(headline.metric).to_dict(orient="records"):
-            if {row["first"], row["second"]} == {first, second} and bool(row["differs"]):
-                sign = 1.0 if row["first"] == first else -1.0
-                said = said_difference({str(k): v for k, v in row.items()}, percent=headline.percent, sign=sign)
-                found.append(f"{headline.label.partition(',')[0]} {said}")
-                break
+        said = said_test(headline, (first, second), pairs, only_apart=True)
+        if said:
+            found.append(f"{headline.label.partition(',')[0]} {said}")
     if not found:
         return f"Against {second}: no paired test on the same images tells the two apart."
     return f"Against {second}, on the same images: {'; '.join(found[:_DIFFERENCES])}."

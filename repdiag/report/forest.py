@@ -59,7 +59,19 @@ def forests(table: ComparisonTable, pairs: StoredPairs | None = None) -> tuple[F
     return tuple(sorted(found, key=lambda panel: panel.context))
 
 
-def said_difference(row: Mapping[str, Any], *, percent: bool, sign: float = 1.0) -> str:
+def said_test(headline: Headline, pair: tuple[str, str], pairs: StoredPairs, *, only_apart: bool = False) -> str:
+    """Return by what the first is above the second by a paired test; empty for a pair without one.
+
+    `only_apart` also leaves out a test that does not tell the two apart.
+    """
+    for row in pairs.tested(headline.metric).to_dict(orient="records"):
+        if {row["first"], row["second"]} == set(pair) and (bool(row["differs"]) or not only_apart):
+            sign = 1.0 if row["first"] == pair[0] else -1.0
+            return _said_difference({str(k): v for k, v in row.items()}, percent=headline.percent, sign=sign)
+    return ""
+
+
+def _said_difference(row: Mapping[str, Any], *, percent: bool, sign: float) -> str:
     """Return the difference of a paired test with its interval, shares in points; `sign` -1 turns it round."""
     low, high = sorted(sign * float(row[name]) for name in ("ci_low", "ci_high"))
     if percent:
@@ -121,21 +133,11 @@ def _message(
         return f"{cell.text}, untrained {copy.text}" if copy else cell.text
     if cell.mark == "best":
         second = others[0][0]
-        test = _test(headline, first.name, second.name, pairs)
+        test = "" if pairs is None else said_test(headline, (first.name, second.name), pairs)
         by = f" by {test}" if test else f": {cell.text} against {others[0][1].text}"
         return f"{first.name} leads {second.name}{by}"
     tied = [line.name for line, found in trained if found.mark == "alike"] or [line.name for line, _ in trained]
     return f"statistically tied: {', '.join(tied)}" if len(tied) < 4 else f"{len(tied)} encoders are statistically tied"
-
-
-def _test(headline: Headline, first: str, second: str, pairs: StoredPairs | None) -> str:
-    if pairs is None:
-        return ""
-    for row in pairs.tested(headline.metric).to_dict(orient="records"):
-        if {row["first"], row["second"]} == {first, second}:
-            sign = 1.0 if row["first"] == first else -1.0
-            return said_difference({str(k): v for k, v in row.items()}, percent=headline.percent, sign=sign)
-    return ""
 
 
 def _order(headline: Headline, cell: Cell) -> float:

@@ -43,6 +43,11 @@ class StoredRun:
         return read_pairs(self.folder)
 
     @property
+    def answers(self) -> pd.DataFrame | None:
+        """What each encoder is against each other one, a question a row; None where there was no pair."""
+        return self._frame("pairs")
+
+    @property
     def drift(self) -> pd.DataFrame | None:
         """What became of neighbours from one encoder to each other one; None where there was no pair."""
         return self._frame("drift")

@@ -53,15 +53,15 @@ def drift(
         ('same classes, other neighbours', True)
     """
     from repdiag.workflows.drift_layers import with_layers
+    from repdiag.workflows.loaded_pair import loaded
     from repdiag.workflows.speaking import speaker
 
     chosen = AnalysisOptions(data=data, seed=seed, **{"per_class": PER_CLASS, **options})
-    sets, notes = read_pair(
-        {"old": old, "new": new}, chosen, labels=labels, counting=speaker(progress=progress).counting
-    )
+    sources = loaded({"old": old, "new": new}, chosen)
+    sets, notes = read_pair(sources, chosen, labels=labels, counting=speaker(progress=progress).counting)
     how: dict[str, Any] = {"threshold": threshold, "thresholds": thresholds, "intervals": intervals}
     found = drift_of_sets(sets, seed=seed, notes=notes, **how)
-    return with_layers(found, {"old": old, "new": new}, chosen)
+    return with_layers(found, sources, chosen)
 
 
 def drift_of_sets(

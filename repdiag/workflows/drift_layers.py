@@ -25,20 +25,18 @@ IMAGES = 32
 def with_layers(found: Drift, sources: Mapping[str, Any], options: AnalysisOptions) -> Drift:
     """Return the drift with its layers, where the new encoder is a graph, the old one a network, and they differ.
 
-    A checkpoint is exported for it, as `repdiag convert` would. Nothing is added where the two have no tensors of the
-    same name, which is said.
+    `sources` are the two sides of the drift, loaded. A checkpoint is exported for it, as `repdiag convert` would. Where
+    the two share no tensor names nothing is added, and a note says so.
     """
+    from repdiag.checkpoints.encoder import Encoder
     from repdiag.diagnosis.drift.verdict import SAME_SPACE
-    from repdiag.workflows.loaded_pair import load_pair
-    from repdiag.workflows.vectors import is_vectors
 
     old, new = sources["old"], sources["new"]
-    if found.verdict == SAME_SPACE or is_vectors(old) or is_vectors(new) or options.data is None:
+    if found.verdict == SAME_SPACE or options.data is None:
         return found
-    encoders = load_pair({"old": old, "new": new}, options)
-    if encoders["new"].info.family != "onnx":
+    if not isinstance(old, Encoder) or not isinstance(new, Encoder) or new.info.family != "onnx":
         return found
-    frame = layer_frame(encoders["old"], encoders["new"], options)
+    frame = layer_frame(old, new, options)
     if frame is None:
         note = f"{found.new} has no tensors named like those of {found.old}: the layers cannot be compared"
         return replace(found, notes=(*found.notes, note))
@@ -78,7 +76,7 @@ def _run_of(encoder: Encoder, folder: Path) -> GraphRun:
 
     if encoder.info.family != "onnx":
         path = folder / "exported.onnx"
-        export_onnx(encoder, path)
+        export_onnx(encoder.to("cpu"), path)
         encoder = onnx_encoder(path, ReadOptions(), name=encoder.info.name)
     module = encoder.backbone
     assert isinstance(module, OnnxModule)

@@ -11,6 +11,14 @@ if TYPE_CHECKING:
     from repdiag.workflows.options import AnalysisOptions
 
 
+def loaded(sources: Mapping[str, Any], options: AnalysisOptions) -> dict[str, Any]:
+    """Return the sources with each encoder loaded, and vectors as they are: for what looks at the same pair twice."""
+    from repdiag.workflows.vectors import is_vectors
+
+    encoders = load_pair({name: one for name, one in sources.items() if not is_vectors(one)}, options)
+    return {name: encoders.get(name, one) for name, one in sources.items()}
+
+
 def load_pair(sources: Mapping[str, Any], options: AnalysisOptions) -> dict[str, Encoder]:
     """Return the encoders; a graph that does not say how it is fed is fed like the other encoder."""
     from repdiag.checkpoints.exported.onnx_encoder import is_onnx, onnx_encoder

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from repdiag.core.errors import UsageError, unknown_name
+from repdiag.core.errors import unknown_name
 from repdiag.core.metric_table import untrained_name
+from repdiag.workflows.renaming import new_names
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -64,13 +65,7 @@ def _known(only: Sequence[str], frames: dict[str, pd.DataFrame]) -> Sequence[str
 
 def _called(names: Sequence[str], known: Sequence[str]) -> dict[str, str]:
     """Return what each checkpoint is called, untrained copies after their encoder."""
-    if not names:
-        return {}
-    if len(names) != len(known):
-        raise UsageError(
-            f"{len(names)} names for {len(known)} encoders", found=", ".join(known), hint="give one each, in this order"
-        )
-    pairs = dict(zip(known, names, strict=True))
+    pairs = new_names(known, names)
     return pairs | {untrained_name(old): untrained_name(new) for old, new in pairs.items()}
 
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from repdiag.core.errors import UsageError, unknown_name
+from repdiag.workflows.renaming import new_names
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -159,15 +160,8 @@ def _unmarked(found: ComparisonTable) -> ComparisonTable:
 
 
 def _renamed(found: ComparisonTable, names: Sequence[str]) -> ComparisonTable:
-    if not names:
-        return found
-    if len(names) != len(found.lines):
-        known = ", ".join(line.name for line in found.lines)
-        raise UsageError(
-            f"{len(names)} names for {len(found.lines)} encoders", found=known, hint="give one each, in this order"
-        )
-    lines = (replace(line, name=name) for line, name in zip(found.lines, names, strict=True))
-    return replace(found, lines=tuple(lines))
+    called = new_names([line.name for line in found.lines], names)
+    return replace(found, lines=tuple(replace(line, name=called.get(line.name, line.name)) for line in found.lines))
 
 
 def _caption(table: MetricTable) -> str:

@@ -65,10 +65,15 @@ def _step(rows: RowArray, centres: RowArray) -> tuple[Assignments, Numbers, Numb
     return nearest, objective, sums.reshape(centres.shape)
 
 
+def aside_of_split(dims: int) -> RowArray:
+    """Return by which share of itself each number of a split cluster's centre moves [D]: up for one half, else down."""
+    return np.where(np.arange(dims) % 2 == 0, _SPLIT, -_SPLIT)
+
+
 def means(sums: Numbers, counts: NDArray[np.int64]) -> RowArray:
     """Return the centres; one without rows takes half of the largest cluster, beside its centre."""
     centres = (sums / np.maximum(counts, 1)[:, None]).astype(np.float32)
-    aside = np.where(np.arange(centres.shape[1]) % 2 == 0, _SPLIT, -_SPLIT)
+    aside = aside_of_split(centres.shape[1])
     left = counts.copy()
     for empty in np.flatnonzero(counts == 0):
         largest = int(left.argmax())

@@ -22,13 +22,13 @@ def spread_starts(rows: RowArray, clusters: int, generator: np.random.Generator,
     squares = np.einsum("ij,ij->i", rows, rows)
     chosen = np.empty((starts, clusters), dtype=np.int64)
     chosen[:, 0] = [first for first, _ in lots]
-    nearest = _squared(rows, squares, chosen[:, 0])
+    nearest = squared_from(rows, squares, chosen[:, 0])
     drawn = np.empty((starts, candidates), dtype=np.int64)
     for place in range(1, clusters):
         for start, (_, lot) in enumerate(lots):
             reach = np.cumsum(nearest[start], dtype=np.float64)
             drawn[start] = np.searchsorted(reach, lot[place - 1] * reach[-1]).clip(max=len(rows) - 1)
-        left = _squared(rows, squares, drawn.ravel()).reshape(starts, candidates, len(rows))
+        left = squared_from(rows, squares, drawn.ravel()).reshape(starts, candidates, len(rows))
         for start in range(starts):
             np.minimum(left[start], nearest[start], out=left[start])
             best = int(left[start].sum(axis=1).argmin())
@@ -37,8 +37,8 @@ def spread_starts(rows: RowArray, clusters: int, generator: np.random.Generator,
     return np.ascontiguousarray(rows[chosen])
 
 
-def _squared(rows: RowArray, squares: RowArray, picked: NDArray[np.int64]) -> RowArray:
-    """Return the squared distances of every row from the picked ones [picked, N]."""
+def squared_from(rows: RowArray, squares: RowArray, picked: NDArray[np.int64]) -> RowArray:
+    """Return the squared distances of every row from the picked ones [picked, N]; `squares` are those of the rows."""
     distances: RowArray = rows[picked] @ rows.T
     distances *= -2.0
     distances += squares

@@ -11,14 +11,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from repdiag.metrics.clusters.spread_starts import RowArray
+from repdiag.metrics.clusters.lloyd import aside_of_split
+from repdiag.metrics.clusters.spread_starts import RowArray, squared_from
 
 Flags = NDArray[np.bool_]
 Numbers = NDArray[np.float64]
 
 _STARTS, _ITERATIONS = 3, 20
 _CANDIDATES = 2  # rows that the second centre is the best of: 2 + log K of greedy k-means++
-_SPLIT = np.float32(1.0 / 1024.0)  # how far the halves of a cluster that was split start from its centre
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -72,24 +72,15 @@ def _starts(rows: RowArray, inside: Flags, lots: Sequence[Sequence[Lots]]) -> tu
     squares = np.einsum("ij,ij->i", rows, rows)
     places = [np.flatnonzero(each) for each in inside]
     first = np.array([place[lot.first] for place, drawn in zip(places, lots, strict=True) for lot in drawn])
-    nearest = np.where(mask, _squared(rows, squares, first), np.float32(0.0))
+    nearest = np.where(mask, squared_from(rows, squares, first), np.float32(0.0))
     reach = np.cumsum(nearest, axis=1, dtype=np.float64)
     wanted = np.array([lot.second for drawn in lots for lot in drawn]) * reach[:, -1:]
     drawn_rows = np.array([np.searchsorted(up_to, lot) for up_to, lot in zip(reach, wanted, strict=True)])
     drawn_rows = drawn_rows.clip(max=len(rows) - 1)
-    left = _squared(rows, squares, drawn_rows.ravel()).reshape(len(mask), _CANDIDATES, len(rows))
+    left = squared_from(rows, squares, drawn_rows.ravel()).reshape(len(mask), _CANDIDATES, len(rows))
     # Rows outside have a distance of zero already.
     best = np.minimum(left, nearest[:, None]).sum(axis=2).argmin(axis=1)
     return rows[first], rows[drawn_rows[np.arange(len(mask)), best]]
-
-
-def _squared(rows: RowArray, squares: RowArray, picked: NDArray[np.int64]) -> RowArray:
-    """Return the squared distances of every row from the picked ones [picked, N]."""
-    distances: RowArray = rows[picked] @ rows.T
-    distances *= -2.0
-    distances += squares
-    distances += squares[picked][:, None]
-    return distances.clip(min=0.0, out=distances)
 
 
 def _means(sums: RowArray, counts: NDArray[np.int64]) -> RowArray:
@@ -100,7 +91,7 @@ def _means(sums: RowArray, counts: NDArray[np.int64]) -> RowArray:
 def _refill(empty: RowArray, whole: RowArray, *, lost: Flags) -> None:
     """Put a centre without rows beside the other one, in place."""
     if lost.any():
-        aside = np.where(np.arange(empty.shape[1]) % 2 == 0, _SPLIT, -_SPLIT)
+        aside = aside_of_split(empty.shape[1])
         empty[lost] = whole[lost] * (1.0 + aside)
         whole[lost] *= 1.0 - aside
 
