@@ -98,7 +98,12 @@ Quantised = Annotated[
 ]
 Unlabelled = Annotated[
     str | None,
-    typer.Option("--unlabelled", help="Labels that stand for none, by commas (default: -1, nan, NA, empty), or none."),
+    typer.Option(
+        "--unlabelled", help="Labels that stand for none, by commas (default: -1, -100, nan, NA, empty), or none."
+    ),
+]
+Relabel = Annotated[
+    bool, typer.Option("--relabel", help="Take the labels of --labels although those of the vectors contradict them.")
 ]
 Bank = Annotated[Path | None, typer.Option("--bank", help="The train set's vectors, for kNN and probes.")]
 BankLabels = Annotated[Path | None, typer.Option("--bank-labels", help="Class labels of the bank's rows.")]

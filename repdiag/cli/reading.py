@@ -64,6 +64,7 @@ VECTORS: Mapping[str, Any] = {
     "tokens": options.Tokens,
     "quantised": options.Quantised,
     "unlabelled": options.Unlabelled,
+    "relabel": (options.Relabel, False),
 }
 # A flag, or a flag and what it is without being typed.
 IMAGES: Mapping[str, Any] = {

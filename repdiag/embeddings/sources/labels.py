@@ -19,6 +19,8 @@ Integers = NDArray[np.int64]
 NONE = -1
 _FEW = 10
 _OFTEN_NONE = frozenset((99, 255, 999, 9999, 65535))  # far beyond the other labels, such a number is often "ignore"
+_BYTE_NONE = 255  # what masks of segmentation hold where pixels are to be ignored
+_ORDER = "give both files a column of names (id, path), by which rows are joined; or leave the wrong labels out"
 _SOUND_LIKE_NONE = frozenset(("unknown", "unlabeled", "unlabelled", "unassigned", "undefined", "missing", "?", "-"))
 
 
@@ -73,6 +75,8 @@ def _numbers(array: NDArray[Any], options: VectorOptions) -> Labels:
     numbers = to_class_numbers("labels", np.ascontiguousarray(array)).numpy()
     given = np.unique(numbers[~missing])
     notes: list[str] = []
+    if options.unlabelled is None and array.dtype == np.uint8 and _ends_in_ignore(given):
+        none.add(_BYTE_NONE)
     if set(given.tolist()) == {-1, 1}:
         notes.append("the labels are -1 and 1: both are classes.")
         none = set()
@@ -81,16 +85,30 @@ def _numbers(array: NDArray[Any], options: VectorOptions) -> Labels:
     if missing.any():
         notes.append(_unlabelled(int(missing.sum()), len(missing), said or ["NaN"]))
     kept = numbers[~missing]
-    last = np.unique(kept)[-2:].tolist()
-    if len(last) == 2 and last[1] in _OFTEN_NONE and 2 * last[0] < last[1]:
-        count = int((kept == last[1]).sum())
-        notes.append(f"{count} rows are labelled {last[1]}: taken as a class (--unlabelled {last[1]} says no).")
+    notes += _often_none(kept, told=options.unlabelled is not None)
     if len(kept) and int(kept.min()) < 0:  # other negative numbers are classes, which need numbers from 0 on
         names, places = np.unique(kept, return_inverse=True)
         filled = np.full(len(numbers), NONE, dtype=np.int64)
         filled[~missing] = places
         return Labels(numbers=filled, class_names=tuple(str(name) for name in names), notes=tuple(notes))
     return Labels(numbers=np.where(missing, NONE, numbers), notes=tuple(notes))
+
+
+def _ends_in_ignore(given: Integers) -> bool:
+    """Say whether labels in bytes, ascending, end in an "ignore": 0 and 255 alone are the two classes of a mask."""
+    return len(given) > 2 and int(given[-1]) == _BYTE_NONE and int(given[-2]) < _BYTE_NONE - 1
+
+
+def _often_none(kept: Integers, *, told: bool) -> list[str]:
+    """Return a note where the largest label is one that often means "ignore", beyond a gap or beyond 0, 1, 2, ..."""
+    given = np.unique(kept)
+    if told or len(given) < 2 or int(given[-1]) not in _OFTEN_NONE:
+        return []
+    before, last = int(given[-2]), int(given[-1])
+    counted = before < last - 1 and before - int(given[0]) == len(given) - 2
+    if not counted and 2 * before >= last:
+        return []
+    return [f"{int((kept == last).sum())} rows are labelled {last}: taken as a class (--unlabelled {last} says no)."]
 
 
 def _texts(array: NDArray[Any], options: VectorOptions) -> Labels:
@@ -116,6 +134,7 @@ def _texts(array: NDArray[Any], options: VectorOptions) -> Labels:
     numbers = np.full(len(texts), NONE, dtype=np.int64)
     if array.dtype.kind == "O" and kept and all(_is_number(text) for text in kept):
         numbers[~absent] = [int(text) for text in kept]
+        notes += _often_none(numbers[~absent], told=options.unlabelled is not None)
         return Labels(numbers=numbers, notes=tuple(notes))
     names, places = np.unique(np.asarray(kept, dtype=str), return_inverse=True)
     numbers[~absent] = places
@@ -228,7 +247,9 @@ def _codes(values: Any) -> tuple[Integers, NDArray[Any], bool]:
     return np.where(numbers == NONE, -1, places).astype(np.int64), names, False
 
 
-def expect_agreement(first: Any, second: Any, *, what: str, rows: Sequence[Any] | None = None) -> None:
+def expect_agreement(
+    first: Any, second: Any, *, what: str, rows: Sequence[Any] | None = None, hint: str = _ORDER
+) -> None:
     """Raise `DataError` where two labellings of the same rows contradict each other, with how many and the first."""
     wrong = contradictions(first, second)
     if len(wrong) == 0:
@@ -238,5 +259,5 @@ def expect_agreement(first: Any, second: Any, *, what: str, rows: Sequence[Any] 
     raise DataError(
         f"the labels of {what} contradict each other: their rows are not in the same order, or not the same",
         found=f"{len(wrong)} of {total} rows, the first: {named}",
-        hint="give both files a column of names (id, path), by which rows are joined; or leave the wrong labels out",
+        hint=hint,
     )

@@ -143,10 +143,30 @@ def test_rows_without_a_direction_are_left_out_and_counted(tmp_path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("far", "others", "said"), [(255, 20, True), (999, 4, True), (255, 200, False), (256, 20, False)]
+    ("far", "others", "said"),
+    [(255, 20, True), (999, 4, True), (255, 149, True), (255, 200, False), (256, 20, False)],
 )
 def test_a_number_that_often_means_ignore_is_a_class_and_is_said(far: int, others: int, said: bool) -> None:
     labels = np.where(np.arange(400) % 8 == 0, far, np.arange(400) % others)
     found = as_embedding_set({"features": np.ones((400, 2)), "labels": labels})
     notes = [note for note in found.provenance.reading.notes if "taken as a class" in note]
     assert notes == ([f"50 rows are labelled {far}: taken as a class (--unlabelled {far} says no)."] if said else [])
+
+
+@pytest.mark.parametrize(
+    ("classes", "left_out"), [([0, 1, 7], True), ([0, 253], True), ([0], False), ([0, 254], False)]
+)
+def test_255_in_bytes_is_ignore_beyond_a_gap_and_a_class_in_a_mask_of_two(classes: list[int], left_out: bool) -> None:
+    labels = np.array([*classes, 255], dtype=np.uint8)[np.arange(60) % (len(classes) + 1)]
+    found = as_embedding_set(ROWS, labels=labels)
+    assert int((found.labels == -1).sum()) == (60 // (len(classes) + 1) if left_out else 0)
+    assert any("unlabelled (255)" in note for note in found.provenance.reading.notes) == left_out
+    for told in ("none", "-1"):
+        assert int(as_embedding_set(ROWS, labels=labels, unlabelled=told).labels.max()) == 255
+
+
+def test_minus_100_is_unlabelled_as_losses_have_it() -> None:
+    labels = np.where(np.arange(60) % 6 == 0, -100, np.arange(60) % 4)
+    found = as_embedding_set(ROWS, labels=labels)
+    assert int((found.labels == -1).sum()) == 10
+    assert "10 of 60 rows are unlabelled (-100)" in found.provenance.reading.notes[0]
