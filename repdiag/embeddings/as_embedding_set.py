@@ -85,8 +85,8 @@ def _with_beside(found: EmbeddingSet, labels: Any, groups: Any, options: VectorO
         taken = read.take(joined.rows)
         said: tuple[str, ...] = ()
         if isinstance(labels, str | Path) and found.labels is not None:
-            own = Labels(numbers=found.labels.cpu().numpy(), class_names=found.class_names)
-            said = over_own(own, taken, options, names=("the vectors", beside.name), is_file=True)
+            before = Labels(numbers=found.labels.cpu().numpy(), class_names=found.class_names)
+            said = over_own(before, taken, options, names=("the vectors", beside.name), is_file=True)
         reading = reading.with_notes(*taken.notes, *joined.notes, *said)
         own: dict[str, Any] = {"labels": taken.numbers, "label_matrix": taken.matrix}
         found = replace(found, **own, class_names=taken.class_names)
