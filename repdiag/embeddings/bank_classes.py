@@ -24,7 +24,8 @@ def with_classes_of(rows: EmbeddingSet, bank: EmbeddingSet) -> EmbeddingSet:
         >>> with_classes_of(rows, bank).labels.tolist()
         [10, 2]
     """
-    if rows.labels is None or bank.labels is None:
+    its_labels = bank.labels
+    if rows.labels is None or its_labels is None:
         return bank
     mine, its = _given(rows), _given(bank)
     if not mine or not its:
@@ -41,7 +42,7 @@ def with_classes_of(rows: EmbeddingSet, bank: EmbeddingSet) -> EmbeddingSet:
         reading = bank.provenance.reading.with_notes(f"{said}: no neighbour is of these.")
         bank = replace(bank, provenance=replace(bank.provenance, reading=reading))
     if bank.class_names is None and rows.class_names is not None:
-        return replace(bank, class_names=tuple(str(number) for number in range(int(bank.labels.max()) + 1)))
+        return replace(bank, class_names=tuple(str(number) for number in range(int(its_labels.max()) + 1)))
     if bank.class_names is not None and rows.class_names is None:
         return _numbered(bank, bank.class_names, beyond=int(rows.labels.max()))
     return bank
