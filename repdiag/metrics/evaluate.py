@@ -17,6 +17,7 @@ from repdiag.core.metric_table import MetricRow, MetricTable
 from repdiag.core.metric_value import MetricValue, undefined
 from repdiag.core.progress import counted
 from repdiag.embeddings.as_embedding_set import as_embedding_set
+from repdiag.embeddings.bank_classes import with_classes_of
 from repdiag.embeddings.same_rows import on_same_rows
 from repdiag.metrics.effort import at_effort, current_effort
 from repdiag.metrics.inference import with_interval
@@ -92,7 +93,9 @@ def evaluate(
         -4.0
     """
     embeddings = as_embedding_set(embeddings, labels=labels)
-    bank, other = (None if second is None else as_embedding_set(second) for second in (bank, other))
+    if bank is not None and not isinstance(bank, EmbeddingSet):
+        bank = with_classes_of(embeddings, as_embedding_set(bank))
+    other = None if other is None else as_embedding_set(other)
     if other is not None:
         other = on_same_rows(embeddings, other, names=("the vectors", "the other encoder"))
     given = embeddings.groups if groups is None else groups

@@ -21,7 +21,12 @@ _FEW = 10
 _OFTEN_NONE = frozenset((99, 255, 999, 9999, 65535))  # far beyond the other labels, such a number is often "ignore"
 _BYTE_NONE = 255  # what masks of segmentation hold where pixels are to be ignored
 _ORDER = "give both files a column of names (id, path), by which rows are joined; or leave the wrong labels out"
-_SOUND_LIKE_NONE = frozenset(("unknown", "unlabeled", "unlabelled", "unassigned", "undefined", "missing", "?", "-"))
+_SOUND_LIKE_NONE = frozenset(
+    (
+        *("unknown", "unlabeled", "unlabelled", "unassigned", "undefined", "unidentified", "unclassified", "missing"),
+        *("ignore", "void", "no label", "no_label", "not labelled", "not labeled", "not available", "?", "-"),
+    )
+)
 
 
 @dataclass(frozen=True, kw_only=True)
