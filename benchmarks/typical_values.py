@@ -55,9 +55,7 @@ def measured(file: str) -> tuple[MetricTable, int]:
         held |= {name: np.asarray(arrays[name], dtype=np.float32) for name in arrays.files if "views" in name}
         labels = {name: arrays[name] for name in arrays.files if name.endswith("labels")}
     val = EmbeddingSet(features=held["features"], views=held["views"], labels=labels["labels"])
-    bank = EmbeddingSet(
-        features=held["train_features"], views=held["train_views"], labels=labels["train_labels"]
-    )
+    bank = EmbeddingSet(features=held["train_features"], views=held["train_views"], labels=labels["train_labels"])
     return evaluate(val, bank=bank, intervals=False), int(val.features.shape[1])
 
 
@@ -84,9 +82,9 @@ def main() -> None:
         label, source = argument.split("=", 1)
         encoder, _, data = label.partition("|")
         table, width = measured(source) if source.endswith(".npz") else stored(*source.split(":", 1))
-        for metric in load_all():
+        for metric, registered in load_all().items():
             row = chosen(table, metric)
-            if row is not None:
+            if row is not None and row.version == registered.version:  # an older definition is another number
                 settings = " ".join(f"{name}={value}" for name, value in sorted(row.params.items()) if name in shown())
                 values = (encoder, data, row.n, width, metric, row.version, settings, f"{row.value:.6g}")
                 records.append(dict(zip(COLUMNS, values, strict=True)))

@@ -23,12 +23,12 @@ FAMILIES = {
 _PART = re.compile(r"^([A-Z][\w ]*):[ \t]+(.*?)(?=^\S|\Z)", re.MULTILINE | re.DOTALL)
 _INTRODUCTION = """# Metrics
 
-One card for each metric, grouped by the question it answers. `repdiag metrics show NAME` prints the same text. `make docs`
-writes this page from the code.
+One card for each metric, grouped by the question it answers. `repdiag metrics show NAME` prints the same text.
+`make docs` writes this page from the code.
 
 **Better** says which direction is good. *Context* means neither: the value explains others, and no direction is better.
-**Interval** says how the 95 % confidence interval is computed; [Uncertainty](uncertainty.md) defines each kind. A changed
-default or convention gets a new **version**, and repdiag never compares values of different versions.
+**Interval** says how the 95 % confidence interval is computed; [Uncertainty](uncertainty.md) defines each kind. A
+changed default or convention gets a new **version**, and repdiag never compares values of different versions.
 
 **Typical values** come from encoders whose quality is known, on images they were not trained on, ten classes each:
 
@@ -87,7 +87,14 @@ def typical(name: str) -> list[str]:
         return []
     names = [encoder for encoder, _ in ENCODERS]
     values = (found.get(name, "-") for name in names)
-    return ["", "Typical values:", "", f"| {' | '.join(names)} |", "|---" * len(names) + "|", f"| {' | '.join(values)} |"]
+    return [
+        "",
+        "Typical values:",
+        "",
+        f"| {' | '.join(names)} |",
+        "|---" * len(names) + "|",
+        f"| {' | '.join(values)} |",
+    ]
 
 
 def _overview(metric: Metric) -> str:
@@ -97,7 +104,7 @@ def _overview(metric: Metric) -> str:
 
 
 def _prose(text: str) -> str:
-    """Return the text of a docstring on one line: names of metrics link to their cards, Markdown's marks are escaped."""
+    """Return a docstring's text on one line; names of metrics link to their cards, Markdown's marks are escaped."""
     words = re.sub(r"([*_<\[\]])", r"\\\1", " ".join(text.split()))
     return re.sub(r"\b[a-z0-9]+(?:\\_[a-z0-9]+)+\b", _linked, words)
 

@@ -16,9 +16,7 @@ from repdiag.results.headlines import HEADLINES
 TABLE = Path(__file__).with_name("typical_values.csv")
 COLUMNS = ("encoder", "data", "rows", "dimensions", "metric", "version", "settings", "value")
 # Shares that are no headline: in percent, as everywhere.
-_SHARES = frozenset(
-    ("best_nn", "contrast_accuracy", "linear_probe_accuracy", "map_at_r", "precision_at_1")
-)
+_SHARES = frozenset(("best_nn", "contrast_accuracy", "linear_probe_accuracy", "map_at_r", "precision_at_1"))
 _RANKS = frozenset(("rankme", "effective_rank", "participation_ratio", "stable_rank", "lidar", "nesum"))
 
 
