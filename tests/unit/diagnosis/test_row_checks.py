@@ -160,7 +160,9 @@ def test_norms_and_inner_products() -> None:
     assert notes["spread of norms"].look
 
 
-@pytest.mark.parametrize(("features", "reason"), [(torch.rand(20, 4), "21 rows"), (torch.ones(50, 4), "the same point")])
+@pytest.mark.parametrize(
+    ("features", "reason"), [(torch.rand(20, 4), "21 rows"), (torch.ones(50, 4), "the same point")]
+)
 def test_what_cannot_be_checked_is_said(features: Tensor, reason: str) -> None:
     checks = checked(features)
     assert checks.rows == ()
