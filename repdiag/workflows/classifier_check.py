@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 _FEWEST = 30  # images
 _ALPHA = 0.01
 _REASONS = (
-    "the images are not prepared as in training (see the table of `inspect`: --mean, --std, --image-size, --stem), "
-    "they are of other classes, or the wrong network was read (--branch)"
+    "the images are not preprocessed as in training (see the table of `inspect`: --mean, --std, --image-size, "
+    "--stem), they are of other classes, or the wrong network was read (--branch)"
 )
 
 

@@ -111,7 +111,7 @@ def test_a_sample_does_not_clear_classes_that_all_rows_might_split() -> None:
     assert judged.over_clustering.verdict == "not over-clustered"
     opened = open_where_sampled(judged, of_class=48.0, there=120.0).over_clustering
     assert opened.verdict == "inconclusive"
-    assert opened.summary.startswith("48 of 120 rows of a class were looked at: too few")
+    assert opened.summary.startswith("48 of 120 rows of a class were measured: too few")
     assert open_where_sampled(judged, of_class=120.0, there=120.0) is judged
     assert open_where_sampled(judged, of_class=300.0, there=5000.0) is judged
 
