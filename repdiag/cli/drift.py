@@ -20,7 +20,9 @@ from repdiag.cli.reading import (
     takes,
 )
 
-_HELP = "OLD and NEW may each be a checkpoint, a run directory, a manifest's name, or vectors (a canary file, .npz, ...)."
+_HELP = (
+    "OLD and NEW may each be a checkpoint, a run directory, a manifest's name, or vectors (a canary file, .npz, ...)."
+)
 
 
 @takes(told=READING, images=IMAGES, machine=MACHINE, speaking=SPEAKING)
