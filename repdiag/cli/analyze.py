@@ -27,9 +27,7 @@ from repdiag.core.errors import UsageError
 
 Embeddings = Annotated[
     Path | None,
-    typer.Option(
-        "--embeddings", help="Vectors: a file, a folder or pattern of parts, a URL, or a folder of `repdiag embed`."
-    ),
+    typer.Option("--embeddings", help="Vectors: a file, a folder or pattern of parts, a URL."),
 ]
 Labels = Annotated[
     Path | None, typer.Option("--labels", help="Class labels of vectors, one per row, or matched by row names.")
@@ -65,9 +63,7 @@ def analyze(
     how: Typed = NOTHING_TOLD,
     out: options.Out = None,
     reference: Reference = None,
-    per_row: Annotated[
-        bool, typer.Option("--per-row", help="Also write per_row.parquet: metric values of each image.")
-    ] = False,
+    per_row: Annotated[bool, typer.Option("--per-row", help="Also write per_row.parquet: values by image.")] = False,
     figures: Annotated[bool, typer.Option(help="Draw the figures.")] = True,
     fail_on: options.FailOn = None,
     overwrite: options.Overwrite = False,

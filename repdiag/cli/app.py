@@ -76,9 +76,7 @@ _SHARED = ("train", "analyze")  # commands that share their work under torchrun
 @app.callback()
 def root(
     context: typer.Context,
-    version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
-    ] = False,
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")] = False,
 ) -> None:
     """Diagnose the representation space of any image encoder."""
     del version  # its callback has answered

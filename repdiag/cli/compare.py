@@ -41,15 +41,11 @@ def compare(
     metrics: options.MetricNames = None,
     reading: Typed = NOTHING_TOLD,
     out: options.Out = None,
-    only: Annotated[
-        str | None, typer.Option("--only", help="Only the ids of the manifest that match this glob.")
-    ] = None,
+    only: Annotated[str | None, typer.Option("--only", help="Only manifest ids that match this glob.")] = None,
     how: Typed = NOTHING_TOLD,
     reference: Annotated[
         str | None,
-        typer.Option(
-            "--reference", help="The checkpoint that all others are compared with; one of those named, or another."
-        ),
+        typer.Option("--reference", help="A checkpoint, named or new, to compare all others with."),
     ] = None,
     figures: Annotated[bool, typer.Option(help="Draw the figures.")] = True,
     fail_on: options.FailOn = None,

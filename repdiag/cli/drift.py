@@ -41,9 +41,7 @@ def drift(
             "other-neighbours, changed.",
         ),
     ] = None,
-    junit: Annotated[
-        Path | None, typer.Option("--junit", help="Also write the results of the gates as JUnit XML.")
-    ] = None,
+    junit: Annotated[Path | None, typer.Option("--junit", help="Also write the gates as JUnit XML.")] = None,
     canary: Annotated[
         Path | None,
         typer.Option("--save-canary", help="Save the vectors of OLD in this .npz, for later comparisons."),

@@ -30,18 +30,14 @@ CheckContent = Annotated[
 PerClass = Annotated[int, typer.Option("--per-class", min=2, help="Images per class in the evaluation set.")]
 PlannedPerClass = Annotated[
     int | None,
-    typer.Option("--per-class", min=2, help="Images per class. Default: enough to decide, planned from a pilot."),
+    typer.Option("--per-class", min=2, help="Images per class. Default: planned from a pilot."),
 ]
 MaxRows = Annotated[int, typer.Option("--max-rows", min=2, help="At most this many images of train and of val.")]
-MaxMinutes = Annotated[
-    float, typer.Option("--max-minutes", min=0.01, help="At most this many minutes of encoding images.")
-]
-Quick = Annotated[
-    bool, typer.Option("--quick", help="Take about a tenth of the time, with wider intervals (noted in the result).")
-]
+MaxMinutes = Annotated[float, typer.Option("--max-minutes", min=0.01, help="Time limit for encoding images.")]
+Quick = Annotated[bool, typer.Option("--quick", help="A tenth of the time, with wider intervals.")]
 Precision = Annotated[
     float | None,
-    typer.Option("--precision", help="Take as many rows as accuracy intervals of +- this need, such as .005."),
+    typer.Option("--precision", help="Take enough rows for accuracy intervals of +- this: .005."),
 ]
 BatchSize = Annotated[int, typer.Option("--batch-size", min=1, help="Images in one forward pass; changes no value.")]
 Workers = Annotated[int, typer.Option("--workers", min=0, help="Processes that decode images; changes no value.")]
@@ -67,7 +63,7 @@ Classes = Annotated[
 ]
 Mute = Annotated[
     str | None,
-    typer.Option("--mute", help="Comma-separated codes of findings to leave out: RD503,RD302. See docs/findings.md."),
+    typer.Option("--mute", help="Comma-separated codes of findings to leave out: RD503,RD302."),
 ]
 FailOn = Annotated[
     str | None,
@@ -105,9 +101,7 @@ Quantised = Annotated[
 ]
 Unlabelled = Annotated[
     str | None,
-    typer.Option(
-        "--unlabelled", help="Comma-separated labels that mean unlabelled (default: -1, -100, nan, NA, empty), or none."
-    ),
+    typer.Option("--unlabelled", help="Labels that mean unlabelled, or none (default: -1, -100, nan, NA, empty)."),
 ]
 Relabel = Annotated[
     bool, typer.Option("--relabel", help="Use --labels even if the labels stored with the vectors contradict it.")
@@ -116,9 +110,7 @@ Bank = Annotated[Path | None, typer.Option("--bank", help="The train set's vecto
 BankLabels = Annotated[Path | None, typer.Option("--bank-labels", help="Class labels of the bank's rows.")]
 ViewFiles = Annotated[
     list[str] | None,
-    typer.Option(
-        "--views", help="Vectors of another view of the same rows; repeat for each view. Or one array [V, N, D]."
-    ),
+    typer.Option("--views", help="Another view of the same rows; may be repeated. Or one array [V, N, D]."),
 ]
 MetricNames = Annotated[
     str | None, typer.Option("--metrics", help="Comma-separated names of metrics; default: all that apply.")

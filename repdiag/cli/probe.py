@@ -28,9 +28,7 @@ def probe(
     protocol: Name = "linear",
     changes: Set = None,
     told: Typed = NOTHING_TOLD,
-    untrained: Annotated[
-        bool, typer.Option("--untrained", help="Also evaluate an untrained copy of each encoder.")
-    ] = False,
+    untrained: Annotated[bool, typer.Option("--untrained", help="Also evaluate an untrained copy of each.")] = False,
     list_all: Annotated[bool, typer.Option("--list", help="List the protocols.")] = False,
     show: Annotated[str | None, typer.Option("--show", help="Show the settings of one protocol.")] = None,
     out: options.Out = None,

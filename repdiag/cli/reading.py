@@ -42,15 +42,9 @@ READING: Mapping[str, Any] = {
         str | None,
         typer.Option(help="STRIDE,POOL of a ResNet's first convolution, such as 1,none or 2,max."),
     ],
-    "output_stride": Annotated[
-        int | None, typer.Option(min=1, help="Ratio of image size to the size of a ResNet's last map.")
-    ],
-    "dilated": Annotated[
-        bool | None, typer.Option(help="Replace the strides that --output-stride removes with dilation.")
-    ],
-    "stride_in": Annotated[
-        str | None, typer.Option(help="The convolution of a bottleneck that has the stride: 1x1 or 3x3.")
-    ],
+    "output_stride": Annotated[int | None, typer.Option(min=1, help="Image size over that of a ResNet's last map.")],
+    "dilated": Annotated[bool | None, typer.Option(help="Dilate where --output-stride removes strides.")],
+    "stride_in": Annotated[str | None, typer.Option(help="Where bottlenecks have their stride: 1x1 or 3x3.")],
     "image_size": options.ImageSize,
     "resize": Annotated[
         str | None,
