@@ -100,7 +100,7 @@ def test_a_stop_before_the_first_step_says_what_is_left(tmp_path: Path, monkeypa
         with pytest.raises(StoppedError, match="without any step") as caught:
             run_training(request, Console(quiet=True))
     assert caught.value.exit_code == 130
-    assert f"repdiag train --resume {out} goes on" in str(caught.value)
+    assert f"repdiag train --resume {out} continues it" in str(caught.value)
 
 
 def test_a_run_that_goes_on_says_where(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
