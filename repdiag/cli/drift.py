@@ -71,7 +71,7 @@ def drift(
     from repdiag.workflows.loaded_pair import loaded
 
     if new is None and canary is None:
-        raise UsageError("drift needs two encoders", found=old, hint="name the new one, or give --save-canary")
+        raise UsageError("drift needs two encoders", found=old, hint="give the new one, or --save-canary")
     gates = parse_drift_gates(fail_on)
     if out is not None:
         from repdiag.results.transaction import check_place

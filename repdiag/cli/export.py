@@ -44,7 +44,7 @@ def export(
             found = stored.embeddings(name).get(split)
             if found is None:
                 kept = " or ".join(stored.embeddings(name))
-                own = "vectors of --embeddings are not stored again: take the file itself"
+                own = "vectors of --embeddings are not stored again: use the original file"
                 hint = f"--split {kept}" if kept else own
                 raise StoreError(f"{run} holds no embeddings of {name} on {split}", hint=hint)
             path = export_set(found, part, fresh / f"{name.replace('/', '-')}-{split}", to=to, seed=seed)

@@ -45,5 +45,5 @@ def figures(
         count = len({path.stem for path in drawn})
         console.say_place(drawn[0].parent, told=out is not None, more=f"{count} figures")
     else:
-        console.say("figures: none, for these results hold nothing that a figure shows")
+        console.say("figures: none, because these results contain nothing to draw")
     console.json({"figures": [str(path) for path in drawn]})
