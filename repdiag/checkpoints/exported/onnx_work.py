@@ -8,7 +8,8 @@ from typing import Any
 import torch
 
 from repdiag.checkpoints.exported.onnx_graph import OnnxGraph
-from repdiag.checkpoints.exported.onnx_module import ImageInput, OnnxModule
+from repdiag.checkpoints.exported.onnx_module import OnnxModule
+from repdiag.checkpoints.exported.ports import ImageInput
 
 # Operators and the place of their weight (or second factor) and of their data.
 _CONVOLUTIONS = {"Conv": (0, 1), "ConvInteger": (0, 1), "QLinearConv": (0, 3), "FusedConv": (0, 1)}
