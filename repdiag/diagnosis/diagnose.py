@@ -162,7 +162,7 @@ def _beside_collapse(finding: Finding, collapse: CollapseFinding) -> Finding:
     fallen = [kind for kind in collapse.kinds if kind != "cone"]
     if finding.verdict not in (OVER, UNDER) or not fallen:
         return finding
-    return replace(finding, summary=f"{finding.summary} To be read with the {' and '.join(fallen)} collapse.")
+    return replace(finding, summary=f"{finding.summary} Read this together with the {' and '.join(fallen)} collapse.")
 
 
 def _space(embeddings: EmbeddingSet, space: Space) -> EmbeddingSet:

@@ -35,11 +35,11 @@ def with_classes_of(rows: EmbeddingSet, bank: EmbeddingSet) -> EmbeddingSet:
         raise DataError(
             "the rows and their bank have no class in common",
             found=f"{_shown(mine)} of the rows; {_shown(its)} of the bank",
-            hint="give both the same names of classes (--labels, --bank-labels, --label-column)",
+            hint="give both the same class names (--labels, --bank-labels, --label-column)",
         )
     if lacking:
         said = f"{len(lacking)} of {len(mine)} classes of the rows are not in it ({_shown(lacking)})"
-        reading = bank.provenance.reading.with_notes(f"{said}: no neighbour is of these.")
+        reading = bank.provenance.reading.with_notes(f"{said}: no neighbour can share these classes.")
         bank = replace(bank, provenance=replace(bank.provenance, reading=reading))
     if bank.class_names is None and rows.class_names is not None:
         return replace(bank, class_names=tuple(str(number) for number in range(int(its_labels.max()) + 1)))

@@ -69,7 +69,7 @@ def read_inputs(
     beside = _second(bank, told, labels=bank_labels) if bank is not None else bank_beside(source, options=told)
     if beside is not None and beside.features.shape[1] != rows.features.shape[1]:
         found = f"{rows.features.shape[1]} and {beside.features.shape[1]}"
-        raise DataError("the rows and the bank differ in dimension: not one encoder's", found=found)
+        raise DataError("the rows and the bank differ in dimension: they come from different encoders", found=found)
     if beside is not None:
         beside = with_classes_of(rows, in_order_of_names(beside))
     return VectorInputs(embeddings=rows, bank=beside, others=sets)

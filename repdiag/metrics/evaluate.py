@@ -172,7 +172,7 @@ def _left_out(embeddings: EmbeddingSet) -> list[str]:
 
 def _chosen(metrics: Metrics | None, protocol: str | None) -> list[tuple[Metric, Mapping[str, Any] | None]]:
     if metrics is not None and protocol is not None:
-        raise MetricError("metrics and a protocol are two answers to one question", hint="give one of them")
+        raise MetricError("metrics and protocol exclude each other", hint="give one of them")
     if protocol is not None:
         return [(get(name), settings) for name, settings in get_protocol(protocol).requests]
     if metrics is None:

@@ -111,7 +111,7 @@ class ClassDistances:
         if inside.value is not None and between > 1e-12:
             ratio = MetricValue(value=inside.value / between, n=rows)
         elif inside.value is not None:
-            ratio = undefined("all rows lie in one point: there is no distance between classes", n=rows)
+            ratio = undefined("all rows are the same point: there is no distance between classes", n=rows)
         return dict(zip(names, (inside, MetricValue(value=between, n=rows), ratio), strict=True))
 
 

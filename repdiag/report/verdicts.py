@@ -54,7 +54,7 @@ def headline(found: Iterable[Judgement], ranking: Mapping[str, Any] | None = Non
     for one in found:
         named.setdefault(one.sentence, []).append(one.checkpoint)
     parts = [f"{', '.join(names)}: {sentence.rstrip('.')}." for sentence, names in named.items()]
-    return " ".join(parts) if parts else "This run holds no judgement."
+    return " ".join(parts) if parts else "This run has no verdict."
 
 
 def cited_keys(found: Iterable[Judgement]) -> list[str]:

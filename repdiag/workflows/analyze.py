@@ -73,7 +73,7 @@ def analyze(
         )
     for given, value in (("labels", labels), ("metrics", metrics)):
         if value is not None:
-            raise UsageError(f"{given}= goes with vectors", hint="the classes of images are those of the data")
+            raise UsageError(f"{given}= goes with vectors", hint="images take their classes from the data")
     chosen = AnalysisOptions(data=data, seed=seed, **options)
     return analyze_checkpoint(source, chosen, name=name, reference=reference, counting=told.counting)
 
@@ -152,7 +152,7 @@ def _analyzed(
     from repdiag.workflows.row_sample import precision_reached, quick_note
 
     name = encoder.info.name
-    alone = ("it keeps its weights to itself: there is no untrained copy beside it",)
+    alone = ("its weights cannot be re-initialised, so there is no untrained copy",)
     sets = extract_sets(encoder, rows, options, known=known)
     table, per_class, per_row = evaluate_sets(sets, options)
     judged = judge(table, trained_with_labels=trained_with_labels(encoder), top1=classifier_top1(encoder, sets))
@@ -209,7 +209,7 @@ def images_of(encoder: Encoder, data: str | None) -> str:
     if spec is None:
         raise UsageError(
             f"{encoder.info.name} does not say which images it was trained on",
-            hint="name some with --data, for example --data imagefolder:PATH; `repdiag datasets` lists the rest",
+            hint="choose images with --data, such as --data imagefolder:PATH; `repdiag datasets` lists datasets",
         )
     return str(spec)
 

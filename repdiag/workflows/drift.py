@@ -104,7 +104,7 @@ def read_pair(
         named = {name_of_source(source, name): source for name, source in sources.items()}
         return read_together(named if len(named) == len(sources) else sources, labels=labels)
     if labels is not None:
-        raise UsageError("labels go with vectors", hint="the classes of images are those of the data")
+        raise UsageError("labels go with vectors", hint="images take their classes from the data")
     encoders = load_pair({name: source for name, source in sources.items() if name not in vectors}, options)
     known = _vector_sets(vectors)
     images, notes = _images(options, encoders, known)
@@ -157,7 +157,9 @@ def _images(
     trained = (encoder.info.training.get("data") for encoder in encoders.values())
     spec = options.data or next((str(one) for one in trained if one is not None), None)
     if spec is None:
-        raise UsageError("no images to compare the encoders on", hint="name some with --data, such as imagefolder:PATH")
+        raise UsageError(
+            "no images to compare the encoders on", hint="choose images with --data, such as imagefolder:PATH"
+        )
     if not known:
         chosen = choose_rows(spec, options)
         return chosen.val, AnalyzedImages(val=chosen.val, said=chosen.said).notes()
@@ -168,9 +170,9 @@ def _images(
     missing = [str(row) for row in wanted if str(row) not in places]
     if missing:
         raise DataError(
-            "the vectors have rows that the images have not",
+            "the vectors have rows without an image",
             found=f"{len(missing)} of {len(wanted)}: {', '.join(missing[:5])}",
-            hint="name the images that the vectors were made of with --data",
+            hint="choose with --data the images the vectors were made from",
         )
     rows = np.asarray([places[str(row)] for row in wanted])
     subset = split.subset(rows)

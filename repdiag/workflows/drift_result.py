@@ -85,7 +85,7 @@ class Drift:
     def lines(self) -> list[str]:
         """Return what a reader wants first, line by line."""
         finding = self.finding
-        doubt = "" if finding.conclusive else " (these rows cannot decide it for sure)"
+        doubt = "" if finding.conclusive else " (these rows do not decide it with certainty)"
         said = [f"{self.old} -> {self.new}, {len(self.rows)} rows: {finding.verdict}{doubt}"]
         said += [f"  {reason}" for reason in finding.reasons]
         said += [f"  {line}" for line in (*_about_the_rest(self), *_about_layers(self.layers))]
@@ -148,9 +148,11 @@ def _about_layers(layers: pd.DataFrame | None) -> list[str]:
     falls = layers[layers["falls"]].head(3).to_dict(orient="records")
     named = [f"{row['tensor']} ({row['operator']}, to {row['signal_to_noise']:.0f} dB)" for row in falls]
     last = layers.iloc[-1]
-    end = f"{last.signal_to_noise:.0f} dB are left at the end"
+    end = f"{last.signal_to_noise:.0f} dB remain at the end"
     where = (
-        f"signal to noise falls first at {', '.join(named)}; " if named else "signal to noise falls nowhere at once; "
+        f"the signal-to-noise ratio first drops at {', '.join(named)}; "
+        if named
+        else "the signal-to-noise ratio drops at no single layer; "
     )
     return [where + end]
 
@@ -172,10 +174,10 @@ def _about_the_rest(drift: Drift) -> list[str]:
     if len(gone):
         near = show_value(float((gone["rank"] <= 3).mean()), percent=True)
         said.append(
-            f"of {len(gone)} rows with another nearest row, {near} still have the old one among the first three"
+            f"of {len(gone)} rows with another nearest row, {near} still have the old one among the three nearest"
         )
     if abs(numbers.length_ratio - 1.0) > 0.02:
-        said.append(f"vectors are {numbers.length_ratio:.3f} times as long: cosines do not see it, distances do")
+        said.append(f"vectors are {numbers.length_ratio:.3f} times as long: distances change, cosines do not")
     shift = numbers.threshold
     if shift is not None:
         old, new = (show_value(side.false_accepts, percent=True) for side in (shift.old, shift.new))

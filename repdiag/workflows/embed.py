@@ -72,7 +72,7 @@ def embed(
     encoder, _ = load_source(source, options)
     spec = data or encoder.info.training.get("data")
     if spec is None:
-        raise UsageError(f"{encoder.info.name} does not say which images to embed", hint="name some with --data")
+        raise UsageError(f"{encoder.info.name} does not say which images to embed", hint="choose images with --data")
     images = open_dataset(str(spec), split, download=download, strict=strict_data, check_content=check_content)
     if say is not None:
         for line in (*map(str, images.notes), *_left_out(images)):

@@ -154,7 +154,7 @@ def probe_checkpoints(
     from repdiag.workflows.targets import find_checkpoint, unique_names
 
     if not words:
-        raise UsageError("nothing to try out", hint="repdiag probe CHECKPOINT --data DATA; --list shows the protocols")
+        raise UsageError("nothing to evaluate", hint="repdiag probe CHECKPOINT --data DATA; --list shows the protocols")
     targets = [find_checkpoint(word, download=options.download) for word in words]
     names = unique_names(targets)
     before(names)

@@ -189,7 +189,7 @@ def pair_sentences(pairs: pd.DataFrame) -> list[str]:
         if record["differs"]:
             said.append(f"{better} is better than {worse} by {record['protocol']}: {points:.1f} {test}")
         else:
-            said.append(f"{better} and {worse} are not told apart by {record['protocol']}: {points:.1f} {test}")
+            said.append(f"{better} and {worse} are statistically tied by {record['protocol']}: {points:.1f} {test}")
     return said
 
 

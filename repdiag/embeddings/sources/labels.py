@@ -20,7 +20,7 @@ NONE = -1
 _FEW = 10
 _OFTEN_NONE = frozenset((99, 255, 999, 9999, 65535))  # far beyond the other labels, such a number is often "ignore"
 _BYTE_NONE = 255  # what masks of segmentation hold where pixels are to be ignored
-_ORDER = "give both files a column of names (id, path), by which rows are joined; or leave the wrong labels out"
+_ORDER = "give both files a column of row names (id, path), to join them; or leave out the wrong labels"
 _SOUND_LIKE_NONE = frozenset(
     (
         *("unknown", "unlabeled", "unlabelled", "unassigned", "undefined", "unidentified", "unclassified", "missing"),
@@ -203,7 +203,7 @@ def _several(each: Integers, classes: int) -> str:
     return (
         f"the rows have several labels each (0 to {int(each.max())} of {classes}, {each.mean():.1f} on average)"
         f"{without}: "
-        "metrics of one class a row are not computed."
+        "metrics that need one class per row are not computed."
     )
 
 
@@ -215,7 +215,7 @@ def contradictions(first: Any, second: Any) -> NDArray[Any]:
     """
     one, other = (_codes(values) for values in (first, second))
     if len(one[0]) != len(other[0]):
-        raise DataError("labels are not as many", found=f"{len(one[0])} and {len(other[0])}")
+        raise DataError("the numbers of labels differ", found=f"{len(one[0])} and {len(other[0])}")
     known = np.flatnonzero((one[0] >= 0) & (other[0] >= 0))
     a, b = one[0][known], other[0][known]
     if len(known) == 0:
@@ -243,7 +243,7 @@ def _codes(values: Any) -> tuple[Integers, NDArray[Any], bool]:
     """Return numbers [N], -1 for none, their names as text, and whether these are names and not codes."""
     found = values if isinstance(values, Labels) else read_labels(values, VectorOptions())
     if found.numbers is None:
-        raise DataError("several labels a row are not compared")
+        raise DataError("several labels per row are not compared")
     numbers = found.numbers
     if found.class_names is not None:
         return numbers, np.asarray(found.class_names, dtype=object), True
@@ -262,7 +262,7 @@ def expect_agreement(
     named = listed(wrong.tolist()) if rows is None else ", ".join(str(rows[row]) for row in wrong[:5])
     total = len(_codes(first)[0])
     raise DataError(
-        f"the labels of {what} contradict each other: their rows are not in the same order, or not the same",
+        f"the labels of {what} contradict each other: their rows differ, or are in another order",
         found=f"{len(wrong)} of {total} rows, the first: {named}",
         hint=hint,
     )

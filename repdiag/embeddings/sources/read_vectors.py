@@ -220,14 +220,14 @@ def place(keys: Mapping[str, Any], beside: Sidecar, *, rows: int, name: str) -> 
         if count == rows + 1 and isinstance(beside.values, np.ndarray) and beside.values.dtype.kind in "OUS":
             first = f"{count} lines, {rows} rows, the first line is {str(beside.values[0])!r}"
             hint = "if that is a heading, name it label"
-            raise DataError(f"{beside.name} has one line more than there are rows", found=first, hint=hint)
+            raise DataError(f"{beside.name} has one line more than the vectors have rows", found=first, hint=hint)
         hint = "give as many as there are rows, in their order, or name the rows in both files (id, path)"
         raise MetricError(_wrong_count(beside, rows), found=f"{count} entries{columns}", hint=hint)
     notes: tuple[str, ...] = ()
     if keys or beside.keys:
         named, unnamed = (name, beside.name) if keys else (beside.name, name)
         column = next(iter(keys or beside.keys))
-        notes = (f"{named} names its rows ({column}), {unnamed} does not: they were put together in their order.",)
+        notes = (f"{named} names its rows ({column}), {unnamed} does not: they were joined in their order.",)
     return Join(rows=np.arange(rows), by="order", notes=notes)
 
 
@@ -244,7 +244,7 @@ def _row_ids(found: Contents, chosen: Chosen, notes: list[str]) -> tuple[Any, st
             return names, f"{column} of {found.name}"
     for column, names in chosen.keys.items():
         count = len(names) - len(np.unique(names))
-        notes.append(f"{column} of {found.name} does not name rows: {count} of its values come again.")
+        notes.append(f"{column} of {found.name} does not name rows: {count} of its values are duplicates.")
     return None, None
 
 

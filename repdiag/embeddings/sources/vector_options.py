@@ -54,5 +54,7 @@ class VectorOptions:
             scale, zero = 0.0, 0.0
         if not scale > 0.0:
             hint = "plain, bits, or SCALE,ZERO such as 0.0078,128: number = (byte - ZERO) x SCALE"
-            raise UsageError("bytes are read as plain, bits or by a scale", found=self.quantised, hint=hint)
+            raise UsageError(
+                "bytes are read as plain numbers, as bits or with a scale", found=self.quantised, hint=hint
+            )
         return scale, zero

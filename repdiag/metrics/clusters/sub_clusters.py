@@ -76,7 +76,7 @@ def sub_clusters(features: Features, labels: Labels, *, seed: Seed = 0) -> Metri
     """
     classes = _classes(features, labels, seed=seed)
     if not classes:
-        return undefined(f"no class has {2 * ROWS_PER_ISLAND} unlike rows", n=len(features))
+        return undefined(f"no class has {2 * ROWS_PER_ISLAND} different rows", n=len(features))
     curves = np.array([_gap(rows, np.random.default_rng([seed, place]), seed=seed) for place, rows in classes.items()])
     borders = _borders(classes, curves, seed=seed)
     found = _choose(curves, borders, sure=False)

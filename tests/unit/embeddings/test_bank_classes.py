@@ -33,4 +33,6 @@ def test_a_bank_without_a_class_of_the_rows_is_refused_and_a_class_it_lacks_is_s
     with pytest.raises(DataError, match="no class in common"):
         repdiag.evaluate(held(VAL, LABELS), ["best_nn"], bank=held(TRAIN, names))
     inputs = read_inputs(held(VAL, LABELS), bank=held(TRAIN[LABELS[TRAIN] != 33], LABELS))
-    assert inputs.notes[-1] == "bank: 1 of 3 classes of the rows are not in it (33): no neighbour is of these."
+    assert (
+        inputs.notes[-1] == "bank: 1 of 3 classes of the rows are not in it (33): no neighbour can share these classes."
+    )

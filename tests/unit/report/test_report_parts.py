@@ -94,7 +94,7 @@ def test_the_best_is_named_with_what_is_not_told_from_it() -> None:
     value, interval = "83.0 %", "[81.0, 85.0]"
     assert said(one, near, far) == f"Highest kNN accuracy: a, {value} {interval}; statistically tied with b."
     assert said(one, far, copy) == f"Highest kNN accuracy: a, {value} {interval}; told apart from c, 34.0 %."
-    assert said(one, copy) == f"Classes by nearest neighbours: {value} {interval} right, its untrained copy 27.0 %."
+    assert said(one, copy) == f"kNN accuracy is {value} {interval}; the untrained copy gets 27.0 %."
     assert best_sentence(comparison_table(MetricTable(tuple(one)).where(metric="granularity"))) == ""
 
 
@@ -207,7 +207,7 @@ def test_checkpoints_judged_alike_share_one_sentence_on_top() -> None:
 
     found = [judged("a", "no fault found"), judged("b", "overfitting"), judged("c", "no fault found")]
     assert headline(found) == "a, c: no fault found. b: overfitting."
-    assert headline([]) == "This run holds no judgement."
+    assert headline([]) == "This run has no verdict."
 
 
 def test_what_a_reference_says_stands_under_the_findings(tmp_path: Path) -> None:

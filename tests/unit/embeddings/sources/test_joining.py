@@ -141,7 +141,7 @@ def test_labels_by_other_numbers_do_not_contradict() -> None:
 
 def test_what_cannot_be_checked_is_said() -> None:
     inputs = read_inputs({"features": ROWS, "label": LABELS}, others={"b": {"features": ROWS}})
-    assert any("taken to be in one order" in note for note in inputs.notes)
+    assert any("assumed to be in the same order" in note for note in inputs.notes)
     with pytest.raises(MetricError, match=r"not read on the same rows[\s\S]*only their numbers"):
         read_inputs({"features": ROWS}, others={"b": {"features": ROWS, "id": IDS}})
 
