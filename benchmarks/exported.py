@@ -149,7 +149,8 @@ def graph_path(keep: Path, name: str, form: str) -> Path:
 
 def write_table(keep: Path) -> None:
     rows = [
-        "| network | form | MB | apart | nearest kept | ten kept | cross-gallery | precision at 1 | ms | of torch's | verdict |",
+        "| network | form | MB | apart | nearest kept | ten kept | cross-gallery | precision at 1 | ms | of torch's | "
+        "verdict |",
         "|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     for path in sorted(item for item in keep.glob("*.json") if not item.name.endswith(".times.json")):

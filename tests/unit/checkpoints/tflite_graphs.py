@@ -83,7 +83,8 @@ def averages(path: Path, *, quantised: tuple[float, int] | None = None, dtype: s
         made.operator(kinds.DEQUANTIZE, [images], [numbers], options=schema.DequantizeOptionsT())
     weight, bias = made.tensor("weight", values=WEIGHT), made.tensor("bias", values=BIAS)
     places = made.tensor("places", values=np.array([1, 2], dtype=np.int32))
-    image_map = made.tensor("map", (count, SIZE, SIZE, WIDTH), **({"signature": (-1, SIZE, SIZE, WIDTH)} if signature else {}))  # fmt: skip
+    any_map = {"signature": (-1, SIZE, SIZE, WIDTH)} if signature else {}
+    image_map = made.tensor("map", (count, SIZE, SIZE, WIDTH), **any_map)
     convolution = schema.Conv2DOptionsT()
     convolution.strideH = convolution.strideW = convolution.dilationHFactor = convolution.dilationWFactor = 1
     made.operator(kinds.CONV_2D, [numbers, weight, bias], [image_map], options=convolution)
