@@ -38,7 +38,7 @@ def assembled(
 ) -> Encoder:
     """Return the encoder; one run on black pixels says how wide it is."""
     image, output, own = module.image, module.output, own_metadata(file)
-    fed = fed_input(file, image, own, read_options, partner)
+    fed = fed_input(file, image, own=own, read_options=read_options, partner=partner)
     with torch.inference_mode():
         width = module(torch.zeros(1, 3, fed.size, fed.size)).shape[1]
     layout = recorded("the graph") if image.layout_is_known else ASSUMED

@@ -41,6 +41,7 @@ def fed_like(fed: Input, partner: EncoderInfo | None) -> tuple[str, ...]:
 def fed_input(
     graph: ExportedFile,
     image: ImageInput,
+    *,
     own: Mapping[str, Any],
     read_options: ReadOptions,
     partner: EncoderInfo | None,

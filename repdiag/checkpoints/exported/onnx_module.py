@@ -9,6 +9,7 @@ from torch import Tensor
 
 from repdiag.checkpoints.exported.exported_module import ExportedModule, as_taken, could_not_run
 from repdiag.checkpoints.exported.onnx_graph import OnnxGraph
+from repdiag.checkpoints.exported.onnx_work import operations_of
 from repdiag.checkpoints.exported.ports import ImageInput
 from repdiag.core.errors import CheckpointError
 from repdiag.core.printable import one_line
@@ -50,9 +51,12 @@ class OnnxModule(ExportedModule):
 
     def work(self, size: int) -> int | None:
         """Return the operations for one image; see `operations_of`."""
-        from repdiag.checkpoints.exported.onnx_work import operations_of
 
-        return operations_of(self.graph, self.image, self.output, size=size)
+
+        def read(names: tuple[str, ...], images: Tensor) -> dict[str, Any]:
+            return type(self)(self.graph, self.image, self.output, inner=names).tensors(images)
+
+        return operations_of(self.graph, self.image, size=size, read=read)
 
     def _run(self, images: Any, *names: str) -> Any:
         try:
