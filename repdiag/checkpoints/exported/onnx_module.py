@@ -52,7 +52,6 @@ class OnnxModule(ExportedModule):
     def work(self, size: int) -> int | None:
         """Return the operations for one image; see `operations_of`."""
 
-
         def read(names: tuple[str, ...], images: Tensor) -> dict[str, Any]:
             return type(self)(self.graph, self.image, self.output, inner=names).tensors(images)
 
