@@ -209,12 +209,12 @@ def evaluate_sets(
         for rows, wanted, bank in plan
     ]
     table = MetricTable.concat(evaluation for evaluation, _ in found)
-    by_class = _joined([class_frame(*pair) for pair in found])
-    by_row = _joined([row_frame(*pair) for pair in found]) if options.per_row else None
+    by_class = _frames_joined([class_frame(*pair) for pair in found])
+    by_row = _frames_joined([row_frame(*pair) for pair in found]) if options.per_row else None
     return table, by_class, by_row
 
 
-def _joined(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
+def _frames_joined(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
     """Return frames below one another; pandas 2 warns of those without rows, which say nothing of types."""
     import pandas as pd
 
