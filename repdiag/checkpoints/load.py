@@ -30,6 +30,7 @@ from repdiag.checkpoints.recognise import recognise
 from repdiag.core.errors import CheckpointError, UsageError, unknown_name
 from repdiag.core.printable import one_line
 from repdiag.models.backbones import Backbone
+from repdiag.models.network_libraries import import_network_libraries
 
 _SUFFIXES = (".tar", ".pth", ".pt", ".th", ".ckpt", ".safetensors", ".bin", ".onnx")
 
@@ -100,6 +101,7 @@ def convert_checkpoint(path: Path | str, out: Path, read_options: ReadOptions | 
 
 def encoder_of(payload: Payload, read_options: ReadOptions, *, name: str) -> tuple[Encoder, Resolved | None]:
     """Return the encoder of a file that has been read, and how it was resolved (None for our own format)."""
+    import_network_libraries()
     header = read_header(payload) if is_converted(payload) else {}
     if header:
         payload = replace(payload, integrity="its own digest")
