@@ -93,7 +93,7 @@ def test_the_best_is_named_with_what_is_not_told_from_it() -> None:
 
     value, interval = "83.0 %", "[81.0, 85.0]"
     assert said(one, near, far) == f"Highest kNN accuracy: a, {value} {interval}; statistically tied with b."
-    assert said(one, far, copy) == f"Highest kNN accuracy: a, {value} {interval}; told apart from c, 34.0 %."
+    assert said(one, far, copy) == f"Highest kNN accuracy: a, {value} {interval}; better than c, 34.0 %."
     assert said(one, copy) == f"kNN accuracy is {value} {interval}; the untrained copy gets 27.0 %."
     assert best_sentence(comparison_table(MetricTable(tuple(one)).where(metric="granularity"))) == ""
 
