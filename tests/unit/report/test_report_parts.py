@@ -248,3 +248,12 @@ def test_a_folder_that_is_not_there_and_a_run_without_analysis_say_what_to_do(tm
     (tmp_path / "run.json").write_text('{"kind": "train"}', "utf-8")
     with pytest.raises(StoreError, match=r"without an analysis\n  try:   repdiag analyze"):
         build_report(tmp_path, tmp_path / "report.html")
+
+
+@pytest.mark.parametrize(
+    ("severity", "tone"),
+    [("none", "good"), ("none or mild", "good"), ("none to marked", "open"), ("unknown", "open"), ("mild", "warn")],
+)
+def test_an_open_question_never_has_the_colour_of_a_good_answer(severity: str, tone: str) -> None:
+    (judged,) = judgements({"a": {"summary": "", "findings": [{"code": "RD203", "severity": severity}]}})
+    assert judged.coded[0]["tone"] == tone
