@@ -13,7 +13,7 @@ from torch import nn
 from repdiag.checkpoints.adapters import read_checkpoint
 from repdiag.checkpoints.callables import encoder_of_callable
 from repdiag.checkpoints.encoder import Encoder, EncoderInfo
-from repdiag.checkpoints.exported.onnx_encoder import is_onnx, onnx_encoder
+from repdiag.checkpoints.exported.exported_encoder import exported_encoder, is_exported
 from repdiag.checkpoints.facts import assumptions_note
 from repdiag.checkpoints.fitting.input import Input, feature_dim, input_of
 from repdiag.checkpoints.fitting.projection_heads import build_head, head_activation, head_tensors
@@ -31,7 +31,7 @@ from repdiag.core.errors import CheckpointError, UsageError, unknown_name
 from repdiag.core.printable import one_line
 from repdiag.models.backbones import Backbone
 
-_SUFFIXES = (".tar", ".pth", ".pt", ".th", ".ckpt", ".safetensors", ".bin", ".onnx")
+_SUFFIXES = (".tar", ".pth", ".pt", ".th", ".ckpt", ".safetensors", ".bin", ".onnx", ".tflite", ".pte")
 
 
 def load_encoder(
@@ -78,8 +78,8 @@ def load_encoder(
 def load_with_options(path: Path | str, read_options: ReadOptions, *, name: str | None = None) -> Encoder:
     """Return the encoder of a checkpoint file, read as the options say; see `load_encoder`."""
     with one_kind_of_error(Path(path)):
-        if is_onnx(Path(path)):
-            return onnx_encoder(Path(path), read_options, name=name or _short_name(Path(path)))
+        if is_exported(Path(path)):
+            return exported_encoder(Path(path), read_options, name=name or _short_name(Path(path)))
         if read_options.output is not None:
             raise UsageError("--output names a tensor of an exported graph", found=f"{path} is none")
         return encoder_of(read_checkpoint(path, mapped=True), read_options, name=name or _short_name(Path(path)))[0]
@@ -87,7 +87,7 @@ def load_with_options(path: Path | str, read_options: ReadOptions, *, name: str 
 
 def convert_checkpoint(path: Path | str, out: Path, read_options: ReadOptions | None = None) -> EncoderInfo:
     """Write the encoder of a checkpoint in our own safe form and return what was recognised."""
-    if is_onnx(Path(path)):
+    if is_exported(Path(path)):
         raise CheckpointError(f"{path} is an exported graph, which has no weights to convert", hint="give its source")
     payload = read_checkpoint(path, mapped=True)
     with one_kind_of_error(Path(path)):

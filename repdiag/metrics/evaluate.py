@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
+from itertools import chain
 from time import monotonic
 from typing import Any
 
@@ -254,12 +255,12 @@ def _values(
     others = [number for number in range(len(calls)) if number not in clustered]
     found: dict[int, MetricValue] = {}
     seconds: dict[int, float] = {}
-    for what, numbers in (("metrics", others), ("clusterings", clustered)):
-        weights = [float(calls[number].settings.get("clusters", 1.0)) for number in numbers]
-        for number in counted(what, numbers, weights=weights):
-            begun = monotonic()
-            found[number] = _value(calls[number], embeddings, seed=seed)
-            seconds[number] = monotonic() - begun
+    weights = [float(calls[number].settings.get("clusters", 1.0)) for number in clustered]
+    # Those that take long name their own stages: their costs differ too much for one line to say the time left.
+    for number in chain(others, counted("clusterings", clustered, weights=weights)):
+        begun = monotonic()
+        found[number] = _value(calls[number], embeddings, seed=seed)
+        seconds[number] = monotonic() - begun
     return found, seconds
 
 

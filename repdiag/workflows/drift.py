@@ -128,13 +128,14 @@ def read_pair(
 
 def _read_as(encoders: Mapping[str, Encoder]) -> list[str]:
     """Return what was assumed to feed the encoders, and what runs those that are graphs."""
+    from repdiag.checkpoints.exported.exported_encoder import FAMILIES
     from repdiag.checkpoints.facts import ASSUMPTIONS
 
     return [
         f"{encoder.info.name}: {note}"
         for encoder in encoders.values()
         for note in encoder.info.notes
-        if encoder.info.family == "onnx" or note.startswith(ASSUMPTIONS)
+        if encoder.info.family in FAMILIES or note.startswith(ASSUMPTIONS)
     ]
 
 

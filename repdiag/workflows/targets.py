@@ -206,7 +206,7 @@ def default_name(path: Path) -> str:
     if run is not None:
         return run.resolve().name if path.stem == "last" else f"{run.resolve().name}/{path.stem}"
     name = path.name
-    for suffix in (".tar", ".pth", ".pt", ".th", ".ckpt", ".safetensors", ".bin", ".onnx"):
+    for suffix in (".tar", ".pth", ".pt", ".th", ".ckpt", ".safetensors", ".bin", ".onnx", ".tflite", ".pte"):
         name = name.removesuffix(suffix)
     return name
 

@@ -16,7 +16,7 @@ from repdiag.checkpoints.encoder import Encoder, EncoderInfo
 from repdiag.checkpoints.exported.layer_noise import GraphRun, layer_noise
 from repdiag.checkpoints.exported.onnx_export import export_onnx
 from repdiag.checkpoints.exported.onnx_graph import read_onnx
-from repdiag.checkpoints.exported.onnx_module import image_input
+from repdiag.checkpoints.exported.ports import image_input
 from repdiag.workflows.drift_result import Drift
 
 SIZE = 8
