@@ -26,7 +26,7 @@ from repdiag.report.citations import cite
 from repdiag.report.classes import class_table
 from repdiag.report.comparison import best_sentence, comparison_table
 from repdiag.report.methods import methods_of
-from repdiag.report.verdicts import Judgement, headline
+from repdiag.report.verdicts import Judgement, headline, judgements
 from repdiag.results.pairs import StoredPairs, read_pairs
 from repdiag.results.thumbnails import load_thumbnails, save_thumbnails
 from repdiag.workflows.hardest import hardest_images
