@@ -11,8 +11,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from repdiag.checkpoints.adapters import read_checkpoint
-from repdiag.checkpoints.exported.onnx_encoder import is_onnx, onnx_encoder
-from repdiag.checkpoints.exported.onnx_graph import read_onnx
+from repdiag.checkpoints.exported.exported_encoder import exported_encoder, is_exported, read_exported
 from repdiag.checkpoints.fitting.match import weights_in_file
 from repdiag.checkpoints.load import encoder_of
 from repdiag.checkpoints.own.convert import is_converted
@@ -56,8 +55,8 @@ def inspect_checkpoint(path: Path | str, read_options: ReadOptions | None = None
     """Return what is in a file. A file that is unsafe or damaged is a `CheckpointError`; one that is safe to read but
     not understood gives an inspection with its `problem`.
     """
-    if is_onnx(Path(path)):
-        return _inspect_onnx(Path(path), read_options or ReadOptions())
+    if is_exported(Path(path)):
+        return _inspect_exported(Path(path), read_options or ReadOptions())
     payload = read_checkpoint(path, mapped=True)
     found: dict[str, Any] = {
         "path": str(payload.path),
@@ -77,25 +76,25 @@ def inspect_checkpoint(path: Path | str, read_options: ReadOptions | None = None
     return Inspection(**found)
 
 
-def _inspect_onnx(path: Path, read_options: ReadOptions) -> Inspection:
+def _inspect_exported(path: Path, read_options: ReadOptions) -> Inspection:
     """Return what a graph takes and gives, and how it would be fed."""
     with one_kind_of_error(path):
-        graph = read_onnx(path)
+        graph = read_exported(path)
     found: dict[str, Any] = {
         "path": str(path),
         "sha256": graph.sha256,
         "bytes": path.stat().st_size,
-        "container": f"ONNX of {graph.producer}",
-        "reader": "onnxruntime, standard operators only",
+        "container": graph.container,
+        "reader": graph.reader,
         "integrity": "unknown",
         "placeholders": (),
         "top_level": {f"input {number}": str(port) for number, port in enumerate(graph.inputs)}
         | {f"output {number}": str(port) for number, port in enumerate(graph.outputs[:40])},
-        "tensors": {f"nodes, {graph.parameters:,} parameters": len(graph.model.graph.node)},
+        "tensors": graph.counts,
     }
     try:
         with one_kind_of_error(path):
-            encoder = onnx_encoder(path, read_options, name=path.name)
+            encoder = exported_encoder(path, read_options, name=path.name)
             found |= {"family": encoder.info.family, "branches": ("online",), "encoder": encoder.info.to_dict()}
     except (CheckpointError, UsageError) as error:
         found["problem"] = {"problem": error.problem, "found": error.found, "hint": error.hint}

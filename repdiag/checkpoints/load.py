@@ -13,7 +13,7 @@ from torch import nn
 from repdiag.checkpoints.adapters import read_checkpoint
 from repdiag.checkpoints.callables import encoder_of_callable
 from repdiag.checkpoints.encoder import Encoder, EncoderInfo
-from repdiag.checkpoints.exported.onnx_encoder import is_onnx, onnx_encoder
+from repdiag.checkpoints.exported.exported_encoder import exported_encoder, is_exported
 from repdiag.checkpoints.facts import assumptions_note
 from repdiag.checkpoints.fitting.input import Input, feature_dim, input_of
 from repdiag.checkpoints.fitting.projection_heads import build_head, head_activation, head_tensors
@@ -32,7 +32,7 @@ from repdiag.core.printable import one_line
 from repdiag.models.backbones import Backbone
 from repdiag.models.network_libraries import import_network_libraries
 
-_SUFFIXES = (".tar", ".pth", ".pt", ".th", ".ckpt", ".safetensors", ".bin", ".onnx")
+_SUFFIXES = (".tar", ".pth", ".pt", ".th", ".ckpt", ".safetensors", ".bin", ".onnx", ".tflite", ".pte")
 
 
 def load_encoder(
@@ -45,13 +45,16 @@ def load_encoder(
 ) -> Encoder:
     """Return the encoder of a checkpoint file in eval mode; nothing in the file is executed.
 
-    `source` may also be a module or function in memory, images [B, 3, S, S] -> features [B, D]; it needs `image_size`.
-    The keywords are the fields of `ReadOptions`. `branch` takes the student or the teacher (query/key, online/target,
-    ema); the default is the family's own. `backbone` names the architecture (torchvision, timm, or your own
-    `file.py:function`), `prefix` where its names start. `heads`, `pool`, `activation`, `norm_eps`, `grid`, `resample`,
-    `stem`, `stem_padding`, `output_stride`, `dilated` and `stride_in` say what no tensor holds; `image_size`, `resize`,
-    `interpolation`, `mean` and `std` take the place of the family's own input. Raises `CheckpointError` unless all of
-    the backbone is filled, or where a keyword changes nothing in the network at hand.
+    `source` is a checkpoint file. It may also be a module or function in memory, images [B, 3, S, S] -> features [B,
+    D]; then give `image_size`. All keywords are fields of `ReadOptions`. `branch` chooses the student or the teacher
+    (query or key, online or target, ema); by default the format decides. `backbone` names the architecture
+    (torchvision, timm, or your own `file.py:function`), `prefix` the start of its tensor names. `heads`, `pool`,
+    `activation`, `norm_eps`, `grid`, `resample`, `stem`, `stem_padding`, `output_stride`, `dilated` and `stride_in` set
+    what tensors do not record. `image_size`, `resize`, `interpolation`, `mean` and `std` replace the preprocessing of
+    the format.
+
+    Raises `CheckpointError` if a parameter of the backbone stays unfilled, or if a keyword has no effect on this
+    network.
 
     Example:
         >>> import repdiag
@@ -76,8 +79,8 @@ def load_encoder(
 def load_with_options(path: Path | str, read_options: ReadOptions, *, name: str | None = None) -> Encoder:
     """Return the encoder of a checkpoint file, read as the options say; see `load_encoder`."""
     with one_kind_of_error(Path(path)):
-        if is_onnx(Path(path)):
-            return onnx_encoder(Path(path), read_options, name=name or _short_name(Path(path)))
+        if is_exported(Path(path)):
+            return exported_encoder(Path(path), read_options, name=name or _short_name(Path(path)))
         if read_options.output is not None:
             raise UsageError("--output names a tensor of an exported graph", found=f"{path} is none")
         return encoder_of(read_checkpoint(path, mapped=True), read_options, name=name or _short_name(Path(path)))[0]
@@ -85,7 +88,7 @@ def load_with_options(path: Path | str, read_options: ReadOptions, *, name: str 
 
 def convert_checkpoint(path: Path | str, out: Path, read_options: ReadOptions | None = None) -> EncoderInfo:
     """Write the encoder of a checkpoint in our own safe form and return what was recognised."""
-    if is_onnx(Path(path)):
+    if is_exported(Path(path)):
         raise CheckpointError(f"{path} is an exported graph, which has no weights to convert", hint="give its source")
     payload = read_checkpoint(path, mapped=True)
     with one_kind_of_error(Path(path)):

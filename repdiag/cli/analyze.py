@@ -26,20 +26,22 @@ from repdiag.core.distributed.first_process import is_first_process
 from repdiag.core.errors import UsageError
 
 Embeddings = Annotated[
-    Path | None, typer.Option("--embeddings", help="Vectors: a file, folder or pattern of parts, an address, a store.")
+    Path | None,
+    typer.Option("--embeddings", help="Vectors: a file, a folder or pattern of parts, a URL."),
 ]
 Labels = Annotated[
-    Path | None, typer.Option("--labels", help="Class labels of vectors, one a row, or by names of rows.")
+    Path | None, typer.Option("--labels", help="Class labels of vectors, one per row, or matched by row names.")
 ]
 Groups = Annotated[
     str | None,
     typer.Option(
         "--groups",
-        help="Rows of --embeddings drawn together, such as frames of one scene: a file, one value a row; or classes.",
+        help="Rows of --embeddings drawn together, such as frames of one scene: a file with one value per row; or "
+        "classes.",
     ),
 ]
 Reference = Annotated[
-    str | None, typer.Option("--reference", help="A checkpoint (or vectors) to test this one against, on equal rows.")
+    str | None, typer.Option("--reference", help="A checkpoint (or vectors) to compare with, on the same rows.")
 ]
 
 
@@ -61,7 +63,7 @@ def analyze(
     how: Typed = NOTHING_TOLD,
     out: options.Out = None,
     reference: Reference = None,
-    per_row: Annotated[bool, typer.Option("--per-row", help="Also write per_row.parquet: the parts by image.")] = False,
+    per_row: Annotated[bool, typer.Option("--per-row", help="Also write per_row.parquet: values by image.")] = False,
     figures: Annotated[bool, typer.Option(help="Draw the figures.")] = True,
     fail_on: options.FailOn = None,
     overwrite: options.Overwrite = False,
@@ -69,7 +71,7 @@ def analyze(
 ) -> None:
     """Diagnose one encoder: is it any good, and what is wrong with it?
 
-    Dataset, transform and backbone are taken from the checkpoint unless told otherwise. Writes run.json, metrics.csv,
+    Dataset, transform and backbone come from the checkpoint unless you set them. Writes run.json, metrics.csv,
     metrics.parquet, per_class.parquet, verdict.json, the embeddings and figures/ to --out (default: analysis/ in the
     run).
     """

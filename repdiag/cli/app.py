@@ -42,8 +42,8 @@ app = typer.Typer(
     rich_markup_mode=None,  # plain help: importing rich takes longer than everything else together
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Representation-space diagnostics: is this encoder any good, and what is wrong with it?",
-    epilog="Exit codes: 0 ok, 1 failed, 2 usage, 3 a gate given with --fail-on did not hold, 130 stopped. "
-    "--debug anywhere shows the traceback of an error.",
+    epilog="Exit codes: 0 ok, 1 failed, 2 usage, 3 a --fail-on gate failed, 130 stopped. --debug shows the "
+    "traceback of an error.",
 )
 app.command("train")(train.train)
 app.command("analyze")(analyze.analyze)
@@ -82,9 +82,9 @@ def root(
     del version  # its callback has answered
     if process_count() > 1 and context.invoked_subcommand not in _SHARED:
         raise UsageError(
-            f"{context.invoked_subcommand} does not share its work among processes",
+            f"{context.invoked_subcommand} cannot share its work among processes",
             found=f"{os.environ['WORLD_SIZE']} processes, as started by torchrun",
-            hint=f"start it without torchrun; those that do: {', '.join(_SHARED)}",
+            hint=f"start it without torchrun; commands that can: {', '.join(_SHARED)}",
         )
 
 

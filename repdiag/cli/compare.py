@@ -28,40 +28,40 @@ from repdiag.cli.reading import (
 def compare(
     checkpoints: Annotated[
         list[str],
-        typer.Argument(help="Checkpoint files, run directories, names of the manifest, a manifest file; or vectors."),
+        typer.Argument(help="Checkpoint files, run directories, names in the manifest, a manifest file; or vectors."),
     ],
     labels: Annotated[Path | None, typer.Option("--labels", help="Class labels of vectors, for all of them.")] = None,
     groups: Annotated[Path | None, typer.Option("--groups", help="Which rows of vectors were drawn together.")] = None,
     bank: Annotated[
-        list[str] | None, typer.Option("--bank", help="The train set's vectors: one for each set, in their order.")
+        list[str] | None, typer.Option("--bank", help="Vectors of the train set: one file per set, in the same order.")
     ] = None,
     views: Annotated[
-        list[str] | None, typer.Option("--views", help="Another view's vectors: one for each set, in their order.")
+        list[str] | None, typer.Option("--views", help="Vectors of another view: one file per set, in the same order.")
     ] = None,
     metrics: options.MetricNames = None,
     reading: Typed = NOTHING_TOLD,
     out: options.Out = None,
-    only: Annotated[str | None, typer.Option("--only", help="Of a manifest, the ids that match this glob.")] = None,
+    only: Annotated[str | None, typer.Option("--only", help="Only manifest ids that match this glob.")] = None,
     how: Typed = NOTHING_TOLD,
     reference: Annotated[
         str | None,
-        typer.Option("--reference", help="A checkpoint, one of those named or another, to hold all others against."),
+        typer.Option("--reference", help="A checkpoint, named or new, to compare all others with."),
     ] = None,
     figures: Annotated[bool, typer.Option(help="Draw the figures.")] = True,
     fail_on: options.FailOn = None,
     probe: Annotated[
         str | None,
-        typer.Option("--probe", help="Also try them out by these protocols, by commas; repdiag probe --list."),
+        typer.Option("--probe", help="Also run these protocols, comma-separated; see repdiag probe --list."),
     ] = None,
     overwrite: options.Overwrite = False,
     speaking: Typed = NOTHING_TOLD,
 ) -> None:
-    """Put checkpoints side by side. Stopped in the middle, it goes on where it was; finished ones are not redone.
+    """Compare checkpoints side by side. After an interruption it continues and keeps finished checkpoints.
 
-    Of a manifest, each entry is read as it says (branch, backbone, input size, normalisation), the absent ones are
-    listed, and --download fetches them. A file that cannot be read is left out and named; the exit code is then 1.
-    Writes metrics.csv, paired_tests.csv (every pair on the same rows, Holm's correction), class_changes.csv,
-    verdict.json, figures/ and one folder a checkpoint to --out (default: runs/compare).
+    A manifest sets branch, backbone, input size and normalisation of each entry. Missing checkpoints are
+    listed, and --download fetches them. Unreadable files are left out and named; the exit code is then 1.
+    Writes metrics.csv, paired_tests.csv (every pair on the same rows, Holm-corrected), class_changes.csv,
+    verdict.json, figures/ and one folder per checkpoint to --out (default: runs/compare).
     """
     from repdiag.cli import summary
     from repdiag.cli.gates import end_with

@@ -18,22 +18,22 @@ def convert(
     checkpoint: Annotated[str, typer.Argument(help="A checkpoint file, a run directory, or a manifest's name.")],
     out: Annotated[Path, typer.Argument(help="The file to write, ending in .safetensors or .onnx.")],
     told: Told = NOTHING_TOLD,
-    int8: Annotated[bool, typer.Option("--int8", help="Of ONNX: eight bits for weights and activations.")] = False,
-    half: Annotated[bool, typer.Option("--half", help="Of ONNX: weights in float16.")] = False,
+    int8: Annotated[bool, typer.Option("--int8", help="ONNX: 8-bit weights and activations.")] = False,
+    half: Annotated[bool, typer.Option("--half", help="ONNX: weights in float16.")] = False,
     per_tensor: Annotated[bool, typer.Option("--per-tensor", help="With --int8, one scale for all channels.")] = False,
     calibrate: Annotated[
         str | None,
-        typer.Option("--calibrate", help="Images that int8 takes its ranges from, and drift is measured on."),
+        typer.Option("--calibrate", help="Images that set the ranges of --int8 and measure the drift."),
     ] = None,
     fail_on: Annotated[
-        str | None, typer.Option("--fail-on", help="Exit 3 when one holds, as in `repdiag drift`.")
+        str | None, typer.Option("--fail-on", help="Exit 3 if one of these holds, as in `repdiag drift`.")
     ] = None,
     overwrite: options.Overwrite = False,
     as_json: options.Json = False,
 ) -> None:
-    """Write a checkpoint's encoder as a safetensors file that proves itself, or an ONNX graph that says how it is fed.
+    """Write a checkpoint's encoder as a self-checking safetensors file, or as an ONNX graph with its preprocessing.
 
-    A graph is read back and held against the checkpoint, on the images of --calibrate or on noise, before it is done.
+    A graph is read back and compared with the checkpoint, on the images of --calibrate or on noise.
     """
     from repdiag.checkpoints.exported.onnx_export import check_graph_target
     from repdiag.checkpoints.load import convert_checkpoint

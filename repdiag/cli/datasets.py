@@ -7,7 +7,7 @@ from repdiag.cli.console import Console
 
 
 def datasets(as_json: options.Json = False) -> None:
-    """List the datasets, which of them are present, and how to get the others."""
+    """List the datasets, which ones are present, and how to get the others."""
     from dataclasses import asdict
 
     from rich.table import Table

@@ -9,7 +9,7 @@ from repdiag.cli.console import Console
 
 
 def demo(out: options.Out = None, as_json: options.Json = False) -> None:
-    """Find planted islands in a made-up space: four classes, two of them in pieces. Takes seconds, needs nothing.
+    """Find planted islands in a synthetic space: four classes, two of them split. Takes seconds, needs no data.
 
     Draws the split classes to --out (default: runs/demo).
     """

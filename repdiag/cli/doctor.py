@@ -9,7 +9,7 @@ from repdiag.cli.console import Console
 
 
 def doctor(as_json: options.Json = False) -> None:
-    """Check packages, devices, memory, disk and folders; exit 1 when something needed is missing."""
+    """Check packages, devices, memory, disk and folders; exit 1 if something needed is missing."""
     from repdiag.workflows.doctor import examine
 
     console = Console(as_json=as_json)

@@ -20,13 +20,15 @@ from repdiag.cli.reading import (
     takes,
 )
 
-_HELP = "What each may be: a checkpoint, a run directory, a manifest's name, or vectors (a canary file, .npz, ...)."
+_HELP = (
+    "OLD and NEW may each be a checkpoint, a run directory, a manifest's name, or vectors (a canary file, .npz, ...)."
+)
 
 
 @takes(told=READING, images=IMAGES, machine=MACHINE, speaking=SPEAKING)
 def drift(
-    old: Annotated[str, typer.Argument(help="The encoder as it was. " + _HELP)],
-    new: Annotated[str | None, typer.Argument(help="The encoder as it is now.")] = None,
+    old: Annotated[str, typer.Argument(help="The old encoder. " + _HELP)],
+    new: Annotated[str | None, typer.Argument(help="The new encoder.")] = None,
     images: Typed = NOTHING_TOLD,
     told: Typed = NOTHING_TOLD,
     labels: Annotated[Path | None, typer.Option("--labels", help="Class labels of vectors, for both.")] = None,
@@ -35,17 +37,17 @@ def drift(
         str | None,
         typer.Option(
             "--fail-on",
-            help="Exit 3 when one holds: neighbors_kept<0.95, cross_gallery<0.9, ..., re-index, other-neighbours,"
-            " changed.",
+            help="Exit 3 if one of these holds: neighbors_kept<0.95, cross_gallery<0.9, ..., re-index, "
+            "other-neighbours, changed.",
         ),
     ] = None,
-    junit: Annotated[Path | None, typer.Option("--junit", help="Also write what became of the gates as JUnit.")] = None,
+    junit: Annotated[Path | None, typer.Option("--junit", help="Also write the gates as JUnit XML.")] = None,
     canary: Annotated[
         Path | None,
-        typer.Option("--save-canary", help="Keep the vectors of OLD in this .npz, to hold later encoders against."),
+        typer.Option("--save-canary", help="Save the vectors of OLD in this .npz, for later comparisons."),
     ] = None,
     threshold: Annotated[
-        float | None, typer.Option("--threshold", help="Your cosine from which two rows are the same thing.")
+        float | None, typer.Option("--threshold", help="Your cosine threshold for two rows to match.")
     ] = None,
     per_class: options.PerClass = 100,
     seed: options.Seed = 0,
@@ -53,10 +55,10 @@ def drift(
     overwrite: options.Overwrite = False,
     speaking: Typed = NOTHING_TOLD,
 ) -> None:
-    """Hold an exported, quantised or retrained encoder against the one it replaces, row by row on the same images.
+    """Compare an exported, quantised or retrained encoder with the one it replaces, row by row on the same images.
 
-    Says whether nearest neighbours, stored galleries, classes and thresholds still hold. Vectors of the same rows serve
-    as well (joined by their names), also on one side alone: those of --save-canary, so that no old model is needed.
+    Tells whether nearest neighbours, stored galleries, classes and thresholds still hold. Vectors of the same rows work
+    too (joined by row names), also on one side only: with --save-canary you do not need the old model.
     """
     from repdiag.cli.gates import end_with
     from repdiag.core.errors import UsageError
@@ -69,7 +71,7 @@ def drift(
     from repdiag.workflows.loaded_pair import loaded
 
     if new is None and canary is None:
-        raise UsageError("drift needs two encoders", found=old, hint="name the new one, or give --save-canary")
+        raise UsageError("drift needs two encoders", found=old, hint="give the new one, or --save-canary")
     gates = parse_drift_gates(fail_on)
     if out is not None:
         from repdiag.results.transaction import check_place

@@ -17,14 +17,15 @@ def evaluate(
     vectors: Annotated[
         Path,
         typer.Argument(
-            help="A file of vectors, a folder or a pattern of parts, an address (s3://, hf://), or a store."
+            help="A file of vectors, a folder or pattern of parts, a URL (s3://, hf://), or a folder of `repdiag "
+            "embed`."
         ),
     ],
     labels: Annotated[
-        Path | None, typer.Option("--labels", help="Class labels, one a row, or by the rows' names.")
+        Path | None, typer.Option("--labels", help="Class labels, one per row, or matched by row names.")
     ] = None,
     groups: Annotated[
-        str | None, typer.Option("--groups", help="Rows drawn together: a file, one value a row; or classes.")
+        str | None, typer.Option("--groups", help="Rows drawn together: a file with one value per row; or classes.")
     ] = None,
     bank: options.Bank = None,
     bank_labels: options.BankLabels = None,
@@ -38,7 +39,7 @@ def evaluate(
     seed: options.Seed = 0,
     as_json: options.Json = False,
 ) -> None:
-    """Compute metrics of vectors: text, audio, tabular or image embeddings, from any model."""
+    """Compute metrics of vectors: embeddings of text, audio, tables or images, from any model."""
     from repdiag.results.terminal_tables import rows_table
     from repdiag.results.transaction import check_place
     from repdiag.workflows.saving import save_evaluation

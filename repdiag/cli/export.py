@@ -11,7 +11,7 @@ from repdiag.cli import options
 from repdiag.cli.console import Console
 
 Format = Literal["parquet", "tensorboard-projector", "knn-graph"]
-To = Annotated[Format, typer.Option("--to", help="Embedding viewers, TensorBoard's projector, or a CSR graph (.npz).")]
+To = Annotated[Format, typer.Option("--to", help="Format: parquet, TensorBoard projector, or CSR graph (.npz).")]
 
 
 def export(
@@ -26,8 +26,8 @@ def export(
 ) -> None:
     """Write the embeddings of every checkpoint of a run for another tool, without images or a GPU.
 
-    parquet: vectors, 2-D coordinates, image path, label, cluster and, after `analyze --per-row` or `compare`, the parts
-    of the metrics by image. --out names a folder (default: export/ in the run).
+    parquet: vectors, 2-D coordinates, image path, label, cluster and, after `analyze --per-row` or `compare`, metric
+    values of each image. --out names a folder (default: export/ in the run).
     """
     from repdiag.core.errors import StoreError
     from repdiag.results.reading import read_run, results_in
@@ -44,7 +44,7 @@ def export(
             found = stored.embeddings(name).get(split)
             if found is None:
                 kept = " or ".join(stored.embeddings(name))
-                own = "vectors of --embeddings are not stored again: take the file itself"
+                own = "vectors of --embeddings are not stored again: use the original file"
                 hint = f"--split {kept}" if kept else own
                 raise StoreError(f"{run} holds no embeddings of {name} on {split}", hint=hint)
             path = export_set(found, part, fresh / f"{name.replace('/', '-')}-{split}", to=to, seed=seed)

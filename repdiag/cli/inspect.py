@@ -18,9 +18,9 @@ def inspect(
     told: Told = NOTHING_TOLD,
     as_json: options.Json = False,
 ) -> None:
-    """Say what a checkpoint file holds and how it would be read; nothing in it is executed.
+    """Show what a checkpoint file holds and how repdiag would read it, without executing it.
 
-    Exits with 1 where the file is unsafe, damaged, or does not fill a backbone.
+    Exits with 1 if the file is unsafe, damaged, or does not fill a backbone.
     """
     from repdiag.checkpoints.inspect import inspect_checkpoint
     from repdiag.results.inspection_lines import inspection_lines

@@ -45,6 +45,8 @@ def show(name: Annotated[str, typer.Argument(help="A metric's name.")], as_json:
     console.say(f"\nneeds:    {', '.join(metric.needs)}")
     said = [f"{key}={value!r} ({allowed.get(key, 'anything')})" for key, value in metric.settings.items()]
     if metric.comparable == "one method":
-        console.say("compare:  inside one training method only; between methods a difference says nothing of quality")
+        console.say(
+            "compare:  only within one training method; between methods a difference says nothing about quality"
+        )
     console.say(f"settings: {f'{chr(10)}          '.join(said) or 'none'}")
     console.json(card)

@@ -15,20 +15,20 @@ from repdiag.workflows.typed_options import read_options_of
 if TYPE_CHECKING:
     from repdiag.workflows.probed import Probed
 
-Name = Annotated[str, typer.Option("--protocol", help="Names of protocols, by commas; --list shows them.")]
-Set = Annotated[list[str] | None, typer.Option("--set", help="Another value of a setting: NAME=VALUE; once each.")]
+Name = Annotated[str, typer.Option("--protocol", help="Comma-separated names of protocols; --list shows them.")]
+Set = Annotated[list[str] | None, typer.Option("--set", help="Change a setting: NAME=VALUE. May be repeated.")]
 
 
 @takes(told=READING, images=IMAGES, machine=MACHINE, speaking=SPEAKING)
 def probe(
     checkpoints: Annotated[
-        list[str] | None, typer.Argument(help="Checkpoint files, run directories, or names of the manifest.")
+        list[str] | None, typer.Argument(help="Checkpoint files, run directories, or names in the manifest.")
     ] = None,
     images: Typed = NOTHING_TOLD,
     protocol: Name = "linear",
     changes: Set = None,
     told: Typed = NOTHING_TOLD,
-    untrained: Annotated[bool, typer.Option("--untrained", help="Also try an untrained copy of each out.")] = False,
+    untrained: Annotated[bool, typer.Option("--untrained", help="Also evaluate an untrained copy of each.")] = False,
     list_all: Annotated[bool, typer.Option("--list", help="List the protocols.")] = False,
     show: Annotated[str | None, typer.Option("--show", help="Show the settings of one protocol.")] = None,
     out: options.Out = None,
@@ -37,7 +37,7 @@ def probe(
     overwrite: options.Overwrite = False,
     speaking: Typed = NOTHING_TOLD,
 ) -> None:
-    """Try encoders out by a published protocol: linear probe, kNN, few-shot, retrieval, transfer, ...
+    """Evaluate encoders with a published protocol: linear probe, kNN, few-shot, retrieval, transfer, ...
 
     Writes metrics.csv, metrics.parquet, per_row.parquet, paired_probes.csv (several checkpoints, paired tests on the
     same test images) and run.json to --out (default: runs/probe/NAME-PROTOCOL).

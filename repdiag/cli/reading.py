@@ -32,7 +32,7 @@ READING: Mapping[str, Any] = {
     ],
     "activation": Annotated[str | None, typer.Option(help="gelu, gelu_tanh, quick_gelu, relu or silu.")],
     "norm_eps": Annotated[float | None, typer.Option(help="Epsilon of a transformer's layer norms.")],
-    "grid": Annotated[str | None, typer.Option(help="ROWS,COLUMNS of patches that position embeddings stand for.")],
+    "grid": Annotated[str | None, typer.Option(help="ROWS,COLUMNS of patches of the position embeddings.")],
     "resample": Annotated[
         str | None,
         typer.Option(help="How position embeddings are resized: dino, scaled, bicubic, antialiased or corners."),
@@ -42,9 +42,9 @@ READING: Mapping[str, Any] = {
         str | None,
         typer.Option(help="STRIDE,POOL of a ResNet's first convolution, such as 1,none or 2,max."),
     ],
-    "output_stride": Annotated[int | None, typer.Option(min=1, help="What a ResNet's last map is smaller by.")],
-    "dilated": Annotated[bool | None, typer.Option(help="Strides that --output-stride leaves out become dilation.")],
-    "stride_in": Annotated[str | None, typer.Option(help="Convolution in which bottlenecks stride: 1x1 or 3x3.")],
+    "output_stride": Annotated[int | None, typer.Option(min=1, help="Image size over that of a ResNet's last map.")],
+    "dilated": Annotated[bool | None, typer.Option(help="Dilate where --output-stride removes strides.")],
+    "stride_in": Annotated[str | None, typer.Option(help="Where bottlenecks have their stride: 1x1 or 3x3.")],
     "image_size": options.ImageSize,
     "resize": Annotated[
         str | None,
@@ -53,7 +53,7 @@ READING: Mapping[str, Any] = {
     "interpolation": Annotated[str | None, typer.Option(help="bilinear or bicubic.")],
     "mean": options.Mean,
     "std": options.Std,
-    "output": Annotated[str | None, typer.Option("--output", help="Of an ONNX graph, the tensor to take as features.")],
+    "output": Annotated[str | None, typer.Option("--output", help="ONNX: the tensor to use as features.")],
 }
 
 
@@ -64,6 +64,7 @@ VECTORS: Mapping[str, Any] = {
     "tokens": options.Tokens,
     "quantised": options.Quantised,
     "unlabelled": options.Unlabelled,
+    "relabel": (options.Relabel, False),
 }
 # A flag, or a flag and what it is without being typed.
 IMAGES: Mapping[str, Any] = {

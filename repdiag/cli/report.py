@@ -10,7 +10,7 @@ import typer
 from repdiag.cli import options
 from repdiag.cli.console import Console, resolve_device
 
-Map = Annotated[Literal["umap", "tsne", "pca", "none"], typer.Option("--map", help="How the interactive map is made.")]
+Map = Annotated[Literal["umap", "tsne", "pca", "none"], typer.Option("--map", help="Method of the interactive map.")]
 
 
 def report(
@@ -29,10 +29,10 @@ def report(
     seed: options.Seed = 0,
     as_json: options.Json = False,
 ) -> None:
-    """Write one HTML file that opens offline: judgement first, then evidence, tables, figures and the map.
+    """Write one offline HTML page: the verdict first, then evidence, tables, figures and the map.
 
-    Default --out: report.html in the run's folder. Of a manifest, what `repdiag compare MANIFEST` has not yet done in
-    runs/NAME is done first, on --data, --limit and --device; the exit code is 1 where a file of it cannot be read.
+    Default --out: report.html in the run's folder. For a manifest, the unfinished part of `repdiag compare MANIFEST` in
+    runs/NAME runs first, with --data, --limit and --device; the exit code is 1 if a checkpoint cannot be read.
     """
     from repdiag.checkpoints.sources.manifest_path import is_manifest
     from repdiag.results.reading import results_in

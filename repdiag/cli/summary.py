@@ -81,7 +81,7 @@ def show_comparison(
     for name, reason in comparison.failures.items():
         console.say(f"left out: {name} ({reason.splitlines()[0]})")
     for name, how in comparison.missing.items():
-        console.say(f"not here: {name} ({how})")
+        console.say(f"not on this machine: {name} ({how})")
     _say_figures(console, drawn)
     console.say_place(folder, told=told)
     console.say(f"next:    repdiag report {folder}")

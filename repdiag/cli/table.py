@@ -24,9 +24,9 @@ def table(
     intervals: Annotated[bool, typer.Option(help="Show the 95 % intervals.")] = True,
     as_json: options.Json = False,
 ) -> None:
-    """Print the headline metrics of finished runs as a table, with what is best and what shares the lead marked.
+    """Print the headline metrics of finished runs as a table; marks the best value and values that share the lead.
 
-    A comparison's marks rest on its paired tests. Several runs are marked by their intervals, and only where they were
+    In a comparison, paired tests decide the marks. For several runs, intervals decide, and only if the runs were
     measured on the same images.
     """
     from repdiag.cli.reading import metric_names

@@ -18,21 +18,21 @@ def train(
     images: Typed = NOTHING_TOLD,
     backbone: Annotated[str | None, typer.Option("--backbone", help="A backbone's name, or file.py:function.")] = None,
     epochs: Annotated[int | None, typer.Option("--epochs", min=1, help="Passes over the training images.")] = None,
-    batch_size: Annotated[int | None, typer.Option("--batch-size", min=2, help="Images a step.")] = None,
+    batch_size: Annotated[int | None, typer.Option("--batch-size", min=2, help="Images per step.")] = None,
     out: options.Out = None,
     device: options.Device = "auto",
     seed: Annotated[int | None, typer.Option("--seed", min=0, help="Seed of weights, order and views.")] = None,
     resume: Annotated[
-        str | None, typer.Option("--resume", help="auto: go on where --out stopped; or a checkpoint's path.")
+        str | None, typer.Option("--resume", help="auto: continue where --out stopped; or the path of a checkpoint.")
     ] = None,
     settings: Annotated[
         list[str] | None, typer.Option("--set", help="Override one setting: KEY=VALUE. May be repeated.")
     ] = None,
     init_from: Annotated[
-        str | None, typer.Option("--init-from", help="Start from the weights of a checkpoint that fit.")
+        str | None, typer.Option("--init-from", help="Start from the matching weights of a checkpoint.")
     ] = None,
     monitor: Annotated[
-        int | None, typer.Option("--monitor", min=1, help="Evaluate the representation every so many epochs.")
+        int | None, typer.Option("--monitor", min=1, help="Evaluate the representation every N epochs.")
     ] = None,
     tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write TensorBoard events.")] = False,
     overwrite: options.Overwrite = False,
@@ -40,7 +40,7 @@ def train(
     show: Annotated[str | None, typer.Option("--show", help="Print a recipe and stop.")] = None,
     speaking: Typed = NOTHING_TOLD,
 ) -> None:
-    """Train an encoder. With no arguments: a small one (resnet20) on the embedded digits, by MoCo-v2.
+    """Train an encoder. Without arguments: a ResNet-20 with MoCo v2 on the bundled digits.
 
     Writes run.json, history.csv and checkpoints/ to --out (default: runs/RECIPE-BACKBONE-DATA-NUMBER).
     """

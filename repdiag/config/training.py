@@ -272,7 +272,7 @@ class TrainSettings(_Settings):
         large, all_views = self.views.large_views(), len(self.views.resolved())
         if self.method.name in _COMPARES_VIEWS and large is not None and large < 2:
             raise ConfigError(
-                f"{self.method.name} compares two large views of an image",
+                f"{self.method.name} needs two large views of an image",
                 found=f"{large}, by views.preset={self.views.preset}",
                 hint="another views.preset, or views.global_views=2",
             )

@@ -109,15 +109,15 @@ class EmbeddingSet:
             values = to_array("labels", values)
             if values.dtype.kind in TEXT_KINDS:
                 if self.class_names is not None:
-                    raise MetricError(
-                        "labels that are text name their classes themselves", hint="leave out class_names"
-                    )
+                    raise MetricError("text labels already name their classes", hint="leave out class_names")
                 names, values = np.unique(to_class_names("labels", values), return_inverse=True)
                 object.__setattr__(self, "class_names", tuple(str(name) for name in names))
         numbers = to_class_numbers("labels", values)
         object.__setattr__(self, "labels", numbers)
         if self.label_matrix is not None:
-            raise MetricError("give labels or label_matrix, not both", hint="label_matrix is for several classes a row")
+            raise MetricError(
+                "give labels or label_matrix, not both", hint="label_matrix is for several classes per row"
+            )
         if self.class_names is not None and numbers.numel() > 0 and int(numbers.max()) >= len(self.class_names):
             found = f"label {int(numbers.max())}, {len(self.class_names)} names"
             raise MetricError("class_names must name every label", found=found, hint="label c is named class_names[c]")
@@ -179,9 +179,9 @@ FIELD_NAMES = tuple(item.name for item in fields(EmbeddingSet))
 
 
 _AXES = {
-    1: "one value a row",
-    2: "one vector a row [rows, dimensions]: flatten or average more axes, give single numbers as [rows, 1]",
-    3: "one set of vectors a view [views, rows, dimensions]",
+    1: "one value per row",
+    2: "one vector per row [rows, dimensions]: flatten or average further axes, give single numbers as [rows, 1]",
+    3: "one set of vectors per view [views, rows, dimensions]",
 }
 
 

@@ -49,7 +49,7 @@ def write_atomic(path: Path, write: Callable[[BinaryIO], object]) -> Path:
         sync_folder(path.parent)
     except OSError as error:
         raise StoreError(
-            f"{path} is written, but the disk did not confirm its name",
+            f"{path} is written, but the disk did not confirm it",
             found=_cause(error),
             hint="a power cut could still lose it: free some space and run the same command again",
         ) from error

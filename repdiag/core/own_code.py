@@ -52,7 +52,7 @@ def _guarded(name: str, kind: str, call: Callable[[Callable[..., Any]], Any]) ->
         raise ConfigError(
             f"the code of the {kind} failed: {name}",
             found=f"{type(error).__name__}: {error}, at line {at.lineno} of {at.filename}"[:300],
-            hint="mend it; --debug shows how it got there",
+            hint="fix it; --debug shows the traceback",
         ) from error
 
 

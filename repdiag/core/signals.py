@@ -50,7 +50,7 @@ def stop_reason() -> str:
 
 def stop_sentence() -> str:
     """Return what a command says that was stopped and has nothing more to say."""
-    return f"stopped by {stop_reason()}: what was finished before is kept, nothing is half-written"
+    return f"stopped by {stop_reason()}: finished results are kept, and nothing is half-written"
 
 
 def forget_interrupts() -> None:

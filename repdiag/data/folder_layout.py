@@ -16,6 +16,7 @@ from repdiag.data.walk import readable_name
 GENERIC = frozenset({"images", "image", "imgs", "img", "jpegimages", "jpegs", "jpgs", "pngs", "pictures", "photos"})
 """Folders of these names that stand alone are no classes."""
 _AT_MOST = 8  # names that an error lists
+_DEEPEST = 8  # folders, each alone in the one above it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,14 +68,10 @@ def _holds_classes(folder: Path) -> bool:
 
 def _without_parts(root: Path, classes: Sequence[str]) -> Layout:
     if len(classes) == 1 and not image_files_in(root):
-        inner = folders_in(root / classes[0])
-        if classes[0].lower() in GENERIC:
-            found = find_layout(root / classes[0])
-            note = ReadingNote(what=f"{classes[0]} is passed through: it is no class by its name")
-            return Layout(root=found.root, parts=found.parts, notes=(note, *found.notes))
-        if parts_among(inner, str(root / classes[0])):
-            found = find_layout(root / classes[0])
-            note = ReadingNote(what=f"{classes[0]} is passed through: it holds the parts")
+        inner, why = _within(root / classes[0])
+        if inner is not None:
+            found = find_layout(inner)
+            note = ReadingNote(what=f"{inner.relative_to(root).as_posix()} is passed through: {why}")
             return Layout(root=found.root, parts=found.parts, notes=(note, *found.notes))
     inside = {name: parts_among(folders_in(root / name), str(root / name)) for name in classes}
     split = [name for name, parts in inside.items() if len(parts) > 1]
@@ -85,6 +82,23 @@ def _without_parts(root: Path, classes: Sequence[str]) -> Layout:
             hint=f"name the one that is meant, such as {root / split[0]}, or give a table: csv:PATH",
         )
     return Layout(root=root)
+
+
+def _within(folder: Path) -> tuple[Path | None, str]:
+    """Return the folder that is meant where one stands alone, and why; None where it is a class itself."""
+    if folder.name.lower() in GENERIC:
+        return folder, "it is no class by its name"
+    for _ in range(_DEEPEST):
+        inner = folders_in(folder)
+        if parts_among(inner, str(folder)):
+            return folder, "it holds the parts"
+        holding = [name for name in inner if holds_images(folder / name)]
+        if image_files_in(folder) or not holding:
+            return None, ""
+        if len(holding) > 1:
+            return folder, "it holds everything"
+        folder = folder / holding[0]
+    return None, ""
 
 
 def _passed_through(root: Path, name: str, notes: list[ReadingNote]) -> str:

@@ -25,7 +25,7 @@ _WORDS = {
     LABEL: "rows have neighbours that agree on another label",
     OUTLIER: "rows are far from all others",
     HUB: "rows are among the nearest of very many others",
-    ANTIHUB: "rows are nobody's neighbour",
+    ANTIHUB: "rows are not a neighbour of any other row",
 }
 
 

@@ -68,12 +68,13 @@ def _islands_said(row: MetricRow) -> str:
     gap, depth = float(row.extra.get("gap", 0.0)), row.extra.get("depth")
     if row.value == 1:
         if depth is not None and depth > 0.5:  # valleys there are, in classes too few to speak for all
-            return "Classes are in one piece each, but for single ones."
-        cuts = "" if depth is None else f": pieces cut from them have no deep valleys between (depth {depth:.2f})"
-        return f"Classes are in one piece each{cuts}."
+            return "Nearly every class forms one piece."
+        cuts = "" if depth is None else f": cuts through them show no deep valleys (depth {depth:.2f})"
+        return f"Each class forms one piece{cuts}."
     valleys = "" if depth is None else f", valleys of depth {depth:.2f}"
     return (
-        f"A class falls into {row.value:.3g} islands (gap {gap:.2f} to a normal class of the same covariance{valleys})."
+        f"A class falls into {row.value:.3g} islands (gap {gap:.2f} compared with a normal distribution of the same "
+        f"covariance{valleys})."
     )
 
 
@@ -88,7 +89,7 @@ def locality_evidence(rows: JudgedRows, thresholds: Thresholds) -> Evidence | No
     chance = 0.0 if classes is None else 1.0 / classes
     near, far = proportion(first), proportion(deep)
     if near.low <= chance:
-        sentence = "Not even the nearest images are of the same class more often than by chance."
+        sentence = "Even the nearest images share the class no more often than by chance."
         return evidence_from(deep, reading="neutral", sentence=sentence)
     ratio = Estimate(
         (far.value - chance) / (near.value - chance),
@@ -97,7 +98,7 @@ def locality_evidence(rows: JudgedRows, thresholds: Thresholds) -> Evidence | No
     )
     sentence = (
         f"{100 * near.value:.0f} % of nearest neighbours share the class, and {100 * far.value:.0f} % of the R nearest "
-        f"(R = class size): a ratio of {ratio.value:.2f} above chance; a low one suggests islands."
+        f"(R = class size): a ratio of {ratio.value:.2f} after correcting for chance; a low ratio suggests islands."
     )
     limit = thresholds.locality_ratio
     found = evidence_from(deep, reading=ratio.reading(limit, above="against"), sentence=sentence, threshold=limit)
@@ -117,10 +118,13 @@ def scatter_evidence(rows: JudgedRows, thresholds: Thresholds) -> Evidence | Non
     row = rows.find("class_distance_ratio")
     if row is None or row.value is None:
         return None
-    sentence = f"Images of one class lie {row.value:.2f} times as far apart as images of two classes."
+    sentence = f"Images of one class are {row.value:.2f} times as far apart as images of different classes."
     views, within = rows.find("alignment", pair="original-view"), rows.find("intra_class_distance")
     if views is not None and views.value is not None and within is not None and within.value is not None:
-        sentence += f" Squared distances: {views.value:.2f} to an image's view, {within.value:.2f} inside a class."
+        sentence += (
+            f" The mean squared distance is {views.value:.2f} from an image to its view and {within.value:.2f} "
+            "within a class."
+        )
     low, high = interval_of(row) or (row.value, row.value)
     limit = thresholds.scattered_ratio
     reading = Estimate(row.value, low, high).reading(limit, above="for")

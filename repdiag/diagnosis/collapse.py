@@ -39,7 +39,7 @@ def judge_collapse(rows: JudgedRows, thresholds: Thresholds) -> CollapseFinding:
             dimensional,
             verdict=INCONCLUSIVE,
             severity="unknown",
-            summary=f"{spectrum.n} rows are too few to say that no directions are missing.",
+            summary=f"{spectrum.n} rows are too few to exclude missing directions.",
         )
         kinds, unsure = (complete, cone, dimensional), [dimensional]
     decisive = fallen or unsure
@@ -68,7 +68,7 @@ def _complete(rows: JudgedRows, thresholds: Thresholds) -> Finding:
     if row is None or row.value is None:
         return _unmeasured("complete", row, thresholds)
     variance = 1.0 - row.value
-    sentence = f"Unit rows vary by {variance:.2g} around their mean, where 1 is the largest."
+    sentence = f"The variance of unit rows around their mean is {variance:.2g} (the largest possible is 1)."
     reading: Reading = "for" if variance < limit else "against"
     evidence = evidence_from(row, reading=reading, sentence=sentence, threshold=1.0 - limit)
     return _finding("complete", evidence=[evidence], thresholds=thresholds, severity="severe")
@@ -86,7 +86,7 @@ def _cone(rows: JudgedRows, thresholds: Thresholds) -> Finding:
     evidence = [evidence_from(row, reading=reading, sentence=sentence, threshold=limit)]
     margin = rows.find("alignment_margin", pair="original-view")
     if margin is not None and margin.value is not None:
-        words = f"A view is more like its image than a random image is, by a mean cosine of {margin.value:.3f}."
+        words = f"The mean cosine of a view and its image exceeds that of random images by {margin.value:.3f}."
         evidence.append(evidence_from(margin, reading="neutral", sentence=words, against_what="context"))
     severity: Severity = "severe" if 1.0 - row.value < (1.0 - limit) / 10 else "marked"
     return _finding("cone", evidence=evidence, thresholds=thresholds, severity=severity)
@@ -94,7 +94,7 @@ def _cone(rows: JudgedRows, thresholds: Thresholds) -> Finding:
 
 _LIMITS = {"complete": "complete_variance", "cone": "cone_cosine"}
 _VERDICTS: dict[Reading, str] = {"for": COLLAPSED, "against": NOT_COLLAPSED, "neutral": INCONCLUSIVE}
-_LEAD: dict[Reading, str] = {"for": "There is", "against": "There is no", "neutral": "It stays open whether there is"}
+_LEAD: dict[Reading, str] = {"for": "There is", "against": "There is no", "neutral": "It is open whether there is"}
 
 
 def _finding(kind: str, *, evidence: list[Evidence], thresholds: Thresholds, severity: Severity) -> Finding:
@@ -119,7 +119,7 @@ def _unmeasured(kind: str, row: MetricRow | None, thresholds: Thresholds) -> Fin
         question=f"Is there {kind} collapse?",
         verdict=INCONCLUSIVE,
         severity="unknown",
-        summary=f"It cannot be judged whether there is {kind} collapse: {reason}.",
+        summary=f"{kind.capitalize()} collapse cannot be judged: {reason}.",
         evidence=(),
         thresholds=thresholds.only(_LIMITS[kind]),
     )

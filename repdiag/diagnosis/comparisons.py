@@ -180,7 +180,10 @@ def standing(evidence: Sequence[Evidence], *, name: str) -> Standing | None:
         return Standing(against=name, verdict="indistinguishable", sentence=said)
     rest = f"; not told apart in {', '.join(alike)}" if alike else ""
     if better and worse:
-        verdict, said = "mixed", f"Classes are grouped in part better, in part worse than by the {name}: "
+        verdict, said = (
+            "mixed",
+            f"Compared with the {name}, some measures of class grouping are better and some worse: ",
+        )
         said += f"better by {', '.join(better)}, worse by {', '.join(worse)}"
     else:
         verdict = "better grouped" if better else "worse grouped"

@@ -51,12 +51,13 @@ def judge_dimensional_collapse(rows: JudgedRows, thresholds: Thresholds) -> Find
         few = math.ceil(spectrum.n / 1000)
         said = f"{few} of {spectrum.n:,} rows {'holds' if few == 1 else 'hold'} {100 * longest:.0f} % of the variance"
         summary = (
-            f"Dimensional collapse stays open: {said}, so that the spectrum is theirs; look at them, or leave them out."
+            f"Dimensional collapse is open: {said}, so they determine the spectrum; look at these rows, or leave "
+            "them out."
         )
         return _finding(INCONCLUSIVE, summary, thresholds, evidence=(*evidence, *_context(rows)))
     summary = evidence[0].sentence if many_dead == "for" else evidence[1].sentence
     if verdict == INCONCLUSIVE and low_rank == "for":
-        summary += " Low, but as many as the classes need, which supervised training also leaves."
+        summary += " This is low, but as many as the classes need; supervised training ends here too."
     return _finding(
         verdict,
         f"{_LEAD[verdict]}: {summary[0].lower()}{summary[1:]}",
@@ -73,7 +74,7 @@ def judge_dimensional_collapse(rows: JudgedRows, thresholds: Thresholds) -> Find
 _LEAD = {
     COLLAPSED: "There is dimensional collapse",
     NOT_COLLAPSED: "There is no dimensional collapse",
-    INCONCLUSIVE: "Dimensional collapse stays open",
+    INCONCLUSIVE: "Dimensional collapse is open",
 }
 
 
@@ -130,7 +131,7 @@ def _evidence(
         reading="neutral",
         threshold=thresholds.dead_share,
         sentence=f"{100 * dead:.0f} % of {possible} directions are dead: below {thresholds.dead_below:g} of the "
-        "largest, or behind a cliff of the spectrum.",
+        "largest, or behind a cliff in the spectrum.",
     )
     filled = evidence_from(
         row,

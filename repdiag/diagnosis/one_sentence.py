@@ -13,8 +13,8 @@ _FAULT, _FINE, _OPEN = range(3)
 _GAPS = {"pretext_gap": "pretext", "classifier_gap": "classifier's", "label_gap": "label"}
 # What makes every other answer worthless comes before all of them.
 _FIRST = {
-    "RD401": "the images are not prepared as in training, so mend that first",
-    "RD402": "the file's own classifier does not know these classes, so mend that first",
+    "RD401": "the images are not preprocessed as in training; fix this first",
+    "RD402": "the checkpoint's own classifier does not fit these labels; fix this first",
 }
 
 

@@ -56,7 +56,10 @@ def _by_pieces(rows: JudgedRows, thresholds: Thresholds) -> Finding:
         reason = "granularity was not measured" if granularity is None else granularity.reason
         verdict, summary = INCONCLUSIVE, f"Over-clustering cannot be judged: {reason}."
     elif signal is not None and signal.reading == "against":
-        verdict, summary = INCONCLUSIVE, f"Clusters hardly know the classes, however many. {signal.sentence}"
+        verdict, summary = (
+            INCONCLUSIVE,
+            f"Clusters and classes hardly agree, at any number of clusters. {signal.sentence}",
+        )
     else:
         verdict, summary = _weigh(estimate, signs, thresholds)
     curve = (purity_evidence(rows), homogeneity_evidence(rows))
@@ -97,7 +100,7 @@ def _weigh(estimate: Estimate, signs: _Signs, thresholds: Thresholds) -> tuple[s
     shown = f"Clusters agree best with the classes at {_bracket(estimate)} clusters per class"
     over, under = thresholds.over_granularity, thresholds.under_granularity
     if signs.islands == "for":
-        together = ", though the islands of a class lie together" if estimate.low < over else ""
+        together = ", although the islands of a class lie close together" if estimate.low < over else ""
         return OVER, f"Classes fall into separate islands{together}. {shown}."
     if estimate.high < under:
         return UNDER, f"Several classes share a cluster. {shown}."
@@ -105,19 +108,19 @@ def _weigh(estimate: Estimate, signs: _Signs, thresholds: Thresholds) -> tuple[s
         return _finer(signs, shown)
     whole = signs.islands == "against" and signs.locality == "against"
     if (estimate.low <= under and not (whole and signs.apart)) or (estimate.high >= over and not whole):
-        return INCONCLUSIVE, f"{shown}: the interval includes a threshold."
+        return INCONCLUSIVE, f"{shown}: the interval contains a threshold."
     if not whole and (signs.locality, signs.scatter) == ("for", "for"):
-        return INCONCLUSIVE, f"{shown}, but neighbours and distances say that classes are scattered."
+        return INCONCLUSIVE, f"{shown}, but neighbours and distances indicate scattered classes."
     return NOT_OVER, f"The space is organised about as finely as the labels. {shown}."
 
 
 def _finer(signs: _Signs, shown: str) -> tuple[str, str]:
     """Answer where granularity exceeds the threshold and no islands stand out: noise and sectors make clusters too."""
     if signs.islands == "against":
-        return INCONCLUSIVE, f"{shown}, yet no class falls into separate islands."
+        return INCONCLUSIVE, f"{shown}, but no class falls into separate islands."
     if signs.islands == "neutral":
-        return INCONCLUSIVE, f"{shown}, yet whether classes fall into separate islands stays open."
-    return INCONCLUSIVE, f"{shown}, yet islands were not looked for, or classes have too few rows to see them."
+        return INCONCLUSIVE, f"{shown}, but it is open whether classes fall into separate islands."
+    return INCONCLUSIVE, f"{shown}, but islands were not measured, or classes have too few rows to show them."
 
 
 def _bracket(estimate: Estimate) -> str:

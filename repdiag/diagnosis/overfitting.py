@@ -125,7 +125,7 @@ def _labels(rows: JudgedRows, thresholds: Thresholds, top1: ClassifierTop1 | Non
         return neighbours
     limits = (thresholds.label_gap, thresholds.label_gap_marked, thresholds.label_gap_severe)
     gap = top1.gap
-    verdict, summary = decided(gap, limits, what="gap of the file's own classifier", rows=top1.val[1])
+    verdict, summary = decided(gap, limits, what="gap of the checkpoint's own classifier", rows=top1.val[1])
     train, val = (100 * right / total for right, total in (top1.train, top1.val))
     evidence = Evidence(
         metric="classifier_gap",
@@ -139,7 +139,8 @@ def _labels(rows: JudgedRows, thresholds: Thresholds, top1: ClassifierTop1 | Non
         threshold=limits[0],
         against_what="train split",
         reading=gap.reading(limits[0], above="for"),
-        sentence=f"The file's own classifier is right on {train:.1f} % of train and {val:.1f} % of new images.",
+        sentence=f"The checkpoint's own classifier is right on {train:.1f} % of train images and {val:.1f} % of new "
+        "images.",
     )
     return Finding(
         question="Does the encoder overfit the labels?",
@@ -162,7 +163,7 @@ def _neighbours(rows: JudgedRows, thresholds: Thresholds) -> Finding | None:
     found = Estimate(row.value, *bounds)
     verdict, summary = decided(found, limits, what="gap in nearest neighbours of the same class", rows=row.n)
     more = "more" if row.value >= 0.0 else "less"
-    sentence = f"The nearest image is of the same class {abs(100 * row.value):.1f} points {more} often on train."
+    sentence = f"The nearest image shares the class {abs(100 * row.value):.1f} points {more} often on train."
     evidence = evidence_from(
         row,
         reading=found.reading(limits[0], above="for"),
@@ -189,19 +190,21 @@ def decided(gap: Estimate, limits: tuple[float, float, float], *, what: str, row
     if gap.low > none:
         return (
             OVERFITTING,
-            f"The {what} is {shown}: at least {least} points, more than the {100 * none:g} that are none.",
+            f"The {what} is {shown}: at least {least} points, above the limit of {100 * none:g}.",
         )
     if gap.high < none:
-        return NO_OVERFITTING, f"No overfitting to speak of: the {what} is {shown}, at most {most} points."
+        return NO_OVERFITTING, f"No relevant overfitting: the {what} is {shown}, at most {most} points."
     if gap.high < marked:
         return NO_OVERFITTING, f"None or mild overfitting: the {what} is {shown}, at most {most} points."
     needed = rows_to_decide(gap, rows=rows, none=none, marked=marked)
     more = (
-        "" if needed is None else f" If it is really {100 * gap.value:+.1f}, about {needed:,} images would settle it."
+        ""
+        if needed is None
+        else f" If the gap is really {100 * gap.value:+.1f}, about {needed:,} images would settle it."
     )
     return (
         INCONCLUSIVE,
-        f"The {what} is {shown}: a gap above {most} points is excluded, one of {100 * none:g} is not.{more}",
+        f"The {what} is {shown}: a gap above {most} points is excluded, but one of {100 * none:g} points is not.{more}",
     )
 
 
@@ -226,7 +229,7 @@ def _gap(rows: JudgedRows, pair: str) -> tuple[_Gap | None, str]:
 
 def _gap_of_accuracies(rows: JudgedRows, pair: str) -> tuple[_Gap | None, str]:
     if not rows.has_train:
-        return None, "there are no train rows to compare with"
+        return None, "there are no train rows for comparison"
     train = rows.find(_TASK, split=TRAIN, pair=pair, k=1)
     held_out = rows.find(_TASK, pair=pair, k=1)
     for row, split in ((train, TRAIN), (held_out, rows.split)):

@@ -16,7 +16,7 @@ from repdiag.core.errors import MetricError
 from repdiag.core.input_statistics import GIVEN, HALVED, InputReading, InputStatistics
 from repdiag.diagnosis.verdict import Advice, Evidence, Finding, Reading
 
-QUESTION = "Were the images prepared as for training?"
+QUESTION = "Are the images preprocessed as in training?"
 AS_TRAINED, NOT_AS_TRAINED, CANNOT_TELL = "as in training", "not as in training", "cannot tell"
 METRIC = "first_batch_norm_log_variance_ratio"
 _DEAD = 1e-4  # of the largest variance: a channel that says nothing has no ratio worth the name
@@ -89,7 +89,7 @@ def judge_preprocessing(
     """
     limits = limits or PreprocessingLimits()
     if statistics is None:
-        return _cannot_tell("the network has no batch norm that remembers its training images", (), limits)
+        return _cannot_tell("the network has no batch norm with training statistics", (), limits)
     given = _ratios(statistics, statistics.reading(GIVEN), seed=seed)
     halved = _ratios(statistics, statistics.reading(HALVED), seed=seed)
     if given.median - halved.median < limits.sees_contrast:
@@ -102,8 +102,8 @@ def judge_preprocessing(
     if verdict == CANNOT_TELL:
         return _cannot_tell(f"{evidence.sentence[0].lower()}{evidence.sentence[1:].rstrip('.')}", (evidence,), limits)
     if verdict == AS_TRAINED:
-        return _finding(verdict, f"The images look like those of training: {_said(given)}.", evidence, limits)
-    said = f"These images do not look like what this encoder was trained on: {_said(given)}."
+        return _finding(verdict, f"The images look like the training images: {_said(given)}.", evidence, limits)
+    said = f"These images do not look like the encoder's training images: {_said(given)}."
     if better is not None:
         said += f" With {better.reading.name} it would be {_said(better, short=True)}."
     return _finding(verdict, said, evidence, limits, better=better)
@@ -191,7 +191,7 @@ def _cannot_tell(why: str, evidence: tuple[Evidence, ...], limits: Preprocessing
         question=QUESTION,
         verdict=CANNOT_TELL,
         severity="unknown",
-        summary=f"It cannot be told whether the images are prepared as in training: {why}.",
+        summary=f"Whether the images are preprocessed as in training cannot be judged: {why}.",
         evidence=evidence,
         thresholds=_shown(limits),
     )
@@ -217,9 +217,9 @@ def _advice(better: _Ratios | None) -> Advice:
     flags = "" if better is None else f" {_flags(better.reading)}"
     return Advice(
         what=f"Read the encoder with the normalisation it was trained with:{flags or ' set --mean and --std'}.",
-        because="A network computes other features from images of another contrast or brightness, without any error.",
+        because="With another contrast or brightness, a network computes wrong features, without any error message.",
         reference="ioffe2015",
-        limits="Batch norms remember training images after augmentation; images of quite another kind differ as well.",
+        limits="Batch norms store the statistics of augmented training images. Images of another kind differ too.",
     )
 
 

@@ -19,7 +19,7 @@ def open_where_sampled(diagnosis: Diagnosis, *, of_class: float, there: float) -
     found = diagnosis.over_clustering
     if found.verdict != NOT_OVER or of_class >= min(there, ENOUGH_OF_CLASS):
         return diagnosis
-    why = f"{of_class:.0f} of {there:.0f} rows of a class were looked at: too few to say that no class falls apart."
+    why = f"{of_class:.0f} of {there:.0f} rows of a class were measured: too few to exclude split classes."
     opened = replace(
         found,
         verdict=INCONCLUSIVE,

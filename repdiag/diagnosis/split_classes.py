@@ -32,10 +32,10 @@ def judge_by_islands(rows: JudgedRows, islands: MetricRow, thresholds: Threshold
         severity = "severe" if share > thresholds.split_severe else severity
     elif signal is not None and signal.reading == "against":
         verdict, severity = INCONCLUSIVE, "unknown"
-        summary = f"Clusters hardly know the classes, however many. {signal.sentence}"
+        summary = f"Clusters and classes hardly agree, at any number of clusters. {signal.sentence}"
     elif coarse is not None and coarse.low > thresholds.coarser and not _apart(rows, thresholds):
         verdict, severity = UNDER, grade_of(coarse.value, (0.0, 0.05, 0.15))
-        summary = f"Several classes share a cluster: half as many clusters agree with them better by {_ami(coarse)}."
+        summary = f"Several classes share a cluster: half as many clusters as classes agree better, by {_ami(coarse)}."
     else:
         verdict, severity = NOT_OVER, "mild" if pieces else "none"
         summary = f"{_each_one(pieces, judged)} {_slope_said(rows)}".strip()
@@ -48,7 +48,7 @@ def judge_by_islands(rows: JudgedRows, islands: MetricRow, thresholds: Threshold
         homogeneity_evidence(rows),
     )
     if islands.split != rows.split:
-        summary = f"{summary} This speaks of {islands.split} images, of which there are enough in each class."
+        summary = f"{summary} This is measured on {islands.split} images, where each class has enough of them."
     return Finding(
         question="Does each class form one group, or several separate ones?",
         verdict=verdict,
@@ -72,15 +72,16 @@ def _named(pieces: Mapping[str, int]) -> str:
 def _each_one(pieces: Mapping[str, int], judged: int) -> str:
     """Say that the classes are one group each; real classes of two kinds are no fault of the encoder, and are named."""
     if not pieces:
-        return f"Each of the {judged} classes is one group."
+        return f"Each of the {judged} classes forms one group."
     falls = "falls" if len(pieces) == 1 else "fall"
     return (
-        f"{len(pieces)} of {judged} classes {falls} into separate groups ({_named(pieces)}), the others are one each."
+        f"{len(pieces)} of {judged} classes {falls} into separate groups ({_named(pieces)}); the others form one "
+        "group each."
     )
 
 
 def _few(classes: Mapping[str, Any]) -> str:
-    return f" {len(classes)} classes have too few rows to tell." if classes else ""
+    return f" {len(classes)} classes have too few rows to judge." if classes else ""
 
 
 def _slope(rows: JudgedRows, factor: float) -> Estimate | None:
@@ -99,10 +100,12 @@ def _slope_said(rows: JudgedRows) -> str:
     if found is None:
         return ""
     if found.low > 0.0:
-        return f"Two clusters a class agree better with them ({_ami(found)}): finer than the labels, in one piece."
+        return (
+            f"Two clusters per class agree better ({_ami(found)}): each class is connected, but finer than the labels."
+        )
     if found.high < 0.0:
-        return f"One cluster a class agrees best ({_ami(found)} at two)."
-    return f"The over-cluster curve is flat ({_ami(found)} at two clusters a class)."
+        return f"One cluster per class agrees best ({_ami(found)} at two)."
+    return f"The over-cluster curve is flat ({_ami(found)} at two clusters per class)."
 
 
 def _islands_evidence(row: MetricRow, pieces: Mapping[str, int], judged: int) -> Evidence:
@@ -121,7 +124,7 @@ def _slope_evidence(rows: JudgedRows) -> list[Evidence]:
         row, slope = rows.find("granularity_slope", factor=factor), _slope(rows, factor)
         if row is not None and slope is not None:
             change = f"{slope.value:+.2f} [{slope.low:+.2f}, {slope.high:+.2f}]"
-            sentence = f"From one cluster a class to {words}, AMI changes by {change}."
+            sentence = f"From one cluster per class to {words}, AMI changes by {change}."
             found.append(evidence_from(row, reading="neutral", sentence=sentence, threshold=0.0))
     return found
 
@@ -133,7 +136,7 @@ def _locality(rows: JudgedRows, thresholds: Thresholds) -> Evidence | None:
         return None
     limit, found = thresholds.locality_ratio, Estimate(row.value, *bounds)
     sentence = (
-        f"Of what the nearest neighbour knows of the class beyond chance, the R nearest know {100 * row.value:.0f} %; "
+        f"Above chance, the R nearest neighbours reach {100 * row.value:.0f} % of the precision of the first one; "
         f"below {100 * limit:.0f} % suggests islands."
     )
     return evidence_from(row, reading=found.reading(limit, above="against"), sentence=sentence, threshold=limit)

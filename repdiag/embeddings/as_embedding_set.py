@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from repdiag.core.embedding_set import EmbeddingSet
-from repdiag.embeddings.sources.labels import expect_agreement, read_labels
+from repdiag.embeddings.sources.label_conflicts import over_own
+from repdiag.embeddings.sources.labels import Labels, read_labels
 from repdiag.embeddings.sources.objects import is_table
 from repdiag.embeddings.sources.read_vectors import place, read_vectors, sidecar
 from repdiag.embeddings.sources.vector_options import VectorOptions
@@ -24,16 +25,16 @@ def as_embedding_set(
     options: VectorOptions | None = None,
     **chosen: Any,
 ) -> EmbeddingSet:
-    """Return `source` as an `EmbeddingSet`; one that is already there comes back unchanged.
+    """Return `source` as an `EmbeddingSet`; an `EmbeddingSet` comes back unchanged.
 
     Accepts an `EmbeddingSet`, an array or tensor [N, D], a frame or another table, AnnData, a dictionary of arrays, a
     stored folder, or a path or an address (s3://, gs://, hf://, https://) of a file, a folder of parts or a pattern of
     names. `labels` and `groups` may be an array [N], a path, or a table; rows that have names on both sides are joined
-    by them. `options` (or `column=`, `label_column=`, `group_column=`, `tokens=`, `quantised=`, `unlabelled=`) says how
-    the source is to be read. What was chosen, converted or left out is in `.provenance.reading.notes`.
+    by them. `options` (or `column=`, `label_column=`, `group_column=`, `tokens=`, `quantised=`, `unlabelled=`,
+    `relabel=`) set how to read the source. `.provenance.reading.notes` list what was chosen, converted or left out.
 
-    Raises `DataError` naming what the source holds when no vectors are found in it, when several could be meant, and
-    when labels or names of rows contradict each other.
+    Raises `DataError` if the source has no vectors or several candidates (the error lists its content), and if labels
+    or row names contradict each other.
 
     Example:
         >>> import repdiag
@@ -81,9 +82,11 @@ def _with_beside(found: EmbeddingSet, labels: Any, groups: Any, options: VectorO
         read = read_labels(beside.values, options)
         joined = place(keys, beside, rows=len(found), name="the vectors")
         taken = read.take(joined.rows)
-        if isinstance(labels, str | Path) and found.labels is not None and taken.numbers is not None:
-            expect_agreement(found.labels, taken, what=f"the vectors and {beside.name}", rows=ids)
-        reading = reading.with_notes(*taken.notes, *joined.notes)
+        said: tuple[str, ...] = ()
+        if isinstance(labels, str | Path) and found.labels is not None:
+            before = Labels(numbers=found.labels.cpu().numpy(), class_names=found.class_names)
+            said = over_own(before, taken, options, names=("the vectors", beside.name), is_file=True)
+        reading = reading.with_notes(*taken.notes, *joined.notes, *said)
         own: dict[str, Any] = {"labels": taken.numbers, "label_matrix": taken.matrix}
         found = replace(found, **own, class_names=taken.class_names)
     if groups is not None:

@@ -61,7 +61,7 @@ class EmbeddingCache:
         try:
             return load_embedding_set(folder, key=key)
         except StoreError as error:
-            log.warning("cached embeddings are made again: %s (%s)", error.problem, error.found)
+            log.warning("cached embeddings are extracted again: %s (%s)", error.problem, error.found)
             _remove(folder)
             return None
 

@@ -20,8 +20,7 @@ from repdiag.core.errors import RepdiagError
 from repdiag.core.memory import memory_taken
 
 if TYPE_CHECKING:
-    from repdiag.checkpoints.exported.onnx_graph import OnnxGraph
-    from repdiag.checkpoints.exported.onnx_module import OnnxModule
+    from repdiag.checkpoints.exported.exported_module import ExportedModule
 
 _ROUNDS, _SECONDS = 15, 2.0
 _SECONDS_ALONE = 0.5
@@ -65,9 +64,9 @@ def measure_cost(
         gflops=_work(encoder, images[:1]) if graph is None else graph.work(size),
         ms_per_image=1000.0 * statistics.median(times) / batch,
         ms_alone=1000.0 * statistics.median(alone),
-        file_bytes=_file_bytes(encoder.info.path) if graph is None else graph.graph.bytes,
+        file_bytes=_file_bytes(encoder.info.path) if graph is None else graph.bytes,
         peak_bytes=memory,
-        runtime=f"torch {torch.__version__.partition('+')[0]}" if graph is None else graph.runtime,
+        runtime=f"torch {torch.__version__.partition('+')[0]}" if graph is None else graph.module.runtime,
         device=str(place),
         threads=threads if place.type == "cpu" else None,
         batch=batch,
@@ -113,46 +112,28 @@ def _memory(encoder: Encoder, image: Tensor) -> int | None:
 
 @dataclass(frozen=True)
 class _Graph:
-    """A graph of another runtime, and a session of it on the threads of now."""
+    """A graph of another runtime, in a session on the threads of now, and the bytes of its files."""
 
-    graph: OnnxGraph
-    module: OnnxModule
-
-    @property
-    def runtime(self) -> str:
-        import onnxruntime
-
-        return f"onnxruntime {onnxruntime.__version__}"
+    module: ExportedModule
+    bytes: int
 
     def work(self, size: int) -> float | None:
-        from repdiag.checkpoints.exported.onnx_work import operations_of
-
         try:
-            found = operations_of(self.graph, self.module.image, self.module.output, size=size)
+            found = self.module.work(size) if self.module.work is not None else None
         except RepdiagError:  # a graph that does not run with its inner tensors read
             return None
         return None if found is None else found / 1e9
 
     def memory(self, image: Tensor) -> int | None:
         """Return what a new session takes with one image; the weights are among it."""
-        module = self.module
-
-        def run() -> None:
-            type(module)(self.graph, module.image, module.output, pool=module.pool)(image)
-
-        return memory_taken(run)
+        return memory_taken(lambda: self.module.again()(image))
 
 
 def _graph(encoder: Encoder) -> _Graph | None:
-    if encoder.info.family != "onnx":
-        return None
-    from repdiag.checkpoints.exported.onnx_graph import read_onnx
-    from repdiag.checkpoints.exported.onnx_module import OnnxModule
+    from repdiag.checkpoints.exported.exported_module import ExportedModule
 
     own = encoder.backbone
-    assert isinstance(own, OnnxModule)
-    graph = read_onnx(Path(encoder.info.path))
-    return _Graph(graph, OnnxModule(graph, own.image, own.output, pool=own.pool))
+    return _Graph(own.again(), own.bytes) if isinstance(own, ExportedModule) else None
 
 
 def _file_bytes(path: str) -> int | None:

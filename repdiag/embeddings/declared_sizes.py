@@ -27,7 +27,7 @@ def check_npz(path: Path) -> None:
             header, size = found
             if header + size != entry.file_size:
                 sizes = f"{entry.filename}: {size} bytes by its shape, {entry.file_size - header} in the archive"
-                raise DataError(f"{path.name} is damaged: an array is not of the size it says", found=sizes)
+                raise DataError(f"{path.name} is damaged: an array does not have its declared size", found=sizes)
             declared += size
     _refuse_beyond_memory(path, declared)
 

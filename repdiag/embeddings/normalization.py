@@ -40,7 +40,7 @@ def normalization_of(encoder: Encoder, split: ImageSplit) -> Normalization:
         raise DataError(
             f"the encoder takes images of {takes} channels",
             found=f"{split.name} has images of {split.channels}",
-            hint=f"choose channels after the data's path: ,channels={several}; or another encoder",
+            hint=f"choose channels after the data path: ,channels={several}; or another encoder",
         )
     info = encoder.info
     if len(info.mean) == len(info.std) == split.channels:

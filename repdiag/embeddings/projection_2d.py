@@ -18,11 +18,11 @@ PERPLEXITY = 30.0
 
 Projection = Literal["umap", "tsne", "pca"]
 TITLES: dict[Projection, str] = {"umap": "UMAP", "tsne": "t-SNE", "pca": "the first two principal components"}
-_GROUPS = "Groups are meaningful, distances between far groups are not."
+_GROUPS = "Groups are meaningful; distances between far groups are not."
 READINGS: dict[Projection, str] = {
     "umap": _GROUPS,
     "tsne": _GROUPS,
-    "pca": "Distances are those along these two directions: rows that meet here may lie apart in the others.",
+    "pca": "Distances show these two directions only: rows that meet here may be far apart in others.",
 }
 _SEARCH_MIB = 64  # of distances held at once; scikit-learn takes a gigabyte unless told
 # Fewer rows than this have no neighbourhoods to keep; they are shown by their principal components.

@@ -16,7 +16,8 @@ from repdiag.embeddings.sources.joining import join
 from repdiag.embeddings.sources.labels import Labels, expect_agreement
 
 _NO_NAMES = (
-    "neither {first} nor {second} names its rows, and one of them has no labels: they were taken to be in one order."
+    "neither {first} nor {second} names its rows, and one of them has no labels: they were assumed to be in the "
+    "same order."
 )
 
 
@@ -64,7 +65,7 @@ def _without(found: EmbeddingSet, names: set[str]) -> EmbeddingSet:
     keep = np.asarray([str(row) not in names for row in _ids(found).tolist()], dtype=np.bool_)
     if bool(keep.all()):
         return found
-    note = f"{int((~keep).sum())} rows were left out because they are left out of the other set."
+    note = f"{int((~keep).sum())} rows were left out because the other set left them out."
     reading = found.provenance.reading.with_notes(note)
     return replace(found.select(keep), provenance=replace(found.provenance, reading=reading))
 
@@ -100,7 +101,7 @@ def _order(first: EmbeddingSet, second: EmbeddingSet, *, names: tuple[str, str])
         raise MetricError(
             f"{names[0]} and {names[1]} were not read on the same rows",
             found=f"{len(mine)} and {len(its)} rows; names of rows in {named}, only their numbers in {unnamed}",
-            hint="give both the same names of rows (a column id or path)",
+            hint="give both the same row names (a column id or path)",
         )
     found = _joined(mine, its, names=names)
     if found is not None:
@@ -115,8 +116,8 @@ def _order(first: EmbeddingSet, second: EmbeddingSet, *, names: tuple[str, str])
         raise MetricError(
             f"{names[0]} and {names[1]} were not read on the same rows",
             found=f"{len(mine)} and {len(its)} rows; {len(absent)} not in {where}: {', '.join(absent[:5].tolist())}",
-            hint="give both the same rows; those that only one of them has must be left out",
+            hint="give both the same rows: leave out rows that only one of them has",
         )
     if len(np.unique(mine)) < len(mine):
-        raise MetricError(f"{names[0]} has names of rows twice, and is in another order than {names[1]}")
+        raise MetricError(f"{names[0]} has duplicate row names, and is in another order than {names[1]}")
     return np.asarray(order[spots], dtype=np.int64)

@@ -13,6 +13,7 @@ from torch import Tensor
 from repdiag.core.embedding_set import EmbeddingSet
 from repdiag.core.errors import DataError, UsageError
 from repdiag.embeddings.as_embedding_set import as_embedding_set
+from repdiag.embeddings.bank_classes import with_classes_of
 from repdiag.embeddings.same_rows import common_rows, in_order_of_names, on_same_rows
 from repdiag.embeddings.sources.read_vectors import bank_beside, views_in
 from repdiag.embeddings.sources.vector_options import VectorOptions
@@ -68,8 +69,10 @@ def read_inputs(
     beside = _second(bank, told, labels=bank_labels) if bank is not None else bank_beside(source, options=told)
     if beside is not None and beside.features.shape[1] != rows.features.shape[1]:
         found = f"{rows.features.shape[1]} and {beside.features.shape[1]}"
-        raise DataError("the rows and the bank differ in dimension: not one encoder's", found=found)
-    return VectorInputs(embeddings=rows, bank=None if beside is None else in_order_of_names(beside), others=sets)
+        raise DataError("the rows and the bank differ in dimension: they come from different encoders", found=found)
+    if beside is not None:
+        beside = with_classes_of(rows, in_order_of_names(beside))
+    return VectorInputs(embeddings=rows, bank=beside, others=sets)
 
 
 def read_together(

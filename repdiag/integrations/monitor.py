@@ -92,7 +92,7 @@ class _Features(nn.Module):
         raise ConfigError(
             "the monitor needs a model that returns features [B, D]",
             found=f"shape {tuple(found.shape)}" if isinstance(found, Tensor) else type(found).__name__,
-            hint="hand it a module that pools: forward(images) -> model(images).last_hidden_state[:, 0], for one",
+            hint="give it a module that pools, such as forward(images) -> model(images).last_hidden_state[:, 0]",
         )
 
 

@@ -241,7 +241,9 @@ def _by_name(name: str, args: tuple[Any, ...], kwargs: dict[str, Any], data: Seq
     given = dict(zip(data, args, strict=False))
     if len(args) > len(data):
         raise MetricError(
-            f"{name} takes {len(data)} arrays: {', '.join(data)}", found=f"{len(args)}", hint="settings go by name"
+            f"{name} takes {len(data)} arrays: {', '.join(data)}",
+            found=f"{len(args)}",
+            hint="settings must be given by name",
         )
     twice = sorted(given.keys() & kwargs.keys())
     if twice:
@@ -281,7 +283,9 @@ def number_text_labels(data: Mapping[str, Any]) -> dict[str, Any]:
     if not text:
         return dict(data)
     if len(text) < len(names):
-        raise MetricError("labels of the rows and of the bank are of two kinds", found=f"text for {', '.join(text)}")
+        raise MetricError(
+            "labels of the rows and of the bank have different types", found=f"text for {', '.join(text)}"
+        )
     known = np.unique(np.concatenate([array.ravel() for array in text.values()]))
     return {**data, **{name: np.searchsorted(known, array) for name, array in text.items()}}
 
@@ -325,7 +329,7 @@ def _check_same_space(arguments: Mapping[str, Any]) -> None:
     features, bank = arguments.get("features"), arguments.get("other_features")
     if features is not None and bank is not None and features.shape[1] != bank.shape[1]:
         found = f"{features.shape[1]} and {bank.shape[1]}"
-        raise MetricError("the rows and the bank differ in dimension: not one encoder's", found=found)
+        raise MetricError("the rows and the bank differ in dimension: they come from different encoders", found=found)
 
 
 def _check_finite(name: str, value: Tensor) -> None:
@@ -337,7 +341,7 @@ def _check_finite(name: str, value: Tensor) -> None:
             raise MetricError(
                 f"the scale of {name} is out of range: its fourth powers leave double precision",
                 found=f"values up to {largest:.3g}",
-                hint="multiply all features by one factor; nearly every metric is free of scale",
+                hint="multiply all features by one factor; nearly all metrics are independent of scale",
             )
         return
     bad = ~torch.isfinite(value).all(dim=-1)

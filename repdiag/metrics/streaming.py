@@ -1,7 +1,7 @@
-"""Metrics that are fed batch by batch: `update` with every batch, `compute` when asked.
+"""Metrics for training loops: call `update` with every batch, `compute` at any time.
 
-For loops that never hold all rows at once, of any framework. Each gives the value of the metric of the same name on all
-rows seen. Everything else needs the rows themselves: collect them in an `EmbeddingSet` and call `repdiag.evaluate`.
+They work in any framework and never hold all rows at once. Each gives the value of the metric of the same name on all
+rows so far. Other metrics need the rows themselves: collect them in an `EmbeddingSet` and call `repdiag.evaluate`.
 """
 
 from __future__ import annotations
@@ -111,7 +111,7 @@ class ClassDistances:
         if inside.value is not None and between > 1e-12:
             ratio = MetricValue(value=inside.value / between, n=rows)
         elif inside.value is not None:
-            ratio = undefined("all rows lie in one point: there is no distance between classes", n=rows)
+            ratio = undefined("all rows are the same point: there is no distance between classes", n=rows)
         return dict(zip(names, (inside, MetricValue(value=between, n=rows), ratio), strict=True))
 
 

@@ -120,7 +120,7 @@ def _refused(name: str, size: int, error: Exception) -> ConfigError:
     return ConfigError(
         f"backbone {name} cannot be built for images of {size} px, or does not take them",
         found=said,
-        hint="another data.image_size (most are made for 224), views.local_size or backbone",
+        hint="choose another data.image_size (most need 224), views.local_size or backbone",
     )
 
 

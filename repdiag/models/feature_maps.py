@@ -33,7 +33,7 @@ def feature_maps(trunk: nn.Module, images: Float[Tensor, "B C H W"]) -> dict[int
         if isinstance(one, Tensor) and one.ndim == 4 and min(one.shape[-2:]) > 1:
             by_stride[2 ** round(math.log2(images.shape[-1] / one.shape[-1]))] = one
     if not by_stride:
-        raise UsageError("no maps can be read of this network", found=type(trunk).__name__)
+        raise UsageError("the feature maps of this network cannot be read", found=type(trunk).__name__)
     return dict(sorted(by_stride.items()))
 
 

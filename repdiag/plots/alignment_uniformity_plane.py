@@ -73,7 +73,7 @@ def alignment_uniformity_plane(
         bar.outline.set_visible(False)
     _legend(figure, distinct(known, "split"))
     gaps = missing_note(frame, "uniformity") or missing_note(frame, "alignment")
-    blank = "White points: accuracy not known" if colored and frame["accuracy"].isna().any() else ""
+    blank = "White points: unknown accuracy" if colored and frame["accuracy"].isna().any() else ""
     bars = "Bars: 95% intervals" if set(ENDS) <= set(frame) else ""
     add_caption(figure, source_of(frame), bars, blank, gaps)
     _label(axes, known, spaces=spaces, colors=dict.fromkeys(colors, "black") if colored else colors)

@@ -25,7 +25,7 @@ _BETTER = {
     "lower": "\N{LEFTWARDS ARROW} better",
     "zero": "best near 0",
     "one": "best near 1",
-    "context": "context: no side is better",
+    "context": "context: no direction is better",
 }
 
 

@@ -54,7 +54,7 @@ def cluster_class_confusion(frame: pd.DataFrame, *, width: float = TWO_COLUMNS) 
         if number % columns and same:
             axis.set_yticklabels([])
         axis.set_ylabel("class" if number % columns == 0 else "")
-        label = "cluster, by its commonest class" if width / columns > 2 else "cluster"
+        label = "cluster, by its most common class" if width / columns > 2 else "cluster"
         axis.set_xlabel(label if number + columns >= len(names) else "")
     if image is not None:
         bar = figure.colorbar(
@@ -62,7 +62,7 @@ def cluster_class_confusion(frame: pd.DataFrame, *, width: float = TWO_COLUMNS) 
         )
         bar.ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
         bar.outline.set_visible(False)
-    meaning = "As many clusters as classes, each under its commonest class; a dark diagonal means that they agree"
+    meaning = "As many clusters as classes, each named by its most common class. A dark diagonal means agreement"
     add_caption(figure, source_of(frame), meaning, "Numbers: percent of the class")
     return figure
 

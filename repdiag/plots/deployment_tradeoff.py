@@ -50,7 +50,7 @@ def deployment_tradeoff(frame: pd.DataFrame, *, width: float = TWO_COLUMNS) -> F
     intervals = "Lines: 95% intervals" if frame["ci_low"].notna().any() else ""
     gaps = missing_note(frame, "value", by=("checkpoint", "metric"))
     unmeasured = missing_note(frame, "amount", by=("checkpoint", "cost"))
-    note = "Grey line: none is as good for less. Times and memory are those of the machine that measured"
+    note = "Grey line: no other encoder is as good at lower cost. Times and memory were measured on one machine"
     add_caption(figure, source_of(frame), note, intervals, gaps, unmeasured)
     for axis, (metric, cost) in zip(axes, pairs, strict=True):
         rows = known[(known["metric"] == metric) & (known["cost"] == cost)]

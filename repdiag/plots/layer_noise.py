@@ -52,5 +52,5 @@ def layer_noise(frame: pd.DataFrame, *, width: float = TWO_COLUMNS) -> Figure:
         axis.xaxis.set_major_locator(MaxNLocator(integer=True))
         axis.grid(axis="y")
         axis.margins(y=0.25)
-    add_caption(figure, source_of(frame), "Named: the first layers at which it falls")
+    add_caption(figure, source_of(frame), "Named: the first layers where it drops")
     return figure

@@ -47,7 +47,7 @@ def by_how_much(ranking: Mapping[str, Any] | None, pairs: StoredPairs) -> str:
         if said:
             found.append(f"{headline.label.partition(',')[0]} {said}")
     if not found:
-        return f"Against {second}: no paired test on the same images tells the two apart."
+        return f"Against {second}: no paired test on the same images finds a difference."
     return f"Against {second}, on the same images: {'; '.join(found[:_DIFFERENCES])}."
 
 

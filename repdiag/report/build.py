@@ -19,7 +19,7 @@ from repdiag.report.html import render_page
 from repdiag.report.methods import bibliography, methods_of
 from repdiag.report.pairs import change_lines, test_lines
 from repdiag.report.ranking import ranking_table
-from repdiag.report.typical import TYPICAL_SOURCE
+from repdiag.report.typical import ENCODERS
 from repdiag.report.verdicts import cited_keys, headline, judgements
 from repdiag.results.deployment_cells import deployment_cells, measured_how
 from repdiag.results.frames.judged_split import judged_splits
@@ -99,7 +99,7 @@ def _content(stored: StoredRun) -> dict[str, Any]:
         "drawings": drawings_in(stored.figures),
         "rows": [_shown(row) for row in stored.table.to_records()],
         "methods": methods,
-        "typical_source": TYPICAL_SOURCE,
+        "typical_encoders": ENCODERS,
         "citations": bibliography(methods, cited_keys(judged)),
         "command": str(stored.record.get("command", "")),
         "record": json.dumps(dict(stored.record), indent=2, ensure_ascii=False),

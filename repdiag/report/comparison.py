@@ -88,8 +88,8 @@ def best_sentence(found: ComparisonTable) -> str:
     if len(first) == 1:
         ((name, cell),) = first.items()
         copy = next((line.cells[0].text for line in found.lines if line.name == untrained_name(name)), "")
-        beside = f", its untrained copy {copy}" if copy else ""
-        return f"Classes by nearest neighbours: {cell.text} {cell.interval} right{beside}."
+        beside = f"; the untrained copy gets {copy}" if copy else ""
+        return f"kNN accuracy is {cell.text} {cell.interval}{beside}."
     if not first:
         return ""
     best = max(first, key=lambda name: float(first[name].sort))
@@ -100,7 +100,7 @@ def best_sentence(found: ComparisonTable) -> str:
     else:
         others = [f"{name}, {cell.text}" for name, cell in first.items() if name != best]
         tested = " by paired tests" if first[best].letters else ""
-        apart = f"told apart{tested} from {others[0] if len(others) == 1 else 'all others'}"
+        apart = f"better{tested} than {others[0] if len(others) == 1 else 'all others'}"
     return f"Highest kNN accuracy: {best}, {first[best].text} {first[best].interval}; {apart}."
 
 

@@ -1,35 +1,49 @@
-"""Typical values of the headline metrics: what they were for four encoders whose quality is known.
+"""Typical values of metrics: what they were for encoders whose quality is known, read from typical_values.csv.
 
-Measured on val by the default command, all with ten classes: ResNet-20 on the digits of scikit-learn (360 images),
-untrained and after 8 epochs of MoCo v2; supervised ResNet-56 on CIFAR-10 (600 images); and an encoder that was trained
-on four sub-labels of each class, so that classes lie in pieces.
+`python -m benchmarks.typical_values` writes the table; its first line says with what and when. All encoders are
+measured on images they were not trained on, of ten classes.
 """
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Mapping
+from pathlib import Path
 
-TYPICAL_SOURCE = (
-    "ten classes: ResNet-20 on digits, ResNet-56 on CIFAR-10, an encoder trained on sub-labels of its classes"
-)
-_OF = ("untrained", "MoCo v2, short", "supervised", "over-clustered")
+from repdiag.core.numbers import show_value
+from repdiag.results.headlines import HEADLINES
+
+TABLE = Path(__file__).with_name("typical_values.csv")
+COLUMNS = ("encoder", "data", "rows", "dimensions", "metric", "version", "settings", "value")
+# Shares that are no headline: in percent, as everywhere.
+_SHARES = frozenset(("best_nn", "contrast_accuracy", "linear_probe_accuracy", "map_at_r", "precision_at_1"))
+_RANKS = frozenset(("rankme", "effective_rank", "participation_ratio", "stable_rank", "lidar", "nesum"))
 
 
-def _of_four(*values: str) -> tuple[tuple[str, str], ...]:
-    return tuple((what, value) for what, value in zip(_OF, values, strict=True) if value)
+def _read() -> tuple[str, list[dict[str, str]]]:
+    head, *lines = TABLE.read_text("utf-8").splitlines()
+    return head.removeprefix("# "), list(csv.DictReader(lines))
 
 
-TYPICAL: Mapping[str, tuple[tuple[str, str], ...]] = {
-    "knn_accuracy": _of_four("63.9 %", "85.8 %", "85.0 %", ""),
-    "r_precision": _of_four("20.6 %", "51.6 %", "66.3 %", "49.7 %"),
-    "instance_discrimination_accuracy": _of_four("0.8 %", "6.7 %", "8.7 %", "8.4 %"),
-    "pretext_gap": _of_four("-0.6 points", "+0.0 points", "-2.8 points", ""),
-    "alignment": _of_four("0.036", "0.055", "0.427", "0.297"),
-    "uniformity": _of_four("-0.050", "-0.434", "-1.522", "-1.427"),
-    "intra_class_distance": _of_four("0.020", "0.106", "0.364", "0.410"),
-    "class_distance_ratio": _of_four("0.79", "0.44", "0.40", "0.47"),
-    "ami": _of_four("0.15", "0.56", "0.74", "0.55"),
-    "kmeans_purity": _of_four("", "63.6 %", "83.3 %", "56.4 %"),
-    "granularity": _of_four("5.5", "1.4", "1.03", "1.63"),
-    "rankme": _of_four("5.8 of 64", "15.5 of 64", "28.9 of 64", "44.2"),
-}
+def _shown(row: Mapping[str, str]) -> str:
+    value, metric = float(row["value"]), row["metric"]
+    headline = next((headline for headline in HEADLINES if headline.metric == metric), None)
+    if headline:
+        text = headline.show(value)
+    elif metric == "label_gap":
+        text = f"{100 * value:+.1f} points"
+    else:
+        text = show_value(value, percent=metric in _SHARES)
+    return f"{text} of {row['dimensions']}" if metric in _RANKS else text
+
+
+def _by_metric(rows: list[dict[str, str]]) -> Mapping[str, tuple[tuple[str, str], ...]]:
+    found: dict[str, tuple[tuple[str, str], ...]] = {}
+    for row in rows:
+        found[row["metric"]] = (*found.get(row["metric"], ()), (row["encoder"], _shown(row)))
+    return found
+
+
+TYPICAL_MADE_BY, _ROWS = _read()
+TYPICAL = _by_metric(_ROWS)
+ENCODERS = tuple(dict.fromkeys((row["encoder"], row["data"]) for row in _ROWS))

@@ -54,7 +54,7 @@ def headline(found: Iterable[Judgement], ranking: Mapping[str, Any] | None = Non
     for one in found:
         named.setdefault(one.sentence, []).append(one.checkpoint)
     parts = [f"{', '.join(names)}: {sentence.rstrip('.')}." for sentence, names in named.items()]
-    return " ".join(parts) if parts else "This run holds no judgement."
+    return " ".join(parts) if parts else "This run has no verdict."
 
 
 def cited_keys(found: Iterable[Judgement]) -> list[str]:
@@ -78,9 +78,10 @@ def _finding(title: str, stored: Mapping[str, Any]) -> dict[str, Any]:
 
 def _tone(stored: Mapping[str, Any]) -> str:
     severity = str(stored.get("severity"))
-    if severity.startswith("none"):  # "none or mild" is said of an answer that is "no"
-        return "good"
-    return _TONES.get(severity.rpartition(" ")[2], "open")
+    worst = severity.rpartition(" ")[2]
+    if severity.startswith("none"):  # "none or mild" belongs to an answer "no", "none to marked" to an open question
+        return "good" if worst in {"none", "mild"} else "open"
+    return _TONES.get(worst, "open")
 
 
 def _evidence(item: Mapping[str, Any]) -> dict[str, Any]:

@@ -15,7 +15,7 @@ _COSTS = {
     "parameters": ("parameters, M", 1e-6),
     "gflops": ("GFLOPs", 1.0),
     "ms_alone": ("ms, one image", 1.0),
-    "ms_per_image": ("ms an image, batches", 1.0),
+    "ms_per_image": ("ms per image, batches", 1.0),
     "peak_bytes": ("memory, MB", 1e-6),
 }
 _NOT_MEASURED = "\N{EN DASH}"

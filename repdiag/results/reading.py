@@ -80,7 +80,7 @@ def read_run(folder: Path) -> StoredRun:
     import pandas as pd
 
     if not folder.is_dir():
-        hint = "name the folder of a finished analysis or comparison, or of an analyzed training run"
+        hint = "give the folder of a finished analysis or comparison, or of an analyzed training run"
         raise StoreError(f"there is no folder {folder}", hint=hint)
     record = read_record(folder)
     if record.get("kind") == "train":
@@ -125,7 +125,7 @@ def results_in(folder: Path) -> Path:
 
     if is_manifest(folder):
         hint = f"repdiag compare {folder} --data DATA --out runs/all, then this command on runs/all"
-        raise UsageError(f"{folder} is a manifest and holds no results", hint=hint)
+        raise UsageError(f"{folder} is a manifest and has no results", hint=hint)
     inside = folder / "analysis" / "last"
     return folder if (folder / TABLE).is_file() or not (inside / TABLE).is_file() else inside
 

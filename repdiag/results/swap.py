@@ -131,7 +131,7 @@ def _put_back(moves: list[tuple[Path, Path]], marker: Path, before: Path) -> Non
             marker.unlink()
     except OSError as error:
         raise StoreError(
-            f"the result in {marker.parent} is not complete, neither the old one nor the new one",
+            f"the result in {marker.parent} is incomplete: it mixes the old and the new one",
             found=error.strerror or str(error),
             hint="run the same command again",
         ) from error

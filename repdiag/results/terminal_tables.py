@@ -64,7 +64,7 @@ def deployment_table(frame: pd.DataFrame) -> Table:
     from repdiag.results.deployment_cells import deployment_cells, measured_how
 
     headings, lines = deployment_cells(frame)
-    shown = Table(Column("", overflow="fold"), *headings, title=f"To ship it; {measured_how(frame)}")
+    shown = Table(Column("", overflow="fold"), *headings, title=f"Deployment; {measured_how(frame)}")
     for name, cells in lines:
         shown.add_row(name, *cells)
     return shown

@@ -28,9 +28,9 @@ def check_files(folder: Path) -> None:
     if wrong:
         shown = ", ".join(wrong[:4]) + (f" and {len(wrong) - 4} more" if len(wrong) > 4 else "")
         raise StoreError(
-            f"{folder} is not one result: files in it are not those that were written with it",
+            f"{folder} is not one result: some files are not those written with it",
             found=shown,
-            hint="bring back the files of the run, or run the command again with --overwrite",
+            hint="restore the files of the run, or run the command again with --overwrite",
         )
     _check_parts(folder, record)
 
@@ -49,7 +49,7 @@ def _check_parts(folder: Path, record: FolderRecord) -> None:
         if found is not None and wanted is not None and identity(found.content) != wanted:
             raise StoreError(
                 f"{part} is not the analysis that the comparison in {folder} was made from",
-                hint="run `repdiag compare` again: what is done is not done twice",
+                hint="run `repdiag compare` again: it keeps what is finished",
             )
 
 

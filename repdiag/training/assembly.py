@@ -78,7 +78,8 @@ def _short_warmup(start: Mapping[str, Any], epochs: int) -> dict[str, float]:
         return {}
     before = start["schedule"]["warmup_epochs"]
     _LOG.warning(
-        "a warm-up of %g epochs is longer than the %d of --epochs: it is shortened in proportion, to %g; --set %s=...",
+        "the warm-up of %g epochs is longer than the %d of --epochs: it is shortened in proportion, to %g; --set "
+        "%s=...",
         *(before, epochs, warmup, WARMUP),
     )
     return {WARMUP: warmup}
@@ -101,7 +102,7 @@ def _fit_to_train_on(split: ImageSplit, settings: TrainSettings) -> ImageSplit:
     if settings.method.name != "supervised" or bool((split.labels >= 0).all()):
         return split
     if not split.labelled:
-        raise DataError(f"{split.name} has no labels, which the supervised method learns from")
+        raise DataError(f"{split.name} has no labels, but the supervised method needs them")
     _LOG.warning("%d images without a label are left out", int((split.labels < 0).sum()))
     return split.subset(split.labels >= 0)
 
@@ -134,7 +135,7 @@ def pack_images(
             raise StoppedError(
                 "stopped while the images were packed",
                 found=f"{done:,} of {total:,} images are packed and kept",
-                hint="the same command goes on",
+                hint="run the same command to continue",
             )
         if done == total or done - shown >= total / 20:
             shown = done
@@ -161,7 +162,8 @@ def _build(settings: TrainSettings, *, classes: int, teacher: Teacher | None, de
         raise TrainingError(
             "the networks do not fit into memory",
             found=str(error).splitlines()[0][:160],
-            hint="a smaller backbone, projector.hidden_dim, method.queue_size, method.outputs or method.prototypes",
+            hint="choose a smaller backbone, projector.hidden_dim, method.queue_size, method.outputs or "
+            "method.prototypes",
         ) from error
 
 

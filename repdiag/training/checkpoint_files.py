@@ -75,7 +75,7 @@ class CheckpointFiles:
             )
         if free < needed + kept * size:
             room, wanted = free / 2**20, (needed + kept * size) / 2**20
-            _LOG.warning("%d kept checkpoints need %.0f MiB in the end, and %.0f MiB are free", kept, wanted, room)
+            _LOG.warning("%d kept checkpoints will need %.0f MiB, but only %.0f MiB are free", kept, wanted, room)
 
     def newest(self) -> Found | None:
         """Return the newest checkpoint that is whole, None where the run has none.

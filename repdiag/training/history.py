@@ -58,7 +58,9 @@ def _truncate(path: Path, step: int) -> tuple[str, ...]:
         kept = [line for line in whole_lines[1:] if int(line.partition(",")[0]) <= step]
     except ValueError as error:
         raise StoreError(
-            f"{path} is not as it was written", found=str(error), hint="move it away: the run goes on without it"
+            f"{path} was changed after it was written",
+            found=str(error),
+            hint="move it away: the run continues without it",
         ) from error
     write_text(path, "\n".join([whole_lines[0], *kept]) + "\n")
     return tuple(whole_lines[0].split(","))

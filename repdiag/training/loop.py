@@ -140,7 +140,7 @@ class _Run:
                 kept = epochs // loop.keep_every_epochs if loop.keep_every_epochs is not None else 0
                 files.save_initial(self.state.payload(), growth=memory_of(self.state.optimizer), kept=kept)
             elif found.damaged:
-                went_on = f"going on from {found.path.name}, step {self.state.step}"
+                went_on = f"resuming from {found.path.name}, step {self.state.step}"
                 self.progress.message("\n".join([*found.damaged, went_on]))
             files.tidy(last_is_damaged=bool(found and found.damaged))
         self.parts.stepper.runner = self.world.wrap(self.state.method)
@@ -252,7 +252,7 @@ def _stopped(directory: RunDirectory, *, step: int) -> StoppedError:
     return StoppedError(
         f"{directory.path} was stopped before its end",
         found=f"all of its {step} steps until then are in {directory.checkpoints.last}",
-        hint=f"repdiag train --resume {directory.path} goes on",
+        hint=f"repdiag train --resume {directory.path} continues it",
     )
 
 

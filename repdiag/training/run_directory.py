@@ -59,7 +59,9 @@ class RunDirectory:
         record = None if any((self.path / "checkpoints").glob("*.pt")) else find_record(self.path)
         if record is not None and record.kind != TRAIN:
             found = f"kind {record.kind} in its {record.name}"
-            raise UsageError(f"{self.path} is not a training's directory", found=found, hint="choose another --out")
+            raise UsageError(
+                f"{self.path} is not the directory of a training run", found=found, hint="choose another --out"
+            )
         if not self._has_lost_its_record():
             refuse_strangers(self.path)
 

@@ -87,7 +87,7 @@ class RunState:
             raise CheckpointError(
                 "the teacher differs from the one that this run started with",
                 found=f"{now['method'].get('teacher')}, where the run had {before['method'].get('teacher')}",
-                hint="give the same file by method.teacher, or start again with --overwrite",
+                hint="set method.teacher to the same file, or start again with --overwrite",
             )
         if teacher is not None:  # the same file, wherever it lies now
             before["method"]["teacher"] = now["method"]["teacher"]
@@ -98,7 +98,8 @@ class RunState:
             raise ConfigError(
                 "the run in this directory has other settings",
                 found=", ".join(changed[:6]),
-                hint="the same settings, --overwrite to start again, or another --out with --init-from for its weights",
+                hint="give the same settings; or start again with --overwrite; or use another --out with "
+                "--init-from for its weights",
             )
         if progress["dataset_fingerprint"] != self.dataset_fingerprint:
             raise CheckpointError(

@@ -64,7 +64,7 @@ def _check_sizes(teacher: Encoder, settings: TrainSettings) -> None:
     try:
         check_takes(backbone, {view.size or settings.data.image_size or 0 for view in settings.views.resolved()})
     except ConfigError as error:
-        hint = f"data.image_size={teacher.info.image_size}, the size that it was made for"
+        hint = f"data.image_size={teacher.info.image_size}, the size of the network"
         raise ConfigError(f"the teacher cannot see the views: {error.problem}", found=error.found, hint=hint) from error
 
 

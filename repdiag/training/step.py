@@ -115,9 +115,9 @@ def _not_reproducible(error: RuntimeError) -> TrainingError:
 
 def _too_few_to_normalise(error: ValueError, *, rows: int) -> TrainingError:
     return TrainingError(
-        "batch norm has a single value of each channel, which has no deviation",
-        found=f"{rows} images a step in a process, {str(error).rpartition('size ')[2]} in the layer",
-        hint="a larger loop.batch_size or data.image_size, or backbone.stem=cifar",
+        "batch norm has a single value per channel, which has no deviation",
+        found=f"{rows} images per step and process, {str(error).rpartition('size ')[2]} in the layer",
+        hint="set a larger loop.batch_size or data.image_size, or backbone.stem=cifar",
     )
 
 

@@ -36,14 +36,15 @@ def analyze(
 ) -> Analysis:
     """Measure and judge one encoder, or one set of vectors.
 
-    `source` is a checkpoint file, a training run's folder, a name of ./checkpoints_manifest.yaml, or an `Encoder`; or
-    vectors: an array [N, D], a tensor, a frame, an `EmbeddingSet`, or a file of them. `data` names the images of an
-    encoder ("digits", "imagefolder:PATH", see `repdiag.open_dataset`); `labels` goes with vectors, one a row.
-    `reference` is another source of the same kind, read on the same rows. `metrics` replaces the default ones for
-    vectors. `options` are those of `AnalysisOptions` for encoders (per_class, limit, device, ...) and of
-    `analyze_vectors` for vectors (bank, groups, ...).
+    `source` is an encoder or a set of vectors. An encoder is a checkpoint file, the folder of a training run, a name in
+    ./checkpoints_manifest.yaml, or an `Encoder`. Vectors are an array [N, D], a tensor, a data frame, an
+    `EmbeddingSet`, or a file. `data` names the images for an encoder ("digits", "imagefolder:PATH"; see
+    `repdiag.open_dataset`). `labels` holds one label per vector. `reference` is another source of the same kind,
+    measured on the same rows. `metrics` replaces the default metrics of vectors. `options` are the fields of
+    `AnalysisOptions` for encoders (per_class, limit, device, ...) and the arguments of `analyze_vectors` for vectors
+    (bank, groups, ...).
 
-    Raises `RepdiagError`: what was wrong, what was found, what to do.
+    Raises `RepdiagError`, which says what was wrong, what was found and what to do.
 
     Example:
         >>> import numpy as np
@@ -73,7 +74,7 @@ def analyze(
         )
     for given, value in (("labels", labels), ("metrics", metrics)):
         if value is not None:
-            raise UsageError(f"{given}= goes with vectors", hint="the classes of images are those of the data")
+            raise UsageError(f"{given}= goes with vectors", hint="images take their classes from the data")
     chosen = AnalysisOptions(data=data, seed=seed, **options)
     return analyze_checkpoint(source, chosen, name=name, reference=reference, counting=told.counting)
 
@@ -152,7 +153,7 @@ def _analyzed(
     from repdiag.workflows.row_sample import precision_reached, quick_note
 
     name = encoder.info.name
-    alone = ("it keeps its weights to itself: there is no untrained copy beside it",)
+    alone = ("its weights cannot be re-initialised, so there is no untrained copy",)
     sets = extract_sets(encoder, rows, options, known=known)
     table, per_class, per_row = evaluate_sets(sets, options)
     judged = judge(table, trained_with_labels=trained_with_labels(encoder), top1=classifier_top1(encoder, sets))
@@ -209,7 +210,7 @@ def images_of(encoder: Encoder, data: str | None) -> str:
     if spec is None:
         raise UsageError(
             f"{encoder.info.name} does not say which images it was trained on",
-            hint="name some with --data, for example --data imagefolder:PATH; `repdiag datasets` lists the rest",
+            hint="choose images with --data, such as --data imagefolder:PATH; `repdiag datasets` lists datasets",
         )
     return str(spec)
 

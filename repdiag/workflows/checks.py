@@ -66,4 +66,4 @@ def cluster_sample_note(table: MetricTable) -> tuple[str, ...]:
     if not counted or not labelled or max(counted) >= max(labelled):
         return ()
     seen, rows = max(counted), max(labelled)
-    return (f"clusters were looked for among {seen:,} of {rows:,} rows, the same share of every class",)
+    return (f"clusters were searched among {seen:,} of {rows:,} rows, the same share of every class",)

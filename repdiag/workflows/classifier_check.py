@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 _FEWEST = 30  # images
 _ALPHA = 0.01
 _REASONS = (
-    "the images are not prepared as in training (see the table of `inspect`: --mean, --std, --image-size, --stem), "
-    "they are of other classes, or the wrong network was read (--branch)"
+    "the images are not preprocessed as in training (see the table of `inspect`: --mean, --std, --image-size, "
+    "--stem), they show other classes, or the wrong network was read (--branch)"
 )
 
 
@@ -66,7 +66,7 @@ def classifier_note(encoder: Encoder, val: EmbeddingSet) -> tuple[str, ...]:
 def _said(found: _Reading) -> str:
     from scipy.optimize import linear_sum_assignment
 
-    share = f"the classifier in the file is right on {found.right / found.total:.1%} of {found.total} val images"
+    share = f"the checkpoint's own classifier is right on {found.right / found.total:.1%} of {found.total} val images"
     if found.beats_chance:
         return f"{share} (chance is {found.chance:.1%})"
     rows, columns = linear_sum_assignment(-found.counts.numpy())

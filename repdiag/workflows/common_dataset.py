@@ -27,6 +27,6 @@ def common_dataset(targets: Sequence[Target]) -> str:
         found = ", ".join(f"{name}: {spec}" for name, spec in named.items())
         raise UsageError("the checkpoints were trained on different datasets", found=found, hint="choose with --data")
     if not named:
-        hint = "name some with --data, for example --data imagefolder:PATH; `repdiag datasets` lists the rest"
+        hint = "choose images with --data, such as --data imagefolder:PATH; `repdiag datasets` lists datasets"
         raise UsageError("the checkpoints do not say which images they were trained on", hint=hint)
     return next(iter(named.values()))

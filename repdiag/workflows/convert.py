@@ -43,7 +43,7 @@ def convert_to_onnx(
     spec = options.data or encoder.info.training.get("data")
     if numbers.startswith("int8") and spec is None:
         raise UsageError(
-            "int8 takes its ranges from images", hint="name some with --calibrate, such as imagefolder:PATH"
+            "--int8 needs images to set its ranges", hint="choose images with --calibrate, such as imagefolder:PATH"
         )
     options = replace(
         options, data=None if spec is None else str(spec), per_class=PER_CLASS, read_options=ReadOptions()
@@ -93,7 +93,7 @@ def _difference_on_noise(encoder: Encoder, written: Encoder) -> float:
 def numbers_of(out: Path, *, int8: bool, half: bool, per_tensor: bool) -> Numbers:
     """Return which numbers a graph is written in; raises `UsageError` where what was asked contradicts itself."""
     if out.suffix != ".onnx" and (int8 or half or per_tensor):
-        raise UsageError("eight and sixteen bits are for graphs", found=str(out), hint="name a file ending in .onnx")
+        raise UsageError("--int8 and --half need an ONNX file", found=str(out), hint="choose a file that ends in .onnx")
     if int8 and half:
         raise UsageError("--int8 and --half contradict each other")
     if per_tensor and not int8:

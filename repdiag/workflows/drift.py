@@ -32,16 +32,16 @@ def drift(
     progress: bool = False,
     **options: Any,
 ) -> Drift:
-    """Say whether a new encoder still makes the space of the old one: an export, a quantisation, a later version.
+    """Tell whether a new encoder still gives the space of the old one: after export, quantisation or further training.
 
-    `old` and `new` are what `repdiag.analyze` takes: encoders on the images of `data`, or vectors of the same rows,
-    joined by the names of the rows where both have some, with `labels` beside them. One may be vectors (a canary that
-    was saved earlier) and the other an encoder: it is run on the images whose names the vectors have. `threshold` is
-    the cosine from which you take two rows for the same thing; `thresholds` moves those of the verdict by name. Without
-    `intervals` it takes a tenth of the time, and no verdict counts as sure.
-    `options` are those of `AnalysisOptions` (per_class, limit, device, ...).
+    `old` and `new` are sources of `repdiag.analyze`: encoders on the images of `data`, or vectors of the same rows with
+    their `labels`. Vectors are joined by row names if both have them. One source may be vectors (a canary saved
+    earlier) and the other an encoder: the encoder then runs on the images that the vectors name. `threshold` is your
+    cosine threshold for two rows to match; `thresholds` changes those of the verdict by name. Without `intervals` drift
+    takes a tenth of the time, and no verdict is certain. `options` are the fields of `AnalysisOptions` (per_class,
+    limit, device, ...).
 
-    Raises `RepdiagError` where the rows are not the same, or there is nothing to compare.
+    Raises `RepdiagError` if the rows differ, or if there is nothing to compare.
 
     Example:
         >>> import numpy as np
@@ -104,7 +104,7 @@ def read_pair(
         named = {name_of_source(source, name): source for name, source in sources.items()}
         return read_together(named if len(named) == len(sources) else sources, labels=labels)
     if labels is not None:
-        raise UsageError("labels go with vectors", hint="the classes of images are those of the data")
+        raise UsageError("labels go with vectors", hint="images take their classes from the data")
     encoders = load_pair({name: source for name, source in sources.items() if name not in vectors}, options)
     known = _vector_sets(vectors)
     images, notes = _images(options, encoders, known)
@@ -128,13 +128,14 @@ def read_pair(
 
 def _read_as(encoders: Mapping[str, Encoder]) -> list[str]:
     """Return what was assumed to feed the encoders, and what runs those that are graphs."""
+    from repdiag.checkpoints.exported.exported_encoder import FAMILIES
     from repdiag.checkpoints.facts import ASSUMPTIONS
 
     return [
         f"{encoder.info.name}: {note}"
         for encoder in encoders.values()
         for note in encoder.info.notes
-        if encoder.info.family == "onnx" or note.startswith(ASSUMPTIONS)
+        if encoder.info.family in FAMILIES or note.startswith(ASSUMPTIONS)
     ]
 
 
@@ -156,7 +157,9 @@ def _images(
     trained = (encoder.info.training.get("data") for encoder in encoders.values())
     spec = options.data or next((str(one) for one in trained if one is not None), None)
     if spec is None:
-        raise UsageError("no images to compare the encoders on", hint="name some with --data, such as imagefolder:PATH")
+        raise UsageError(
+            "no images to compare the encoders on", hint="choose images with --data, such as imagefolder:PATH"
+        )
     if not known:
         chosen = choose_rows(spec, options)
         return chosen.val, AnalyzedImages(val=chosen.val, said=chosen.said).notes()
@@ -167,9 +170,9 @@ def _images(
     missing = [str(row) for row in wanted if str(row) not in places]
     if missing:
         raise DataError(
-            "the vectors have rows that the images have not",
+            "the vectors have rows without an image",
             found=f"{len(missing)} of {len(wanted)}: {', '.join(missing[:5])}",
-            hint="name the images that the vectors were made of with --data",
+            hint="choose with --data the images the vectors were made from",
         )
     rows = np.asarray([places[str(row)] for row in wanted])
     subset = split.subset(rows)

@@ -78,7 +78,7 @@ def drift_lines(frame: pd.DataFrame | None) -> list[str]:
     """Return what a terminal shows of the drift beside a comparison; nothing where there is none."""
     if frame is None or not len(frame):
         return []
-    heading = "\nneighbours, row by row (drift.csv; `repdiag drift` says more):"
+    heading = "\nneighbours, row by row (drift.csv; `repdiag drift` tells more):"
     return [heading, *(f"  {sentence}" for sentence in drift_sentences(frame))]
 
 

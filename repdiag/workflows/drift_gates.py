@@ -51,10 +51,10 @@ def _checked(gate: Gate, drift: Drift) -> GateResult:
     if gate.metric is not None:
         if not drift.table.where(metric=gate.metric):
             known = ", ".join(drift.table.names())
-            raise UsageError(f"{gate.metric} is no number of a pair of encoders", hint=f"one of: {known}")
+            raise UsageError(f"{gate.metric} is not a metric of a pair of encoders", hint=f"one of: {known}")
         state, sentence = number_state(gate, drift.table)
     elif finding.verdict == OTHER_NEIGHBOURS and gate.text == "changed":
-        state, sentence = "undecided", "other neighbours, and no classes that could say whether it changed"
+        state, sentence = "undecided", "neighbours differ, and there are no classes to tell whether the space changed"
     else:
         failed = VERDICTS.index(finding.verdict) >= VERDICTS.index(WORDS[gate.text])
         state = "failed" if failed else "holds" if finding.conclusive else "undecided"

@@ -38,7 +38,7 @@ def with_layers(found: Drift, sources: Mapping[str, Any], options: AnalysisOptio
         return found
     frame = layer_frame(old, new, options)
     if frame is None:
-        note = f"{found.new} has no tensors named like those of {found.old}: the layers cannot be compared"
+        note = f"{found.new} has no tensor names in common with {found.old}: the layers cannot be compared"
         return replace(found, notes=(*found.notes, note))
     return replace(found, layers=frame.assign(checkpoint=found.new))
 

@@ -22,7 +22,7 @@ FAULTS = {
 }
 _WORDS = (*FAULTS, "inconclusive", "worse-than-reference")
 _NUMBER = re.compile(r"^(?P<metric>[a-z0-9_]+)(?:\.(?P<end>low|high))?(?P<sign><=|>=|<|>)(?P<limit>[-+.0-9eE]+)$")
-_HELP = "a number is metric<limit, such as knn_accuracy<0.80; metric.low or metric.high takes an end of its interval"
+_HELP = "a number is metric<limit, such as knn_accuracy<0.80; metric.low or metric.high is an end of its interval"
 State = Literal["holds", "failed", "undecided"]
 
 
@@ -106,7 +106,7 @@ def _checked(gate: Gate, diagnosis: Diagnosis, table: MetricTable, *, referenced
         asked = {CODES[item.code].question for item in diagnosis.findings if item.is_open}
         open_ones = [question.replace("_", "-") for question, _ in diagnosis if question in asked]
         state = "failed" if open_ones else "holds"
-        sentence = f"inconclusive about {', '.join(open_ones)}" if open_ones else "every question is answered"
+        sentence = f"inconclusive about {', '.join(open_ones)}" if open_ones else "every question has an answer"
     elif gate.text == "worse-than-reference":
         if not referenced:
             raise UsageError("the gate worse-than-reference needs a reference", hint="name one with --reference")
@@ -142,7 +142,7 @@ def number_state(gate: Gate, table: MetricTable) -> tuple[State, str]:
         shown += f" [{row.ci_low:.4g}, {row.ci_high:.4g}]"
         straddles = _compares(row.ci_low, gate) != _compares(row.ci_high, gate)
         if straddles and gate.end is None and not failed:
-            return "undecided", f"{shown}: the interval holds {gate.limit:g}, these rows cannot decide"
+            return "undecided", f"{shown}: the interval contains {gate.limit:g}, these rows cannot decide"
     return ("failed" if failed else "holds"), shown
 
 

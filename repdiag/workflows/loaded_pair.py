@@ -21,7 +21,7 @@ def loaded(sources: Mapping[str, Any], options: AnalysisOptions) -> dict[str, An
 
 def load_pair(sources: Mapping[str, Any], options: AnalysisOptions) -> dict[str, Encoder]:
     """Return the encoders; a graph that does not say how it is fed is fed like the other encoder."""
-    from repdiag.checkpoints.exported.onnx_encoder import is_onnx, onnx_encoder
+    from repdiag.checkpoints.exported.exported_encoder import exported_encoder, is_exported
     from repdiag.checkpoints.reading.one_error import one_kind_of_error
     from repdiag.workflows.analyze import load_source
     from repdiag.workflows.targets import find_checkpoint
@@ -31,7 +31,7 @@ def load_pair(sources: Mapping[str, Any], options: AnalysisOptions) -> dict[str,
     for name, source in sources.items():
         here = find_checkpoint(source, download=options.download) if isinstance(source, str) else source
         place = getattr(here, "path", here)
-        if isinstance(place, str | Path) and is_onnx(Path(place)):
+        if isinstance(place, str | Path) and is_exported(Path(place)):
             graphs[name] = here
         else:
             found[name] = load_source(here, options)[0]
@@ -40,5 +40,5 @@ def load_pair(sources: Mapping[str, Any], options: AnalysisOptions) -> dict[str,
         target = find_checkpoint(str(here)) if isinstance(here, Path) else here
         with one_kind_of_error(target.path):
             read = options.read_options.over(target.read_options)
-            found[name] = onnx_encoder(target.path, read, name=target.name, partner=partner)
+            found[name] = exported_encoder(target.path, read, name=target.name, partner=partner)
     return {name: found[name] for name in sources}

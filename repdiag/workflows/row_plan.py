@@ -70,9 +70,9 @@ class RowPlan:
                 f"{self.rows:,} in {show_seconds(self.seconds)}; the rest would {self._narrower()} (--max-minutes)"
             )
         if self.limited_by == "needs":
-            return f"{self.rows:,} of {self.available:,} images of each part decide: {shown_needs(self.needs)}"
+            return f"{self.rows:,} of {self.available:,} images of each split decide: {shown_needs(self.needs)}"
         which = f"all {self.rows:,}" if self.limited_by == "available" else f"{self.rows:,} of {self.available:,}"
-        said = f"{which} images of each part are read"
+        said = f"{which} images of each split are read"
         if self.views > VIEWS:
             said += f", {self.views} views of each"
         if self.bank_views:

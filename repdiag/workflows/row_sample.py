@@ -33,10 +33,7 @@ MARGIN = 1.1
 """More rows than a half-width asks for, since it is an estimate."""
 _STEPS = 4
 """How often the half-widths are measured again, on more rows."""
-_QUICK = (
-    "--quick: one run of k-means at fewer numbers of clusters, and fewer parts of the rows behind intervals, "
-    "which are wider for it"
-)
+_QUICK = "--quick: one k-means run at fewer numbers of clusters, and fewer resamples, so intervals are wider"
 _OF_ROWS = ("precision_at_1", "r_precision", "instance_discrimination_accuracy", "knn_accuracy", "multilabel_knn")
 _OTHERWISE = "uniformity"
 
@@ -56,10 +53,10 @@ class Effort:
         if self.precision is None:
             return
         if self.quick:
-            raise UsageError("quick and a precision are two answers to one question", hint="give one of them")
+            raise UsageError("quick and precision exclude each other", hint="give one of them")
         if not 0.0 < self.precision < 0.5:
             hint = "the half-width of an interval in the unit of the metric: .005 is half a point of an accuracy"
-            raise UsageError("a precision lies between 0 and .5", found=f"{self.precision:g}", hint=hint)
+            raise UsageError("the precision must lie between 0 and .5", found=f"{self.precision:g}", hint=hint)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -192,7 +189,7 @@ def precision_reached(table: MetricTable, precision: float | None) -> tuple[str,
         return ()
     wide = {name: width for name, width in widths.items() if width > precision}
     said = ", ".join(f"{name} {width:.2g}" for name, width in sorted(widths.items()))
-    end = "all within what was asked" if not wide else f"wider than what was asked: {', '.join(sorted(wide))}"
+    end = "all within the requested width" if not wide else f"wider than requested: {', '.join(sorted(wide))}"
     return (f"half-widths: {said}; {end}",)
 
 

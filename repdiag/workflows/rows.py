@@ -109,7 +109,7 @@ def open_parts(spec: str, options: AnalysisOptions) -> Parts:
     try:
         train = opened("train")
     except NoTrainPartError:
-        said = "the data have no part to train on: val is analyzed alone, and what compares it with train is left out"
+        said = "the data have no train split: only val is analyzed, without comparisons of train and val"
         return Parts(val=val, train=None, said=(said,))
     if train.class_names != val.class_names:
         raise DataError(
@@ -161,7 +161,7 @@ def _of_classes(
     else:
         galleries = (split.balanced(per_class, seed=seed) for split in (train, val))
         train_gallery, val_gallery = _of_one_size(*galleries, seed=seed)
-        said = ("train and val have no class in common: each is balanced by itself, and kNN finds no class again",)
+        said = ("train and val share no class: each is balanced separately, and kNN cannot find the classes of val",)
     return AnalyzedImages(
         train=train_gallery,
         val=val_gallery,

@@ -51,7 +51,7 @@ def headline_text(
         shown = _unmarked(shown)
     notes = [*unlike, *_widths(found, several=len(shown.lines) > 1)]
     if len(found) > 1 and not unlike:
-        notes.append("Marks are by intervals; repdiag compare tests image by image.")
+        notes.append("Intervals decide the marks; repdiag compare tests image by image.")
     caption = _caption(table)
     return typeset(Typeset(table=_renamed(shown, names), caption=caption, notes=notes, intervals=intervals), to), tuple(
         notes
@@ -63,7 +63,7 @@ def write_table(text: str, out: Path, *, overwrite: bool) -> Path:
     from repdiag.core.files import write_text
 
     if out.exists() and not (overwrite and out.is_file()):
-        raise UsageError(f"{out} is there already", hint="choose another --out, or give --overwrite")
+        raise UsageError(f"{out} already exists", hint="choose another --out, or give --overwrite")
     return write_text(out, text)
 
 

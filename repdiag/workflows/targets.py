@@ -64,7 +64,7 @@ def find_checkpoint(word: str, *, download: bool = False) -> Target:
         if entry is not None:
             return _target_of(entry, download=download)
     if path.is_symlink() and not path.exists():
-        raise CheckpointError(f"{path} is a link to nothing", found=f"it points to {path.readlink()}")
+        raise CheckpointError(f"{path} is a broken link", found=f"it points to {path.readlink()}")
     if path.exists():
         raise CheckpointError(f"{path} is not a regular file")
     raise CheckpointError(f"no checkpoint {word!r}", hint=_nearest_files(path))
@@ -91,7 +91,7 @@ def find_checkpoints(words: Sequence[str], *, only: str | None, download: bool, 
     """Return every target; a manifest stands for its entries, and one that cannot be had does not stop the rest."""
     manifests = [Path(word) for word in words if is_manifest(Path(word))]
     if only is not None and not manifests:
-        raise UsageError("--only chooses from a manifest, and none was given", found=" ".join(words))
+        raise UsageError("--only needs a manifest, and none was given", found=" ".join(words))
     here: list[Target] = []
     missing: dict[str, str] = {}
     failures: dict[str, str] = {}
@@ -206,7 +206,7 @@ def default_name(path: Path) -> str:
     if run is not None:
         return run.resolve().name if path.stem == "last" else f"{run.resolve().name}/{path.stem}"
     name = path.name
-    for suffix in (".tar", ".pth", ".pt", ".th", ".ckpt", ".safetensors", ".bin", ".onnx"):
+    for suffix in (".tar", ".pth", ".pt", ".th", ".ckpt", ".safetensors", ".bin", ".onnx", ".tflite", ".pte"):
         name = name.removesuffix(suffix)
     return name
 

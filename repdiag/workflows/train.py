@@ -55,13 +55,13 @@ def train(
     progress: bool = False,
     **more: Any,
 ) -> Path:
-    """Train an encoder, and return its last checkpoint. Without arguments: resnet20 on the digits by MoCo-v2.
+    """Train an encoder, and return its last checkpoint. Without arguments: ResNet-20 on the digits with MoCo v2.
 
-    `recipe` names one of `repdiag train --list`, or a file; `settings` are KEY=VALUE as after --set; `resume` is
-    "auto" or a run's folder; `more` are the further fields of `TrainRequest` (batch_size, limit, device, init_from,
+    `recipe` is a name from `repdiag train --list`, or a file. `settings` are KEY=VALUE pairs as for --set. `resume` is
+    "auto" or the folder of a run. `more` are the other fields of `TrainRequest` (batch_size, limit, device, init_from,
     monitor, tensorboard, download, strict_data, check_content, overwrite).
 
-    Raises `ConfigError` for settings that do not fit together, `UsageError` where `out` holds a run already.
+    Raises `ConfigError` for settings that contradict each other, `UsageError` if `out` already holds a run.
 
     Example:
         >>> import tempfile
@@ -131,7 +131,7 @@ def _trained(request: TrainRequest, settings: TrainSettings, out: Path, told: Sp
 
     resume: Literal["auto", "never"] = "never" if request.resume is None else "auto"
     if resume == "auto" and request.out is None and not _has_run(out):
-        told.say("nothing unfinished to go on with: a new run")
+        told.say("no unfinished run to continue: starting a new run")
     told.say(f"{settings.recipe}: {settings.backbone.name} on {settings.data.dataset}, run {out}")
     progress = make_progress(enabled=told.progress, quiet=told.quiet)
     watched = telling(progress.message) if request.monitor is not None else None
@@ -154,14 +154,14 @@ def _interrupted(out: Path | None) -> StoppedError:
     """Say what a stop leaves that was not waited for: nothing, or a run up to its last save."""
     if out is None or not any((out / "checkpoints").glob("*.pt")):
         return StoppedError(
-            "stopped before the first step", found="nothing is left of it", hint="the same command again"
+            "stopped before the first step", found="nothing was saved", hint="run the same command again"
         )
     step = _record(out).get("step", 0)
     if not step:
-        found = f"{out} holds the weights that the run starts from and no step"
+        found = f"{out} holds the initial weights of the run, without any step"
     else:
-        found = f"{out} holds the run as it was last saved, within the {step} steps that it had taken"
-    hint = f"repdiag train --resume {shlex.quote(str(out))} goes on"
+        found = f"{out} holds the last saved state of the run, from within the {step} steps that it had taken"
+    hint = f"repdiag train --resume {shlex.quote(str(out))} continues it"
     return StoppedError("stopped without waiting for the step in flight", found=found, hint=hint)
 
 
@@ -177,7 +177,7 @@ def _begun(request: TrainRequest) -> Path | None:
         if (newest := _unfinished("*")) is None:
             raise UsageError(
                 f"nothing to resume: no unfinished training in {RUNS}/",
-                hint="repdiag train starts one; --resume RUN names the directory of another",
+                hint="repdiag train starts one; --resume RUN continues another",
             )
         return newest
     path = Path(request.resume)
@@ -185,7 +185,7 @@ def _begun(request: TrainRequest) -> Path | None:
     if not _has_run(folder):
         raise UsageError(
             f"nothing to resume at {path}",
-            hint="auto, a run directory or a checkpoint in one; --init-from takes anybody's",
+            hint="give auto, a run directory or a checkpoint in one; --init-from takes any checkpoint",
         )
     return _a_training(folder)
 
@@ -199,7 +199,9 @@ def _is_alone(request: TrainRequest) -> bool:
 def _a_training(folder: Path) -> Path:
     if not _is_training(folder):
         found = f"kind {_record(folder)['kind']} in its run.json"
-        raise UsageError(f"{folder} is not a training's directory", found=found, hint="name the training's own --out")
+        raise UsageError(
+            f"{folder} is not the directory of a training run", found=found, hint="give the --out of the training run"
+        )
     return folder
 
 
@@ -209,7 +211,7 @@ def _choose_directory(request: TrainRequest, settings: TrainSettings) -> Path:
         return request.out or _unfinished(f"{_stem(settings)}-*") or _new_directory(settings)
     out = request.out or _new_directory(settings)
     if _has_run(out) and not request.overwrite:
-        raise UsageError(f"{out} already holds a run", hint="--resume auto goes on with it, --overwrite starts again")
+        raise UsageError(f"{out} already holds a run", hint="--resume auto continues it, --overwrite starts again")
     return out
 
 

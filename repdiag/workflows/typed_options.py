@@ -54,6 +54,6 @@ def _channels(option: str, text: str, *, least: float) -> tuple[float, ...]:
     if len(values) == 1:
         values *= 3
     if len(values) < 3 or not all(least <= value <= 1.0 for value in values):
-        hint = f"{option} 0.5,0.5,0.5, or one number a channel"
+        hint = f"{option} 0.5,0.5,0.5, or one number per channel"
         raise UsageError(f"{option} needs three numbers of images in [0, 1]", found=text, hint=hint)
     return tuple(values)

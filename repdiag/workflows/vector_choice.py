@@ -25,14 +25,14 @@ def vectors_meant(
     if embeddings is not None or (checkpoint is not None and is_vectors(checkpoint)):
         return embeddings or Path(str(checkpoint))
     for name, value in {**given, **vars(reading)}.items():
-        if value is not None:
+        if value is not None and value is not False:  # a flag that was not given
             flag = f"--{name.replace('_', '-')}"
-            raise UsageError(f"{flag} belongs to vectors", hint="classes of images are the folders they lie in")
+            raise UsageError(f"{flag} belongs to vectors", hint="the folders of images are their classes")
     return None
 
 
 def groups_meant(groups: str | None, classes: str) -> str | None:
     """Return which rows were drawn together: a file's word, or the classes where they were drawn themselves."""
     if classes == "drawn" and groups not in {None, "classes"}:
-        raise UsageError("--classes drawn and --groups FILE are two answers to one question", hint="give one of them")
+        raise UsageError("--classes drawn and --groups FILE exclude each other", hint="give one of them")
     return "classes" if classes == "drawn" else groups

@@ -86,4 +86,4 @@ def test_islands_of_few_rows_are_shown_but_not_sure() -> None:
 def test_too_few_rows_are_named() -> None:
     value = sub_clusters(torch.eye(8), torch.arange(8) // 2)
     assert value.value is None
-    assert "6 unlike rows" in str(value.reason)
+    assert "6 different rows" in str(value.reason)

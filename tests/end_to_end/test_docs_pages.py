@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import pkgutil
 import re
 import shlex
 import sys
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 from unittest.mock import MagicMock
 
@@ -77,6 +79,20 @@ def test_links_between_pages_and_the_navigation_point_to_pages() -> None:
     for page, text in PAGES.items():
         for target in re.findall(r"\]\(([^)#:]+\.md)", text):
             assert (DOCS / target).is_file(), (page, target)
+
+
+def test_the_api_pages_show_every_public_name_and_are_in_the_navigation() -> None:
+    import repdiag
+
+    pages = {path.name: path.read_text("utf-8") for path in DOCS.glob("api/*.md")}
+    shown = re.findall(r"^::: (\S+)$", "\n".join(pages.values()), flags=re.MULTILINE)
+    assert {f"repdiag.{name}" for name in repdiag.__all__} - set(shown) == {"repdiag.__version__", "repdiag.metrics"}
+    for target in shown:
+        named = pkgutil.resolve_name(target)
+        found = getattr(named, target.rpartition(".")[2], named) if isinstance(named, ModuleType) else named
+        assert found.__doc__, target
+    navigation = re.findall(r": api/([\w-]+\.md)$", (DOCS.parent / "mkdocs.yml").read_text("utf-8"), flags=re.MULTILINE)
+    assert sorted(navigation) == sorted(pages)
 
 
 def test_links_and_pictures_of_results_and_studies_are_there() -> None:

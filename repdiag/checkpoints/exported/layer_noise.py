@@ -11,7 +11,8 @@ import numpy as np
 from torch import Tensor
 
 from repdiag.checkpoints.exported.onnx_graph import OnnxGraph
-from repdiag.checkpoints.exported.onnx_module import ImageInput, OnnxModule
+from repdiag.checkpoints.exported.onnx_module import OnnxModule
+from repdiag.checkpoints.exported.ports import ImageInput
 
 CLEAN = 40.0
 """Decibels from which a tensor counts as without noise: what rounding to eight bits alone does to one."""

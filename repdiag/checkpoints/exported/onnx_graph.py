@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from repdiag.checkpoints.exported.ports import Port
 from repdiag.core.errors import CheckpointError, DependencyError
 from repdiag.core.printable import one_line
 from repdiag.core.provenance import sha256_of_file
@@ -21,19 +22,6 @@ _KNOWN_DOMAINS = frozenset(
 )
 _RUNS_OTHER_FILES = frozenset({"EPContext", "PythonOp", "PythonOpGrad", "ATen"})
 _EXTERNAL = 1  # TensorProto.EXTERNAL
-Dims = tuple[int | str, ...]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Port:
-    """An input or output of a graph: its name, its element type as numpy calls it, its sizes (a word: any)."""
-
-    name: str
-    dtype: str
-    dims: Dims
-
-    def __str__(self) -> str:
-        return f"{one_line(self.name, 60)} {self.dtype} [{', '.join(one_line(str(size), 20) for size in self.dims)}]"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -49,6 +37,18 @@ class OnnxGraph:
     metadata: dict[str, str]
     parameters: int
     producer: str
+
+    reader = "onnxruntime, standard operators only"
+
+    @property
+    def container(self) -> str:
+        """What the file is, in words."""
+        return f"ONNX of {self.producer}"
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How much of what is in it."""
+        return {f"nodes, {self.parameters:,} parameters": len(self.model.graph.node)}
 
     @property
     def tensors(self) -> tuple[str, ...]:

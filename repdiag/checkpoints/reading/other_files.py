@@ -17,8 +17,6 @@ _PROGRAM = "it holds code. Where you trust it: torch.onnx.export(torch.export.lo
 # By the last part of the name; the bytes of the first and of the last are anybody's.
 _SUFFIXES = {
     ".gguf": ("a GGUF file of llama.cpp", "its tensors are quantised; take the model's safetensors file instead"),
-    ".tflite": ("a TensorFlow Lite model", _CALLABLE),
-    ".pte": ("an ExecuTorch program", _CALLABLE),
     ".ort": ("an ONNX graph in onnxruntime's own form", "give the .onnx that it was made of"),
     ".msgpack": ("Flax weights", "in transformers: from_pretrained(folder, from_flax=True).save_pretrained(out)"),
     ".pb": ("a TensorFlow graph", "export its variables to safetensors"),
@@ -37,8 +35,6 @@ def other_format(path: Path, start: bytes) -> tuple[str, str] | None:
     """Return what a file is by its first bytes or its suffix, and what to do with it; None for what is not known."""
     if start.startswith(b"GGUF"):
         return _SUFFIXES[".gguf"]
-    if start[4:8] == b"TFL3":
-        return _SUFFIXES[".tflite"]
     if ".data-0" in path.name:
         return _SUFFIXES[".index"]
     return _SUFFIXES.get(path.suffix.lower())

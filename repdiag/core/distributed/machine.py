@@ -228,7 +228,7 @@ def machines_of(said: Sequence[tuple[int, int]]) -> list[list[int]]:
             machines.append([])
         if not machines or place != len(machines[-1]) or count != said[machines[-1][0] if place else one][1]:
             raise UsageError(
-                "the processes do not say which of them share a machine",
+                "the processes do not tell which of them share a machine",
                 found=f"process {one} of {len(said)}: LOCAL_RANK {place}, LOCAL_WORLD_SIZE {count}",
                 hint="torchrun numbers the processes of each machine from 0, one machine after the other",
             )
@@ -236,7 +236,7 @@ def machines_of(said: Sequence[tuple[int, int]]) -> list[list[int]]:
     short = [ranks for ranks in machines if len(ranks) != said[ranks[0]][1]]
     if short:
         raise UsageError(
-            "a machine has another number of processes than it says",
+            "the number of processes on a machine differs from LOCAL_WORLD_SIZE",
             found=f"{len(short[0])} for LOCAL_WORLD_SIZE {said[short[0][0]][1]}",
             hint="start all processes by torchrun",
         )

@@ -19,7 +19,7 @@ from repdiag.data.reading_notes import ReadingNote
 from repdiag.data.splits import chosen_part, part_of
 from repdiag.data.walk import FoundFile
 
-NO_LABEL = frozenset({"", "-1", "-1.0", "nan", "na", "n/a", "null", "none", "<na>"})
+NO_LABEL = frozenset({"", "-1", "-1.0", "-100", "nan", "na", "n/a", "null", "none", "<na>"})
 """Labels that say that there is none, in any case."""
 
 

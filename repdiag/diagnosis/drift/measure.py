@@ -66,7 +66,7 @@ def measure_drift(
     in a hundred is looked at. Raises `MetricError` for fewer than four rows.
     """
     if len(old) < 4:
-        raise MetricError("drift needs four rows", found=f"{len(old)}", hint="some hundreds make it worth reading")
+        raise MetricError("drift needs four rows", found=f"{len(old)}", hint="a few hundred rows give useful numbers")
     known = old.labelled_rows()
     labels = None if old.labels is None else old.labels if known is None else torch.where(known, old.labels, -1)
     with sharing():

@@ -18,11 +18,11 @@ VERDICTS = (SAME_SPACE, SAME_NEIGHBOURHOODS, SAME_CLASSES, OTHER_NEIGHBOURS, CHA
 """From the mildest on. "other neighbours" is what can be said where there are no classes to ask."""
 
 ADVICE = {
-    SAME_SPACE: "Stored vectors and thresholds stay; nothing has to be done.",
+    SAME_SPACE: "Keep the stored vectors and thresholds; there is nothing to do.",
     SAME_NEIGHBOURHOODS: "Embed the gallery again with the new encoder: old and new vectors do not mix.",
-    SAME_CLASSES: "A classifier may stay; a search, a clustering or a list of duplicates will show other rows.",
-    OTHER_NEIGHBOURS: "A search will show other rows; give labels to learn whether the classes are still the same.",
-    CHANGED: "Do not put the new encoder in the old one's place without new tests of all that stands on it.",
+    SAME_CLASSES: "Keep a classifier, but expect other rows from a search, a clustering or a list of duplicates.",
+    OTHER_NEIGHBOURS: "A search will show other rows. Give labels to learn whether the classes are still the same.",
+    CHANGED: "Do not replace the old encoder before you have tested everything that depends on it.",
 }
 
 
@@ -78,7 +78,7 @@ def judge_drift(numbers: DriftNumbers, thresholds: DriftThresholds | None = None
     unrelated = ten is not None and ten < chance + limits.unrelated_ten
     if classes is not None:
         shown = show_value(classes.old, percent=True)
-        reasons = (*reasons, f"the old encoder finds the class of {shown} only: classes cannot judge this pair")
+        reasons = (*reasons, f"the old encoder finds the class of only {shown}, so classes cannot judge this pair")
     return _found(CHANGED if unrelated else OTHER_NEIGHBOURS, True, reasons, limits)
 
 
@@ -125,4 +125,4 @@ def _about_neighbours(numbers: DriftNumbers) -> tuple[str, ...]:
 def _about_classes(classes: ClassRetrieval) -> str:
     old, new = show_value(classes.old, percent=True), show_value(classes.new, percent=True)
     interval = show_interval(classes.test.ci_low, classes.test.ci_high, percent=True)
-    return f"the nearest row is of the same class for {old} before and {new} after, a difference of {interval} points"
+    return f"the nearest row shares the class for {old} before and {new} after, a difference of {interval} points"

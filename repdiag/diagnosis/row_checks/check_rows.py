@@ -54,7 +54,7 @@ def check_rows(
         return RowChecks(rows=(), notes=(), counted=len(features), left_out={"everything": reason})
     found = within(features)
     if found.copy_scale < _ONE_POINT:
-        reason = "the rows are one point: the encoder has collapsed"
+        reason = "all rows are the same point: the encoder has collapsed"
         return RowChecks(rows=(), notes=(), counted=len(features), left_out={"everything": reason})
     left_out: dict[str, str] = {}
     rows = [

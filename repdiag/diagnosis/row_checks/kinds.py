@@ -37,7 +37,8 @@ def near_copies(
             row_id=names[0][row],
             split=split,
             what=LEAK if across else NEAR_COPY,
-            why=f"{'a train row' if across else 'another row'} lies at {ratio:.1%} of the usual distance of neighbours",
+            why=f"{'a train row' if across else 'another row'} lies at {ratio:.1%} of the usual distance between "
+            "neighbours",
             neighbour=names[1][int(found.index[row, NEAREST])],
             value=ratio,
         )
@@ -138,5 +139,5 @@ def hubs(often: Tensor, limits: RowLimits, *, split: str, names: Sequence[Any], 
         yield RowToCheck(row_id=names[row], split=split, what=HUB, why=why, value=float(often[row]))
     if antihubs:
         for row in (often == 0).nonzero().flatten().tolist():
-            why = "among the ten nearest of no row: a search never finds it"
+            why = "not among the ten nearest of any row: a search never finds it"
             yield RowToCheck(row_id=names[row], split=split, what=ANTIHUB, why=why, value=0.0)

@@ -102,7 +102,9 @@ class RowChecks:
     def summary(self) -> str:
         """Return one sentence: how many rows to look at, and the notes that ask for a look."""
         said = [f"{count} {what}" for what, count in self.counts.items()]
-        found = f"Of {self.counted} rows these want a look: {', '.join(said)}." if said else "No row wants a look."
+        found = (
+            f"Of {self.counted} rows these deserve a look: {', '.join(said)}." if said else "No row deserves a look."
+        )
         return " ".join([found, *(note.sentence for note in self.notes if note.look)])
 
     def to_frame(self) -> pd.DataFrame:

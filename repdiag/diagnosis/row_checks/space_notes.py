@@ -26,7 +26,9 @@ def dominating_dimension(features: Float[Tensor, "N D"], limits: RowLimits) -> S
     look = share > limits.dimension_share
     sentence = f"Dimension {place} holds {share:.0%} of the squared length of the rows"
     if look:
-        sentence += f" (a row's cosine with it is {float(unit[:, place].mean()):+.2f} on average): it rules all cosines"
+        sentence += (
+            f" (a row's cosine with it is {float(unit[:, place].mean()):+.2f} on average): it dominates all cosines"
+        )
     return SpaceNote(
         what="dominating dimension",
         sentence=f"{sentence}.",
@@ -55,11 +57,11 @@ def search_notes(
     other = float((_nearest_by_product(features) != found.index[:, NEAREST]).double().mean())
     yield SpaceNote(
         what="cosine and inner product",
-        sentence=f"By inner product {other:.0%} of the rows have another nearest row than by cosine.",
+        sentence=f"By inner product {other:.0%} of the rows have a different nearest row than by cosine.",
         value=other,
         limit=None,
         look=False,  # true of every encoder that does not normalise: to be known, no fault
-        advice="Normalise the rows before they go into an index of inner products.",
+        advice="Normalise the rows before you put them into an inner-product index.",
     )
     yield _concentration(features, found, limits, seed=seed)
 
@@ -68,11 +70,11 @@ def _antihubs(often: Tensor, limits: RowLimits) -> SpaceNote:
     share = float((often == 0).double().mean())
     return SpaceNote(
         what="antihubs",
-        sentence=f"{share:.0%} of the rows are among the ten nearest of no other.",
+        sentence=f"{share:.0%} of the rows are not among the ten nearest of any other row.",
         value=share,
         limit=limits.antihubs,
         look=share > limits.antihubs,
-        advice="Centre the features; fewer dimensions (PCA) have fewer hubs.",
+        advice="Centre the features. Fewer dimensions (PCA) also reduce hubs.",
     )
 
 
@@ -97,9 +99,9 @@ def _concentration(features: Tensor, found: Neighbourhoods, limits: RowLimits, *
     ratio = float(found.distance[:, NEAREST].median()) / usual if usual > 0.0 else 1.0
     return SpaceNote(
         what="concentration of distances",
-        sentence=f"The nearest row lies at {ratio:.0%} of the distance of any row.",
+        sentence=f"The nearest row lies at {ratio:.0%} of the median distance between rows.",
         value=ratio,
         limit=limits.concentration,
         look=ratio > limits.concentration,
-        advice="Where all rows are equally far, what is nearest is chance: reduce the dimensions, or train for longer.",
+        advice="If all rows are equally far, the nearest one is chance. Reduce the dimensions, or train for longer.",
     )

@@ -34,7 +34,9 @@ def _of_archive(archive: Any, name: str) -> Column:
     except ValueError as error:
         if "object" not in str(error).lower():
             raise
-        why = "objects would have to be unpickled, which can run code: text as .astype(str), numbers as one kind"
+        why = (
+            "reading objects means unpickling, which can run code: save text with .astype(str), numbers with one dtype"
+        )
         return unreadable(name, "objects", why)
 
 

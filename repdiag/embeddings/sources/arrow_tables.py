@@ -12,6 +12,7 @@ import numpy as np
 from repdiag.core.errors import DataError
 from repdiag.embeddings.declared_sizes import check_parquet
 from repdiag.embeddings.sources.contents import Column, Contents, Numbers, unreadable
+from repdiag.embeddings.sources.struct_vectors import is_record_of_vectors, of_records
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -144,6 +145,15 @@ def _column(field: pa.Field, column: Callable[[str], pa.ChunkedArray], rows: int
     name = field.name
     kind, axes = _storage(field.type), 1
     said = str(field.type)
+    if is_record_of_vectors(kind):
+        return Column(
+            name=name,
+            numbers="float",
+            axes=2,
+            rows=rows,
+            said="records of vectors",
+            load=lambda: of_records(name, column(name)),
+        )
     shape = _tensor_shape(field)
     while _is_list(kind):
         kind, axes = _storage(kind.value_type), axes + 1

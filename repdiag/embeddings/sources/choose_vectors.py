@@ -140,11 +140,11 @@ def _wanted(found: Contents, wanted: str) -> Vectors:
 def _one(found: Contents, column: Column, *, said: bool = False) -> Vectors:
     values = _parsed(column) if _is_text(column) else column.load()
     if values.ndim == 0:
-        raise DataError(f"{column.name} must have 2 axes, one vector a row", found=f"the single value {values}")
+        raise DataError(f"{column.name} must have 2 axes, one vector per row", found=f"the single value {values}")
     notes = []
     if said or _is_text(column):
         how = ", which are text" if _is_text(column) else ""
-        notes.append(f"the vectors are {column.name} of {found.name}{how}, the only ones there.")
+        notes.append(f"the vectors are {column.name} of {found.name}{how}, the only ones in the file.")
     lacking = found.lacking.get(column.name)
     if lacking:
         raise DataError("some parts have no vectors", found=shown(lacking), hint="all of them must")

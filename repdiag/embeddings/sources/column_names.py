@@ -26,6 +26,8 @@ LABEL_NAMES = (
     "class_label",
     "category_id",
     "ground_truth",
+    "gt",
+    "cls",
 )
 ROW_NAMES = (
     "row_ids",
@@ -56,6 +58,10 @@ ROW_NAMES = (
     "filenames",
     "file_name",
     "file_names",
+    "fname",
+    "fnames",
+    "img_name",
+    "custom_id",
     "file",
     "files",
     "image_name",

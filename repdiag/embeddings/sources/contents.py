@@ -181,7 +181,7 @@ def join_tensors(parts: Sequence[Tensor], files: Sequence[str], *, dim: int) -> 
 def _unlike(values: Sequence[Any], files: Sequence[str]) -> DataError:
     odd = next(n for n, value in enumerate(values) if tuple(value.shape[1:]) != tuple(values[0].shape[1:]))
     found = f"{files[odd]} {tuple(values[odd].shape)}, {files[0]} {tuple(values[0].shape)}"
-    hint = "leave out what is no part by a pattern of names, such as part-*.npy; labels may come beside it"
+    hint = "select the parts by a pattern of names, such as part-*.npy; give labels separately"
     return DataError("the parts of a set differ in shape", found=found, hint=hint)
 
 

@@ -52,7 +52,7 @@ def open_files(source: Path, open_file: Open, kinds: Sequence[str]) -> Contents:
 def _count_note(name: str, files: Sequence[Path]) -> tuple[str, ...]:
     if len(files) < 2:
         return ()
-    return (f"{len(files)} files of {name} were put together, from {files[0].name} to {files[-1].name}.",)
+    return (f"{len(files)} files of {name} were joined, from {files[0].name} to {files[-1].name}.",)
 
 
 def _families(files: Sequence[Path], root: Path) -> dict[str, list[Path]]:
@@ -162,7 +162,7 @@ def _several(
             parts = [replace(part, columns=(replace(part.columns[0], name="features"),)) for part in parts]
         beside = [column for family, found in columns.items() if family not in vectors for column in found.columns]
         whole = put_together(parts, name=name)
-        note = f"{len(paths)} files were put together as one set: {shown([path.name for path in paths])}."
+        note = f"{len(paths)} files were joined as one set: {shown([path.name for path in paths])}."
         return replace(whole, columns=(*whole.columns, *beside), notes=(*whole.notes, note))
     every = [column for found in columns.values() for column in found.columns]
     names = [column.name for column in every]

@@ -19,7 +19,14 @@ Integers = NDArray[np.int64]
 NONE = -1
 _FEW = 10
 _OFTEN_NONE = frozenset((99, 255, 999, 9999, 65535))  # far beyond the other labels, such a number is often "ignore"
-_SOUND_LIKE_NONE = frozenset(("unknown", "unlabeled", "unlabelled", "unassigned", "undefined", "missing", "?", "-"))
+_BYTE_NONE = 255  # what masks of segmentation hold where pixels are to be ignored
+_ORDER = "give both files a column of row names (id, path), to join them; or leave out the wrong labels"
+_SOUND_LIKE_NONE = frozenset(
+    (
+        *("unknown", "unlabeled", "unlabelled", "unassigned", "undefined", "unidentified", "unclassified", "missing"),
+        *("ignore", "void", "no label", "no_label", "not labelled", "not labeled", "not available", "?", "-"),
+    )
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,24 +80,43 @@ def _numbers(array: NDArray[Any], options: VectorOptions) -> Labels:
     numbers = to_class_numbers("labels", np.ascontiguousarray(array)).numpy()
     given = np.unique(numbers[~missing])
     notes: list[str] = []
+    if options.unlabelled is None and array.dtype == np.uint8 and _ends_in_ignore(given):
+        none.add(_BYTE_NONE)
     if set(given.tolist()) == {-1, 1}:
         notes.append("the labels are -1 and 1: both are classes.")
         none = set()
+    elif options.unlabelled is None and -1 in given and bool(((given < 0) & ~np.isin(given, sorted(none))).any()):
+        notes.append("there are negative labels beside -1, which is a class as well (--unlabelled -1 says no).")
+        none.discard(-1)
     said = [str(value) for value in sorted(none) if value in given]
     missing |= np.isin(numbers, sorted(none))
     if missing.any():
         notes.append(_unlabelled(int(missing.sum()), len(missing), said or ["NaN"]))
     kept = numbers[~missing]
-    last = np.unique(kept)[-2:].tolist()
-    if len(last) == 2 and last[1] in _OFTEN_NONE and 2 * last[0] < last[1]:
-        count = int((kept == last[1]).sum())
-        notes.append(f"{count} rows are labelled {last[1]}: taken as a class (--unlabelled {last[1]} says no).")
+    notes += _often_none(kept, told=options.unlabelled is not None)
     if len(kept) and int(kept.min()) < 0:  # other negative numbers are classes, which need numbers from 0 on
         names, places = np.unique(kept, return_inverse=True)
         filled = np.full(len(numbers), NONE, dtype=np.int64)
         filled[~missing] = places
         return Labels(numbers=filled, class_names=tuple(str(name) for name in names), notes=tuple(notes))
     return Labels(numbers=np.where(missing, NONE, numbers), notes=tuple(notes))
+
+
+def _ends_in_ignore(given: Integers) -> bool:
+    """Say whether labels in bytes, ascending, end in an "ignore": 0 and 255 alone are the two classes of a mask."""
+    return len(given) > 2 and int(given[-1]) == _BYTE_NONE and int(given[-2]) < _BYTE_NONE - 1
+
+
+def _often_none(kept: Integers, *, told: bool) -> list[str]:
+    """Return a note where the largest label is one that often means "ignore", beyond a gap or beyond 0, 1, 2, ..."""
+    given = np.unique(kept)
+    if told or len(given) < 2 or int(given[-1]) not in _OFTEN_NONE:
+        return []
+    before, last = int(given[-2]), int(given[-1])
+    counted = before < last - 1 and before - int(given[0]) == len(given) - 2
+    if not counted and 2 * before >= last:
+        return []
+    return [f"{int((kept == last).sum())} rows are labelled {last}: taken as a class (--unlabelled {last} says no)."]
 
 
 def _texts(array: NDArray[Any], options: VectorOptions) -> Labels:
@@ -116,6 +142,7 @@ def _texts(array: NDArray[Any], options: VectorOptions) -> Labels:
     numbers = np.full(len(texts), NONE, dtype=np.int64)
     if array.dtype.kind == "O" and kept and all(_is_number(text) for text in kept):
         numbers[~absent] = [int(text) for text in kept]
+        notes += _often_none(numbers[~absent], told=options.unlabelled is not None)
         return Labels(numbers=numbers, notes=tuple(notes))
     names, places = np.unique(np.asarray(kept, dtype=str), return_inverse=True)
     numbers[~absent] = places
@@ -179,7 +206,7 @@ def _several(each: Integers, classes: int) -> str:
     return (
         f"the rows have several labels each (0 to {int(each.max())} of {classes}, {each.mean():.1f} on average)"
         f"{without}: "
-        "metrics of one class a row are not computed."
+        "metrics that need one class per row are not computed."
     )
 
 
@@ -191,7 +218,7 @@ def contradictions(first: Any, second: Any) -> NDArray[Any]:
     """
     one, other = (_codes(values) for values in (first, second))
     if len(one[0]) != len(other[0]):
-        raise DataError("labels are not as many", found=f"{len(one[0])} and {len(other[0])}")
+        raise DataError("the numbers of labels differ", found=f"{len(one[0])} and {len(other[0])}")
     known = np.flatnonzero((one[0] >= 0) & (other[0] >= 0))
     a, b = one[0][known], other[0][known]
     if len(known) == 0:
@@ -219,7 +246,7 @@ def _codes(values: Any) -> tuple[Integers, NDArray[Any], bool]:
     """Return numbers [N], -1 for none, their names as text, and whether these are names and not codes."""
     found = values if isinstance(values, Labels) else read_labels(values, VectorOptions())
     if found.numbers is None:
-        raise DataError("several labels a row are not compared")
+        raise DataError("several labels per row are not compared")
     numbers = found.numbers
     if found.class_names is not None:
         return numbers, np.asarray(found.class_names, dtype=object), True
@@ -228,7 +255,9 @@ def _codes(values: Any) -> tuple[Integers, NDArray[Any], bool]:
     return np.where(numbers == NONE, -1, places).astype(np.int64), names, False
 
 
-def expect_agreement(first: Any, second: Any, *, what: str, rows: Sequence[Any] | None = None) -> None:
+def expect_agreement(
+    first: Any, second: Any, *, what: str, rows: Sequence[Any] | None = None, hint: str = _ORDER
+) -> None:
     """Raise `DataError` where two labellings of the same rows contradict each other, with how many and the first."""
     wrong = contradictions(first, second)
     if len(wrong) == 0:
@@ -236,7 +265,7 @@ def expect_agreement(first: Any, second: Any, *, what: str, rows: Sequence[Any] 
     named = listed(wrong.tolist()) if rows is None else ", ".join(str(rows[row]) for row in wrong[:5])
     total = len(_codes(first)[0])
     raise DataError(
-        f"the labels of {what} contradict each other: their rows are not in the same order, or not the same",
+        f"the labels of {what} contradict each other: their rows differ, or are in another order",
         found=f"{len(wrong)} of {total} rows, the first: {named}",
-        hint="give both files a column of names (id, path), by which rows are joined; or leave the wrong labels out",
+        hint=hint,
     )

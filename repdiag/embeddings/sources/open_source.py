@@ -123,5 +123,7 @@ def said_of(path: Path, read: Callable[[], T]) -> T:
 
 def _hint(error: Exception) -> str:
     if "object" in str(error).lower() and "pickle" in str(error).lower():
-        return "objects would have to be unpickled, which can run code: text as .astype(str), numbers as one kind"
-    return "the file may be cut off or of another kind than its name says: write or copy it again"
+        return (
+            "reading objects means unpickling, which can run code: save text with .astype(str), numbers with one dtype"
+        )
+    return "the file may be cut off, or its name may be wrong: write or copy it again"

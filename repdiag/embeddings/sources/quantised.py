@@ -15,6 +15,7 @@ from repdiag.embeddings.sources.vector_options import VectorOptions
 
 _WIDE = 200  # of 256 values: what codes and packed bits use, and counts and shares seldom do
 _SATURATED = 0.5  # of the columns that reach both ends: each was given its own scale
+_CODES = " (--quantised SCALE,ZERO where they are codes)"
 _DENSE = 64.0  # the spread of all 256 values alike is 74
 _ROWS_SEEN = 20_000
 
@@ -22,7 +23,7 @@ _ROWS_SEEN = 20_000
 def as_numbers(
     values: Any, options: VectorOptions, beside: Callable[[str], Any], *, name: str
 ) -> tuple[Any, tuple[str, ...]]:
-    """Return vectors as they are meant, and what is to be said of it; values that are no bytes come back unchanged.
+    """Return vectors as they are meant, and what is to be said of it; values that are not bytes come back unchanged.
 
     `beside` gives an array of the same file by its name, None where there is none: a scale that lies there is used.
     Raises `DataError` for bytes of which it is not clear what they mean.
@@ -43,13 +44,13 @@ def as_numbers(
     around_zero = low < 0 and float(part.std()) < _DENSE and not _each_column_saturates(part, -128, 127)
     plain = high - low < _WIDE or around_zero
     if plain:
-        bits = " (--quantised bits reads them as signs -1 and 1)" if low >= 0 and high <= 1 else ""
+        bits = " (--quantised bits reads them as signs -1 and 1)" if low >= 0 and high <= 1 else _CODES
         return values, (f"{name} are whole numbers from {low} to {high}, read as plain numbers{bits}.",)
     raise DataError(
-        f"{name} are bytes, and could be packed bits, codes of a scale or plain numbers",
+        f"{name} are bytes: packed bits, codes of a scale or plain numbers?",
         found=f"{tuple(array.shape)} {array.dtype}, from {low} to {high}",
-        hint="--quantised bits (read as signs: their distances are Hamming's), --quantised SCALE,ZERO "
-        "(number = (byte - ZERO) x SCALE), or --quantised plain",
+        hint="--quantised bits (read as signs, with Hamming distances), --quantised SCALE,ZERO (number = (byte - "
+        "ZERO) x SCALE), or --quantised plain",
     )
 
 

@@ -22,7 +22,8 @@ from repdiag.embeddings.sources.choose import Chosen, Sidecar, choose, choose_be
 from repdiag.embeddings.sources.column_names import VIEW_NAMES
 from repdiag.embeddings.sources.contents import Contents, of_array
 from repdiag.embeddings.sources.joining import Join, join
-from repdiag.embeddings.sources.labels import Labels, expect_agreement, read_labels
+from repdiag.embeddings.sources.label_conflicts import over_own
+from repdiag.embeddings.sources.labels import Labels, read_labels
 from repdiag.embeddings.sources.locations import fetched, is_remote
 from repdiag.embeddings.sources.objects import open_object
 from repdiag.embeddings.sources.open_source import open_source
@@ -157,22 +158,10 @@ def _labels(found: Contents, chosen: Chosen, labels: Any, *, options: VectorOpti
     joined = place(chosen.keys, beside, rows=rows, name=found.name)
     notes += [*read.notes, *joined.notes]
     read = read.take(joined.rows)
-    if own is not None and read.numbers is not None and own.numbers is not None and isinstance(labels, str | Path):
-        if _same_vocabulary(own, read):
-            expect_agreement(own, read, what=f"{found.name} and {beside.name}")
-        notes.append(f"the labels are those of {beside.name}, not of {found.name}.")
+    if own is not None:
+        from_file = isinstance(labels, str | Path)
+        notes += over_own(own, read, options, names=(found.name, beside.name), is_file=from_file)
     return read
-
-
-def _same_vocabulary(first: Labels, second: Labels) -> bool:
-    names = [_vocabulary(one) for one in (first, second)]
-    return names[0] <= names[1] or names[1] <= names[0]
-
-
-def _vocabulary(labels: Labels) -> set[str]:
-    assert labels.numbers is not None
-    given = np.unique(labels.numbers[labels.numbers >= 0]).tolist()
-    return {labels.class_names[number] if labels.class_names else str(number) for number in given}
 
 
 def _groups(
@@ -231,14 +220,14 @@ def place(keys: Mapping[str, Any], beside: Sidecar, *, rows: int, name: str) -> 
         if count == rows + 1 and isinstance(beside.values, np.ndarray) and beside.values.dtype.kind in "OUS":
             first = f"{count} lines, {rows} rows, the first line is {str(beside.values[0])!r}"
             hint = "if that is a heading, name it label"
-            raise DataError(f"{beside.name} has one line more than there are rows", found=first, hint=hint)
+            raise DataError(f"{beside.name} has one line more than the vectors have rows", found=first, hint=hint)
         hint = "give as many as there are rows, in their order, or name the rows in both files (id, path)"
         raise MetricError(_wrong_count(beside, rows), found=f"{count} entries{columns}", hint=hint)
     notes: tuple[str, ...] = ()
     if keys or beside.keys:
         named, unnamed = (name, beside.name) if keys else (beside.name, name)
         column = next(iter(keys or beside.keys))
-        notes = (f"{named} names its rows ({column}), {unnamed} does not: they were put together in their order.",)
+        notes = (f"{named} names its rows ({column}), {unnamed} does not: they were joined in their order.",)
     return Join(rows=np.arange(rows), by="order", notes=notes)
 
 
@@ -255,7 +244,7 @@ def _row_ids(found: Contents, chosen: Chosen, notes: list[str]) -> tuple[Any, st
             return names, f"{column} of {found.name}"
     for column, names in chosen.keys.items():
         count = len(names) - len(np.unique(names))
-        notes.append(f"{column} of {found.name} does not name rows: {count} of its values come again.")
+        notes.append(f"{column} of {found.name} does not name rows: {count} of its values are duplicates.")
     return None, None
 
 

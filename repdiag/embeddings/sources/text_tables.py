@@ -53,7 +53,7 @@ def open_text_table(path: Path) -> Contents:
     table = pc.read_csv(path, read_options=read, parse_options=parse, convert_options=convert)
     if odd:
         found = f"{len(odd)}, the first is line {odd[0].number - int(heading)}: {odd[0].text[:60]!r}"
-        raise DataError(f"{path.name} has lines of another number of cells than {len(names)}", found=found)
+        raise DataError(f"{path.name} has lines whose number of cells differs from {len(names)}", found=found)
     if not heading and len(names) > 1 and all(_is_number(field.type) for field in table.schema):
         return _one_matrix(path, table)
     return of_table(path.name, table)
@@ -90,7 +90,9 @@ def _is_number(kind: pa.DataType) -> bool:
 def _expect_unique(path: Path, names: list[str]) -> None:
     twice = [name for name, count in Counter(names).items() if count > 1]
     if twice:
-        raise DataError(f"{path.name} names columns twice", found=", ".join(twice[:5]), hint="rename or drop one")
+        raise DataError(
+            f"{path.name} has duplicate column names", found=", ".join(twice[:5]), hint="rename or drop one"
+        )
 
 
 def has_heading(rows: list[list[str]]) -> bool:
@@ -195,4 +197,4 @@ def _matrix(path: Path, rows: list[list[str]]) -> Any:
     try:
         return np.asarray(rows, dtype=np.float64)
     except ValueError as error:
-        raise DataError(f"{path.name} holds what is no number", found=str(error)[:120]) from error
+        raise DataError(f"{path.name} contains text that is not a number", found=str(error)[:120]) from error

@@ -1,4 +1,4 @@
-"""Vectors of more axes: [rows, tokens, dimensions] become one vector a row, or one a token, its row the group."""
+"""Vectors of more axes: [rows, tokens, dimensions] become one vector per row, or one a token, its row the group."""
 
 from __future__ import annotations
 

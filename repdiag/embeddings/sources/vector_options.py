@@ -19,7 +19,8 @@ class VectorOptions:
     `column` names the vectors: a column, array or folder, a pattern of columns ("dim_*") or several by commas.
     `label_column` and `group_column` name labels and groups. `tokens` says what to make of [N, T, D]. `quantised` says
     how bytes are meant: "plain" numbers, "bits" packed eight a byte, or "SCALE" or "SCALE,ZERO" of an affine code.
-    `unlabelled` lists labels that stand for none, by commas; "none": every value is a class.
+    `unlabelled` lists labels that stand for none, by commas; "none": every value is a class. `relabel` takes labels
+    that come beside the vectors although those among the vectors contradict them.
     """
 
     column: str | None = None
@@ -28,6 +29,7 @@ class VectorOptions:
     tokens: Tokens | None = None
     quantised: str | None = None
     unlabelled: str | None = None
+    relabel: bool = False
 
     def __post_init__(self) -> None:
         if self.tokens is not None and self.tokens not in get_args(Tokens):
@@ -52,5 +54,7 @@ class VectorOptions:
             scale, zero = 0.0, 0.0
         if not scale > 0.0:
             hint = "plain, bits, or SCALE,ZERO such as 0.0078,128: number = (byte - ZERO) x SCALE"
-            raise UsageError("bytes are read as plain, bits or by a scale", found=self.quantised, hint=hint)
+            raise UsageError(
+                "bytes are read as plain numbers, as bits or with a scale", found=self.quantised, hint=hint
+            )
         return scale, zero

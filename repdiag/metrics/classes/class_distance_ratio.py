@@ -8,9 +8,7 @@ from repdiag.metrics.algebra.moments import class_moments
 from repdiag.metrics.classes.pair_means import Average, mean_between, mean_within, within_each_class
 from repdiag.metrics.registry import metric
 
-_ONE_POINT = (
-    "all rows lie in one point, as far as float64 tells (an offset to take off?): there is no distance between classes"
-)
+_ONE_POINT = "all rows are the same point in float64 (subtract an offset?): there is no distance between classes"
 
 
 @metric(

@@ -40,7 +40,7 @@ def paired_test(
     """
     if first.shape != second.shape or first.ndim != 1 or len(first) < 2:
         found = f"{tuple(first.shape)} and {tuple(second.shape)}"
-        raise MetricError("a paired test needs one result a row from both, and two rows", found=found)
+        raise MetricError("a paired test needs one result per row from both, and two rows", found=found)
     difference = first.double() - second.double()
     exact = groups is None and _is_binary(first) and _is_binary(second)
     estimate = mean_estimate(difference, None if exact else labels, groups=groups)

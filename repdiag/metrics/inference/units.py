@@ -26,7 +26,7 @@ def as_groups(groups: Any, labels: Tensor | None, *, rows: int) -> Tensor | None
         return None
     if isinstance(groups, str):
         if groups != CLASSES:
-            raise MetricError("groups are one value a row, or the word classes", found=repr(groups))
+            raise MetricError("groups are one value per row, or the word classes", found=repr(groups))
         if labels is None:
             raise MetricError("groups=classes needs labels", found="none")
         return _enough(labels)

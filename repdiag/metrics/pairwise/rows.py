@@ -119,9 +119,11 @@ class Rows(ABC):
 
     def exact_scores(self, index: Tensor, other: Rows, other_index: Tensor) -> Tensor:
         """Return the float64 scores of the pairs (index[p], other_index[p]), a bounded number at a time."""
-        chunks = _chunks(len(index), like=self.fast)
-        parts = [self.score(self.exact(index[part]), other.exact(other_index[part])) for part in chunks]
-        return torch.cat([self.fast.new_empty(0, dtype=torch.float64), *parts])
+        result = self.fast.new_empty(len(index), dtype=torch.float64)
+        # Written in place: kept apart, the small results of all parts would lie between the freed buffers and pin them.
+        for part in _chunks(len(index), like=self.fast):
+            result[part] = self.score(self.exact(index[part]), other.exact(other_index[part]))
+        return result
 
     def rounded_scores(self, index: Tensor, other: Rows, other_index: Tensor) -> Tensor:
         """Return the scores of `fast` rows taken in pairs: cheaper, and wrong by `rounding` at most."""

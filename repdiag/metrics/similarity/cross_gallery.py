@@ -66,7 +66,7 @@ def cross_gallery(
         return undefined(NO_NEIGHBOURS, n=count)
     queries = turned_onto(features, other_features, seed=seed) if rotated else other_features
     if bool((queries == 0).all(dim=1).any()):
-        return undefined("the rotation leaves nothing of some rows: too few rows for the width", n=count)
+        return undefined("the rotation maps some rows to zero: there are too few rows for the width", n=count)
     kind = torch.promote_types(features.dtype, other_features.dtype)
     gallery, asked = unit_rows(features.to(kind)), unit_rows(queries.to(kind))
     everyone = torch.arange(count, device=features.device)

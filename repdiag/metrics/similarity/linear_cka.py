@@ -52,7 +52,7 @@ def linear_cka(
         return undefined(CONSTANT, n=rows)
     hsic = linear_hsic(features, other_features, debiased=debiased)
     if hsic.own <= 0.0 or hsic.other <= 0.0:
-        return undefined("an encoder gives the rows noise only", n=rows)
+        return undefined("an encoder gives only noise", n=rows)
     scale = rows * (rows - 3.0) if debiased else 1.0
     value = hsic.both / (hsic.own**0.5 * hsic.other**0.5 + eps * scale)
     return MetricValue(value=min(1.0, max(-1.0, value)), n=rows)

@@ -60,7 +60,7 @@ def minibatch_cka(
         hsic = linear_hsic(features[rows], other_features[rows], debiased=True)
         both, own, other = both + hsic.both, own + hsic.own, other + hsic.other
     if own <= 0.0 or other <= 0.0:
-        return undefined("an encoder gives the rows noise only", n=len(features))
+        return undefined("an encoder gives only noise", n=len(features))
     value = both / (own**0.5 * other**0.5)
     return MetricValue(
         value=min(1.0, max(-1.0, value)),

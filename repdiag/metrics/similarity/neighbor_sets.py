@@ -11,7 +11,7 @@ from repdiag.metrics.algebra.moments import float64_unit_rows, in_one_point
 from repdiag.metrics.pairwise.sharing import memoised, tensor_key
 
 Similarity = Literal["cosine", "inner_product"]
-NO_NEIGHBOURS = "an encoder gives all rows the same features: none is nearer than another"
+NO_NEIGHBOURS = "an encoder gives all rows the same features, so no row is nearer than another"
 _BLOCK = 2**24  # similarities held at once
 
 

@@ -51,7 +51,7 @@ def procrustes_distance(
     """
     check_same_rows(features, other_features)
     if len(features) < 3:
-        return undefined("needs three rows: two can always be turned onto one another", n=len(features))
+        return undefined("needs three rows: two can always be rotated onto each other", n=len(features))
     if is_constant(features, other_features):
         return undefined(CONSTANT, n=len(features))
     first, second = float(squared_norms(features).sum()), float(squared_norms(other_features).sum())

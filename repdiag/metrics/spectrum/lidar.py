@@ -70,7 +70,7 @@ def lidar(
     size, rows = len(stack), len(features)
     extra = {"members": size, "dims": features.shape[1]}
     if size < 2:
-        return undefined("needs two members an image: two views, or the original and a view", n=rows)
+        return undefined("needs two members per image: two views, or the original and a view", n=rows)
     if rows < 2:
         return undefined("needs two images", n=rows)
     mean = _mean(stack)

@@ -52,7 +52,7 @@ def gbc(features: Features, labels: Labels, *, dims: Count = 64) -> MetricValue:
     kept = counts > 1
     extra = {"singleton_classes": int((~kept).sum())}
     if int(kept.sum()) < 2:
-        return undefined("needs two classes of two rows", n=len(features))
+        return undefined("needs two classes with two rows each", n=len(features))
     if in_one_point(features):
         return undefined("all rows are the same", n=len(features))
     components = _components(features, dims)

@@ -17,9 +17,6 @@ from repdiag.core.errors import CheckpointError
 @pytest.mark.parametrize(
     ("name", "content", "words"),
     [
-        ("net.tflite", b"\x1c\x00\x00\x00TFL3" + bytes(64), "TensorFlow Lite"),
-        ("net.bin", b"\x1c\x00\x00\x00TFL3" + bytes(64), "TensorFlow Lite"),
-        ("net.pte", b"\x00\x00\x00\x00ET12" + bytes(64), "ExecuTorch"),
         ("net.ort", bytes(64), "onnxruntime's own form"),
         ("net.mlmodel", bytes(64), "Core ML"),
     ],

@@ -139,4 +139,4 @@ def test_a_stop_in_the_first_moments_ends_as_any_other(signal: str, word: str) -
     script = STOPPED_WHILE_IMPORTING.format(signal=signal)
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (130, "")
-    assert done.stderr == f"stopped by {word}: what was finished before is kept, nothing is half-written\n"
+    assert done.stderr == f"stopped by {word}: finished results are kept, and nothing is half-written\n"

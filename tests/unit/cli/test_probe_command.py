@@ -69,7 +69,7 @@ def test_protocols_are_listed_and_shown(capsys: pytest.CaptureFixture[str]) -> N
 
 
 def test_what_cannot_be_meant_is_said() -> None:
-    with pytest.raises(UsageError, match="nothing to try out"):
+    with pytest.raises(UsageError, match="nothing to evaluate"):
         probe()
     with pytest.raises(UsageError) as caught:
         probe(checkpoints=["x.pth"], protocol="linaer")

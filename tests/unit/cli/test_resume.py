@@ -74,7 +74,7 @@ def test_auto_starts_the_run_that_is_described_where_it_has_not_begun(
 ) -> None:
     begin(training.RUNS / "whole-1", status="completed")
     run_training(TrainRequest(resume="auto", **beside), Console())
-    assert "nothing unfinished" in capsys.readouterr().out
+    assert "no unfinished run" in capsys.readouterr().out
     (settings, out, _), *_ = asked
     assert settings.recipe == "digits_moco_v2"
     assert out == training.RUNS / "digits_moco_v2-resnet20-digits-1"
@@ -88,19 +88,19 @@ def test_a_stop_before_the_first_step_says_what_is_left(tmp_path: Path, monkeypa
     request = TrainRequest(limit=40, epochs=1, out=out, resume="auto")
     with monkeypatch.context() as patch:
         patch.setattr("repdiag.training.opened.open_dataset", interrupt)
-        with pytest.raises(StoppedError, match="before the first step\n  found: nothing is left"):
+        with pytest.raises(StoppedError, match="before the first step\n  found: nothing was saved"):
             run_training(request, Console(quiet=True))
     with monkeypatch.context() as patch:
         patch.setattr("repdiag.training.loop.assemble", interrupt)
-        with pytest.raises(StoppedError, match="before the first step\n  found: nothing is left"):
+        with pytest.raises(StoppedError, match="before the first step\n  found: nothing was saved"):
             run_training(request, Console(quiet=True))
     assert list(tmp_path.iterdir()) == []
     with monkeypatch.context() as patch:
         patch.setattr("repdiag.training.loop.History", interrupt)
-        with pytest.raises(StoppedError, match="and no step") as caught:
+        with pytest.raises(StoppedError, match="without any step") as caught:
             run_training(request, Console(quiet=True))
     assert caught.value.exit_code == 130
-    assert f"repdiag train --resume {out} goes on" in str(caught.value)
+    assert f"repdiag train --resume {out} continues it" in str(caught.value)
 
 
 def test_a_run_that_goes_on_says_where(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -120,7 +120,7 @@ def test_what_is_no_training_is_not_gone_on_with(
     asked: list[tuple[TrainSettings, Path, str]], request_: TrainRequest
 ) -> None:
     begin(Path("mine"), kind="analyze")
-    with pytest.raises(UsageError, match="not a training's directory"):
+    with pytest.raises(UsageError, match="not the directory of a training run"):
         run_training(request_, Console(quiet=True))
     assert asked == []
 

@@ -79,8 +79,8 @@ def test_the_number_of_large_views_is_a_setting():
 @pytest.mark.parametrize(
     ("recipe", "overrides", "said"),
     [
-        ("simclr", ["views.preset=crop_flip"], "compares two large views"),
-        ("dino", ["views.global_views=1"], "compares two large views"),
+        ("simclr", ["views.preset=crop_flip"], "needs two large views"),
+        ("dino", ["views.global_views=1"], "needs two large views"),
         ("supervised", ["views.difficulty=hard"], "at least two"),
         ("moco_v2", ["views.local_views=4"], "no small views"),
         ("moco_v2", ["views.local_size=8"], "no small views"),

@@ -98,6 +98,14 @@ def test_a_folder_around_the_parts_is_passed_through(tmp_path: Path) -> None:
     assert "archive is passed through" in notes(found)
 
 
+@pytest.mark.parametrize(("inside", "why"), [("train", "the parts"), ("", "everything")])
+def test_folders_alone_around_parts_or_classes_are_passed_through(tmp_path: Path, inside: str, why: str) -> None:
+    fill(tmp_path / "archive" / "data" / inside, count=5)
+    found = open_image_folder(tmp_path, "val")
+    assert found.class_names == ("cat", "dog")
+    assert f"archive/data is passed through: it holds {why}" in notes(found)
+
+
 def test_a_part_in_a_folder_of_its_own_name_is_passed_through(tmp_path: Path) -> None:
     for part in ("seg_train", "seg_test"):
         fill(tmp_path / part / part)

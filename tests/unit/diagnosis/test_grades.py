@@ -109,7 +109,7 @@ def test_scattered_classes_are_told_with_both_squared_distances(row: Row) -> Non
     )
     table = MetricTable((*space(row, granularity=1.0, islands=1.0, gap_low=0.0).rows, *distances))
     told = " ".join(item.sentence for item in judge(table).over_clustering.evidence)
-    assert "0.10 to an image's view, 0.50 inside a class" in told
+    assert "0.10 from an image to its view and 0.50 within a class" in told
 
 
 def test_an_open_gap_is_told_with_the_number_of_images_that_would_settle_it(row: Row) -> None:

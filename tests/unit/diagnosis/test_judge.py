@@ -111,7 +111,7 @@ def test_granularity_and_islands_answer_where_they_lie_on_one_side(row, granular
 
 
 @pytest.mark.parametrize(
-    ("islands", "said"), [(None, "were not looked for"), (1.0, "no class falls into"), (1.505, "stays open")]
+    ("islands", "said"), [(None, "were not measured"), (1.0, "no class falls into"), (1.505, "it is open")]
 )
 def test_without_islands_no_granularity_is_over_clustering(row, islands, said) -> None:
     """Sectors of one cloud: ever more clusters agree ever better, and nothing is in pieces."""
@@ -188,4 +188,4 @@ def test_islands_in_a_collapsed_space_are_to_be_read_with_the_collapse(row, gran
         + MetricTable((row("mean_cosine", cosine, half=1e-6),))
     )
     assert found.over_clustering.verdict == ("over-clustered" if granularity > 1 else "not over-clustered")
-    assert found.over_clustering.summary.endswith("To be read with the complete collapse.") == said
+    assert found.over_clustering.summary.endswith("Read this together with the complete collapse.") == said

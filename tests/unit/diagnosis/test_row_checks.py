@@ -51,7 +51,7 @@ def test_an_ordinary_space_passes(seed: int) -> None:
 
 def test_nothing_to_look_at_is_said() -> None:
     features, _ = ordinary()
-    assert checked(features).summary == "No row wants a look."
+    assert checked(features).summary == "No row deserves a look."
 
 
 def test_near_copies_are_found_with_their_partner() -> None:
@@ -160,7 +160,9 @@ def test_norms_and_inner_products() -> None:
     assert notes["spread of norms"].look
 
 
-@pytest.mark.parametrize(("features", "reason"), [(torch.rand(20, 4), "21 rows"), (torch.ones(50, 4), "one point")])
+@pytest.mark.parametrize(
+    ("features", "reason"), [(torch.rand(20, 4), "21 rows"), (torch.ones(50, 4), "the same point")]
+)
 def test_what_cannot_be_checked_is_said(features: Tensor, reason: str) -> None:
     checks = checked(features)
     assert checks.rows == ()

@@ -36,7 +36,7 @@ def test_labels_that_join_unlike_images_are_split_by_name() -> None:
 def test_classes_of_one_piece_are_each_one_group() -> None:
     found = repdiag.diagnose(space()).over_clustering
     assert (found.verdict, found.severity, dict(found.split_classes)) == ("not over-clustered", "none", {})
-    assert "Each of the 6 classes is one group." in found.summary
+    assert "Each of the 6 classes forms one group." in found.summary
 
 
 def test_a_single_class_of_two_kinds_is_named_and_no_fault_of_the_space() -> None:

@@ -48,7 +48,7 @@ def test_a_parquet_file_of_repeats_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("rows", [5, 2**40])
 def test_an_array_that_is_not_as_large_as_it_says_is_refused_at_once(tmp_path: Path, rows: int) -> None:
     lying_npz(tmp_path / "lie.npz", rows)
-    with pytest.raises(DataError, match="not of the size it says"):
+    with pytest.raises(DataError, match="does not have its declared size"):
         as_embedding_set(tmp_path / "lie.npz")
 
 

@@ -49,10 +49,10 @@ def test_parts_hold_whole_groups_and_their_share_of_every_class() -> None:
     assert by_group[:, 0].reshape(6, 4).sum(axis=1).tolist() == [2] * 6
 
 
-@pytest.mark.parametrize("outer", ["classes themselves", "groups of several classes"])
+@pytest.mark.parametrize("outer", ["already name their classes", "groups of several classes"])
 def test_classes_are_no_strata_where_groups_cross_or_are_them(outer: str) -> None:
     labels = torch.arange(12).repeat_interleave(5)
-    groups = labels.clone() if outer == "classes themselves" else torch.arange(60) % 10
+    groups = labels.clone() if outer == "already name their classes" else torch.arange(60) % 10
     units = units_of(get("rankme"), labels, groups, rows=60)
     assert units.labels is None
     assert units.units == len(torch.unique(groups))

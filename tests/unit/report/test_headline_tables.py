@@ -101,7 +101,7 @@ def test_runs_on_the_same_images_are_marked_by_intervals_and_others_are_not(tmp_
     text, notes = headline_text(folders, "markdown", untrained=False)
     assert cells_of(text.split("\n")[0]) == ["", "net (one)", "net (two)"]
     assert "**76.0 %**" in text
-    assert notes == ("Marks are by intervals; repdiag compare tests image by image.",)
+    assert notes == ("Intervals decide the marks; repdiag compare tests image by image.",)
     for digests, words in ((("a", "b"), "other images"), (("a", None), "does not say which images")):
         rows(*digests)
         text, notes = headline_text(folders, "markdown")
@@ -120,7 +120,7 @@ def test_names_are_as_many_as_encoders_and_a_file_is_not_overwritten(run: Path, 
     with pytest.raises(UsageError, match="knn_acuracy"):
         headline_text([run], metrics=["knn_acuracy"])
     place = write_table("mine", tmp_path / "t.md", overwrite=False)
-    with pytest.raises(UsageError, match="is there already"):
+    with pytest.raises(UsageError, match="already exists"):
         write_table("other", place, overwrite=False)
     assert write_table("other", place, overwrite=True).read_text("utf-8") == "other"
 

@@ -113,7 +113,7 @@ def test_a_damaged_last_checkpoint_falls_back_to_the_one_before_and_says_so(fini
     last.write_bytes(content)
     listener = Listener()
     train(tiny(), run, device="cpu", progress=listener)
-    assert any("last.pt" in text and "going on from previous.pt, step 14" in text for text in listener.messages)
+    assert any("last.pt" in text and "resuming from previous.pt, step 14" in text for text in listener.messages)
     assert (digest(run), (run / "history.csv").read_bytes()) == (expected, history)
 
 
@@ -173,7 +173,7 @@ def test_the_room_for_checkpoints_counts_what_the_optimizer_will_remember(tiny, 
         train(settings, tmp_path / "second", device="cpu")
     free = 4 * last
     train(settings, tmp_path / "third", device="cpu")
-    assert "3 kept checkpoints need" in caplog.text
+    assert "3 kept checkpoints will need" in caplog.text
 
 
 def test_keeping_epochs(tiny, tmp_path):

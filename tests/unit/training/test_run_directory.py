@@ -26,7 +26,7 @@ def test_a_folder_of_somebody_is_refused_and_untouched(tmp_path):
 
 def test_a_result_is_no_run(tmp_path):
     write_json(tmp_path / "run.json", {"schema_version": 2, "kind": "analyze"})
-    with pytest.raises(UsageError, match="not a training's directory"), RunDirectory(tmp_path):
+    with pytest.raises(UsageError, match="not the directory of a training run"), RunDirectory(tmp_path):
         pass
 
 

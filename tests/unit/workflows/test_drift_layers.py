@@ -16,7 +16,7 @@ from repdiag.checkpoints.encoder import Encoder, EncoderInfo
 from repdiag.checkpoints.exported.layer_noise import GraphRun, layer_noise
 from repdiag.checkpoints.exported.onnx_export import export_onnx
 from repdiag.checkpoints.exported.onnx_graph import read_onnx
-from repdiag.checkpoints.exported.onnx_module import image_input
+from repdiag.checkpoints.exported.ports import image_input
 from repdiag.workflows.drift_result import Drift
 
 SIZE = 8
@@ -58,7 +58,7 @@ def test_the_layer_that_was_changed_is_named(graphs: Path, drift: Drift) -> None
     assert found.loc[convolutions[0], "signal_to_noise"] == 80.0  # nothing was changed before
     assert found.loc[convolutions[1], "fall"] > 20.0
     assert abs(found.loc[convolutions[2], "fall"]) < 6.0  # it passes on what it is given
-    (line,) = [line for line in drift.lines() if "falls first" in line]
+    (line,) = [line for line in drift.lines() if "first drops" in line]
     assert convolutions[1] in line
     assert convolutions[2] not in line
 

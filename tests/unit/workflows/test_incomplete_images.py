@@ -51,7 +51,7 @@ def test_a_part_to_validate_on_alone_is_analyzed_alone(tmp_path: Path) -> None:
     assert rows.train is rows.bank is rows.queries is None
     assert np.bincount(rows.val.labels).tolist() == [4, 4]
     assert set(rows.fingerprints()) == {"val"}
-    assert any("no part to train on" in note for note in rows.notes())
+    assert any("no train split" in note for note in rows.notes())
 
 
 def test_train_and_val_without_a_common_class_are_balanced_each_by_itself(tmp_path: Path) -> None:
@@ -62,7 +62,7 @@ def test_train_and_val_without_a_common_class_are_balanced_each_by_itself(tmp_pa
     assert rows.train is not None
     assert len(rows.train) == len(rows.val) == 8
     assert np.bincount(rows.train.labels, minlength=5)[:3].min() >= 2
-    assert any("no class in common" in note for note in rows.notes())
+    assert any("share no class" in note for note in rows.notes())
 
 
 def encoder() -> object:

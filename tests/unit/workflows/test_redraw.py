@@ -62,7 +62,7 @@ def test_a_training_run_stands_for_its_analysis_and_a_manifest_for_nothing(tmp_p
     assert results_in(tmp_path / "run") == tmp_path / "run"  # not analyzed: the error names what was given
     inside = stored_run(tmp_path / "run" / "analysis" / "last", split="val")
     assert results_in(tmp_path / "run") == results_in(inside) == inside
-    with pytest.raises(UsageError, match="is a manifest and holds no results"):
+    with pytest.raises(UsageError, match="is a manifest and has no results"):
         results_in(tmp_path / "all.yaml")
 
 

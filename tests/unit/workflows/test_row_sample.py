@@ -85,7 +85,7 @@ def test_a_precision_takes_the_rows_that_reach_it_and_no_more(monkeypatch: pytes
     said = " ".join(notes)
     assert f"{row.n:,} of 1,600 rows" in said
     assert "half-widths: precision_at_1" in said
-    assert "all within what was asked" in said
+    assert "all within the requested width" in said
     few = EmbeddingSet(features=features[:300], labels=labels[:300])
     alone = sample_of([few], Effort(precision=0.001))
     assert alone.rows is None
@@ -111,13 +111,13 @@ def test_a_sample_does_not_clear_classes_that_all_rows_might_split() -> None:
     assert judged.over_clustering.verdict == "not over-clustered"
     opened = open_where_sampled(judged, of_class=48.0, there=120.0).over_clustering
     assert opened.verdict == "inconclusive"
-    assert opened.summary.startswith("48 of 120 rows of a class were looked at: too few")
+    assert opened.summary.startswith("48 of 120 rows of a class were measured: too few")
     assert open_where_sampled(judged, of_class=120.0, there=120.0) is judged
     assert open_where_sampled(judged, of_class=300.0, there=5000.0) is judged
 
 
 def test_two_answers_and_no_precision_are_refused() -> None:
-    with pytest.raises(UsageError, match="two answers"):
+    with pytest.raises(UsageError, match="exclude each other"):
         Effort(quick=True, precision=0.01)
     for wrong in (0.0, 0.7):
         with pytest.raises(UsageError, match="between 0 and"):

@@ -61,5 +61,5 @@ def test_a_sample_of_the_rows_for_clusters_is_said() -> None:
         return MetricTable(tuple(MetricRow(**where, metric=name, value=0.5, n=n) for name, n in known))
 
     (line,) = cluster_sample_note(table(1000))
-    assert line.startswith("clusters were looked for among 1,000 of 4,000 rows")
+    assert line.startswith("clusters were searched among 1,000 of 4,000 rows")
     assert cluster_sample_note(table(4000)) == ()

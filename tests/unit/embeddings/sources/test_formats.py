@@ -92,6 +92,30 @@ def ray_folder(path: Path) -> None:
         pq.write_table(pa.table(columns, schema=schema), path / f"8{place}_000000_00000{place}.parquet")
 
 
+def spark_folder(path: Path) -> None:
+    """Write the records of Spark ML's vectors: dense rows, and sparse ones of the places that are not zero."""
+    kept = [np.flatnonzero(row) if n % 2 else None for n, row in enumerate(ROWS)]
+    vectors = [
+        {"type": 1, "size": None, "indices": None, "values": row.tolist()}
+        if places is None
+        else {"type": 0, "size": 5, "indices": places.tolist(), "values": row[places].tolist()}
+        for row, places in zip(ROWS, kept, strict=True)
+    ]
+    fields = {"type": pa.int8(), "size": pa.int32(), "indices": pa.list_(pa.int32()), "values": pa.list_(pa.float64())}
+    path.mkdir()
+    table = pa.table({"id": IDS, "label": NAMES, "features": pa.array(vectors, pa.struct(fields))})
+    pq.write_table(table, path / "part-00000-c000.snappy.parquet")
+    (path / "_SUCCESS").touch()
+
+
+def ray_records(path: Path) -> None:
+    """Write the records of tensors that Ray Data writes where their shapes could differ."""
+    kind = pa.struct({"data": pa.list_(pa.float32()), "shape": pa.list_(pa.int64())})
+    emb = pa.array([{"data": row.tolist(), "shape": [5]} for row in ROWS], kind)
+    path.mkdir()
+    pq.write_table(pa.table({"path": IDS, "label": NAMES, "emb": emb}), path / "2_000000_000000.parquet")
+
+
 def records(path: Path) -> None:
     torch.save([{"id": i, "emb": torch.tensor(v), "label": n} for i, v, n in zip(IDS, ROWS, NAMES, strict=True)], path)
 
@@ -111,6 +135,8 @@ KINDS: dict[str, Callable[[Path], object]] = {
     "a.h5ad": h5ad,
     "saved": saved_dataset,
     "ray": ray_folder,
+    "ray records": ray_records,
+    "spark": spark_folder,
     "named.pt": lambda path: torch.save({"emb": ROWS, "label": list(NAMES), "id": IDS}, path),
     "records.pt": records,
     "a.pkl": lambda path: path.write_bytes(pickle.dumps({"emb": ROWS, "y": NAMES, "ids": IDS})),
@@ -238,3 +264,17 @@ def test_a_kind_that_is_not_read_comes_with_a_recipe(tmp_path: Path, name: str) 
     (tmp_path / name).write_bytes(b"x")
     with pytest.raises(DataError, match=r"cannot read vectors[\s\S]*(np\.savez|CSV)"):
         as_embedding_set(tmp_path / name)
+
+
+def test_vectors_in_records_of_unlike_length_are_refused(tmp_path: Path) -> None:
+    kind = pa.struct({"data": pa.list_(pa.float32()), "shape": pa.list_(pa.int64())})
+    for rows, said in (([([1.0, 2.0], [2]), ([3.0], [1])], "not of one length"), ([([1.0], [1, 1])] * 2, "axes a row")):
+        emb = pa.array([{"data": data, "shape": shape} for data, shape in rows], kind)
+        pq.write_table(pa.table({"emb": emb}), tmp_path / "a.parquet")
+        with pytest.raises(DataError, match=said):
+            as_embedding_set(tmp_path / "a.parquet")
+    missing = pa.array([{"data": [1.0, 2.0], "shape": [2]}, None, {"data": [3.0, 4.0], "shape": [2]}], kind)
+    pq.write_table(pa.table({"emb": missing}), tmp_path / "a.parquet")
+    found = as_embedding_set(tmp_path / "a.parquet")
+    assert found.features.tolist() == [[1.0, 2.0], [3.0, 4.0]]
+    assert "1 row was left out, 1 without a vector: 1." in found.provenance.reading.notes

@@ -82,11 +82,24 @@ def test_a_pandas_index_names_rows() -> None:
     assert classes(as_embedding_set(frame, labels=shuffled)) == LABELS.tolist()
 
 
+def _saved(path: Path, values: np.ndarray) -> Path:
+    np.save(path, values)
+    return path
+
+
 def test_labels_that_contradict_those_of_the_vectors_are_refused(tmp_path: Path) -> None:
     np.savez(tmp_path / "a.npz", features=ROWS, labels=LABELS)
     np.save(tmp_path / "wrong.npy", LABELS[ORDER])
     with pytest.raises(DataError, match=r"contradict[\s\S]*of 40 rows, the first"):
         as_embedding_set(tmp_path / "a.npz", labels=tmp_path / "wrong.npy")
+    with pytest.raises(DataError, match="--relabel"):  # other names, in which half the rows go elsewhere
+        as_embedding_set(tmp_path / "a.npz", labels=_saved(tmp_path / "other.npy", np.char.add("of ", LABELS[ORDER])))
+    told = as_embedding_set(tmp_path / "a.npz", labels=tmp_path / "wrong.npy", relabel=True)
+    assert classes(told) == LABELS[ORDER].tolist()
+    wrong = int((LABELS[ORDER] != LABELS).sum())
+    assert told.provenance.reading.notes[-1].endswith(f"which contradict them in {wrong} of 40 rows.")
+    with pytest.raises(DataError, match="contradict"):
+        as_embedding_set({"features": ROWS, "label": LABELS}, labels=LABELS[ORDER])
     np.save(tmp_path / "coarse.npy", np.isin(LABELS, ["cat", "dog"]).astype(int))
     assert as_embedding_set(tmp_path / "a.npz", labels=tmp_path / "coarse.npy").labels.sum() == 20
 
@@ -128,7 +141,7 @@ def test_labels_by_other_numbers_do_not_contradict() -> None:
 
 def test_what_cannot_be_checked_is_said() -> None:
     inputs = read_inputs({"features": ROWS, "label": LABELS}, others={"b": {"features": ROWS}})
-    assert any("taken to be in one order" in note for note in inputs.notes)
+    assert any("assumed to be in the same order" in note for note in inputs.notes)
     with pytest.raises(MetricError, match=r"not read on the same rows[\s\S]*only their numbers"):
         read_inputs({"features": ROWS}, others={"b": {"features": ROWS, "id": IDS}})
 

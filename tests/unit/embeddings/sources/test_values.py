@@ -143,10 +143,45 @@ def test_rows_without_a_direction_are_left_out_and_counted(tmp_path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("far", "others", "said"), [(255, 20, True), (999, 4, True), (255, 200, False), (256, 20, False)]
+    ("far", "others", "said"),
+    [(255, 20, True), (999, 4, True), (255, 149, True), (255, 200, False), (256, 20, False)],
 )
 def test_a_number_that_often_means_ignore_is_a_class_and_is_said(far: int, others: int, said: bool) -> None:
     labels = np.where(np.arange(400) % 8 == 0, far, np.arange(400) % others)
     found = as_embedding_set({"features": np.ones((400, 2)), "labels": labels})
     notes = [note for note in found.provenance.reading.notes if "taken as a class" in note]
     assert notes == ([f"50 rows are labelled {far}: taken as a class (--unlabelled {far} says no)."] if said else [])
+
+
+@pytest.mark.parametrize(
+    ("classes", "left_out"), [([0, 1, 7], True), ([0, 253], True), ([0], False), ([0, 254], False)]
+)
+def test_255_in_bytes_is_ignore_beyond_a_gap_and_a_class_in_a_mask_of_two(classes: list[int], left_out: bool) -> None:
+    labels = np.array([*classes, 255], dtype=np.uint8)[np.arange(60) % (len(classes) + 1)]
+    found = as_embedding_set(ROWS, labels=labels)
+    assert int((found.labels == -1).sum()) == (60 // (len(classes) + 1) if left_out else 0)
+    assert any("unlabelled (255)" in note for note in found.provenance.reading.notes) == left_out
+    for told in ("none", "-1"):
+        assert int(as_embedding_set(ROWS, labels=labels, unlabelled=told).labels.max()) == 255
+
+
+def test_minus_100_is_unlabelled_as_losses_have_it() -> None:
+    labels = np.where(np.arange(60) % 6 == 0, -100, np.arange(60) % 4)
+    found = as_embedding_set(ROWS, labels=labels)
+    assert int((found.labels == -1).sum()) == 10
+    assert "10 of 60 rows are unlabelled (-100)" in found.provenance.reading.notes[0]
+
+
+def test_minus_1_is_a_class_among_other_negative_labels() -> None:
+    labels = np.arange(60) % 7 - 3
+    found = as_embedding_set(ROWS, labels=labels)
+    assert found.class_names == ("-3", "-2", "-1", "0", "1", "2", "3")
+    assert "beside -1, which is a class as well" in found.provenance.reading.notes[0]
+    assert int((as_embedding_set(ROWS, labels=labels, unlabelled="-1").labels == -1).sum()) == 9
+
+
+def test_vectors_that_may_be_transposed_are_asked_about(tmp_path) -> None:
+    np.savez(tmp_path / "a.npz", fea=ROWS.T, gnd=np.arange(60) % 3)
+    assert any("transposed" in note for note in as_embedding_set(tmp_path / "a.npz").provenance.reading.notes)
+    np.savez(tmp_path / "a.npz", fea=ROWS, gnd=np.arange(60) % 3)
+    assert not any("transposed" in note for note in as_embedding_set(tmp_path / "a.npz").provenance.reading.notes)
