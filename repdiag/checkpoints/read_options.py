@@ -30,7 +30,8 @@ class ReadOptions:
     stride. `grid` is the rows and columns of patches of the position embeddings, `resample` the way to resize them.
     `resize` is "crop", "squash" (both sides, whatever their ratio) or the length of the shorter side before the crop.
     Together with `image_size`, `interpolation`, `mean` and `std` it replaces the evaluation preprocessing of the
-    format, for images in [0, 1]. `channel_order` "bgr" feeds blue first, with `mean` and `std` in that order. `output` names the output tensor of an exported graph to use as embedding.
+    format, for images in [0, 1]. `channel_order` "bgr" feeds blue first, with `mean` and `std` in that order.
+    `output` names the output tensor of an exported graph to use as embedding.
     """
 
     branch: str | None = None
