@@ -96,6 +96,7 @@ class Judged:
 
     @property
     def is_right(self) -> bool:
+        """Whether the verdict is the pair's kind."""
         return self.verdict == self.pair.truth
 
 
