@@ -44,7 +44,7 @@ def _port(held: bytes) -> Port:
     name = _part(feature.get(_NAME)).decode("utf-8", errors="replace")
     if _IMAGE in kind:
         image = dict(_fields(_part(kind[_IMAGE])))
-        width, height = (image.get(number) for number in (1, 2))
+        width, height = (int(image.get(number) or 0) for number in (1, 2))
         colours = _COLOURS.get(int(image.get(3) or 0), "unknown colours")
         return Port(name=name, dtype=f"image, {colours},", dims=(f"{width} wide", f"{height} high"))
     if _ARRAY in kind:
