@@ -17,14 +17,13 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 
 @dataclass(frozen=True, kw_only=True)
 class EncoderInfo:
-    """What was recognised about a checkpoint: whose format, which branch, which layer, which input.
+    """What repdiag recognised about a checkpoint: its format, branch, layer and input.
 
-    `training` holds the settings that the file records (dataset, method, temperature, queue size, epochs, ...); an
-    unknown one is absent, never guessed. `resize` is the shorter side before the center crop to `image_size`; None
-    means that the shorter side is resized straight to `image_size`. `squash` says that instead both sides are resized
-    to `resize` (None: `image_size`), whatever their ratio. `bgr` says that the network takes blue first; `mean` and
-    `std` are in that order. `facts` lists all that changes the output and has no
-    tensor, with where it was read.
+    `training` holds the training settings that the file records (dataset, method, temperature, queue size, epochs,
+    ...); repdiag never guesses a missing one. `resize` is the length of the shorter side before the center crop to
+    `image_size`; None means that the shorter side is resized to `image_size` directly. With `squash`, both sides are
+    resized to `resize` (None: `image_size`), whatever their ratio. With `bgr`, the network takes blue first, and `mean`
+    and `std` are in that order. `facts` lists everything without a tensor that changes the output, with its source.
     """
 
     name: str
@@ -58,7 +57,7 @@ class EncoderInfo:
 class Encoder(nn.Module):
     """Backbone and optional projector in eval mode; normalised images [B, C, H, W] -> features [B, D].
 
-    `classifier` is the linear layer on the features that a supervised checkpoint brings along.
+    `classifier` is the linear layer on the features, if the checkpoint has one.
 
     Example:
         >>> import repdiag, torch
@@ -89,9 +88,9 @@ class Encoder(nn.Module):
         return features
 
     def feature_maps(self, images: Float[Tensor, "B C H W"]) -> dict[int, Tensor]:
-        """Return {stride: map [B, E, H / stride, W / stride]} of normalised images, fine to coarse; for detectors.
+        """Return {stride: map [B, E, H / stride, W / stride]} of normalised images, fine to coarse, for detectors.
 
-        Raises `UsageError` for a network whose maps are not known.
+        Raises `UsageError` for a network whose feature maps are unknown.
 
         Example:
             >>> import repdiag, torch

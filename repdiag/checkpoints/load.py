@@ -30,6 +30,7 @@ from repdiag.checkpoints.recognise import recognise
 from repdiag.core.errors import CheckpointError, UsageError, unknown_name
 from repdiag.core.printable import one_line
 from repdiag.models.backbones import Backbone
+from repdiag.models.network_libraries import import_network_libraries
 
 _SUFFIXES = (".tar", ".pth", ".pt", ".th", ".ckpt", ".safetensors", ".bin", ".onnx", ".tflite", ".pte")
 
@@ -44,13 +45,16 @@ def load_encoder(
 ) -> Encoder:
     """Return the encoder of a checkpoint file in eval mode; nothing in the file is executed.
 
-    `source` may also be a module or function in memory, images [B, 3, S, S] -> features [B, D]; it needs `image_size`.
-    The keywords are the fields of `ReadOptions`. `branch` takes the student or the teacher (query/key, online/target,
-    ema); the default is the family's own. `backbone` names the architecture (torchvision, timm, or your own
-    `file.py:function`), `prefix` where its names start. `heads`, `pool`, `activation`, `norm_eps`, `grid`, `resample`,
-    `stem`, `stem_padding`, `output_stride`, `dilated` and `stride_in` say what no tensor holds; `image_size`, `resize`,
-    `interpolation`, `mean` and `std` take the place of the family's own input. Raises `CheckpointError` unless all of
-    the backbone is filled, or where a keyword changes nothing in the network at hand.
+    `source` is a checkpoint file. It may also be a module or function in memory, images [B, 3, S, S] -> features [B,
+    D]; then give `image_size`. All keywords are fields of `ReadOptions`. `branch` chooses the student or the teacher
+    (query or key, online or target, ema); by default the format decides. `backbone` names the architecture
+    (torchvision, timm, or your own `file.py:function`), `prefix` the start of its tensor names. `heads`, `pool`,
+    `activation`, `norm_eps`, `grid`, `resample`, `stem`, `stem_padding`, `output_stride`, `dilated` and `stride_in` set
+    what tensors do not record. `image_size`, `resize`, `interpolation`, `mean` and `std` replace the preprocessing of
+    the format.
+
+    Raises `CheckpointError` if a parameter of the backbone stays unfilled, or if a keyword has no effect on this
+    network.
 
     Example:
         >>> import repdiag
@@ -100,6 +104,7 @@ def convert_checkpoint(path: Path | str, out: Path, read_options: ReadOptions | 
 
 def encoder_of(payload: Payload, read_options: ReadOptions, *, name: str) -> tuple[Encoder, Resolved | None]:
     """Return the encoder of a file that has been read, and how it was resolved (None for our own format)."""
+    import_network_libraries()
     header = read_header(payload) if is_converted(payload) else {}
     if header:
         payload = replace(payload, integrity="its own digest")

@@ -21,15 +21,15 @@ _INPUT = ("image_size", "mean", "std", "interpolation")
 
 @dataclass(frozen=True, kw_only=True)
 class ReadOptions:
-    """How a file is to be read; None leaves it to what is recorded and recognised.
+    """How to read a file; None leaves the choice to what the file records and repdiag recognises.
 
-    `family` is an expectation: a file that is recognised as another's is refused. `stem` is the stride of the first
-    convolution and whether a max-pool follows, `output_stride` what the last map of a ResNet is smaller by, `dilated`
-    whether dilation takes the place of the strides left out, `stride_in` the convolution in which bottlenecks stride.
-    `grid` is the rows and columns of patches that position embeddings stand for, `resample` how these are resized.
-    `resize` is "crop", "squash" (both sides, whatever their ratio) or the shorter side before the crop; it and
-    `image_size`, `interpolation`, `mean` and `std` take the place of what the family's own evaluation does to images in
-    [0, 1]. `output` names the tensor of an exported graph that is the embedding.
+    `family` is the expected format: a file of another format is refused. `stem` is the stride of the first convolution
+    and whether a max-pool follows. `output_stride` is the ratio of image size to the size of a ResNet's last map;
+    `dilated` replaces the removed strides with dilation; `stride_in` names the convolution of a bottleneck that has the
+    stride. `grid` is the rows and columns of patches of the position embeddings, `resample` the way to resize them.
+    `resize` is "crop", "squash" (both sides, whatever their ratio) or the length of the shorter side before the crop.
+    Together with `image_size`, `interpolation`, `mean` and `std` it replaces the evaluation preprocessing of the
+    format, for images in [0, 1]. `output` names the output tensor of an exported graph to use as embedding.
     """
 
     branch: str | None = None
@@ -63,11 +63,11 @@ class ReadOptions:
             raise UsageError(f"unknown resize {self.resize[:40]!r}", hint="crop, squash, or the shorter side in pixels")
 
     def over(self, other: ReadOptions) -> ReadOptions:
-        """Return these options, and the other's where these say nothing."""
+        """Return these options, completed with those of the other."""
         return replace(other, **self.to_dict())
 
     def to_dict(self) -> dict[str, Any]:
-        """Return what is asked for, without what is left open."""
+        """Return the options that are set."""
         return {name: value for name, value in asdict(self).items() if value is not None}
 
     def input_changes(self) -> dict[str, Any]:

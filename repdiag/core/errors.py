@@ -22,8 +22,8 @@ class RepdiagError(Exception):
     """Base of every error that repdiag raises on purpose.
 
     `problem` says in one line what was wrong, `found` what was there instead, `hint` what to do next. The
-    command line prints exactly these, without a traceback, and exits with `exit_code`. What they quote may come from a
-    stranger's file, so that control characters are shown as escapes and all three fit one screen of 4 kB.
+    command line prints exactly these, without a traceback, and exits with `exit_code`. Quoted text may come from an
+    untrusted file, so control characters appear as escapes, and all three fit one screen of 4 kB.
     """
 
     exit_code = 1
@@ -77,17 +77,17 @@ class StoreError(RepdiagError):
 
 
 class TrainingError(RepdiagError):
-    """A training run that cannot go on, with its last good checkpoint named."""
+    """A training run that cannot continue; names its last good checkpoint."""
 
 
 class StoppedError(RepdiagError):
-    """A stop that was asked for, by Ctrl-C or SIGTERM, before the end; what was done until then is kept."""
+    """A stop by Ctrl-C or SIGTERM before the end; finished work is kept."""
 
     exit_code = STOPPED
 
 
 class DependencyError(RepdiagError):
-    """An optional package that the request needs and that is not installed."""
+    """A required optional package that is not installed."""
 
 
 def unknown_name(kind: str, name: str, choices: Iterable[str], *, hint: str | None = None) -> UsageError:

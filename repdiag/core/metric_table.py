@@ -21,9 +21,9 @@ Role = Literal["trained", "untrained", "reference"]
 
 @dataclass(frozen=True, kw_only=True)
 class MetricRow:
-    """One value of one metric, with everything needed to tell it from another and to trust it.
+    """One value of one metric, with its settings, interval and provenance.
 
-    `role` says what the encoder is here: the one in question, its untrained copy, or a reference. `classes` counts the
+    `role` says what the encoder is here: trained, an untrained copy, or a reference. `classes` counts the
     classes among the rows, None without labels.
     """
 

@@ -13,14 +13,13 @@ from repdiag.core.errors import MetricError
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class MetricValue:
-    """One number with what is needed to read it.
+    """One number with everything needed to interpret it.
 
-    `value` is None, with a `reason`, when it could not be computed: never 0, never NaN. `params` holds the
-    settings that tell this value from others of the same metric; `extra` counts worth knowing (ties, excluded rows).
-    `per_row` [N] and `per_class` [C] hold the parts whose mean is the value, where the metric decomposes; a class that
-    has no part is NaN there. `rows` numbers the rows that `per_row` speaks of, where these are not all. `influence` [N]
-    is there where a row also changes the parts of other rows: numbers that average to the value like `per_row`, and
-    whose spread is the value's error, which that of `per_row` then is not.
+    If the value could not be computed, `value` is None with a `reason`: never 0, never NaN. `params` holds the settings
+    that distinguish this value from others of the same metric, `extra` further counts (ties, excluded rows). If the
+    metric is a mean of parts, `per_row` [N] and `per_class` [C] hold them; a class without a part is NaN. `rows`
+    numbers the rows of `per_row`, if these are not all. If a row also changes the parts of other rows, `influence` [N]
+    holds numbers that average to the value and whose spread, unlike that of `per_row`, gives its error.
     """
 
     value: float | None

@@ -153,10 +153,10 @@ def open_dataset(
 
     Options follow a path, such as `csv:list.csv,label=species` or `imagefolder:PATH,levels=0..4095`.
 
-    Named datasets are looked for below `root` (default `$REPDIAG_DATA`, or ~/.cache/repdiag/data) and fetched only when
-    `download` is set. `strict` makes unreadable images an error; `check` decides whether all images are decoded at once
-    to find them (default: when there are at most 200,000). Files whose size and times did not change since count as
-    unchanged; with `check_content` each is read again.
+    Named datasets lie below `root` (default `$REPDIAG_DATA`, or ~/.cache/repdiag/data) and are downloaded only with
+    `download`. `strict` makes unreadable images an error. `check` decides whether all images are decoded at once to
+    find them (default: up to 200,000 images). Files with unchanged size and times count as unchanged; with
+    `check_content` each is read again.
 
     Example:
         >>> import repdiag

@@ -16,11 +16,11 @@ _INFO = "info"
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class CodedFinding:
-    """One thing that was found, or one question that stays open.
+    """One finding, or one open question.
 
-    `code` is stable (docs/findings.md has a section for each); `severity` is a grade, a range of grades, "unknown" for
-    an open question, "info" for what is to be known and no fault. `value` with its interval is the number that decided,
-    of `metric`, held against `threshold`. `decides` says what it would take to decide, `advice` what to try.
+    `code` is stable; docs/findings.md explains each one. `severity` is a grade, a range of grades, "unknown" for an
+    open question, or "info" if it is not a fault. `value` with its interval is the deciding number of `metric`,
+    compared with `threshold`. `decides` says what it takes to decide, `advice` what to try.
     """
 
     code: str
@@ -36,7 +36,7 @@ class CodedFinding:
 
     @property
     def title(self) -> str:
-        """Return what the code stands for, in a few words."""
+        """Return the title of the code."""
         return CODES[self.code].title
 
     @property

@@ -85,13 +85,13 @@ def diagnose(
 ) -> Diagnosis:
     """Judge one encoder from its embeddings: over-clustering, overfitting and collapse.
 
-    `embeddings` is an `EmbeddingSet` of images that the encoder was not trained on, or anything `as_embedding_set`
-    takes (then `labels`, `groups` and `views`, one set of vectors a view, may come beside it, and `reading` says how:
-    column=, label_column=, group_column=, ...). `train`, or `bank`, is the same encoder on images it was trained on:
-    without it, or without views, overfitting stays open. `reference` and `untrained` are other encoders on the same
-    rows, compared by paired tests; they add evidence and never turn the verdict. `metrics` limits what is computed to
-    these of the metrics that are judged. `groups` says which rows were drawn together, one value a row, or "classes"
-    where the classes are a sample themselves; without it the classes are fixed.
+    `embeddings` is an `EmbeddingSet` of images that the encoder was not trained on, or anything that `as_embedding_set`
+    accepts. In the second case you can also pass `labels`, `groups` and `views` (one set of vectors per view), and
+    `reading` takes its keywords (column=, label_column=, group_column=, ...). `train` (or `bank`) is the same encoder
+    on its training images. Without it, or without views, overfitting stays open. `reference` and `untrained` are other
+    encoders on the same rows; paired tests compare them, add evidence and never change the verdict. `metrics` limits
+    the judged metrics that are computed. `groups` names rows drawn together, one value per row, or is "classes" if the
+    classes are a sample; by default the classes are fixed.
 
     Example:
         >>> import numpy as np, repdiag

@@ -25,9 +25,9 @@ FAULTS = (OVER, UNDER, OVERFITTING, COLLAPSED)
 class Evidence:
     """One number and what it says about the finding's question.
 
-    `reading` is "for" or "against" the fault that the finding asks about; "neutral" is a number whose interval
-    straddles its threshold, or one that only gives context. `against_what` names what the value was held against:
-    a threshold, the label-permuted null, the untrained copy, a reference checkpoint, the train split.
+    `reading` is "for" or "against" the fault; "neutral" means that the interval contains the threshold, or that the
+    number only gives context. `against_what` names the comparison: a threshold, permuted labels, the untrained copy, a
+    reference checkpoint, the train split.
     """
 
     metric: str
@@ -46,7 +46,7 @@ class Evidence:
 
 @dataclass(frozen=True, kw_only=True)
 class Advice:
-    """Something to try, who found it, and where the finding ends."""
+    """Something to try, why, the source, and its limits."""
 
     what: str
     because: str
@@ -59,8 +59,8 @@ class Finding:
     """The answer to one question about a space.
 
     `verdict` is one of the legal answers of its question; `summary` says it in one sentence; `severity` grades a
-    fault ("none" where there is none, "unknown" where the verdict is inconclusive); `thresholds` are those used.
-    `split_classes` gives the number of separate groups of each class that falls into several.
+    fault ("none" if there is none, "unknown" if the verdict is inconclusive); `thresholds` are those used.
+    `split_classes` gives the number of groups of each split class.
     """
 
     question: str
@@ -137,10 +137,10 @@ class Standing:
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class Diagnosis:
-    """The judgement of one encoder on one dataset in one space; `standings` holds it against other encoders.
+    """The judgement of one encoder on one dataset in one space; `standings` compare it with other encoders.
 
-    `findings` is the flat list of what was found and what stays open, each under a stable code; `checks` are those of
-    them that belong to no question: how images were prepared, rows to look at. `muted` codes are left out of it.
+    `findings` lists every finding and every open question, each with a stable code. `checks` are the findings that
+    belong to no question: preprocessing, rows worth a look. `muted` codes are left out.
 
     Example:
         >>> import numpy as np, repdiag
@@ -170,13 +170,13 @@ class Diagnosis:
 
     @property
     def faults(self) -> tuple[str, ...]:
-        """Return the verdicts that name a fault, with the kinds of collapse spelled out; empty for a sound space."""
+        """Return the verdicts that name a fault, with the kinds of collapse; empty for a healthy space."""
         named = [finding.verdict for _, finding in self if finding.verdict in FAULTS and finding is not self.collapse]
         return (*named, *(f"{kind} collapse" for kind in self.collapse.kinds))
 
     @property
     def findings(self) -> tuple[CodedFinding, ...]:
-        """Return what was found and what stays open, each with its code, number, threshold and advice."""
+        """Return every finding and open question, each with its code, number, threshold and advice."""
         from repdiag.diagnosis.coded import coded_findings
 
         return coded_findings(self)
@@ -232,7 +232,7 @@ class Diagnosis:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain JSON values, the answer first."""
+        """Return plain JSON values, the verdict first."""
         where = {name: getattr(self, name) for name in ("checkpoint", "epoch", "dataset", "space")}
         head = {**where, "summary": self.summary, "faults": list(self.faults)}
         found = {name: finding.to_dict() for name, finding in self}

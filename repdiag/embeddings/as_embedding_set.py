@@ -25,17 +25,16 @@ def as_embedding_set(
     options: VectorOptions | None = None,
     **chosen: Any,
 ) -> EmbeddingSet:
-    """Return `source` as an `EmbeddingSet`; one that is already there comes back unchanged.
+    """Return `source` as an `EmbeddingSet`; an `EmbeddingSet` comes back unchanged.
 
     Accepts an `EmbeddingSet`, an array or tensor [N, D], a frame or another table, AnnData, a dictionary of arrays, a
     stored folder, or a path or an address (s3://, gs://, hf://, https://) of a file, a folder of parts or a pattern of
     names. `labels` and `groups` may be an array [N], a path, or a table; rows that have names on both sides are joined
     by them. `options` (or `column=`, `label_column=`, `group_column=`, `tokens=`, `quantised=`, `unlabelled=`,
-    `relabel=`) says how the source is to be read. What was chosen, converted or left out is in
-    `.provenance.reading.notes`.
+    `relabel=`) set how to read the source. `.provenance.reading.notes` list what was chosen, converted or left out.
 
-    Raises `DataError` naming what the source holds when no vectors are found in it, when several could be meant, and
-    when labels or names of rows contradict each other.
+    Raises `DataError` if the source has no vectors or several candidates (the error lists its content), and if labels
+    or row names contradict each other.
 
     Example:
         >>> import repdiag

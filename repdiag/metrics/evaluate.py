@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
+from itertools import chain
 from time import monotonic
 from typing import Any
 
@@ -74,17 +75,16 @@ def evaluate(
 ) -> Evaluation:
     """Return one row a metric, setting and space, as a `MetricTable` that also keeps the parts behind its values.
 
-    `embeddings` is an `EmbeddingSet`, or an array, tensor or file of vectors, whose `labels` may come beside it: one
-    number or text a row, or a file of them. `metrics` are names, or (name, settings) as pairs or as a mapping, or one
-    name; without them, all default metrics are evaluated, or what `protocol` names. `bank` is the train set for kNN and
-    the pretext gap, `other` a second encoder on the same rows. A named metric whose needs are not met raises
-    `MetricError` with the missing field; a default's or a protocol's row is null with that reason. `groups` says which
-    rows were drawn together, one value a row (frames of one scene), or "classes" where the classes are a sample of a
-    population of classes: intervals then keep them together. Without `intervals` the values come without the resampling
-    behind their confidence intervals. With `distributed` every process of the group makes this same call: the passes
-    over pairs are shared among them, and each gets the whole table. With `quick` clusterings and intervals take about a
-    tenth of the work: one run of k-means, at fewer numbers of clusters, and fewer parts of the rows, so that intervals
-    are wider; `params` say what was run.
+    `embeddings` is an `EmbeddingSet`, or an array, tensor or file of vectors, with optional `labels`: one number or
+    text per row, or a file. `metrics` is one name, several names, or (name, settings) pairs or a mapping; by default
+    all default metrics are evaluated, or those of `protocol`. `bank` is the train set for kNN and the pretext gap,
+    `other` a second encoder on the same rows. A named metric raises `MetricError` if an input is missing; a default
+    metric, or one of a protocol, gets a null row with the reason. `groups` names rows drawn together, one value per row
+    (frames of one scene), or is "classes" if the classes are a sample; intervals then resample whole groups. Without
+    `intervals`, values come without confidence intervals. With `distributed`, every process of the group makes the same
+    call, shares the passes over pairs and gets the whole table. With `quick`, clusterings and intervals take about a
+    tenth of the work (one k-means run at fewer numbers of clusters, fewer resamples), so intervals are wider; `params`
+    record what was run.
 
     Example:
         >>> import repdiag
@@ -255,12 +255,12 @@ def _values(
     others = [number for number in range(len(calls)) if number not in clustered]
     found: dict[int, MetricValue] = {}
     seconds: dict[int, float] = {}
-    for what, numbers in (("metrics", others), ("clusterings", clustered)):
-        weights = [float(calls[number].settings.get("clusters", 1.0)) for number in numbers]
-        for number in counted(what, numbers, weights=weights):
-            begun = monotonic()
-            found[number] = _value(calls[number], embeddings, seed=seed)
-            seconds[number] = monotonic() - begun
+    weights = [float(calls[number].settings.get("clusters", 1.0)) for number in clustered]
+    # Those that take long name their own stages: their costs differ too much for one line to say the time left.
+    for number in chain(others, counted("clusterings", clustered, weights=weights)):
+        begun = monotonic()
+        found[number] = _value(calls[number], embeddings, seed=seed)
+        seconds[number] = monotonic() - begun
     return found, seconds
 
 

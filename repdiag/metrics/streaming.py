@@ -1,7 +1,7 @@
-"""Metrics that are fed batch by batch: `update` with every batch, `compute` when asked.
+"""Metrics for training loops: call `update` with every batch, `compute` at any time.
 
-For loops that never hold all rows at once, of any framework. Each gives the value of the metric of the same name on all
-rows seen. Everything else needs the rows themselves: collect them in an `EmbeddingSet` and call `repdiag.evaluate`.
+They work in any framework and never hold all rows at once. Each gives the value of the metric of the same name on all
+rows so far. Other metrics need the rows themselves: collect them in an `EmbeddingSet` and call `repdiag.evaluate`.
 """
 
 from __future__ import annotations

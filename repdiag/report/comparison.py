@@ -100,7 +100,7 @@ def best_sentence(found: ComparisonTable) -> str:
     else:
         others = [f"{name}, {cell.text}" for name, cell in first.items() if name != best]
         tested = " by paired tests" if first[best].letters else ""
-        apart = f"told apart{tested} from {others[0] if len(others) == 1 else 'all others'}"
+        apart = f"better{tested} than {others[0] if len(others) == 1 else 'all others'}"
     return f"Highest kNN accuracy: {best}, {first[best].text} {first[best].interval}; {apart}."
 
 

@@ -78,9 +78,10 @@ def _finding(title: str, stored: Mapping[str, Any]) -> dict[str, Any]:
 
 def _tone(stored: Mapping[str, Any]) -> str:
     severity = str(stored.get("severity"))
-    if severity.startswith("none"):  # "none or mild" is said of an answer that is "no"
-        return "good"
-    return _TONES.get(severity.rpartition(" ")[2], "open")
+    worst = severity.rpartition(" ")[2]
+    if severity.startswith("none"):  # "none or mild" belongs to an answer "no", "none to marked" to an open question
+        return "good" if worst in {"none", "mild"} else "open"
+    return _TONES.get(worst, "open")
 
 
 def _evidence(item: Mapping[str, Any]) -> dict[str, Any]:

@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class Analysis:
-    """One encoder, or one set of vectors, measured and judged.
+    """The result of `analyze`: one encoder, or one set of vectors, measured and judged.
 
-    `embeddings` by split; `untrained` is the val set of the untrained copy; `info` says what was recognised in a
-    checkpoint, None for vectors; `row_checks` holds the rows that want a look, `cost` what the encoder costs where
-    that was measured; `drift` says what became of neighbours from the reference on; `notes` is what a reader must know
-    beside the numbers; `excluded` names images that could not be read.
+    `embeddings` holds an `EmbeddingSet` for each split, `untrained` the val set of the untrained copy. `info` describes
+    the checkpoint (None for vectors). `row_checks` lists rows worth a look. `cost` is the deployment cost, where it was
+    measured. `drift` compares the neighbours with those of the reference. `notes` say what to know about the numbers;
+    `excluded` names unreadable images.
 
     Example:
         >>> import numpy as np
@@ -59,7 +59,7 @@ class Analysis:
 
     @property
     def summary(self) -> str:
-        """The judgement in one sentence."""
+        """The verdict in one sentence."""
         return self.diagnosis.summary
 
     @property
@@ -69,13 +69,13 @@ class Analysis:
         return int(rows), int(dims)
 
     def headline(self) -> pd.DataFrame:
-        """Return the metrics that a reader wants first: columns metric, label, value, ci_low, ci_high, n, direction."""
+        """Return the headline metrics: columns metric, label, value, ci_low, ci_high, n, direction."""
         from repdiag.results.frames.headline import headline_frame
 
         return headline_frame(self.table.where(checkpoint=self.name))
 
     def save(self, folder: str | Path, *, figures: bool = False, overwrite: bool = False) -> Path:
-        """Write tables, judgement, embeddings and, if wanted, figures to a folder, which `repdiag report` reads."""
+        """Write tables, verdict, embeddings and optional figures to a folder that `repdiag report` reads."""
         from repdiag.workflows.saving import save_analysis
 
         save_analysis(self, Path(folder), figures=figures, overwrite=overwrite)
@@ -90,7 +90,7 @@ class Analysis:
             return build_report(folder, Path(path), map_method=map_method)
 
     def with_diagnosis(self, diagnosis: Diagnosis) -> Analysis:
-        """Return the same analysis under another judgement."""
+        """Return the same analysis with another diagnosis."""
         return replace(self, diagnosis=diagnosis)
 
     def __repr__(self) -> str:

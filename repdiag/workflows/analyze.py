@@ -36,14 +36,15 @@ def analyze(
 ) -> Analysis:
     """Measure and judge one encoder, or one set of vectors.
 
-    `source` is a checkpoint file, a training run's folder, a name of ./checkpoints_manifest.yaml, or an `Encoder`; or
-    vectors: an array [N, D], a tensor, a frame, an `EmbeddingSet`, or a file of them. `data` names the images of an
-    encoder ("digits", "imagefolder:PATH", see `repdiag.open_dataset`); `labels` goes with vectors, one a row.
-    `reference` is another source of the same kind, read on the same rows. `metrics` replaces the default ones for
-    vectors. `options` are those of `AnalysisOptions` for encoders (per_class, limit, device, ...) and of
-    `analyze_vectors` for vectors (bank, groups, ...).
+    `source` is an encoder or a set of vectors. An encoder is a checkpoint file, the folder of a training run, a name in
+    ./checkpoints_manifest.yaml, or an `Encoder`. Vectors are an array [N, D], a tensor, a data frame, an
+    `EmbeddingSet`, or a file. `data` names the images for an encoder ("digits", "imagefolder:PATH"; see
+    `repdiag.open_dataset`). `labels` holds one label per vector. `reference` is another source of the same kind,
+    measured on the same rows. `metrics` replaces the default metrics of vectors. `options` are the fields of
+    `AnalysisOptions` for encoders (per_class, limit, device, ...) and the arguments of `analyze_vectors` for vectors
+    (bank, groups, ...).
 
-    Raises `RepdiagError`: what was wrong, what was found, what to do.
+    Raises `RepdiagError`, which says what was wrong, what was found and what to do.
 
     Example:
         >>> import numpy as np

@@ -44,15 +44,14 @@ def compare(
     progress: bool = False,
     **options: Any,
 ) -> Comparison:
-    """Put encoders side by side on the same rows and views, with paired tests of every two.
+    """Compare encoders on the same rows and views, with paired tests of every two.
 
-    `sources` maps names to what `repdiag.analyze` takes: checkpoints on the images of `data`, or vectors of the same
-    rows (whose `labels` may come beside them). A sequence names them by their files. `reference` is the name of one of
-    them: all others are held against it. `out` keeps the results, and a comparison that was stopped goes on there;
-    without it they live as long as the returned object. A source that cannot be read is left out and named in
-    `failures`.
+    `sources` maps names to sources of `repdiag.analyze`: checkpoints on the images of `data`, or vectors of the same
+    rows with their `labels`. A sequence takes its names from the files. `reference` names the source that all others
+    are compared with. `out` keeps the results, and a stopped comparison continues there; without it, results live as
+    long as the returned object. `failures` names the sources that could not be read.
 
-    Raises `RepdiagError` where nothing could be compared.
+    Raises `RepdiagError` if nothing could be compared.
 
     Example:
         >>> import numpy as np, repdiag

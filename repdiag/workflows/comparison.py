@@ -33,13 +33,13 @@ class KeptFolder:
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class Comparison:
-    """The joined table, one judgement a checkpoint, what could not be analyzed and why, and what is not here.
+    """The result of `compare`: one joined table, one diagnosis per checkpoint, and the checkpoints that failed or are
+    missing.
 
-    `folder` holds the results, `folders` those of each checkpoint. `common` is the reading at a common number of
-    dimensions, where the encoders differ in width; `paired` holds the paired tests and `drift` what became of
-    neighbours from the reference (or the first) to each other one, where there are two; `deployment` what each encoder
-    costs on this machine beside what it is worth; `probed` what protocols found downstream. `notes` is what a reader
-    must know beside the numbers.
+    `folder` holds the results, `folders` those of each checkpoint. `common` repeats the metrics at a common number of
+    dimensions, if the encoders differ in width. `paired` holds the paired tests. `drift` compares neighbours between
+    the reference (or the first encoder) and each other one. `deployment` is the cost and quality of each encoder on
+    this machine, `probed` the downstream results. `notes` say what to know about the numbers.
 
     Example:
         >>> import numpy as np
@@ -73,30 +73,30 @@ class Comparison:
 
     @property
     def diagnoses(self) -> dict[str, Diagnosis]:
-        """The judgement of each checkpoint by name."""
+        """The diagnosis of each checkpoint, by name."""
         from repdiag.diagnosis.verdict import Diagnosis
 
         return {name: Diagnosis.from_dict(verdict) for name, verdict in self.verdicts.items()}
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What a reader must know beside the numbers."""
+        """What to know about the numbers."""
         return (*self.reading, *(() if self.common is None else (self.common.note,)))
 
     @property
     def summary(self) -> str:
-        """Which encoder to take and what it costs, then one line a checkpoint: its judgement in one sentence."""
+        """Which encoder to take and what it costs, then the verdict on each checkpoint, one line each."""
         judged = [f"{name}: {found.summary}" for name, found in self.diagnoses.items()]
         return "\n".join([self.headline_sentence, *judged] if self.headline_sentence else judged)
 
     @property
     def headline_sentence(self) -> str:
-        """Which encoder to take, how surely, and what it costs; empty where there is nothing to rank by."""
+        """Which encoder to take, with what probability, and its cost; empty if nothing can be ranked."""
         return "" if self.ranked is None else self.ranked.headline
 
     @property
     def pairs(self) -> pd.DataFrame:
-        """What is answered of every two checkpoints on the same rows, of the first against the second.
+        """Answers for every two checkpoints on the same rows, the first compared with the second.
 
         Columns: first, second, question ("over_clustering", "grouping", "overfitting", "accuracy"), answer, size,
         ci_low, ci_high, p_holm, measure. Empty for a single checkpoint, and without labels. The tests of every
@@ -109,7 +109,7 @@ class Comparison:
         return pd.DataFrame(columns=list(COLUMNS)) if self.paired is None else self.paired.answers
 
     def ranking(self) -> pd.DataFrame:
-        """Return which encoder to take: by LogME, R-precision and a small probe, each with the chance to be the best.
+        """Return which encoder to take: by LogME, R-precision and a small probe, each with the probability to be best.
 
         Columns: checkpoint, rank, p_best, by, parameters, width, gflops, ms_per_image (measured where the encoder was
         analyzed). `ranking().attrs["summary"]` says it in words, and whether size alone would have chosen the same.
@@ -126,7 +126,7 @@ class Comparison:
         return frame
 
     def headline(self) -> pd.DataFrame:
-        """Return the metrics that a reader wants first, one column a checkpoint."""
+        """Return the headline metrics, one column per checkpoint."""
         from repdiag.results.frames.headline import headline_frame
 
         names = self.table.checkpoints("trained", "reference")
@@ -138,7 +138,7 @@ class Comparison:
         return pd.DataFrame(columns)
 
     def save(self, folder: str | Path) -> Path:
-        """Copy the results to a folder that is not there yet, and return it."""
+        """Copy the results to a new folder, and return it."""
         from repdiag.results.transaction import copy_result
 
         out = Path(folder)

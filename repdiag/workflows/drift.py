@@ -32,16 +32,16 @@ def drift(
     progress: bool = False,
     **options: Any,
 ) -> Drift:
-    """Say whether a new encoder still makes the space of the old one: an export, a quantisation, a later version.
+    """Tell whether a new encoder still gives the space of the old one: after export, quantisation or further training.
 
-    `old` and `new` are what `repdiag.analyze` takes: encoders on the images of `data`, or vectors of the same rows,
-    joined by the names of the rows where both have some, with `labels` beside them. One may be vectors (a canary that
-    was saved earlier) and the other an encoder: it is run on the images whose names the vectors have. `threshold` is
-    the cosine from which you take two rows for the same thing; `thresholds` moves those of the verdict by name. Without
-    `intervals` it takes a tenth of the time, and no verdict counts as sure.
-    `options` are those of `AnalysisOptions` (per_class, limit, device, ...).
+    `old` and `new` are sources of `repdiag.analyze`: encoders on the images of `data`, or vectors of the same rows with
+    their `labels`. Vectors are joined by row names if both have them. One source may be vectors (a canary saved
+    earlier) and the other an encoder: the encoder then runs on the images that the vectors name. `threshold` is your
+    cosine threshold for two rows to match; `thresholds` changes those of the verdict by name. Without `intervals` drift
+    takes a tenth of the time, and no verdict is certain. `options` are the fields of `AnalysisOptions` (per_class,
+    limit, device, ...).
 
-    Raises `RepdiagError` where the rows are not the same, or there is nothing to compare.
+    Raises `RepdiagError` if the rows differ, or if there is nothing to compare.
 
     Example:
         >>> import numpy as np

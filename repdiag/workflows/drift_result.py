@@ -22,11 +22,11 @@ _WORST = 20
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class Drift:
-    """Two encoders of the same rows, the old and the new one: the verdict, and the numbers behind it.
+    """The result of `drift`: the verdict on an old and a new encoder, and the numbers behind it.
 
-    `finding` has verdict, reasons and advice; `numbers` has the metrics, every row and every class; `notes` is what was
-    assumed, joined or left out; `layers` has a row for each layer of a graph that finds other neighbours: the signal to
-    noise of its tensor beside the old network's.
+    `finding` holds verdict, reasons and advice. `numbers` holds the metrics, every row and every class. `notes` say
+    what was assumed, joined or left out. `layers` has the signal-to-noise ratio of each layer, if the new encoder is a
+    graph that finds other neighbours.
 
     Example:
         >>> import numpy as np
@@ -56,16 +56,16 @@ class Drift:
 
     @property
     def rows(self) -> pd.DataFrame:
-        """One line a row, the largest change first."""
+        """One line per row, the largest change first."""
         return self.numbers.rows
 
     @property
     def per_class(self) -> pd.DataFrame | None:
-        """One line a class, the worst first; None without labels."""
+        """One line per class, the worst first; None without labels."""
         return self.numbers.per_class
 
     def to_dict(self) -> dict[str, Any]:
-        """Return all but the single rows as plain JSON values; of the rows the worst."""
+        """Return everything as plain JSON values, but only the worst rows."""
         numbers = self.numbers
         return {
             "old": self.old,
@@ -83,7 +83,7 @@ class Drift:
         }
 
     def lines(self) -> list[str]:
-        """Return what a reader wants first, line by line."""
+        """Return the headline, line by line."""
         finding = self.finding
         doubt = "" if finding.conclusive else " (these rows do not decide it with certainty)"
         said = [f"{self.old} -> {self.new}, {len(self.rows)} rows: {finding.verdict}{doubt}"]
@@ -94,7 +94,7 @@ class Drift:
     def save(self, folder: str | Path, *, overwrite: bool = False) -> Path:
         """Write drift.json, metrics.csv, rows.csv, per_class.csv and layers.csv to a folder, whole or not at all.
 
-        The layers are drawn, too.
+        It also draws the layers.
         """
         from repdiag.core.csv_text import csv_text
         from repdiag.core.files import write_json, write_text

@@ -38,15 +38,14 @@ def embed(
 ) -> EmbeddingSet:
     """Return features [N, D] of the images of a split, with labels, names and `views` augmented views of each.
 
-    `source` is a checkpoint file, a training run's folder, a manifest's name or an `Encoder`; `data` names the images
-    ("digits", "imagefolder:PATH"; default: those it was trained on). `limit` takes so many images, evenly over the
-    classes. `say` is told what was done to read them, line by line; `check_content` reads files again that seem
-    unchanged. `out` also stores the set in a folder: safetensors, parquet rows, a manifest. `extraction` goes to
-    `repdiag.extract` (device, batch_size, workers, fast). Under torchrun every process makes this call and runs its
-    share of the images; the rows are held once on each machine, and the first process stores them.
+    `source` is a checkpoint file, the folder of a training run, a name in the manifest, or an `Encoder`. `data` names
+    the images ("digits", "imagefolder:PATH"; default: the training data). `limit` takes this many images, evenly over
+    the classes. `say` receives messages about reading, line by line; `check_content` reads files again even if they
+    seem unchanged. `out` also stores the set in a folder: safetensors, parquet rows, a manifest. `extraction` goes to
+    `repdiag.extract` (device, batch_size, workers, fast). Under torchrun, every process makes this call and runs its
+    share of the images; each machine holds the rows once, and the first process stores them.
 
-    Raises `UsageError` for a split or a folder that cannot be meant, `CheckpointError` and `DataError` for what cannot
-    be read.
+    Raises `UsageError` for an invalid split or folder, `CheckpointError` and `DataError` for files that cannot be read.
 
     Example:
         >>> import repdiag

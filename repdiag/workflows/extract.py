@@ -19,11 +19,11 @@ def extract(
     Shapes: N images -> features [N, D], views [V, N, D], projections where the encoder has a projector. `images` may be
     a tensor or array [N, 3, H, W] (uint8, or in [0, 1]), a list of paths or of PIL images, a folder, a dataset's name,
     an `ImageSplit`, any torch `Dataset` or iterable of images, alone or with class numbers. Images are resized, cropped
-    and normalised as the encoder's `.info` says. `views` augmented views of each are drawn from a counter keyed by seed
-    and row, so that batch size and device change nothing; `settings` says more about them. `options` are those of
+    and normalised as `encoder.info` says. `views` is the number of augmented views of each image. Seed and row
+    determine them, so batch size and device change nothing; `settings` configures them. `options` are those of
     `repdiag.embeddings.extract.extract`: device, batch_size, workers, cache, fast, progress.
 
-    Raises `DataError` for what is no image, `CheckpointError` for an encoder in training mode.
+    Raises `DataError` for input that is not an image, `CheckpointError` for an encoder in training mode.
 
     Example:
         >>> import repdiag, torch

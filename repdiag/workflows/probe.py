@@ -51,17 +51,19 @@ def probe(
     limit: int | None = None,
     **options: Any,
 ) -> Probed:
-    """Try an encoder, or one set of vectors, out by a protocol.
+    """Evaluate an encoder, or one set of vectors, with a downstream protocol.
 
-    `source` is a checkpoint file, a training run's folder, a manifest's name or an `Encoder`, tried out on the images
-    of `data`; or vectors with labels (an `EmbeddingSet`, or what `repdiag.as_embedding_set` takes) of the test images,
-    with those of the train images as `bank`. `protocol` is a name of `repdiag probe --list`, `settings` changes some of
-    its settings. `limit` takes so many images of each split, evenly over the classes. `options` are device, batch_size,
-    workers, fast, cache, download, strict_data, check_content and read_options.
+    `source` is a checkpoint file, the folder of a training run, a name in the manifest, or an `Encoder`, evaluated on
+    the images of `data`. Or it is labelled vectors of the test images (an `EmbeddingSet`, or anything
+    `repdiag.as_embedding_set` accepts), with those of the train images as `bank`. `protocol` is a name from `repdiag
+    probe --list`; `settings` changes its settings. `limit` takes this many images of each split, evenly over the
+    classes. `options` are device, batch_size, workers, fast, cache, download, strict_data, check_content and
+    read_options.
 
-    Values are shares in 0 .. 1; every row says protocol, version, features, scaling, crop, selection, seeds, interval.
+    Values are shares in 0 .. 1. Every row records protocol, version, features, scaling, crop, selection, seeds,
+    interval.
 
-    Raises `UsageError` for a protocol or a setting that does not exist, `DataError` for data without labels.
+    Raises `UsageError` for an unknown protocol or setting, `DataError` for data without labels.
 
     Example:
         >>> import numpy as np, repdiag

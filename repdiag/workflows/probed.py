@@ -40,9 +40,9 @@ PAIR_COLUMNS = (
 class Probed:
     """One encoder under one protocol.
 
-    `table` has a row a measure, the one that the protocol is known by first; `rows` are the test images, `per_image`
-    the parts of the first value by image where it is a mean over them, `replicates` its values over test images drawn
-    with repeats where it is not, `notes` what a reader must know beside.
+    `table` has one row per measure, the main one first. `rows` are the test images. `per_image` holds the main value of
+    each image if the value is a mean over images; otherwise `replicates` holds its bootstrap values. `notes` say what
+    to know about the numbers.
     """
 
     protocol: Protocol
@@ -57,17 +57,17 @@ class Probed:
 
     @property
     def row(self) -> MetricRow:
-        """The row that the protocol is known by."""
+        """The row of the main measure."""
         return self.table.rows[0]
 
     @property
     def value(self) -> float | None:
-        """The value that the protocol is known by."""
+        """The value of the main measure."""
         return self.row.value
 
     @property
     def name(self) -> str:
-        """What the encoder is called."""
+        """The name of the encoder."""
         return self.row.checkpoint
 
     @property

@@ -55,13 +55,13 @@ def train(
     progress: bool = False,
     **more: Any,
 ) -> Path:
-    """Train an encoder, and return its last checkpoint. Without arguments: resnet20 on the digits by MoCo-v2.
+    """Train an encoder, and return its last checkpoint. Without arguments: ResNet-20 on the digits with MoCo v2.
 
-    `recipe` names one of `repdiag train --list`, or a file; `settings` are KEY=VALUE as after --set; `resume` is
-    "auto" or a run's folder; `more` are the further fields of `TrainRequest` (batch_size, limit, device, init_from,
+    `recipe` is a name from `repdiag train --list`, or a file. `settings` are KEY=VALUE pairs as for --set. `resume` is
+    "auto" or the folder of a run. `more` are the other fields of `TrainRequest` (batch_size, limit, device, init_from,
     monitor, tensorboard, download, strict_data, check_content, overwrite).
 
-    Raises `ConfigError` for settings that do not fit together, `UsageError` where `out` holds a run already.
+    Raises `ConfigError` for settings that contradict each other, `UsageError` if `out` already holds a run.
 
     Example:
         >>> import tempfile

@@ -88,7 +88,18 @@ def choose(found: Contents, options: VectorOptions, *, labels_beside: bool = Fal
     ]
     if left:
         chosen.notes.append(_left_out(found, left, labelled=label is not None or labels_beside))
+        chosen.notes += _transposed(left, np.shape(vectors.values))
     return chosen
+
+
+def _transposed(left: Sequence[Column], shape: tuple[int, ...]) -> list[str]:
+    """Return a question where whole numbers that were left out are as many as the vectors have dimensions."""
+    if len(shape) != 2 or shape[0] >= shape[1]:
+        return []
+    ones = [column.name for column in left if (column.numbers, column.rows) == ("integer", shape[1])]
+    if not ones:
+        return []
+    return [f"{ones[0]} has {shape[1]} entries, as many as there are dimensions: are the vectors {shape} transposed?"]
 
 
 def _left_out(found: Contents, left: Sequence[Column], *, labelled: bool) -> str:

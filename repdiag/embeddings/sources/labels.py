@@ -85,6 +85,9 @@ def _numbers(array: NDArray[Any], options: VectorOptions) -> Labels:
     if set(given.tolist()) == {-1, 1}:
         notes.append("the labels are -1 and 1: both are classes.")
         none = set()
+    elif options.unlabelled is None and -1 in given and bool(((given < 0) & ~np.isin(given, sorted(none))).any()):
+        notes.append("there are negative labels beside -1, which is a class as well (--unlabelled -1 says no).")
+        none.discard(-1)
     said = [str(value) for value in sorted(none) if value in given]
     missing |= np.isin(numbers, sorted(none))
     if missing.any():

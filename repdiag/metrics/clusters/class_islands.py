@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from repdiag.core.progress import counted
 from repdiag.core.shapes import Features, Labels
 from repdiag.metrics.algebra.moments import float64_unit_rows
 from repdiag.metrics.clusters.bisection import DIMENSIONS, FEWEST, bisect
@@ -55,7 +56,7 @@ def class_islands(
         _one_class(rows, judged[name], name=name, count=len(mine), alpha=alpha / len(large), seed=seed)
         if name in large and len(judged[name]) >= min(FEWEST, least_rows)
         else ClassIslands(label=name, rows=len(mine), judged=len(judged[name]), pieces=None, p_value=None)
-        for name, mine in members.items()
+        for name, mine in counted("islands, class by class", list(members.items()))
     ]
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from repdiag.core.metric_value import MetricValue, undefined
+from repdiag.core.progress import counted
 from repdiag.core.shapes import Features, Labels
 from repdiag.metrics.algebra.moments import float64_unit_rows
 from repdiag.metrics.clusters.class_centres import squared_distances
@@ -77,7 +78,8 @@ def sub_clusters(features: Features, labels: Labels, *, seed: Seed = 0) -> Metri
     classes = _classes(features, labels, seed=seed)
     if not classes:
         return undefined(f"no class has {2 * ROWS_PER_ISLAND} different rows", n=len(features))
-    curves = np.array([_gap(rows, np.random.default_rng([seed, place]), seed=seed) for place, rows in classes.items()])
+    each = counted("pieces, class by class", list(classes.items()))
+    curves = np.array([_gap(rows, np.random.default_rng([seed, place]), seed=seed) for place, rows in each])
     borders = _borders(classes, curves, seed=seed)
     found = _choose(curves, borders, sure=False)
     generator = np.random.default_rng(seed)

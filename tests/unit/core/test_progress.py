@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import numpy as np
+
+import repdiag
 from repdiag.core.progress import Tick, counted, listening, stage
 from repdiag.workflows.speaking import progress_text
 
@@ -74,3 +77,13 @@ def test_the_time_left_is_said_in_the_units_of_the_work() -> None:
     assert progress_text("train", 500, 1000, seconds=5.0) == "train: 500 of 1,000, 100/s, 5 s left"
     assert progress_text("tiles", 1, 61, seconds=10.0) == "tiles: 2 %, 10 min left"
     assert progress_text("tiles", 0, 61, seconds=10.0) == "tiles: 0 %, time left unknown"
+
+
+def test_metrics_that_take_long_name_their_stage_and_count_its_classes() -> None:
+    heard = Heard()
+    labels = np.arange(240) % 4
+    rows = np.eye(8)[labels] + 0.1 * np.random.default_rng(0).normal(size=(240, 8))
+    with listening(heard.counting):
+        repdiag.evaluate(rows, ["islands", "sub_clusters"], labels=labels, intervals=False)
+    for what in ("islands, class by class", "pieces, class by class"):
+        assert [line for line in heard.lines if line[0] == what] == [(what, done, 4) for done in range(1, 5)]

@@ -26,7 +26,7 @@ from repdiag.report.citations import cite
 from repdiag.report.classes import class_table
 from repdiag.report.comparison import best_sentence, comparison_table
 from repdiag.report.methods import methods_of
-from repdiag.report.verdicts import Judgement, headline
+from repdiag.report.verdicts import Judgement, headline, judgements
 from repdiag.results.pairs import StoredPairs, read_pairs
 from repdiag.results.thumbnails import load_thumbnails, save_thumbnails
 from repdiag.workflows.hardest import hardest_images
@@ -93,7 +93,7 @@ def test_the_best_is_named_with_what_is_not_told_from_it() -> None:
 
     value, interval = "83.0 %", "[81.0, 85.0]"
     assert said(one, near, far) == f"Highest kNN accuracy: a, {value} {interval}; statistically tied with b."
-    assert said(one, far, copy) == f"Highest kNN accuracy: a, {value} {interval}; told apart from c, 34.0 %."
+    assert said(one, far, copy) == f"Highest kNN accuracy: a, {value} {interval}; better than c, 34.0 %."
     assert said(one, copy) == f"kNN accuracy is {value} {interval}; the untrained copy gets 27.0 %."
     assert best_sentence(comparison_table(MetricTable(tuple(one)).where(metric="granularity"))) == ""
 
@@ -248,3 +248,12 @@ def test_a_folder_that_is_not_there_and_a_run_without_analysis_say_what_to_do(tm
     (tmp_path / "run.json").write_text('{"kind": "train"}', "utf-8")
     with pytest.raises(StoreError, match=r"without an analysis\n  try:   repdiag analyze"):
         build_report(tmp_path, tmp_path / "report.html")
+
+
+@pytest.mark.parametrize(
+    ("severity", "tone"),
+    [("none", "good"), ("none or mild", "good"), ("none to marked", "open"), ("unknown", "open"), ("mild", "warn")],
+)
+def test_an_open_question_never_has_the_colour_of_a_good_answer(severity: str, tone: str) -> None:
+    (judged,) = judgements({"a": {"summary": "", "findings": [{"code": "RD203", "severity": severity}]}})
+    assert judged.coded[0]["tone"] == tone

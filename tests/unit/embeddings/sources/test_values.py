@@ -170,3 +170,18 @@ def test_minus_100_is_unlabelled_as_losses_have_it() -> None:
     found = as_embedding_set(ROWS, labels=labels)
     assert int((found.labels == -1).sum()) == 10
     assert "10 of 60 rows are unlabelled (-100)" in found.provenance.reading.notes[0]
+
+
+def test_minus_1_is_a_class_among_other_negative_labels() -> None:
+    labels = np.arange(60) % 7 - 3
+    found = as_embedding_set(ROWS, labels=labels)
+    assert found.class_names == ("-3", "-2", "-1", "0", "1", "2", "3")
+    assert "beside -1, which is a class as well" in found.provenance.reading.notes[0]
+    assert int((as_embedding_set(ROWS, labels=labels, unlabelled="-1").labels == -1).sum()) == 9
+
+
+def test_vectors_that_may_be_transposed_are_asked_about(tmp_path) -> None:
+    np.savez(tmp_path / "a.npz", fea=ROWS.T, gnd=np.arange(60) % 3)
+    assert any("transposed" in note for note in as_embedding_set(tmp_path / "a.npz").provenance.reading.notes)
+    np.savez(tmp_path / "a.npz", fea=ROWS, gnd=np.arange(60) % 3)
+    assert not any("transposed" in note for note in as_embedding_set(tmp_path / "a.npz").provenance.reading.notes)
