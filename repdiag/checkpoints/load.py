@@ -50,8 +50,8 @@ def load_encoder(
     (query or key, online or target, ema); by default the format decides. `backbone` names the architecture
     (torchvision, timm, or your own `file.py:function`), `prefix` the start of its tensor names. `heads`, `pool`,
     `activation`, `norm_eps`, `grid`, `resample`, `stem`, `stem_padding`, `output_stride`, `dilated` and `stride_in` set
-    what tensors do not record. `image_size`, `resize`, `interpolation`, `mean` and `std` replace the preprocessing of
-    the format.
+    what tensors do not record. `image_size`, `resize`, `interpolation`, `channel_order`, `mean` and `std` replace the
+    preprocessing of the format.
 
     Raises `CheckpointError` if a parameter of the backbone stays unfilled, or if a keyword has no effect on this
     network.
