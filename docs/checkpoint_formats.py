@@ -108,6 +108,7 @@ def _facts() -> str:
         "image_size": "side of the images",
         "resize": "crop of the centre, or both sides squashed",
         "interpolation": "interpolation",
+        "channel_order": "order of the channels, RGB or BGR",
         "mean": "mean of the normalisation",
         "std": "standard deviation of the normalisation",
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -11,17 +12,20 @@ from typing import Any
 from torch import Tensor, nn
 
 from repdiag.checkpoints.adapters import read_checkpoint
+from repdiag.checkpoints.exported.core_ml import core_ml_ports, is_core_ml
 from repdiag.checkpoints.exported.exported_encoder import exported_encoder, is_exported, read_exported
 from repdiag.checkpoints.fitting.match import weights_in_file
 from repdiag.checkpoints.load import encoder_of
 from repdiag.checkpoints.own.convert import is_converted
 from repdiag.checkpoints.own.native import is_native
 from repdiag.checkpoints.read_options import ReadOptions
+from repdiag.checkpoints.reading import other_files
 from repdiag.checkpoints.reading.one_error import one_kind_of_error
 from repdiag.checkpoints.reading.safe_load import Payload
 from repdiag.checkpoints.reading.shards import size_of_weights
 from repdiag.core.errors import CheckpointError, UsageError
 from repdiag.core.printable import brief
+from repdiag.core.provenance import sha256_of_file
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +61,8 @@ def inspect_checkpoint(path: Path | str, read_options: ReadOptions | None = None
     """
     if is_exported(Path(path)):
         return _inspect_exported(Path(path), read_options or ReadOptions())
+    if is_core_ml(Path(path)):
+        return _inspect_core_ml(Path(path))
     payload = read_checkpoint(path, mapped=True)
     found: dict[str, Any] = {
         "path": str(payload.path),
@@ -99,6 +105,28 @@ def _inspect_exported(path: Path, read_options: ReadOptions) -> Inspection:
     except (CheckpointError, UsageError) as error:
         found["problem"] = {"problem": error.problem, "found": error.found, "hint": error.hint}
     return Inspection(**found)
+
+
+def _inspect_core_ml(path: Path) -> Inspection:
+    """Return what a Core ML model takes and gives, and that it is not run."""
+    with one_kind_of_error(path):
+        version, inputs, outputs = core_ml_ports(path)
+        files = [path] if path.is_file() else sorted(item for item in path.rglob("*") if item.is_file())
+        digests = [sha256_of_file(file) for file in files]
+        digest = digests[0] if path.is_file() else hashlib.sha256("".join(digests).encode()).hexdigest()
+    what, hint = other_files.CORE_ML
+    return Inspection(
+        path=str(path),
+        sha256=digest,
+        bytes=sum(file.stat().st_size for file in files),
+        container=f"Core ML, specification {version}",
+        reader="its description only",
+        integrity="unknown",
+        placeholders=(),
+        top_level={f"input {number}": str(port) for number, port in enumerate(inputs)}
+        | {f"output {number}": str(port) for number, port in enumerate(outputs)},
+        problem={"problem": f"{path.name} is {what}", "found": None, "hint": hint},
+    )
 
 
 def _understood(payload: Payload, read_options: ReadOptions) -> dict[str, Any]:

@@ -30,6 +30,7 @@ from repdiag.checkpoints.recognise import recognise
 from repdiag.core.errors import CheckpointError, UsageError, unknown_name
 from repdiag.core.printable import one_line
 from repdiag.models.backbones import Backbone
+from repdiag.models.network_libraries import import_network_libraries
 
 _SUFFIXES = (".tar", ".pth", ".pt", ".th", ".ckpt", ".safetensors", ".bin", ".onnx", ".tflite", ".pte")
 
@@ -49,8 +50,8 @@ def load_encoder(
     (query or key, online or target, ema); by default the format decides. `backbone` names the architecture
     (torchvision, timm, or your own `file.py:function`), `prefix` the start of its tensor names. `heads`, `pool`,
     `activation`, `norm_eps`, `grid`, `resample`, `stem`, `stem_padding`, `output_stride`, `dilated` and `stride_in` set
-    what tensors do not record. `image_size`, `resize`, `interpolation`, `mean` and `std` replace the preprocessing of
-    the format.
+    what tensors do not record. `image_size`, `resize`, `interpolation`, `channel_order`, `mean` and `std` replace the
+    preprocessing of the format.
 
     Raises `CheckpointError` if a parameter of the backbone stays unfilled, or if a keyword has no effect on this
     network.
@@ -103,6 +104,7 @@ def convert_checkpoint(path: Path | str, out: Path, read_options: ReadOptions | 
 
 def encoder_of(payload: Payload, read_options: ReadOptions, *, name: str) -> tuple[Encoder, Resolved | None]:
     """Return the encoder of a file that has been read, and how it was resolved (None for our own format)."""
+    import_network_libraries()
     header = read_header(payload) if is_converted(payload) else {}
     if header:
         payload = replace(payload, integrity="its own digest")

@@ -15,6 +15,7 @@ _CHOICES = {
     "stride_in": ("1x1", "3x3"),
     "resample": ("dino", "scaled", "bicubic", "antialiased", "corners"),
     "interpolation": ("bilinear", "bicubic"),
+    "channel_order": ("rgb", "bgr"),
 }
 _INPUT = ("image_size", "mean", "std", "interpolation")
 
@@ -29,7 +30,8 @@ class ReadOptions:
     stride. `grid` is the rows and columns of patches of the position embeddings, `resample` the way to resize them.
     `resize` is "crop", "squash" (both sides, whatever their ratio) or the length of the shorter side before the crop.
     Together with `image_size`, `interpolation`, `mean` and `std` it replaces the evaluation preprocessing of the
-    format, for images in [0, 1]. `output` names the output tensor of an exported graph to use as embedding.
+    format, for images in [0, 1]. `channel_order` "bgr" feeds blue first, with `mean` and `std` in that order.
+    `output` names the output tensor of an exported graph to use as embedding.
     """
 
     branch: str | None = None
@@ -50,6 +52,7 @@ class ReadOptions:
     image_size: int | None = None
     resize: str | int | None = None
     interpolation: str | None = None
+    channel_order: str | None = None
     mean: tuple[float, ...] | None = None
     std: tuple[float, ...] | None = None
     output: str | None = None
@@ -73,6 +76,8 @@ class ReadOptions:
     def input_changes(self) -> dict[str, Any]:
         """Return the part that concerns the input: size, framing and normalisation, as `EncoderInfo` has them."""
         found = {name: value for name, value in self.to_dict().items() if name in _INPUT}
+        if self.channel_order is not None:
+            found["bgr"] = self.channel_order == "bgr"
         if self.image_size is not None or self.resize is not None:
             found["resize"] = None  # the resize that goes before the crop belongs to the family's own size
         if self.resize is not None:
@@ -106,6 +111,7 @@ class ReadKeywords(TypedDict, total=False):
     image_size: int | None
     resize: str | int | None
     interpolation: str | None
+    channel_order: str | None
     mean: tuple[float, ...] | None
     std: tuple[float, ...] | None
     output: str | None

@@ -51,6 +51,7 @@ READING: Mapping[str, Any] = {
         typer.Option(help="crop (the centre), squash (both sides), or the shorter side before the crop in pixels."),
     ],
     "interpolation": Annotated[str | None, typer.Option(help="bilinear or bicubic.")],
+    "channel_order": Annotated[str | None, typer.Option(help="rgb or bgr (--mean and --std in that order).")],
     "mean": options.Mean,
     "std": options.Std,
     "output": Annotated[str | None, typer.Option("--output", help="ONNX: the tensor to use as features.")],

@@ -168,7 +168,6 @@ def evaluate_sets(
     """Evaluate one encoder: val against train, then train by itself, then kNN. Return the table, its parts by class,
     and its parts by row where they are asked for. Pieces of classes are looked for where the encoder is `judged`.
     """
-    import pandas as pd
 
     from repdiag.core.metric_table import MetricTable
     from repdiag.metrics.breakdown import class_frame, row_frame
@@ -210,9 +209,16 @@ def evaluate_sets(
         for rows, wanted, bank in plan
     ]
     table = MetricTable.concat(evaluation for evaluation, _ in found)
-    by_class = pd.concat([class_frame(*pair) for pair in found], ignore_index=True)
-    by_row = pd.concat([row_frame(*pair) for pair in found], ignore_index=True) if options.per_row else None
+    by_class = _frames_joined([class_frame(*pair) for pair in found])
+    by_row = _frames_joined([row_frame(*pair) for pair in found]) if options.per_row else None
     return table, by_class, by_row
+
+
+def _frames_joined(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Return frames below one another; pandas 2 warns of those without rows, which say nothing of types."""
+    import pandas as pd
+
+    return pd.concat([frame for frame in frames if len(frame)] or frames[:1], ignore_index=True)
 
 
 def _on_device(sets: dict[str, EmbeddingSet], device: str) -> dict[str, EmbeddingSet]:

@@ -15,7 +15,7 @@ from repdiag.checkpoints.read_options import ReadOptions, flag_of
 from repdiag.core.errors import UsageError
 from repdiag.core.printable import one_line
 
-_TAKEN = {"output", "pool", "image_size", "resize", "interpolation", "mean", "std"}
+_TAKEN = {"output", "pool", "image_size", "resize", "interpolation", "channel_order", "mean", "std"}
 
 
 @dataclass(frozen=True, kw_only=True)

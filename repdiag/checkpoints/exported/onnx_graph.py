@@ -67,6 +67,11 @@ def read_onnx(path: Path) -> OnnxGraph:
     try:
         model = onnx.load(str(path), load_external_data=False)
     except DecodeError as error:
+        if path.read_bytes().startswith(b"version https://git-lfs"):
+            pointer = "a pointer of git LFS and not the file itself"
+            raise CheckpointError(
+                f"{path} is no whole ONNX file", found=pointer, hint="git lfs pull, or download the file"
+            ) from error
         raise CheckpointError(
             f"{path} is not a complete ONNX file", found=one_line(str(error), 120), hint="copy or export it again"
         ) from error

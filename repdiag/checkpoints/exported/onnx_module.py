@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -38,7 +39,13 @@ class OnnxModule(ExportedModule):
 
     def ran(self, images: Any) -> Any:
         """Return the output for one batch."""
-        return self._run(images, self.output)[0]
+        found = self._run(images, self.output)[0]
+        if not isinstance(found, np.ndarray):
+            raise CheckpointError(
+                f"the output {one_line(self.output, 60)} is a {type(found).__name__} and no tensor",
+                hint="--output NAME takes a tensor inside of the graph",
+            )
+        return found
 
     def tensors(self, images: Tensor) -> dict[str, Any]:
         """Return the tensors of `inner` by name, as arrays; where the graph fixes the batch, `images` are one."""

@@ -153,10 +153,11 @@ def one_vector_each(found: Tensor, count: int, *, output: str, pool: str | None,
     """
     if found.ndim >= 2 and len(found) == count and sum(size > 1 for size in found.shape[1:]) <= 1:
         return found.reshape(count, -1)
-    if found.ndim == 3 and pool in _POOLS:
+    is_row_each = len(found) == count
+    if is_row_each and found.ndim == 3 and pool in _POOLS:
         tokens = {"token": found[:, 0], "mean": found.mean(dim=1), "max": found.amax(dim=1)}
         return tokens[pool or ""]
-    if found.ndim == 4 and pool in ("mean", "max"):
+    if is_row_each and found.ndim == 4 and pool in ("mean", "max"):
         places = (2, 3) if layout == "NCHW" else (1, 2)
         return found.mean(dim=places) if pool == "mean" else found.amax(dim=places)
     raise CheckpointError(

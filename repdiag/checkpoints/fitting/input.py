@@ -50,7 +50,7 @@ def described(preprocessing: Preprocessing, size: int, size_origin: Origin) -> I
         Fact.of("image size", size, size_origin, flag="--image-size"),
         Fact.of("framing", framing, framing_origin, flag="--resize"),
         Fact.of("interpolation", preprocessing.interpolation, origin_of("interpolation"), flag="--interpolation"),
-        *([Fact.of("channel order", "BGR", origin_of("bgr"))] if preprocessing.bgr else []),
+        *_channel_order(preprocessing),
         Fact.of("mean", _shown(preprocessing.mean), origin_of("mean"), flag="--mean"),
         Fact.of("std", _shown(preprocessing.std), origin_of("std"), flag="--std"),
     )
@@ -60,7 +60,8 @@ def described(preprocessing: Preprocessing, size: int, size_origin: Origin) -> I
 def as_told(preprocessing: Preprocessing, read_options: ReadOptions) -> Preprocessing:
     """Return the preprocessing with what the user says in the place of what was read."""
     changes = read_options.input_changes()
-    flags = {"squash": told("--resize"), "resize": told("--resize" if read_options.resize else "--image-size")}
+    flags = {"bgr": told("--channel-order"), "squash": told("--resize")}
+    flags["resize"] = told("--resize" if read_options.resize else "--image-size")
     origins = {name: flags.get(name, told(flag_of(name))) for name in changes}
     return replace(preprocessing, **changes, origins={**preprocessing.origins, **origins})
 
@@ -90,6 +91,14 @@ def _framing(preprocessing: Preprocessing, size: int) -> tuple[int | None, str, 
     if size <= _SMALL:
         return None, f"shorter side to {size}, then the centre", preprocessing.origin_of("resize")
     return size * 8 // 7, f"shorter side to {size * 8 // 7}, then the centre", preprocessing.origin_of("resize")
+
+
+def _channel_order(preprocessing: Preprocessing) -> list[Fact]:
+    """Return the order of channels where somebody says it, or where it is not the one that nearly all take."""
+    origin = preprocessing.origin_of("bgr")
+    if not preprocessing.bgr and origin.source != "told":
+        return []
+    return [Fact.of("channel order", "BGR" if preprocessing.bgr else "RGB", origin, flag="--channel-order")]
 
 
 def _shown(values: tuple[float, ...]) -> str:

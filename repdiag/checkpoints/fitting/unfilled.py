@@ -7,13 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import nn
 from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.overrides import TorchFunctionMode
 
 from repdiag.models.backbones import input_channels
 
+_DRAWS = (nn.init.normal_, torch.Tensor.normal_, torch.Tensor.erfinv_, torch.Tensor.clamp_)
 _LARGE = 100e6 * 224**2  # parameters times pixels: a second of one core
 
 
@@ -24,7 +27,7 @@ def build_outline(build: Callable[[], nn.Module]) -> nn.Module:
     True
     """
     try:
-        with torch.device("meta"):
+        with torch.device("meta"), _NoDraws():
             return build().eval()
     except Exception:  # code that needs values while it builds fails in many ways; it gets them in the other builds
         return build_unfilled(build) or build().eval()
@@ -36,11 +39,23 @@ def build_unfilled(build: Callable[[], nn.Module]) -> nn.Module | None:
     None where its code computes something from the parameters while it builds, so that only a whole build is right.
     """
     try:
-        with _parameters_without_values():
+        with _parameters_without_values(), _NoDraws():
             network = build().eval()
     except Exception:  # as above
         return None
     return None if any(buffer.is_meta for buffer in network.buffers()) else network
+
+
+class _NoDraws(TorchFunctionMode):
+    """Within, the steps that draw normal numbers are left out where there are no numbers.
+
+    torch has no kernel for them on the meta device: it would load its compiler, 160 MB, to find a shape that is known.
+    """
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        given = kwargs or {}
+        drawn = (args[0] if args else given["tensor"]) if func in _DRAWS else None
+        return drawn if drawn is not None and drawn.is_meta else func(*args, **given)
 
 
 @contextmanager

@@ -13,7 +13,15 @@ _CALLABLE = (
     "take the model that it was converted from, or run it in Python: repdiag.drift(old, repdiag.load_encoder(function, "
     "image_size=N, mean=..., std=...), data=...), function: images [B, 3, N, N] -> features [B, D]"
 )
-_PROGRAM = "it holds code. Where you trust it: torch.onnx.export(torch.export.load(path).module(), inputs, 'out.onnx')"
+CORE_ML = ("a Core ML model, which macOS alone runs", _CALLABLE)
+_PROGRAM = (
+    "it holds code. Where you trust it: torch.onnx.export(torch.export.load(path).module(), "
+    "(torch.zeros(1, 3, 224, 224),), 'out.onnx'), at its own size; repdiag reads out.onnx"
+)
+SCRIPT = (
+    "where you trust it: torch.onnx.export(torch.jit.load(path), (torch.zeros(1, 3, 224, 224),), 'out.onnx', "
+    "dynamo=False), at its own size; repdiag reads out.onnx. Or save its state_dict() with torch.save"
+)
 # By the last part of the name; the bytes of the first and of the last are anybody's.
 _SUFFIXES = {
     ".gguf": ("a GGUF file of llama.cpp", "its tensors are quantised; take the model's safetensors file instead"),
@@ -22,7 +30,7 @@ _SUFFIXES = {
     ".pb": ("a TensorFlow graph", "export its variables to safetensors"),
     ".index": ("the index of a TensorFlow checkpoint", "export its variables to safetensors"),
     ".meta": ("the graph of a TensorFlow checkpoint", "export its variables to safetensors"),
-    ".mlmodel": ("a Core ML model, which macOS alone runs", _CALLABLE),
+    ".mlmodel": CORE_ML,
     ".engine": ("a TensorRT engine", "take the model that it was built from"),
     ".pdparams": ("Paddle weights", "export them to safetensors"),
 }  # fmt: skip
@@ -64,6 +72,8 @@ PICKLE_HINT = (
 
 def only_checkpoint(folder: Path) -> Path:
     """Return the one checkpoint in a folder, at most three folders down; none or several are a `CheckpointError`."""
+    if folder.suffix == ".mlpackage":
+        raise CheckpointError(f"{folder} is {CORE_ML[0]}", found="repdiag inspect shows it", hint=CORE_ML[1])
     adapter = folder / "adapter_config.json"
     if adapter.is_file():
         raise CheckpointError(

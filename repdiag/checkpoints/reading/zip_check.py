@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from io import BufferedIOBase
 from pathlib import Path
 
-from repdiag.checkpoints.reading.other_files import archive_hint
+from repdiag.checkpoints.reading.other_files import SCRIPT, archive_hint
 from repdiag.core.errors import CheckpointError
 from repdiag.core.printable import one_line
 
@@ -61,7 +61,7 @@ def check_archive(path: Path) -> TorchArchive:
             if any(entry.filename.endswith("/constants.pkl") for entry in entries):
                 raise CheckpointError(
                     "this is a TorchScript program, not weights",
-                    hint="load it with torch.jit.load where you trust it, and save its state_dict()",
+                    hint=SCRIPT,
                 )
             if min(len(entries), _UNCOUNTED) != declared:
                 raise CheckpointError("the zip archive hides entries", found=f"{len(entries)} instead of {declared}")
@@ -73,7 +73,7 @@ def check_archive(path: Path) -> TorchArchive:
     if any(name.startswith(_SIGNED) for name in inner):
         raise CheckpointError(
             "this is a TorchScript program, not weights",
-            hint="load it with torch.jit.load where you trust it, and save its state_dict()",
+            hint=SCRIPT,
         )
     if "data.pkl" not in inner:
         raise CheckpointError(

@@ -72,6 +72,7 @@ class Entry(_Strict):
     stride_in: str | None = None
     resize: str | _Count | None = None
     interpolation: str | None = None
+    channel_order: str | None = None
     pretraining_data: str | None = None
     epochs: _Count | None = None
     image_size: _Count | None = None

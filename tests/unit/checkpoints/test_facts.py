@@ -18,6 +18,7 @@ from repdiag.checkpoints.encoder import Encoder
 from repdiag.checkpoints.load import convert_checkpoint, load_encoder
 from repdiag.checkpoints.read_options import ReadOptions
 from repdiag.core.errors import CheckpointError, UsageError
+from repdiag.embeddings.normalization import Normalization
 from tests.unit.checkpoints.families import perturbed, resnet18, under, vit
 
 
@@ -115,6 +116,21 @@ def test_strides_of_caffe_are_read_from_the_recorded_style(tmp_path: Path) -> No
     assert encoder.info.bgr
     assert encoder.info.mean == pytest.approx((103.53 / 255, 116.28 / 255, 123.675 / 255), abs=1e-6)
     assert gap(encoder(images_of(64)), network(images_of(64))) < 1e-5
+
+
+def test_an_order_of_channels_that_nothing_records_can_be_told(tmp_path: Path) -> None:
+    path = saved(torchvision.models.resnet18().state_dict(), tmp_path)
+    mean, std = (0.406, 0.456, 0.485), (1 / 255,) * 3
+    told = load_encoder(path, channel_order="bgr", mean=mean, std=std)
+    assert (told.info.bgr, fact(told, "--channel-order")) == (True, ("BGR", "told"))
+    assert told.info.mean == mean
+    images = images_of(8)
+    wanted = (images[:, [2, 1, 0]] - torch.tensor(mean).view(3, 1, 1)) * 255
+    fed = Normalization(told.info.mean, told.info.std, told.info.bgr).apply(images)
+    assert torch.allclose(fed, wanted, atol=1e-4)
+    assert not load_encoder(path, channel_order="rgb").info.bgr
+    with pytest.raises(UsageError, match="channel_order"):
+        load_encoder(path, channel_order="grb")
 
 
 @pytest.mark.parametrize("text", ["dict(" * 500, "import os", "model = dict(backbone=open('x'))", "x = [" + "1," * 9])

@@ -208,6 +208,24 @@ def test_tokens_are_pooled_on_request(tmp_path: Path) -> None:
     np.testing.assert_allclose(features(path, pool="mean"), 0.0, atol=1e-6)
 
 
+def test_a_sequence_is_no_embedding_and_its_parts_are_read(tmp_path: Path) -> None:
+    nodes = (helper.make_node("SequenceConstruct", ["features", "features"], ["two"]),)
+    path = graph(tmp_path / "g.onnx", nodes=nodes, outputs=("two",))
+    model = onnx.load(str(path))
+    model.graph.output[0].CopyFrom(helper.make_tensor_sequence_value_info("two", TensorProto.FLOAT, None))
+    path.write_bytes(model.SerializeToString())
+    for pool in (None, "token"):
+        with pytest.raises(RepdiagError, match="is a list and no tensor"):
+            features(path, pool=pool)
+    np.testing.assert_allclose(features(path, output="features"), FEATURES, atol=1e-5)
+
+
+def test_a_pointer_of_git_lfs_is_named(tmp_path: Path) -> None:
+    (tmp_path / "g.onnx").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n", "utf-8")
+    with pytest.raises(RepdiagError, match="git lfs pull"):
+        repdiag.load_encoder(tmp_path / "g.onnx")
+
+
 def test_how_it_is_fed_comes_from_what_is_told_recorded_or_assumed(tmp_path: Path) -> None:
     recorded = {"mean": [0.1, 0.2, 0.3], "std": [0.4, 0.5, 0.6], "image_size": SIZE, "interpolation": "bicubic"}
     own = onnx_encoder(graph(tmp_path / "own.onnx", metadata={METADATA: json.dumps(recorded)}), ReadOptions(), name="g")
