@@ -151,7 +151,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "data of another folder": ({"external": "../weights.bin"}, "outside of its folder"),
     "data at a root": ({"external": "/etc/hostname"}, "outside of its folder"),
-    "data that are not here": ({"external": "lost.bin"}, "not here"),
+    "data that are not here": ({"external": "lost.bin"}, "is missing"),
     "a cycle": (
         {"nodes": (helper.make_node("Add", ["a", "b"], ["b"][:1]), helper.make_node("Relu", ["b"], ["a"]))},
         "onnxruntime does not take",

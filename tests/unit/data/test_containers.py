@@ -69,7 +69,7 @@ def test_a_zip_of_class_folders(tmp_path: Path, encoded: dict[str, bytes], wrapp
     junk = {"__MACOSX/cat/._1.png": b"x", f"{wrapper}readme.txt": b"x", f"{wrapper}cat/.DS_Store": b"x"}
     splits = both(write_zip(tmp_path / "photos.zip", members | junk))
     check(splits, encoded, SAME)
-    assert "1 files that are no images by their names" in notes(splits[0])
+    assert "1 files whose names are not those of images" in notes(splits[0])
 
 
 def test_a_zip_with_parts_and_a_zip_without_folders(tmp_path: Path, encoded: dict[str, bytes]) -> None:
@@ -90,7 +90,7 @@ def test_damaged_archives_are_named(tmp_path: Path, encoded: dict[str, bytes]) -
     (tmp_path / "half.zip").write_bytes((tmp_path / "half.zip").read_bytes()[:900])
     (tmp_path / "half.tar").write_bytes(b"no tar" * 400)
     for broken, kind in ((spec, "zip"), (f"wds:{tmp_path / 'half.tar'}", "tar")):
-        with pytest.raises(DataError, match=f"no whole {kind}"):
+        with pytest.raises(DataError, match=f"not a complete {kind}"):
             open_dataset(broken, "train")
 
 

@@ -116,7 +116,7 @@ def test_parts_inside_of_classes_are_refused_and_not_mixed(tmp_path: Path) -> No
     for name in ("bottle", "cable"):
         fill(tmp_path / name / "train", ("good",))
         fill(tmp_path / name / "test", ("good", "bad"))
-    with pytest.raises(DataError, match=r"2 folders .* hold parts(.|\n)*bottle has test, train"):
+    with pytest.raises(DataError, match=r"2 folders .* contain splits(.|\n)*bottle has test, train"):
         open_image_folder(tmp_path, "train")
 
 
@@ -124,13 +124,13 @@ def test_a_class_called_train_is_a_class(tmp_path: Path) -> None:
     fill(tmp_path, ("bus", "car", "train"))
     found = open_image_folder(tmp_path, "train")
     assert found.class_names == ("bus", "car", "train")
-    assert "train is taken for a class" in notes(found)
+    assert "train is read as a class" in notes(found)
 
 
 def test_one_part_beside_other_folders_is_refused(tmp_path: Path) -> None:
     fill(tmp_path / "train")
     fill(tmp_path, ("extra",))
-    with pytest.raises(DataError, match=r"one part and other folders(.|\n)*extra"):
+    with pytest.raises(DataError, match=r"one split and other folders(.|\n)*extra"):
         open_image_folder(tmp_path, "val")
 
 
