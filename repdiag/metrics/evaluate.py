@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from itertools import chain
+from statistics import fmean
 from time import monotonic
 from typing import Any
 
@@ -255,13 +256,27 @@ def _values(
     others = [number for number in range(len(calls)) if number not in clustered]
     found: dict[int, MetricValue] = {}
     seconds: dict[int, float] = {}
-    weights = [float(calls[number].settings.get("clusters", 1.0)) for number in clustered]
+    weights = _clustering_weights([calls[number].settings.get("clusters") for number in clustered])
     # Those that take long name their own stages: their costs differ too much for one line to say the time left.
     for number in chain(others, counted("clusterings", clustered, weights=weights)):
         begun = monotonic()
         found[number] = _value(calls[number], embeddings, seed=seed)
         seconds[number] = monotonic() - begun
     return found, seconds
+
+
+def _clustering_weights(numbers: Sequence[int | None]) -> list[float]:
+    """Return about how much work each call is: the first for a number of clusters finds them for all others.
+
+    Few clusters take more iterations and starts: each number costs as much again as half the mean number.
+    """
+    given = {number for number in numbers if number is not None}
+    alike = fmean(given) / 2.0 if given else 1.0
+    weights, found = [], set[int]()
+    for number in numbers:
+        weights.append(alike if number is None else 0.01 * alike if number in found else number + alike)
+        found |= set() if number is None else {number}
+    return weights
 
 
 # Work of an interval, as a multiple of that of the value: 20 half-samples of one run each, 30 blocks left out, ...

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
 
@@ -28,11 +29,21 @@ def import_network_libraries() -> None:
     if _COMPILER in sys.modules or {"timm", "torchvision"} <= sys.modules.keys():
         return
     importlib.import_module("torch")  # whole, before anything stands in for a part of it
+    with without_compiler():
+        for library in ("torchvision", "timm"):
+            importlib.import_module(library)
+
+
+@contextmanager
+def without_compiler() -> Iterator[None]:
+    """Within, what asks for torch's compiler gets the stand-in, unless the compiler is loaded already."""
+    if _COMPILER in sys.modules:
+        yield
+        return
     stand_ins = {_COMPILER: _compiler(), f"{_COMPILER}.utils": _questions()}
     sys.modules.update(stand_ins)
     try:
-        for library in ("torchvision", "timm"):
-            importlib.import_module(library)
+        yield
     finally:
         for name, stand_in in stand_ins.items():
             if sys.modules.get(name) is stand_in:

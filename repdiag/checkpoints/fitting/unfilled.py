@@ -12,9 +12,11 @@ from typing import Any
 import torch
 from torch import nn
 from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.func import functional_call
 from torch.overrides import TorchFunctionMode
 
 from repdiag.models.backbones import input_channels
+from repdiag.models.network_libraries import without_compiler
 
 _DRAWS = (nn.init.normal_, torch.Tensor.normal_, torch.Tensor.erfinv_, torch.Tensor.clamp_)
 _LARGE = 100e6 * 224**2  # parameters times pixels: a second of one core
@@ -84,13 +86,24 @@ def width_of_output(network: nn.Module, size: int) -> int:
     large = sum(parameter.numel() for parameter in network.parameters()) * size**2 > _LARGE
     channels = input_channels(network) or 3
     with torch.no_grad():
-        if large:
+        for of_shapes in (_on_meta_device, _on_fake_tensors) if large else ():
             try:
-                with FakeTensorMode(allow_non_fake_inputs=True):
-                    return _width(network(torch.zeros(1, channels, size, size)))
+                return _width(of_shapes(network, (1, channels, size, size)))
             except Exception:  # operations that need numbers have them below, where what fails says why
-                pass
+                continue
         return _width(network(torch.zeros(1, channels, size, size)))
+
+
+def _on_meta_device(network: nn.Module, shape: tuple[int, ...]) -> Any:
+    state = {name: value.detach().to("meta") for name, value in (*network.named_parameters(), *network.named_buffers())}
+    with without_compiler():
+        return functional_call(network, state, (torch.zeros(shape, device="meta"),))
+
+
+def _on_fake_tensors(network: nn.Module, shape: tuple[int, ...]) -> Any:
+    """Return what the network makes of a shape where its code has tensors of its own; this loads torch's compiler."""
+    with FakeTensorMode(allow_non_fake_inputs=True):
+        return network(torch.zeros(shape))
 
 
 def _width(features: object) -> int:

@@ -92,7 +92,7 @@ def only_checkpoint(folder: Path) -> Path:
     shown = "\n    ".join(str(item.relative_to(folder)) for item in found[:_SHOWN])
     more = f"\n    and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
     raise CheckpointError(
-        f"{folder} holds {len(found)} checkpoints, and nothing says which one is meant",
+        f"{folder} holds {len(found)} checkpoints, and does not say which one to read",
         found=f"\n    {shown}{more}",
         hint=f"give one of them, such as {found[-1]}",
     )

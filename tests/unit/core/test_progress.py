@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import numpy as np
+import pytest
 
 import repdiag
 from repdiag.core.progress import Tick, counted, listening, stage
@@ -87,3 +88,16 @@ def test_metrics_that_take_long_name_their_stage_and_count_its_classes() -> None
         repdiag.evaluate(rows, ["islands", "sub_clusters"], labels=labels, intervals=False)
     for what in ("islands, class by class", "pieces, class by class"):
         assert [line for line in heard.lines if line[0] == what] == [(what, done, 4) for done in range(1, 5)]
+
+
+def test_a_clustering_is_weighed_once_for_all_metrics_that_share_it() -> None:
+    heard = Heard()
+    labels = np.arange(240) % 4
+    rows = np.eye(8)[labels] + 0.1 * np.random.default_rng(0).normal(size=(240, 8))
+    with listening(heard.counting):
+        repdiag.evaluate(rows, ["ami", "nmi", "ari"], labels=labels, intervals=False)
+    shown = [done / total for what, done, total in heard.lines if what == "clusterings"]
+    assert len(shown) > 12
+    assert len(shown) % 3 == 0
+    assert shown[len(shown) // 3 - 1] > 0.97
+    assert shown[-1] == pytest.approx(1.0)

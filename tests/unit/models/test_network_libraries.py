@@ -12,11 +12,14 @@ import sys
 from repdiag.models.network_libraries import import_network_libraries
 import_network_libraries()
 import timm
+from repdiag.checkpoints.fitting import unfilled as made
 from repdiag.checkpoints.fitting.unfilled import build_outline, build_unfilled
 def build():
     return timm.create_model("vit_tiny_patch16_224", num_classes=0, depth=1)
 outline, unfilled = build_outline(build), build_unfilled(build)
 assert outline.pos_embed.is_meta and unfilled.pos_embed.is_meta
+made._LARGE = 0.0
+assert made.width_of_output(outline, 224) == 192
 print(sorted({"timm", "torchvision"} & sys.modules.keys()), sorted({"torch._dynamo", "triton"} & sys.modules.keys()))
 import torch._dynamo.utils
 from timm.models.naflexvit import NaFlexRopeIterator
