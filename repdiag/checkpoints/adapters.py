@@ -96,7 +96,7 @@ def _of_folder(folder: Path, *, mapped: bool) -> Payload:
     where = _base_of(folder, str(settings.get("base_model_name_or_path") or ""))
     base = read(where, mapped=mapped)
     if not isinstance(base.tree, dict) or not isinstance(adapter.tree, dict):
-        raise CheckpointError(f"{where} is no state dict that an adapter can be merged into")
+        raise CheckpointError(f"{where} is not a state dict that an adapter can be merged into")
     return replace(
         base,
         path=file,
@@ -123,9 +123,10 @@ def _base_of(folder: Path, name: str) -> Path:
         except Exception:  # its client has many kinds; none of them means more than that it is not here
             pass
     raise CheckpointError(
-        f"{folder} holds an adapter (PEFT), which changes the weights of a base model that is not here",
+        f"{folder} holds an adapter (PEFT), which changes the weights of a base model that is not on this machine",
         found=f"base_model_name_or_path {name[:120]!r}",
-        hint=f"put the base model's folder beside it, or `hf download {name[:80] or 'NAME'}`; or merge them: {_MERGE}",
+        hint=f"put the folder of the base model next to it, or `hf download {name[:80] or 'NAME'}`; or merge them: "
+        f"{_MERGE}",
     )
 
 
@@ -145,7 +146,9 @@ def _merged(base: dict[str, Tensor], adapter: Mapping[str, Tensor], scale: _Scal
     for name, value in whole.items():
         found = names.get(plain_name(name))
         if found is not None and base[found].shape != value.shape:
-            raise CheckpointError("the adapter is of another base model", found=f"{name[:80]} {tuple(value.shape)}")
+            raise CheckpointError(
+                "the adapter belongs to another base model", found=f"{name[:80]} {tuple(value.shape)}"
+            )
         base[found or name] = value  # of `modules_to_save`: heads, mostly, which the base may not have
     return base
 
@@ -194,7 +197,7 @@ def _find(names: Mapping[str, str], wanted: str) -> str:
         for name in (plain.removeprefix(prefix), prefix + plain):
             if name in names:
                 return names[name]
-    raise CheckpointError("the adapter is of another base model", found=f"{wanted[:80]} is not in it")
+    raise CheckpointError("the adapter belongs to another base model", found=f"{wanted[:80]} is not in it")
 
 
 def _delta(weight: Tensor, down: Tensor, up: Tensor, scale: _Scale, module: str) -> Tensor:
@@ -207,5 +210,5 @@ def _delta(weight: Tensor, down: Tensor, up: Tensor, scale: _Scale, module: str)
     change = change.T if scale.transposed and change.ndim == 2 else change
     if change.shape != weight.shape:
         found = f"{module[:80]} {tuple(change.shape)}, the base's {tuple(weight.shape)}"
-        raise CheckpointError("the adapter is of another base model", found=found)
+        raise CheckpointError("the adapter belongs to another base model", found=found)
     return change * scale.factor(module, rank)

@@ -135,9 +135,9 @@ def encoder_of(payload: Payload, read_options: ReadOptions, *, name: str) -> tup
 def _expect_family(found: str, read_options: ReadOptions, payload: Payload) -> None:
     if read_options.family not in (None, found):
         raise CheckpointError(
-            f"{payload.path} is not a file of the family that it is said to be",
-            found=f"recognised as {found}, said to be {read_options.family}",
-            hint="correct the family where it is said, or leave it open",
+            f"{payload.path} is not a file of the given family",
+            found=f"recognised as {found}, given as {read_options.family}",
+            hint="correct the family, or leave it out",
         )
 
 
@@ -233,7 +233,7 @@ def _notes(resolved: Resolved, payload: Payload) -> tuple[str, ...]:
             "where they were stored with scales, save the weights multiplied out"
         )
     if payload.integrity == "unknown":
-        notes.append("the file carries no checksum, so that its integrity is unknown; compare its sha256")
+        notes.append("the file has no checksum, so its integrity is unknown; compare its sha256")
     return tuple(notes)
 
 

@@ -107,7 +107,7 @@ def _refuse_strictly(given: ImageFiles, excluded: Sequence[Excluded], request: R
         raise DataError(
             f"{len(excluded)} files of {given.archive.root} cannot be used, and strict reading was asked for",
             found=f"{excluded[0].path}: {excluded[0].reason}",
-            hint="mend or remove them, or read without strict to leave them out",
+            hint="repair or remove them, or read without strict to leave them out",
         )
 
 
@@ -170,5 +170,5 @@ def _packed_if_small(opened: ImageSplit, found: Sequence[Checked] | None) -> Ima
     try:
         return pack(opened, height)
     except StoreError as error:
-        _LOG.warning("the images are decoded anew each time: %s", error.found)
+        _LOG.warning("the images are decoded again each time: %s", error.found)
         return opened

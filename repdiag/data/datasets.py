@@ -98,7 +98,7 @@ _KNOWN: Mapping[str, _Known] = MappingProxyType(
         "imagenet": _Known(
             open=open_imagenet,
             places=(IMAGENET,),
-            how_to_get="unpack train/ and val/, one folder a class, into {root}/" + IMAGENET,
+            how_to_get="unpack train/ and val/, one folder per class, into {root}/" + IMAGENET,
             classes=1000,
             train=1_281_167,
             val=50_000,
@@ -127,7 +127,9 @@ _KNOWN: Mapping[str, _Known] = MappingProxyType(
             name: _Known(
                 open=opener_of(name),
                 places=(known.place,),
-                how_to_get=_DOWNLOAD if known.fetched else "nobody serves its files any more: put them into {root}",
+                how_to_get=_DOWNLOAD
+                if known.fetched
+                else "its files are no longer available online: put them into {root}",
                 classes=known.classes,
                 train=known.sizes[0],
                 val=known.sizes[1],

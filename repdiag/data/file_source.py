@@ -56,7 +56,7 @@ class EncodedSource:
             raise DataError(
                 f"{readable_name(path)} cannot be read",
                 found=str(error),
-                hint=f"mend or remove it; it lies below {self.archive.root}",
+                hint=f"repair or remove it; it lies below {self.archive.root}",
             ) from error
 
     def stack(self, positions: NDArray[np.int64]) -> Tensor:

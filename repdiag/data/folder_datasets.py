@@ -12,11 +12,11 @@ _BACKGROUND = "BACKGROUND_Google"
 
 
 def open_imagenet(request: OpenRequest) -> ImageSplit:
-    """Return ILSVRC 2012 from imagenet/train and imagenet/val, one folder a class."""
+    """Return ILSVRC 2012 from imagenet/train and imagenet/val, one folder per class."""
     folder = request.root / IMAGENET
     if not folder.is_dir():
         raise missing(
-            "imagenet", folder, how="its licence forbids fetching it here: unpack train/ and val/, one folder a class"
+            "imagenet", folder, how="its licence forbids fetching it here: unpack train/ and val/, one folder per class"
         )
     return open_image_folder(folder, request.split, name="imagenet", request=request.read_request())
 

@@ -44,16 +44,18 @@ def find_layout(root: Path) -> Layout:
         if image_files_in(root / only) and not any(
             holds_images(root / only / name) for name in folders_in(root / only)
         ):
-            what = f"{only} is taken for a class, since images lie right in it and {others[0]} is a class beside it"
+            what = (
+                f"{only} is read as a class, because it directly contains images and {others[0]} is a class next to it"
+            )
             return Layout(root=root, notes=(ReadingNote(what=what),))
         raise DataError(
-            f"{root} has one part and other folders of images beside it",
+            f"{root} has one split and other folders of images next to it",
             found=_listed([only, *others]),
             hint=f"name {root / only} for it alone, or name the folders for the parts: {PARTS_HINT}",
         )
     notes = []
     if others:
-        notes.append(ReadingNote(what=f"not read: {_listed(others)}, which is no part to train on or to validate on"))
+        notes.append(ReadingNote(what=f"not read: {_listed(others)}, which is neither a train nor a val split"))
     if {"val", "test"} <= parts.keys():
         notes.append(ReadingNote(what=f"not read: {parts['test']}; {parts['val']} is what val means"))
     elif "test" in parts:
@@ -77,7 +79,7 @@ def _without_parts(root: Path, classes: Sequence[str]) -> Layout:
     split = [name for name, parts in inside.items() if len(parts) > 1]
     if split:
         raise DataError(
-            f"{len(split)} folders of {root} hold parts, so that parts of one class would be mixed",
+            f"{len(split)} folders of {root} contain splits, so splits of one class would be mixed",
             found=f"{split[0]} has {', '.join(inside[split[0]].values())}",
             hint=f"name the one that is meant, such as {root / split[0]}, or give a table: csv:PATH",
         )
@@ -87,11 +89,11 @@ def _without_parts(root: Path, classes: Sequence[str]) -> Layout:
 def _within(folder: Path) -> tuple[Path | None, str]:
     """Return the folder that is meant where one stands alone, and why; None where it is a class itself."""
     if folder.name.lower() in GENERIC:
-        return folder, "it is no class by its name"
+        return folder, "its name is not that of a class"
     for _ in range(_DEEPEST):
         inner = folders_in(folder)
         if parts_among(inner, str(folder)):
-            return folder, "it holds the parts"
+            return folder, "it holds the splits"
         holding = [name for name in inner if holds_images(folder / name)]
         if image_files_in(folder) or not holding:
             return None, ""

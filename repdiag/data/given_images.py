@@ -95,7 +95,7 @@ def _items(images: Any) -> Iterable[Any]:
     if isinstance(images, Iterable):
         return images
     hint = "a tensor [N, 3, H, W], paths, PIL images, a folder, a dataset's name or a torch Dataset"
-    raise DataError("these are no images", found=type(images).__name__, hint=hint)
+    raise DataError("these are not images", found=type(images).__name__, hint=hint)
 
 
 def _is_labelled(item: Any) -> bool:
@@ -128,7 +128,7 @@ def _pixels(image: Any) -> Tensor:
         raise DataError(
             "pixels must be uint8, or floating point in [0, 1]",
             found=f"{pixels.dtype} from {low:.3g} to {high:.3g}",
-            hint="give images before their normalisation: the encoder's own mean and std are applied here",
+            hint="give images before normalisation: repdiag applies the encoder's own mean and std",
         )
     return (pixels * 255.0).round().to(torch.uint8).contiguous()
 

@@ -1,4 +1,4 @@
-"""Image folders: one folder a class, below the parts of the usual names, or flat and split by a seeded draw."""
+"""Image folders: one folder per class, below the parts of the usual names, or flat and split by a seeded draw."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def open_image_folder(
     """
     root = root.expanduser()
     if not root.is_dir():
-        raise DataError(f"{root} is not a folder", hint="name a folder that holds one folder of images a class")
+        raise DataError(f"{root} is not a folder", hint="give a folder with one folder of images per class")
     layout = find_layout(root)
     asked = request or ReadRequest(strict=strict, check=check)
     found = _Opened(layout, name or f"imagefolder:{root}", frozenset(skip))
@@ -84,7 +84,7 @@ class _Opened:
             raise DataError(
                 f"{self.layout.root / part} has no class folders with images, and no images",
                 found=", ".join(instead) or None,
-                hint="name a folder that holds one folder of images a class, or images without labels",
+                hint="give a folder with one folder of images per class, or images without labels",
             )
         notes += self._about_classes(part, classes) + _passed_over(walk) + _unread_tables(self.layout.root, classes)
         return ImageFiles(
@@ -109,7 +109,7 @@ class _Opened:
         if not part or not classes or self._class_folders(part):
             return
         raise DataError(
-            f"{self.layout.root / part} has no class folders, and the other part has",
+            f"{self.layout.root / part} has no class folders, but the other split has",
             found=f"classes such as {', '.join(map(readable_name, classes[:3]))}",
             hint="put its images into class folders, or give a table of paths and labels: csv:PATH",
         )
@@ -202,4 +202,4 @@ def _passed_over(walk: Walk) -> list[ReadingNote]:
     if not count:
         return []
     kinds = ", ".join(f"{number} {kind}" for kind, number in walk.passed_over.most_common(4))
-    return [ReadingNote(what=f"that are no images by their names, passed over ({kinds})", count=count, of="files")]
+    return [ReadingNote(what=f"whose names are not those of images, skipped ({kinds})", count=count, of="files")]

@@ -171,7 +171,9 @@ def equal_galleries(*splits: ImageSplit, per_class: int, seed: int = 0) -> tuple
     common: NDArray[np.bool_] = np.all(counts > 0, axis=0)
     if not common.any():
         found = ", ".join(f"{len(split)} images in {split.split}" for split in splits)
-        raise DataError("no class has images in every part of the data", found=found, hint="two images a class or more")
+        raise DataError(
+            "no class has images in every part of the data", found=found, hint="give at least two images per class"
+        )
     rows = min(per_class, int(counts[:, common].min()))
     kept = (split.subset((split.labels >= 0) & common[split.labels]) for split in splits)
     return tuple(split.balanced(rows, seed=seed) for split in kept)

@@ -100,7 +100,7 @@ class PackedSource:
             with path.open("rb") as stream:
                 digest = hashlib.file_digest(stream, "sha256").hexdigest()
             if path.stem != f"{number:05d}-{digest}":
-                _LOG.warning("%s is damaged and is made again", path)
+                _LOG.warning("%s is damaged and is rebuilt", path)
                 path.unlink()
                 path = self._paths[number] = self.make(number)
             self._maps[number] = np.load(path, mmap_mode="r", allow_pickle=False)

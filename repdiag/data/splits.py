@@ -85,7 +85,7 @@ def chosen_part(parts: Mapping[str, str], split: str, where: str) -> tuple[str, 
         if "train" in parts:
             return parts["train"], len(parts) == 1
         raise NoTrainPartError(
-            f"{where} has no part to train on",
+            f"{where} has no train split",
             found=", ".join(parts.values()),
             hint=f"name it {PARTS_HINT}, or name {next(iter(parts.values()))} itself to have it split",
         )

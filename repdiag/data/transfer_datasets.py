@@ -124,7 +124,7 @@ def _torchvision(name: str, known: TransferSet, part: Mapping[str, Any], request
     try:
         return getattr(datasets, known.kind)(root=request.root, **part, **fetch)
     except (RuntimeError, OSError, ValueError, KeyError) as error:
-        how = "ask for the download, or " if known.fetched else "nobody serves its files any more: "
+        how = "ask for the download, or " if known.fetched else "its files are no longer available online: "
         raise missing(
             name, request.root / known.place, how=f"{how}put torchvision's files there ({str(error)[:160]})"
         ) from error

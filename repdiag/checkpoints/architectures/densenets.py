@@ -59,7 +59,7 @@ def densenet_candidates(state: Mapping[str, Tensor], facts: Facts, *, newest_fir
                 _build, settings, stem=(kernel, stride, pool), bare_stem=bare_stem, newest_first=newest_first
             ),
             image_size=_SMALL if small and not pool else None,
-            image_size_origin=Origin("assumed", "as a 3x3 stem is mostly for CIFAR"),
+            image_size_origin=Origin("assumed", "because a 3x3 stem usually means CIFAR"),
             facts=found,
         )
     ]

@@ -39,7 +39,7 @@ def preactivation_candidates(state: Mapping[str, Tensor], facts: Facts) -> list[
             name=f"{kind}-cifar",
             build=partial(PreActivation, stem.shape[0], widths, depths, last=last),
             image_size=_SIZE,
-            image_size_origin=Origin("assumed", "as a 3x3 stem is mostly for CIFAR"),
+            image_size_origin=Origin("assumed", "because a 3x3 stem usually means CIFAR"),
             facts=(
                 Fact.of("stem", "stride 1, no max-pool", ASSUMED),
                 Fact.of("pooling", "norm, ReLU, then the mean" if last else "mean", code),

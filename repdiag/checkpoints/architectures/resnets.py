@@ -80,7 +80,7 @@ def resnet_candidates(state: Mapping[str, Tensor], facts: Facts) -> list[Candida
             build=lambda: _build(shape),
             layer=_pooled(shape.pooling),
             image_size=32 if small and shape.stride == 1 and not shape.pool else None,
-            image_size_origin=Origin("assumed", "as a 3x3 stem is mostly for CIFAR"),
+            image_size_origin=Origin("assumed", "because a 3x3 stem usually means CIFAR"),
             facts=_facts_of(shape, facts),
         )
     ]

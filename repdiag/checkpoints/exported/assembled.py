@@ -78,4 +78,4 @@ def refuse_other_options(read_options: ReadOptions) -> None:
     refused = sorted(set(read_options.to_dict()) - _TAKEN)
     if refused:
         found = ", ".join(flag_of(one) for one in refused)
-        raise UsageError("a graph is run as it is: these options change nothing in it", found=found)
+        raise UsageError("a graph runs as it is: these options have no effect on it", found=found)

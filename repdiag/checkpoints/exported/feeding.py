@@ -55,7 +55,7 @@ def fed_input(
         return described(found, bounded_image_size(image.side), recorded("the graph"))
     if found.image_size is None:
         raise CheckpointError(
-            f"{graph.path} takes images of any size, and nothing says which one it is meant for",
+            f"{graph.path} takes images of any size, and does not record the intended one",
             hint="give it with --image-size N",
         )
     return described(found, bounded_image_size(found.image_size), found.origin_of("image_size"))
@@ -130,9 +130,9 @@ def _of_metadata(own: Mapping[str, Any], graph: ExportedFile) -> Preprocessing:
         resize = _resize(None if resize is None else int(resize), size, squash=own.get("squash") is True)
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         found = f"{type(error).__name__}: {one_line(str(error), 80)}"
-        raise CheckpointError(f"the metadata of {graph.path} cannot be made sense of", found=found) from error
+        raise CheckpointError(f"the metadata of {graph.path} cannot be understood", found=found) from error
     if len(mean) != 3 or len(std) != 3 or not all(value > 0 for value in std) or size < 1:
-        raise CheckpointError(f"the metadata of {graph.path} cannot be made sense of", found=f"{mean}, {std}, {size}")
+        raise CheckpointError(f"the metadata of {graph.path} cannot be understood", found=f"{mean}, {std}, {size}")
     interpolation = "bicubic" if own.get("interpolation") == "bicubic" else "bilinear"
     fed = replace(plain, mean=mean, std=std, image_size=size, interpolation=interpolation, resize=resize)
     return replace(fed, squash=own.get("squash") is True, bgr=own.get("bgr") is True)

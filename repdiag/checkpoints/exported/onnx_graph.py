@@ -73,10 +73,10 @@ def read_onnx(path: Path) -> OnnxGraph:
                 f"{path} is no whole ONNX file", found=pointer, hint="git lfs pull, or download the file"
             ) from error
         raise CheckpointError(
-            f"{path} is no whole ONNX file", found=one_line(str(error), 120), hint="copy or export it again"
+            f"{path} is not a complete ONNX file", found=one_line(str(error), 120), hint="copy or export it again"
         ) from error
     if not model.HasField("graph") or not model.graph.output:
-        raise CheckpointError(f"{path} is no whole ONNX file", found="it has no graph with an output")
+        raise CheckpointError(f"{path} is not a complete ONNX file", found="it has no graph with an output")
     _refuse_foreign_operators(model, path)
     outside = _external_files(model, path)
     held = {tensor.name for tensor in model.graph.initializer}
@@ -104,7 +104,7 @@ def needed_package() -> Any:
         import onnxruntime  # noqa: F401  # both are needed, and asked for at once
     except ImportError as error:
         raise DependencyError(
-            "an ONNX graph is run by onnxruntime", found=str(error), hint="pip install repdiag[onnx]"
+            "an ONNX graph needs onnxruntime", found=str(error), hint="pip install repdiag[onnx]"
         ) from error
     return onnx
 
@@ -141,9 +141,9 @@ def _refuse_foreign_operators(model: Any, path: Path) -> None:
     }
     if foreign:
         raise CheckpointError(
-            f"{path} needs operators that onnxruntime does not bring",
+            f"{path} needs operators that onnxruntime does not have",
             found=one_line(", ".join(sorted(foreign)[:8]), 300) + (", ..." if len(foreign) > 8 else ""),
-            hint="a library of operators is code, and is never loaded: export again with standard operators",
+            hint="a library of operators is code, and repdiag never loads it: export again with standard operators",
         )
 
 
@@ -164,7 +164,7 @@ def _external_files(model: Any, path: Path) -> list[Path]:
         if Path(name).is_absolute() or not file.is_relative_to(folder):
             raise CheckpointError(f"{path} keeps tensors outside of its folder", found=shown, hint="that is not read")
         if not file.is_file():
-            raise CheckpointError(f"{path} keeps tensors in a file that is not here", found=shown, hint="copy it too")
+            raise CheckpointError(f"{path} keeps tensors in a file that is missing", found=shown, hint="copy it too")
         found.append(file)
     return sorted(found)
 

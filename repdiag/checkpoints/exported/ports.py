@@ -105,7 +105,7 @@ def image_input(graph: ExportedFile) -> ImageInput:
     if len(set(fixed)) > 1:
         raise CheckpointError(f"{graph.path} takes images that are not square", found=str(port))
     if port.dtype not in (*_FLOATING, "uint8") and not (port.dtype == "int8" and port.scale):
-        raise CheckpointError(f"{graph.path} takes images of a type that is not known here", found=str(port))
+        raise CheckpointError(f"{graph.path} takes images of an unknown type", found=str(port))
     batch = port.dims[0]
     return ImageInput(
         name=port.name,
@@ -139,7 +139,7 @@ def chosen_output(graph: ExportedFile, asked: str | None) -> str:
         return asked
     if len(names) > 1:
         raise CheckpointError(
-            f"{graph.path} has {len(names)} outputs, and nothing says which one is the embedding",
+            f"{graph.path} has {len(names)} outputs, and does not say which one is the embedding",
             found="; ".join(str(port) for port in graph.outputs[:8]) + ("; ..." if len(names) > 8 else ""),
             hint=f"name it, such as --output {one_line(names[0], 60)}",
         )
@@ -161,7 +161,7 @@ def one_vector_each(found: Tensor, count: int, *, output: str, pool: str | None,
         places = (2, 3) if layout == "NCHW" else (1, 2)
         return found.mean(dim=places) if pool == "mean" else found.amax(dim=places)
     raise CheckpointError(
-        f"the output {one_line(output, 60)} is not one vector an image",
+        f"the output {one_line(output, 60)} is not one vector per image",
         found=f"shape {tuple(found.shape)} for {count} images",
-        hint="--pool token, mean or max makes one of tokens or a map; --output NAME takes another tensor",
+        hint="--pool token, mean or max pools tokens or a map; --output NAME takes another tensor",
     )

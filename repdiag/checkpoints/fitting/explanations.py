@@ -28,14 +28,14 @@ def unknown_architecture(
     hint = _changed_weights(state) or why_no_grid(renamed) or why_no_patches(renamed)
     if unsupported is not None:
         return CheckpointError(
-            f"{where} records what none of the networks here does",
+            f"{where} records settings that no known network has",
             found=unsupported,
             hint=f"{INSTALL}; or --backbone your_file.py:function",
         )
     if hint is None and "hugging_face" in where and importlib.util.find_spec("transformers") is None:
         hint = f"{INSTALL}; or --backbone your_file.py:function"
     elif hint is None and "hugging_face" not in where and _has_names_of_transformers(state):
-        hint = "the names are those of Hugging Face transformers: put the model's config.json beside the file"
+        hint = "the names are those of Hugging Face transformers: put the model's config.json next to the file"
     return CheckpointError(
         f"the architecture of {where} is not recognised",
         found=f"{len(state)} tensors:\n    {shown}",
@@ -52,8 +52,9 @@ def _has_names_of_transformers(state: Mapping[str, Tensor]) -> bool:
 
 
 _CHANGED = (
-    (r"(^|\.)lora_(A|B|embedding_A)(\.|$)", "low-rank adapters that are not merged (LoRA): merge them first "
-     "(peft: model.merge_and_unload()), or put their adapter_config.json, which has the scale, beside the file"),
+    (r"(^|\.)lora_(A|B|embedding_A)(\.|$)", "low-rank adapters that are not merged (LoRA): merge them first (peft: "
+                                            "model.merge_and_unload()), or put their adapter_config.json, which "
+                                            "holds the scale, next to the file"),
     (r"\.SCB$|\.weight_format$|\.absmax$|\.quant_state|\._packed_params|\.qweight$|\.scales$", "quantised weights: "
      "save the model again before it is quantised"),
     (r"(^|\.)prompt_embeddings$|(^|\.)deep_prompt_embeddings$", "prompts among the tokens (visual prompt tuning): the "

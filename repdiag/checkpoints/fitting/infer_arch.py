@@ -162,7 +162,7 @@ def _expect_size(candidate: Candidate, outline: nn.Module, state: Mapping[str, T
         raise CheckpointError(
             f"the recorded settings of {candidate.name} are not of this file",
             found=f"a network of {wanted:,} numbers, and {given:,} in the file",
-            hint="correct the settings beside the file, or remove them",
+            hint="correct the settings file, or remove it",
         )
 
 

@@ -145,7 +145,7 @@ def refuse(found: Match, *, what: str, backbone: str, explanations: Sequence[str
     count = len(found.loaded)
     total = count + len(found.missing) + len(found.mismatched)
     return CheckpointError(
-        f"{what} fills {found.fraction:.0%} of {backbone} ({count} of {total} tensors); all of it is needed",
+        f"{what} fills {found.fraction:.0%} of {backbone} ({count} of {total} tensors); all of them are needed",
         found="\n    " + found.table(),
         hint="; ".join(explanations[:3]),
     )

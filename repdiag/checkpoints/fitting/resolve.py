@@ -84,7 +84,7 @@ def resolve(contents: Contents, form: Format, read_options: ReadOptions) -> Reso
 def _which(contents: Contents, branches: Sequence[Branch]) -> CheckpointError:
     places = [f"{item.name} ({item.place}{':' if item.place else ''}{item.prefix or '*'})" for item in branches]
     return CheckpointError(
-        f"{contents.payload.path.name} holds {len(branches)} networks, and nothing says which one is meant",
+        f"{contents.payload.path.name} holds {len(branches)} networks, and does not say which one to read",
         found=", ".join(places),
         hint=f"name one: {' or '.join(f'--branch {item.name}' for item in branches[:6])}",
     )
@@ -160,7 +160,7 @@ def _expect_used(read_options: ReadOptions, fitted: Fitted) -> None:
     idle = [flag for flag in idle if flag not in used]
     if idle:
         raise CheckpointError(
-            f"{idle[0]} changes nothing in {fitted.candidate.name}",
+            f"{idle[0]} has no effect on {fitted.candidate.name}",
             found=f"flags for it: {', '.join(fact.flag for fact in fitted.candidate.facts if fact.flag) or 'none'}",
             hint=f"leave {' and '.join(idle)} out",
         )

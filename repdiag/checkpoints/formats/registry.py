@@ -88,5 +88,5 @@ def all_formats() -> tuple[Format, ...]:
     theirs = installed("repdiag.checkpoints")
     wrong = {name: type(form).__name__ for name, form in theirs.items() if not isinstance(form, Format)}
     if wrong:
-        raise CheckpointError("an installed package adds what is no Format", found=str(wrong))
+        raise CheckpointError("an installed package adds an object that is not a Format", found=str(wrong))
     return (*theirs.values(), *OURS)

@@ -23,5 +23,5 @@ FORMAT = Format(
     branches=tuple(Branch(name="online", place=place, projector=("./projection_head.",)) for place in _PLACES),
     heads=("projection_head.", "prototypes.", "fc."),
     preprocessing=_preprocessing,
-    notes=("the queue of a SwAV run is in a file of its own (queue0.pth)",),
+    notes=("the queue of a SwAV run is in a separate file (queue0.pth)",),
 )

@@ -39,7 +39,7 @@ def native_encoder(
     size = bounded_image_size(int(tree["image_size"]))
     if backbone_name is None and is_own_code(settings.backbone.name):
         raise CheckpointError(
-            f"{payload.path} names code of its own as its backbone, and code is not run because a file says so",
+            f"{payload.path} names its own code as backbone, and repdiag does not run code that a file names",
             found=settings.backbone.name,
             hint="if you trust that code, name it yourself: --backbone file.py:function",
         )

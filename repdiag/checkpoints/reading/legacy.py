@@ -73,5 +73,5 @@ def _locate(
         records[key] = Record(start + 8, bytes_needed)
         start += 8 + bytes_needed
     if start != size:
-        raise CheckpointError("the file goes on after its last storage", found=f"{size - start} bytes more")
+        raise CheckpointError("the file continues after its last storage", found=f"{size - start} bytes more")
     return records

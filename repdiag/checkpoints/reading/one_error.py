@@ -24,7 +24,7 @@ def one_kind_of_error(path: Path) -> Iterator[None]:
         raise CheckpointError(f"{path} cannot be read", found=error.strerror or one_line(str(error), 120)) from error
     except Exception as error:
         raise CheckpointError(
-            f"{path} cannot be made sense of",
+            f"{path} cannot be understood",
             found=f"{type(error).__name__}: {one_line(str(error), 120)}",
-            hint="it is damaged, or has a layout that no reader here expects; --debug shows where it failed",
+            hint="it is damaged, or has an unknown layout; --debug shows where it failed",
         ) from error

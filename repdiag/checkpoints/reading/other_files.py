@@ -14,7 +14,7 @@ _CALLABLE = (
     "image_size=N, mean=..., std=...), data=...), function: images [B, 3, N, N] -> features [B, D]"
 )
 CORE_ML = ("a Core ML model, which macOS alone runs", _CALLABLE)
-_PROGRAM = (
+PROGRAM = (
     "it holds code. Where you trust it: torch.onnx.export(torch.export.load(path).module(), "
     "(torch.zeros(1, 3, 224, 224),), 'out.onnx'), at its own size; repdiag reads out.onnx"
 )
@@ -57,11 +57,13 @@ def archive_hint(names: Collection[str]) -> str | None:
             "it is a numpy archive (.npz): repdiag analyze reads embeddings from it; weights: safetensors.torch."
             "save_file({name: torch.from_numpy(array) for name, array in numpy.load(path).items()}, out)"
         )
-    if any(
-        name.endswith(("serialized_exported_program.json", "archive_format", "models/model.json")) for name in names
-    ):
-        return f"it is a program of torch.export: {_PROGRAM}"
     return None
+
+
+def is_exported_program(names: Collection[str]) -> bool:
+    """Say whether a zip archive is a program of torch.export, by the names in it."""
+    ends = ("serialized_exported_program.json", "archive_format", "models/model.json")
+    return any(name.endswith(ends) for name in names)
 
 
 PICKLE_HINT = (
@@ -90,7 +92,7 @@ def only_checkpoint(folder: Path) -> Path:
     shown = "\n    ".join(str(item.relative_to(folder)) for item in found[:_SHOWN])
     more = f"\n    and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
     raise CheckpointError(
-        f"{folder} holds {len(found)} checkpoints, and nothing says which one is meant",
+        f"{folder} holds {len(found)} checkpoints, and does not say which one to read",
         found=f"\n    {shown}{more}",
         hint=f"give one of them, such as {found[-1]}",
     )

@@ -152,7 +152,7 @@ class RestrictedUnpickler:
 
     def _name(self, module: Any, name: Any) -> None:
         if not isinstance(module, str) or not isinstance(name, str):
-            raise CheckpointError("the pickle names a class by something that is not text")
+            raise CheckpointError("the pickle names a class with something other than text")
         if len(module) + len(name) >= MAX_NAME:
             found = f"{len(module) + len(name) + 1:,} characters, {one_line(module, 60)}"
             raise CheckpointError("the pickle names a class by a name that none has", found=found)

@@ -167,7 +167,7 @@ def _read_zip(path: Path, blocks: FileBlocks) -> dict[str, Any]:
     machine = RestrictedUnpickler(stream)
     inert = machine.load()
     if stream.read(1):
-        raise CheckpointError("the pickle goes on after its end", found="a second program")
+        raise CheckpointError("the pickle continues after its end", found="a second program")
     records = {name.removeprefix("data/"): record for name, record in archive.records.items() if name[:5] == "data/"}
     integrity = "crc32" if archive.has_checksums else "unknown"
     built = _with_tensors(path, blocks, machine, inert=inert, records=records)

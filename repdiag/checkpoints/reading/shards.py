@@ -113,7 +113,7 @@ def _by_file(index: Path, placed: Mapping[str, str]) -> dict[str, set[str]]:
         raise CheckpointError("the index names too many shards", found=str(len(files)))
     for file in files:
         if Path(file).name != file or "\\" in file or not file.endswith(".safetensors"):
-            raise CheckpointError("the index names a file that is no shard beside it", found=brief(file, 120))
+            raise CheckpointError("the index names a file that is not a shard next to it", found=brief(file, 120))
     absent = [file for file in files if not (index.parent / file).is_file()]
     if absent:
         found = f"{len(absent)} of {len(files)}: {_few(absent)}"

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from io import BufferedIOBase
 from pathlib import Path
 
-from repdiag.checkpoints.reading.other_files import SCRIPT, archive_hint
+from repdiag.checkpoints.reading.other_files import PROGRAM, SCRIPT, archive_hint, is_exported_program
 from repdiag.core.errors import CheckpointError
 from repdiag.core.printable import one_line
 
@@ -69,6 +69,8 @@ def check_archive(path: Path) -> TorchArchive:
             has_checksums = _check_sums(stream, entries, records)
         except (zipfile.BadZipFile, struct.error, ValueError, EOFError, OverflowError, NotImplementedError) as error:
             raise CheckpointError("the zip archive is damaged", found=one_line(str(error), 120)) from error
+    if is_exported_program(records):
+        raise CheckpointError("this is a program of torch.export, not weights", hint=PROGRAM)
     inner = _without_folder(records)
     if any(name.startswith(_SIGNED) for name in inner):
         raise CheckpointError(

@@ -46,7 +46,9 @@ def download(
         raise CheckpointError(
             f"the download of {one_line(url, 300)} stopped after {transfer.have} bytes",
             found=one_line(str(error) or type(error).__name__, 160),
-            hint="run it again: it goes on where it stopped" if transfer.have else "check the address, and the network",
+            hint="run it again: it continues where it stopped"
+            if transfer.have
+            else "check the address, and the network",
         ) from error
 
 

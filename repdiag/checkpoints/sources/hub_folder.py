@@ -64,7 +64,7 @@ def fetch_repository(word: str) -> Path:
         chosen = next((part for part in _WEIGHTS if names is None or part[0] in names), None)
         if chosen is None:
             raise CheckpointError(
-                f"{word} has no weights that are read here",
+                f"{word} has no weights that repdiag can read",
                 found=", ".join(sorted(names or ())[:8]),
                 hint="hf://organisation/repository/file names one file",
             )

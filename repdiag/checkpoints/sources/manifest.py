@@ -227,7 +227,7 @@ def read_manifest(path: Path | str) -> Manifest:
         entry = _entry(file, item, loader)
         entry._folder = folder
         if entry.id in entries:
-            raise ConfigError(f"{file}, line {item.start_mark.line + 1}: the id {brief(entry.id)} is there twice")
+            raise ConfigError(f"{file}, line {item.start_mark.line + 1}: the id {brief(entry.id)} appears twice")
         entries[entry.id] = entry
     return Manifest(file, tuple(entries.values()))
 
@@ -279,7 +279,7 @@ def _refuse_repeats(file: Path, node: yaml.Node) -> None:
             if not isinstance(key, yaml.ScalarNode) or key.value == "<<":
                 raise ConfigError(f"{file}, line {line}: the name of a field must be a word")
             if key.value in seen:
-                raise ConfigError(f"{file}, line {line}: {brief(key.value)} is there twice")
+                raise ConfigError(f"{file}, line {line}: {brief(key.value)} appears twice")
             seen.add(key.value)
             _refuse_repeats(file, value)
     elif isinstance(node, yaml.SequenceNode):

@@ -88,6 +88,6 @@ def _channels_first(array: Array, axes: str, reading: Reading, *, shaped: bool) 
     shortest = int(np.argmin(array.shape))
     if sorted(array.shape)[0] == sorted(array.shape)[1]:
         raise UnreadableImage(
-            f"which axis of an array of {array.shape} holds the channels is not known; pages=channels takes the first"
+            f"which axis of an array of {array.shape} holds the channels is unknown; pages=channels takes the first"
         )
     return np.moveaxis(array, shortest, 0), ("channel-axis",)

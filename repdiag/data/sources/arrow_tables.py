@@ -38,7 +38,7 @@ def open_hugging_face(
     place = path / config if config and (path / config).is_dir() else path
     if not place.exists():
         raise DataError(
-            f"{path} is not here", hint="name a folder that save_to_disk wrote, or a folder of parquet files"
+            f"{path} is not here", hint="give a folder that save_to_disk wrote, or a folder of parquet files"
         )
     saved = _saved_parts(place)
     if saved:
@@ -49,9 +49,9 @@ def open_hugging_face(
         return open_path_table(tables, split, options=options, request=request, name=name)
     if not files:
         raise DataError(
-            f"{place} holds no data set of Hugging Face's",
+            f"{place} holds no Hugging Face dataset",
             found=", ".join(sorted(one.name for one in place.iterdir())[:8]) if place.is_dir() else None,
-            hint="state.json or dataset_dict.json (save_to_disk), *.parquet, or metadata.csv beside images",
+            hint="state.json or dataset_dict.json (save_to_disk), *.parquet, or metadata.csv next to images",
         )
     return _open_tables(files, split, options=options, request=request, name=name, root=place)
 
@@ -85,8 +85,8 @@ def _saved_files(folder: Path) -> list[Path]:
     state = json.loads((folder / "state.json").read_text("utf-8"))
     if state.get("_indices_data_files"):
         raise DataError(
-            f"{folder} keeps its rows' order beside its tables",
-            hint="write it anew: ds.flatten_indices().save_to_disk(...)",
+            f"{folder} stores the order of its rows outside its tables",
+            hint="write it again: ds.flatten_indices().save_to_disk(...)",
         )
     return [folder / str(one["filename"]) for one in state["_data_files"]]
 

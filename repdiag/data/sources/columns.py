@@ -164,7 +164,7 @@ def _refuse_numbers(labels: Sequence[str | None], name: str, where: str) -> None
     fractions = sorted(label for label in present if _is_fraction(label))
     if len(fractions) > 2:
         raise DataError(
-            f"the column {name} of {where} holds numbers and no classes",
+            f"the column {name} of {where} holds numbers instead of classes",
             found=", ".join(fractions[:5]),
             hint="name another: ,label=COLUMN after the path; or ,label=none",
         )

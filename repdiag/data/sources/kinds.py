@@ -131,9 +131,11 @@ def named_as(path: str) -> str | None:
 
 
 KINDS = {
-    "imagefolder": PathKind("a folder with one folder of images a class, or of images without labels", _folder),
+    "imagefolder": PathKind("a folder with one folder of images per class, or with images without labels", _folder),
     "csv": PathKind("a table of paths and labels (.csv, .tsv, .jsonl, .txt)", _table),
-    "hf": PathKind("what save_to_disk wrote, or a folder of parquet files; hf:PATH:CONFIGURATION", _hugging_face),
+    "hf": PathKind(
+        "a folder written by save_to_disk, or a folder of parquet files; hf:PATH:CONFIGURATION", _hugging_face
+    ),
     "parquet": PathKind("parquet with a column of encoded images", _parquet),
     "wds": PathKind("tars of WebDataset, such as 'PATH-{000..127}.tar', or of class folders", _tars),
     "zip": PathKind("a zip of class folders", _zip),

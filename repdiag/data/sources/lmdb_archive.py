@@ -36,7 +36,7 @@ def open_lmdb(path: Path, split: str, request: ReadRequest, *, name: str) -> Ima
         raise DataError(
             f"no value of {path} is an image file",
             found=f"{len(keys)} keys, the first {keys[0] if keys else 'none'}"
-            + (f"; {len(pickled)} values are pickled, and loading them would run what they say" if pickled else ""),
+            + (f"; {len(pickled)} values are pickled, and loading them would run their code" if pickled else ""),
             hint="write it again with the bytes of each image file as its value",
         )
     status = archive.data_file().stat()
@@ -55,9 +55,9 @@ def open_lmdb(path: Path, split: str, request: ReadRequest, *, name: str) -> Ima
         chosen = [one if one in known else one.removesuffix(".jpg") for one in found.names]
         labels, parts, notes = list(found.labels), list(found.parts), list(found.notes)
         rest = len(keys) - len(images)
-        notes += [ReadingNote(what="whose values are no images, passed over", count=rest, of="keys")] if rest else []
+        notes += [ReadingNote(what="whose values are not images, skipped", count=rest, of="keys")] if rest else []
     files = [FoundFile(key, archive.size(key), status.st_mtime_ns, status.st_ctime_ns) for key in chosen]
-    excluded = tuple(Excluded(key, "pickled; loading it would run what it says") for key in pickled)
+    excluded = tuple(Excluded(key, "pickled; loading it would run its code") for key in pickled)
     listing = Listing(
         name=name, archive=archive, files=files, labels=labels, parts=parts, excluded=excluded, notes=tuple(notes)
     )

@@ -65,7 +65,7 @@ def _refuse_parts_in_classes(pieces: Sequence[Sequence[str]], where: str) -> Non
     mixed = sorted({name for name, _ in inner if sum(name == other for other, _ in inner) > 1})
     if mixed:
         raise DataError(
-            f"{len(mixed)} folders of {where} hold parts, so that parts of one class would be mixed",
+            f"{len(mixed)} folders of {where} contain splits, so splits of one class would be mixed",
             found=", ".join(mixed[:8]),
             hint="unpack it and name the folder that is meant, or give a table: csv:PATH",
         )
@@ -88,7 +88,7 @@ def _images(names: Sequence[str]) -> tuple[list[str], list[Excluded], list[Readi
     notes = []
     if passed:
         kinds = ", ".join(f"{count} {kind}" for kind, count in passed.most_common(4))
-        what = f"that are no images by their names, passed over ({kinds})"
+        what = f"whose names are not those of images, skipped ({kinds})"
         notes.append(ReadingNote(what=what, count=sum(passed.values()), of="files"))
     return images, excluded, notes
 

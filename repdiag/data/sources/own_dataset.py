@@ -37,7 +37,7 @@ def open_own_dataset(name: str, split: str, reading: Reading = PLAIN) -> ImageSp
         raise DataError(
             f"{name} must return a dataset with a length and items",
             found=type(made).__name__,
-            hint="a torch Dataset or a list; a stream has to be written to files first, such as wds:PATH",
+            hint="give a torch Dataset or a list; write a stream to files first, such as wds:PATH",
         )
     source = OwnDataset(made, name=name, split=split, reading=reading)
     labels, content, said = source.read_all()
@@ -124,7 +124,7 @@ class OwnDataset:
             raise DataError(f"the images of {self.name} do not have one number of channels", found=several)
         if _digest(self.image(0)) != content[0]:
             raise DataError(
-                f"{self.name} returns other pixels each time it is asked",
+                f"{self.name} returns different pixels on each call",
                 hint="return the images without random transforms: views are drawn here, by seed",
             )
         return labels, content, _Said(channels.pop(), notes, highest)
@@ -139,7 +139,7 @@ class OwnDataset:
         try:
             return _pixels(image, self.reading), label
         except UnreadableImage as error:
-            raise DataError(f"item {position} of {self.name} is no image that can be read", found=str(error)) from error
+            raise DataError(f"item {position} of {self.name} is not a readable image", found=str(error)) from error
 
 
 def _parts_of(item: Any) -> tuple[Any, Any]:
@@ -195,7 +195,7 @@ def _plain(label: Any) -> int | str | None:
     if isinstance(label, Tensor | np.ndarray | np.generic) and np.size(np.asarray(label)) == 1:
         value = np.asarray(label).reshape(()).item()
         return value if isinstance(value, str) else int(value) if float(value).is_integer() else str(value)
-    raise DataError("labels of the dataset must be one number or text an image", found=type(label).__name__)
+    raise DataError("labels of the dataset must be one number or text per image", found=type(label).__name__)
 
 
 def _digest(pixels: Tensor) -> str:

@@ -108,7 +108,7 @@ def _json(path: Path) -> pd.DataFrame:
     found = json.loads(path.read_text("utf-8"))
     if isinstance(found, dict) and isinstance(found.get("images"), list):
         raise DataError(
-            f"{path.name} holds annotations of objects and no label an image",
+            f"{path.name} holds annotations of objects, but no label per image",
             found=", ".join(found)[:200],
             hint="name the folder for images without labels, or write a table of paths and labels",
         )
@@ -122,7 +122,7 @@ def _text(path: Path) -> tuple[str, list[ReadingNote]]:
     try:
         return data.decode("utf-8-sig"), []
     except UnicodeDecodeError:
-        return data.decode("cp1252", "replace"), [ReadingNote(what=f"{path.name} is no UTF-8 and is read as cp1252")]
+        return data.decode("cp1252", "replace"), [ReadingNote(what=f"{path.name} is not UTF-8 and is read as cp1252")]
 
 
 def _separated(text: str) -> pd.DataFrame:
@@ -228,7 +228,7 @@ def _with_path_column(
         )
     cells = [str(cell) for cell in frame.iloc[0]] if len(frame) else []
     raise DataError(
-        f"no column of {table.name} holds paths of files that are here",
+        f"no column of {table.name} holds paths of existing files",
         found=f"{', '.join(map(str, frame.columns[:6]))}; the first row: {', '.join(cells[:4])}"[:300],
         hint=f"paths count from {files.root}; another folder: ,root=FOLDER; a column: ,image=NAME",
     )
@@ -280,7 +280,7 @@ def _listed(frame: pd.DataFrame, column: str, files: _Files, rows: RowColumns, *
     _refuse(frame, excluded, contradicted, files, name)
     notes = list(rows.notes)
     if twice:
-        notes.append(ReadingNote(what="that name a file again, left out", count=twice, of="rows"))
+        notes.append(ReadingNote(what="that repeat a file, left out", count=twice, of="rows"))
     if files.looked_up:
         what = f"found by their names below {files.root}"
         notes.append(ReadingNote(what=what, count=files.looked_up, of="files"))
@@ -308,13 +308,13 @@ def _why(cell: object, path: str | None) -> str:
 def _refuse(frame: pd.DataFrame, excluded: list[Excluded], contradicted: list[str], files: _Files, name: str) -> None:
     if contradicted:
         raise DataError(
-            f"{len(contradicted)} rows of {name} name a file again with another label or part",
+            f"{len(contradicted)} rows of {name} repeat a file with another label or split",
             found=", ".join(contradicted[:3]),
-            hint="one row a file; images of several classes are not read",
+            hint="give one row per file; images of several classes are not read",
         )
     if 2 * len(excluded) > len(frame):
         raise DataError(
-            f"{len(excluded)} of {len(frame)} rows of {name} name no file that can be read",
+            f"{len(excluded)} of {len(frame)} rows of {name} name no readable file",
             found=f"{excluded[0].path}: {excluded[0].reason}",
             hint=f"paths count from {files.root}; another folder: ,root=FOLDER after the path",
         )

@@ -153,11 +153,13 @@ def _samples(shards: Sequence[Path]) -> dict[str, _Sample]:
                         sample = samples.setdefault(stem + key, _Sample(number))
                         if end in sample.members:
                             raise DataError(
-                                f"{shard} holds {member.name} twice", hint="every sample needs a name of its own"
+                                f"{shard} holds {member.name} twice", hint="every sample needs a unique name"
                             )
                         sample.members[end] = _Member(number, member.offset_data, member.size)
         except (tarfile.TarError, OSError, EOFError) as error:
-            raise DataError(f"{shard} is no whole tar", found=str(error), hint="fetch or write it again") from error
+            raise DataError(
+                f"{shard} is not a complete tar", found=str(error), hint="fetch or write it again"
+            ) from error
     return samples
 
 
@@ -199,7 +201,7 @@ def _images(
     notes = []
     if unread:
         kinds = ", ".join(f"{count} {kind}" for kind, count in unread.most_common(4))
-        what = f"beside the images, not read ({kinds})"
+        what = f"next to the images, not read ({kinds})"
         notes.append(ReadingNote(what=what, count=sum(unread.values()), of="members"))
     return kept, excluded, notes
 

@@ -22,7 +22,7 @@ def open_zip(path: Path, split: str, request: ReadRequest, *, name: str) -> Imag
         with zipfile.ZipFile(path) as archive:
             members = {one.filename: one for one in archive.infolist() if not one.is_dir()}
     except (zipfile.BadZipFile, OSError) as error:
-        raise DataError(f"{path} is no whole zip", found=str(error), hint="fetch or write it again") from error
+        raise DataError(f"{path} is not a complete zip", found=str(error), hint="fetch or write it again") from error
     if any(one.flag_bits & 1 for one in members.values()):
         raise DataError(f"{path} is encrypted", hint="unpack it and name the folder: imagefolder:PATH")
     found = read_names(list(members), name)

@@ -100,10 +100,14 @@ def test_a_model_saved_with_its_adapters_is_merged_where_the_scale_is_known(tmp_
         (adapter_of(), {"use_dora": True}, "not plain LoRA"),
         (adapter_of(), {"peft_type": "IA3"}, "not plain LoRA"),
         (adapter_of(), {"lora_alpha": "much"}, "not plain LoRA"),
-        (adapter_of("blocks.7.mlp.fc1"), {}, "of another base model"),
-        (adapter_of(width=64), {}, "of another base model"),
+        (adapter_of("blocks.7.mlp.fc1"), {}, "another base model"),
+        (adapter_of(width=64), {}, "another base model"),
         (dict(list(adapter_of().items())[:1]), {}, "lacks one of its two halves"),
-        (adapter_of(), {"base_model_name_or_path": "nobody/nothing-of-this-name"}, "base model that is not here"),
+        (
+            adapter_of(),
+            {"base_model_name_or_path": "nobody/nothing-of-this-name"},
+            "base model that is not on this machine",
+        ),
     ],
 )
 def test_what_cannot_be_merged_is_refused(

@@ -34,13 +34,15 @@ def test_an_export_that_is_not_read_is_named_with_the_way_on(
 
 @pytest.mark.filterwarnings("ignore:`torch.jit:FutureWarning", "ignore:`torch.jit:DeprecationWarning")
 def test_a_program_of_torch_export_and_torchscript_are_refused_with_the_way_on(tmp_path: Path) -> None:
-    program = tmp_path / "net.pt2"
-    with zipfile.ZipFile(program, "w") as archive:
-        archive.writestr("net/archive_format", "pt2")
-        archive.writestr("net/models/model.json", "{}")
-    with pytest.raises(CheckpointError) as raised:
-        repdiag.load_encoder(program)
-    assert "torch.onnx.export" in str(raised.value)
+    of_now, of_before = ("net/archive_format", "net/models/model.json"), ("serialized_exported_program.json", "version")
+    for number, names in enumerate((of_now, of_before)):
+        program = tmp_path / f"{number}.pt2"
+        with zipfile.ZipFile(program, "w") as archive:
+            for name in names:
+                archive.writestr(name, "{}")
+        with pytest.raises(CheckpointError, match=r"program of torch\.export") as raised:
+            repdiag.load_encoder(program)
+        assert "torch.onnx.export" in str(raised.value)
     held = io.BytesIO()
     torch.jit.save(torch.jit.trace(nn.Linear(2, 2), torch.zeros(1, 2)), held)
     (tmp_path / "script.pt").write_bytes(held.getvalue())

@@ -131,7 +131,7 @@ def test_integers_do_not_fill_real_weights(tmp_path: Path) -> None:
     state = resnet18().state_dict()
     state["layer1.0.conv1.weight"] = (state["layer1.0.conv1.weight"] * 100).to(torch.int8)
     torch.save(state, tmp_path / "file.pth")
-    with pytest.raises(CheckpointError, match="all of it is needed"):
+    with pytest.raises(CheckpointError, match="all of them are needed"):
         load_encoder(tmp_path / "file.pth")
 
 

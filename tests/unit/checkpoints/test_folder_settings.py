@@ -67,7 +67,7 @@ def test_an_activation_that_nothing_here_has_is_refused(tmp_path: Path, monkeypa
     monkeypatch.setattr("importlib.util.find_spec", lambda name, *rest: None)
     _, state = NETWORKS["vit"]()
     config = {"model_type": "vit", "num_attention_heads": 3, "hidden_act": "mish"}
-    with pytest.raises(CheckpointError, match="records what none of the networks here does") as caught:
+    with pytest.raises(CheckpointError, match="records settings that no known network has") as caught:
         load_encoder(folder_of(tmp_path, state, config=config))
     assert "hidden_act mish" in str(caught.value.found)
 

@@ -59,7 +59,7 @@ def test_it_gives_what_torch_gives(how: str, tmp_path: Path) -> None:
     assert encoder.info.image_size == SIZE
     if "beside" in how:
         (tmp_path / "net.onnx.data").unlink()
-        with pytest.raises(RepdiagError, match="in a file that is not here"):
+        with pytest.raises(RepdiagError, match="in a file that is missing"):
             repdiag.load_encoder(tmp_path / "net.onnx")
 
 

@@ -76,7 +76,7 @@ def test_repositories_files_revisions_tokens_and_the_cache(hub: Hub, tmp_path: P
     assert (encoder.info.family, encoder.info.mean) == ("timm_hub", (0.5, 0.5, 0.5))  # of the config.json
     assert [same(found[word], seed) for word, seed in zip(words[:5], (0, 1, 0, 1, 0), strict=True)] == [True] * 5
     assert not (Path(found["hf://org/net"]) / "README.md").exists()
-    assert "no weights that are read here" in found["hf://org/none"]
+    assert "no weights that repdiag can read" in found["hf://org/none"]
     assert "cannot be fetched" in found["hf://org/gone"]
     hub.asked.clear()
     again = fetch(hub, tmp_path, *words[:3], "hf://private/gone", HF_HUB_OFFLINE="1")

@@ -83,4 +83,4 @@ def test_names_of_transformers_without_a_config_ask_for_it(tmp_path: Path) -> No
     torch.save(state, tmp_path / "file.pth")
     with pytest.raises(CheckpointError) as caught:
         load_encoder(tmp_path / "file.pth")
-    assert "config.json beside the file" in str(caught.value.hint)
+    assert "config.json next to the file" in str(caught.value.hint)

@@ -69,7 +69,7 @@ def test_a_zip_of_class_folders(tmp_path: Path, encoded: dict[str, bytes], wrapp
     junk = {"__MACOSX/cat/._1.png": b"x", f"{wrapper}readme.txt": b"x", f"{wrapper}cat/.DS_Store": b"x"}
     splits = both(write_zip(tmp_path / "photos.zip", members | junk))
     check(splits, encoded, SAME)
-    assert "1 files that are no images by their names" in notes(splits[0])
+    assert "1 files whose names are not those of images" in notes(splits[0])
 
 
 def test_a_zip_with_parts_and_a_zip_without_folders(tmp_path: Path, encoded: dict[str, bytes]) -> None:
@@ -81,7 +81,7 @@ def test_a_zip_with_parts_and_a_zip_without_folders(tmp_path: Path, encoded: dic
     bare = both(write_zip(tmp_path / "bare.zip", {f"{number}.png": data for number, data in encoded.items()}))
     assert not bare[0].labelled
     mixed = {f"{name}/{part}/1.png": encoded["00"] for name in ("a", "b") for part in ("train", "test")}
-    with pytest.raises(DataError, match="hold parts, so that parts of one class would be mixed"):
+    with pytest.raises(DataError, match="contain splits, so splits of one class would be mixed"):
         both(write_zip(tmp_path / "mixed.zip", mixed))
 
 
@@ -90,7 +90,7 @@ def test_damaged_archives_are_named(tmp_path: Path, encoded: dict[str, bytes]) -
     (tmp_path / "half.zip").write_bytes((tmp_path / "half.zip").read_bytes()[:900])
     (tmp_path / "half.tar").write_bytes(b"no tar" * 400)
     for broken, kind in ((spec, "zip"), (f"wds:{tmp_path / 'half.tar'}", "tar")):
-        with pytest.raises(DataError, match=f"no whole {kind}"):
+        with pytest.raises(DataError, match=f"not a complete {kind}"):
             open_dataset(broken, "train")
 
 
@@ -122,7 +122,7 @@ def test_webdataset_samples_with_labels_of_any_kind(
     path = write_tar(tmp_path / f"shard-000.tar{'.gz' if mode == 'w:gz' else ''}", members, mode)
     splits = both(f"wds:{path}")
     check(splits, encoded, CODED if label in ("cls", "json") else SAME)
-    assert ("12 members beside the images, not read (12 txt)" in notes(splits[0])) == (label == "name")
+    assert ("12 members next to the images, not read (12 txt)" in notes(splits[0])) == (label == "name")
 
 
 def test_shards_by_braces_folders_and_parts(tmp_path: Path, encoded: dict[str, bytes]) -> None:
@@ -342,7 +342,7 @@ def test_what_is_done_to_an_own_datasets_images_is_counted(own: str) -> None:
     ("function", "error", "message"),
     [
         ("normalised", DataError, r"before normalisation"),
-        ("rand", DataError, "other pixels each time"),
+        ("rand", DataError, "different pixels on each call"),
         ("stream", DataError, "with a length and items"),
         ("broken", ConfigError, r"RuntimeError: no disk"),
         ("hole", UsageError, "did you mean: whole"),

@@ -56,7 +56,7 @@ def test_words_that_only_contain_a_part_are_none() -> None:
 def test_a_part_to_validate_on_alone_is_all_of_val_and_no_train(tmp_path: Path) -> None:
     fill(tmp_path / "test")
     assert len(open_image_folder(tmp_path, "val")) == 6
-    with pytest.raises(NoTrainPartError, match="no part to train on"):
+    with pytest.raises(NoTrainPartError, match="no train split"):
         open_image_folder(tmp_path, "train")
 
 
@@ -98,7 +98,7 @@ def test_a_folder_around_the_parts_is_passed_through(tmp_path: Path) -> None:
     assert "archive is passed through" in notes(found)
 
 
-@pytest.mark.parametrize(("inside", "why"), [("train", "the parts"), ("", "everything")])
+@pytest.mark.parametrize(("inside", "why"), [("train", "the splits"), ("", "everything")])
 def test_folders_alone_around_parts_or_classes_are_passed_through(tmp_path: Path, inside: str, why: str) -> None:
     fill(tmp_path / "archive" / "data" / inside, count=5)
     found = open_image_folder(tmp_path, "val")
@@ -116,7 +116,7 @@ def test_parts_inside_of_classes_are_refused_and_not_mixed(tmp_path: Path) -> No
     for name in ("bottle", "cable"):
         fill(tmp_path / name / "train", ("good",))
         fill(tmp_path / name / "test", ("good", "bad"))
-    with pytest.raises(DataError, match=r"2 folders .* hold parts(.|\n)*bottle has test, train"):
+    with pytest.raises(DataError, match=r"2 folders .* contain splits(.|\n)*bottle has test, train"):
         open_image_folder(tmp_path, "train")
 
 
@@ -124,13 +124,13 @@ def test_a_class_called_train_is_a_class(tmp_path: Path) -> None:
     fill(tmp_path, ("bus", "car", "train"))
     found = open_image_folder(tmp_path, "train")
     assert found.class_names == ("bus", "car", "train")
-    assert "train is taken for a class" in notes(found)
+    assert "train is read as a class" in notes(found)
 
 
 def test_one_part_beside_other_folders_is_refused(tmp_path: Path) -> None:
     fill(tmp_path / "train")
     fill(tmp_path, ("extra",))
-    with pytest.raises(DataError, match=r"one part and other folders(.|\n)*extra"):
+    with pytest.raises(DataError, match=r"one split and other folders(.|\n)*extra"):
         open_image_folder(tmp_path, "val")
 
 
@@ -167,7 +167,7 @@ def test_an_unlabelled_test_part_does_not_stand_for_val(tmp_path: Path) -> None:
 def test_an_unlabelled_part_called_val_beside_classes_is_refused(tmp_path: Path, where: str) -> None:
     fill(tmp_path / "train")
     write_image(tmp_path / where / "1.png")
-    with pytest.raises(DataError, match=r"has no class folders, and the other part has(.|\n)*csv:PATH"):
+    with pytest.raises(DataError, match=r"has no class folders, but the other split has(.|\n)*csv:PATH"):
         open_image_folder(tmp_path, "val")
     assert open_image_folder(tmp_path, "train").class_names == ("cat", "dog")
 
@@ -198,7 +198,7 @@ def test_files_outside_of_classes_and_below_them_are_counted(tmp_path: Path) -> 
     found = open_image_folder(tmp_path, "train")
     assert "1 images lie outside the class folders and are left out (loose.png)" in notes(found)
     assert "1 images lie in folders below their class folder" in notes(found)
-    assert "1 files that are no images by their names, passed over (1 .db)" in notes(found)
+    assert "1 files whose names are not those of images, skipped (1 .db)" in notes(found)
 
 
 def test_pictures_of_kinds_that_are_not_read_are_named(tmp_path: Path) -> None:

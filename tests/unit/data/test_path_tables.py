@@ -157,7 +157,7 @@ def test_missing_files_are_counted_and_most_of_them_missing_is_refused(pictures:
     assert "3 rows left out: no such file" in notes(train)
     for number in range(3, 9):
         (pictures / f"pictures/{number:02d}.png").unlink()
-    with pytest.raises(DataError, match=r"9 of 12 rows .* name no file|holds paths of files"):
+    with pytest.raises(DataError, match=r"9 of 12 rows .* name no readable file|holds paths of existing files"):
         both(spec)
 
 
@@ -165,7 +165,7 @@ def test_a_file_with_two_labels_is_refused_and_one_named_twice_is_left_out(pictu
     spec = table(pictures, "path,label", "pictures/{n}.png,{c}")
     text = (pictures / "list.csv").read_text()
     (pictures / "list.csv").write_text(text + "pictures/03.png,cat\n")
-    assert "1 rows that name a file again, left out" in notes(both(spec)[0])
+    assert "1 rows that repeat a file, left out" in notes(both(spec)[0])
     (pictures / "list.csv").write_text(text + "pictures/03.png,dog\n")
     with pytest.raises(DataError, match=r"1 rows .* another label(.|\n)*pictures/03\.png"):
         both(spec)
@@ -199,7 +199,7 @@ def test_several_names_in_one_label_are_said(pictures: Path) -> None:
 
 
 def test_measurements_are_no_classes(pictures: Path) -> None:
-    with pytest.raises(DataError, match="holds numbers and no classes"):
+    with pytest.raises(DataError, match="holds numbers instead of classes"):
         both(table(pictures, "path,label", "pictures/{n}.png,0.{n}5"))
 
 

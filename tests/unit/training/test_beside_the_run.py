@@ -107,7 +107,7 @@ def test_code_that_a_checkpoint_names_runs_only_when_the_user_names_it_too(tiny,
     named = f"{tmp_path / 'mine.py'}:build"
     last = train(tiny(f"backbone.name={named}"), tmp_path / "run", device="cpu")
     mark.unlink()
-    with pytest.raises(CheckpointError, match="names code of its own"):
+    with pytest.raises(CheckpointError, match="names its own code"):
         load_encoder(last)
     assert not mark.exists()
     assert load_encoder(last, backbone=named).info.feature_dim == 4
