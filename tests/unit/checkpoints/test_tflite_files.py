@@ -93,7 +93,7 @@ def test_rounded_outputs_are_numbers_again(tmp_path: Path) -> None:
 
 def test_the_output_is_asked_for_where_there_are_two(tmp_path: Path) -> None:
     path = averages(tmp_path / "n.tflite", both=True)
-    with pytest.raises(RepdiagError, match="2 outputs, and nothing says which"):
+    with pytest.raises(RepdiagError, match="2 outputs, and does not say which one"):
         repdiag.load_encoder(path)
     np.testing.assert_allclose(found_by(path, output="features"), features(), atol=1e-5)
     np.testing.assert_allclose(found_by(path, output="map", pool="mean"), features(), atol=1e-5)
