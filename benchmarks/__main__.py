@@ -36,7 +36,8 @@ LONG: dict[str, tuple[str, ...]] = {
     "many_classes": ("--size", "1"),
 }
 # planted_encoders, planted_pairs, islands and report_size need images, the last a browser too, the gpu_ ones a GPU;
-# dip_null writes a table that the package ships, checkpoint_reading needs 3 GB of disk: they are run by hand.
+# dip_null writes a table that the package ships, checkpoint_reading needs 3 GB of disk,
+# typical_values writes a table that the package ships: they are run by hand.
 BY_HAND = (
     "planted_encoders",
     "report_size",
@@ -49,6 +50,7 @@ BY_HAND = (
     "exported",
     "drift_pairs",
     "checkpoint_reading",
+    "typical_values",
 )
 
 

@@ -100,7 +100,7 @@ def test_machines_of_unequal_numbers_of_processes_hold_rows_each_for_themselves(
 
 @pytest.mark.parametrize("said", [[(0, 2), (0, 1), (1, 2)], [(0, 2), (0, 2), (1, 2)], [(1, 2), (0, 2)], [(0, 2)]])
 def test_processes_that_contradict_one_another_about_their_machines_are_refused(said):
-    with pytest.raises(UsageError, match=r"which of them share a machine|than it says"):
+    with pytest.raises(UsageError, match=r"which of them share a machine|differs from LOCAL_WORLD_SIZE"):
         machines_of(said)
 
 
