@@ -63,6 +63,8 @@ class Change:
     error: float
     freedom: float
     n: int
+    peaks: tuple[float, float] | None = None
+    """Of "granularity": clusters a class at the peaks of both curves, on all rows."""
 
     @property
     def estimate(self) -> Estimate:
@@ -214,16 +216,17 @@ def _granularity(pair: _Pair) -> Change | str:
             its_rows = Rows(count=len(chosen), labels=None if its_rows.labels is None else arguments["labels"])
         sides.append(arguments)
         rows.append(its_rows)
-    values = [_centre(side) for side in sides]
-    if values[0] is None or values[1] is None:
+    curves = [_curve(side) for side in sides]
+    if curves[0] is None or curves[1] is None:
         return "granularity is undefined for one of them"
+    values, peaks = zip(*(curve for curve in curves if curve is not None), strict=True)
     logs = math.log(values[0]), math.log(values[1])
 
     def at(side: int, index: Index) -> float | None:
         with isolated():
             part = {name: cut_rows(name, item, index) for name, item in sides[side].items()}
-            found = _centre({**part, "seeds": _SEEDS})
-        return None if found is None else math.log(found)
+            found = _curve({**part, "seeds": _SEEDS})
+        return None if found is None else math.log(found[0])
 
     def both(index: Index) -> float | None:
         found = at(0, index), at(1, index)
@@ -238,13 +241,16 @@ def _granularity(pair: _Pair) -> Change | str:
     if joined is None:
         return "granularity is undefined on some half of the rows"
     method = f"{joined.method}, the classes fixed" if pair.classes_drawn else joined.method
-    return _change("granularity", (values[0], values[1]), replace(joined, method=method), n=rows[0].count)
+    change = _change("granularity", (values[0], values[1]), replace(joined, method=method), n=rows[0].count)
+    return replace(change, peaks=(peaks[0], peaks[1]))
 
 
-def _centre(arguments: Mapping[str, Any]) -> float | None:
-    """Return the centre of the AMI curve in clusters a class; None where granularity is undefined."""
+def _curve(arguments: Mapping[str, Any]) -> tuple[float, float] | None:
+    """Return centre and peak of the AMI curve in clusters a class; None where granularity is undefined."""
     found = get("granularity").function(**arguments)
-    return None if found.value is None else curve_centre(found.extra["ami"], len(torch.unique(arguments["labels"])))
+    if found.value is None:
+        return None
+    return curve_centre(found.extra["ami"], len(torch.unique(arguments["labels"]))), found.value
 
 
 def _clustered(side: EmbeddingSet) -> dict[str, Any]:

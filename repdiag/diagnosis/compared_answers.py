@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from repdiag.diagnosis.compared import Change, Compared
+from repdiag.diagnosis.thresholds import DEFAULT_THRESHOLDS
 from repdiag.metrics.inference import holm
 
 Question = Literal["over_clustering", "grouping", "overfitting", "accuracy"]
@@ -36,7 +37,8 @@ class Answer:
 def answers(compared: Compared) -> list[Answer]:
     """Answer every question that has a measure; Holm's correction is over these.
 
-    more / less over-clustered: granularity is finer (coarser) and locality or R-precision is worse (better). Finer or
+    more / less over-clustered: granularity is finer (coarser) and locality or R-precision is worse (better). The finer
+    one must not have its peak where several classes share a cluster: behind it a flat curve looks fine. Finer or
     coarser alone are answers of their own: merged classes lower locality as islands do, and islands may keep together.
     better / worse: R-precision ("grouping"), kNN accuracy or precision at 1 ("accuracy"). more / less overfitted: the
     label gap or the pretext gap is larger; where they contradict one another, as for a memoriser, the labels decide.
@@ -100,6 +102,8 @@ def _answer(question: str, changes: list[Change], compared: Compared, *, p_value
 def _granularity_said(granularity: Change, compared: Compared) -> str:
     """Say finer or coarser, and more or less over-clustered where neighbourhoods of the classes go with it."""
     finer = granularity.change > 0.0
+    if granularity.peaks is not None and granularity.peaks[0 if finer else 1] < DEFAULT_THRESHOLDS.under_granularity:
+        return NOT_TOLD_APART  # a curve that is flat behind an early peak: its classes are merged, not cut into pieces
     beside = [change for change in _of(compared, "locality", "r_precision") if (change.change < 0.0) == finer]
     if beside and 2.0 * min(change.p_value for change in beside) <= ALPHA:
         return "more over-clustered" if finer else "less over-clustered"

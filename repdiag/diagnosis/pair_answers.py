@@ -77,7 +77,7 @@ def accuracy_changes(tests: pd.DataFrame) -> dict[tuple[str, str], Change]:
     """Return the paired tests of kNN accuracy as changes of the first of two encoders against the second."""
     found: dict[tuple[str, str], Change] = {}
     for row in tests[tests["metric"] == "knn_accuracy"].to_dict(orient="records"):
-        numbers = {name: float(row[name]) for name in ("ci_low", "ci_high", "p_value")}
+        numbers: dict[str, Any] = {name: float(row[name]) for name in ("ci_low", "ci_high", "p_value")}
         found[str(row["first"]), str(row["second"])] = Change(
             measure="knn_accuracy",
             first=float(row["first_value"]),

@@ -57,6 +57,16 @@ def test_merged_classes_are_coarser_and_worse_grouped_and_not_over_clustered() -
     assert answers(found)[0].size == pytest.approx(0.5, rel=0.25)
 
 
+def test_a_flat_curve_with_an_early_peak_is_no_sign_of_over_clustering() -> None:
+    """The centre of a flat curve lies far out whatever the classes do: whose peak is early has merged them."""
+    found = compare_encoders(encoded(3, spread=0.4), encoded(1, spread=0.4, seed=5))
+    granularity = found.changes["granularity"]
+    assert granularity.peaks is not None
+    assert granularity.peaks[0] > 2.0
+    early = replace(granularity, peaks=(0.5, granularity.peaks[1]))
+    assert said(replace(found, changes={**found.changes, "granularity": early}))["over_clustering"] == "not told apart"
+
+
 def test_an_encoder_is_not_told_apart_from_itself_nor_often_from_its_equal() -> None:
     same = compare_encoders(encoded(), encoded())
     assert set(said(same).values()) == {"not told apart"}
