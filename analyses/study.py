@@ -11,7 +11,7 @@ A study's folder holds README.md (question, command, finding), config.yaml and a
         probe: linear                      # optional: downstream protocols beside the diagnosis
         settings: [loop.batch_size=64]     # for every run of the plan's recipe; recipe=NAME takes another recipe
         always: [backbone.name=resnet20]   # optional: for every run of whichever recipe
-        first:                             # optional: runs that the others need; {NAME} is their last checkpoint
+        first:                             # optional: runs that the others need; {NAME} is the last checkpoint
           teacher: [backbone.name=resnet56]
         values:                            # one run each: the name it gets, and what is set for it
           "0.1": [method.temperature=0.1]
@@ -67,10 +67,12 @@ class Plan:
         """Return the folder of each run below `out` and what is set for it, in the order in which they are needed.
 
         Runs that others start from lie in a folder of their own: a value may bear the name of what it starts from.
+        A value may start from another one too, which `first` does not name.
         """
-        last = {name: out / "first" / name / "checkpoints" / "last.pt" for name in self.first}
-        places = {out / "first" / name: settings for name, settings in self.first.items()}
-        places |= {out / "runs" / name: settings for name, settings in self.values.items()}
+        places = {out / "runs" / name: settings for name, settings in self.values.items()}
+        first = {out / "first" / name: settings for name, settings in self.first.items()}
+        last = {place.name: place / "checkpoints" / "last.pt" for place in (*places, *first)}
+        places = first | places
         return {place: [setting.format(**last) for setting in settings] for place, settings in places.items()}
 
 
