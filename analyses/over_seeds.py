@@ -103,14 +103,22 @@ def answer_lines(found: Seeds, reference: str) -> Iterator[str]:
     yield "| encoder | " + " | ".join(QUESTIONS.values()) + " |"
     yield "|---|" + "---|" * len(QUESTIONS)
     for encoder in found.encoders:
-        here = [
-            _turned(pair) if pair["first"] == reference else dict(pair)
-            for _, pair in found.pairs.iterrows()
-            if {pair["first"], pair["second"]} == {encoder, reference}
-        ]
-        if here:
-            cells = [_counted([pair["answer"] for pair in here if pair["question"] == which]) for which in QUESTIONS]
+        here = [answers_against(pairs, encoder, reference) for _, pairs in found.pairs.groupby("seed")]
+        if any(here):
+            cells = [_counted([answers[which] for answers in here if which in answers]) for which in QUESTIONS]
             yield f"| `{encoder}` | " + " | ".join(cells) + " |"
+
+
+def answers_against(pairs: pd.DataFrame, encoder: str, reference: str) -> dict[str, str]:
+    """Return the answer to each question of the encoder against the reference, whichever of them was named first."""
+    found = {}
+    for pair in pairs.to_dict("records"):
+        if (pair["first"], pair["second"]) == (encoder, reference):
+            found[pair["question"]] = pair["answer"]
+        elif (pair["second"], pair["first"]) == (encoder, reference):
+            word, *rest = pair["answer"].split()
+            found[pair["question"]] = " ".join([TURNED.get(word, word), *rest])
+    return found
 
 
 def _verdicts(judged: Any) -> Iterator[dict[str, Any]]:
@@ -121,11 +129,6 @@ def _verdicts(judged: Any) -> Iterator[dict[str, Any]]:
                 "split": len(verdict["over_clustering"]["split_classes"]),
                 **{name: verdict[name]["verdict"] for name in ("over_clustering", "overfitting", "collapse")},
             }
-
-
-def _turned(pair: pd.Series[Any]) -> dict[str, Any]:
-    word, *rest = str(pair["answer"]).split()
-    return {**pair, "answer": " ".join([TURNED.get(word, word), *rest])}
 
 
 def _counted(answers: Any) -> str:
