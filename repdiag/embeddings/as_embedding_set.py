@@ -83,9 +83,10 @@ def _with_beside(found: EmbeddingSet, labels: Any, groups: Any, options: VectorO
         joined = place(keys, beside, rows=len(found), name="the vectors")
         taken = read.take(joined.rows)
         said: tuple[str, ...] = ()
-        if isinstance(labels, str | Path) and found.labels is not None:
+        if found.labels is not None:
             before = Labels(numbers=found.labels.cpu().numpy(), class_names=found.class_names)
-            said = over_own(before, taken, options, names=("the vectors", beside.name), is_file=True)
+            from_file = isinstance(labels, str | Path)
+            said = over_own(before, taken, options, names=("the vectors", beside.name), is_file=from_file)
         reading = reading.with_notes(*taken.notes, *joined.notes, *said)
         own: dict[str, Any] = {"labels": taken.numbers, "label_matrix": taken.matrix}
         found = replace(found, **own, class_names=taken.class_names)

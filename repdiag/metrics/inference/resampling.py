@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -24,6 +24,9 @@ Index = NDArray[np.int64]
 Evaluate = Callable[[Index], float | None]
 
 _REMEMBERED = 2**25  # bytes of features: its parts then take up to 1.3 GB
+# More rows than this make the error of a pass over pairs no surer, only later: it is measured on as many of them, and
+# falls with the root.
+MOST_ROWS = 10_000
 KEPT = 0.5  # half-samples: the variance of the replicates then is that of the value, no factor to blow up noise
 
 
@@ -44,6 +47,11 @@ class Rows:
     def whole(self) -> str:
         """Return what to say of the units in the name of a method."""
         return "" if self.groups is None else " of whole groups"
+
+    def chosen(self, index: Index) -> Rows:
+        """Return the units of the chosen rows."""
+        labels, groups = (None if item is None else item[index] for item in (self.labels, self.groups))
+        return Rows(count=len(index), labels=labels, groups=groups)
 
     def dealt(self, blocks: int, *, seed: int) -> Index:
         """Deal the units, shuffled within their class, to the blocks in turn; return the block of every row [N]."""
@@ -135,6 +143,24 @@ def split_halves(evaluate: Evaluate, value: float, *, rows: Rows, seed: int, spl
     error = float(np.mean(np.square(differences)) / 4.0) ** 0.5
     method = f"{splits} splits into halves{rows.whole}"
     return Estimate(value=value, error=error, freedom=float(min(splits, rows.units - 1)), method=method)
+
+
+def enough_rows(rows: Rows, *, seed: int) -> Index | None:
+    """Return as many rows as suffice for the error, of every class its share; None where there are no more, or groups.
+
+    Groups stay whole and are dealt to the halves as they are.
+    """
+    blocks = -(-rows.count // MOST_ROWS)
+    if blocks < 2 or rows.groups is not None:
+        return None
+    return np.flatnonzero(rows.dealt(blocks, seed=seed) == 0)
+
+
+def at_all_rows(found: Estimate | None, *, measured: int, rows: int) -> Estimate | None:
+    """Return the error of all the rows, of an estimate whose error was measured on some of them."""
+    if found is None:
+        return None
+    return replace(found, error=found.error * (measured / rows) ** 0.5, method=f"{found.method} of {measured} rows")
 
 
 def units_of(metric: Metric, labels: Tensor | None, groups: Tensor | None, *, rows: int) -> Rows:

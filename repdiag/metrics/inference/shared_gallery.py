@@ -3,27 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
-import numpy as np
 from torch import Tensor
 
 from repdiag.metrics.effort import current_effort
 from repdiag.metrics.inference.estimate import Estimate
 from repdiag.metrics.inference.resampling import (
     Index,
-    Rows,
+    at_all_rows,
     block_jackknife,
     cut_rows,
+    enough_rows,
     evaluator,
     split_halves,
     units_of,
 )
 from repdiag.metrics.registry import Metric
 
-# More rows than this make the error no surer, only later: it is measured on as many of them, and falls with the root.
-MOST_ROWS = 10_000
 # Halves that are read off one search cost little: up to so many rows there are twice as many splits. Of 2,000 rows of
 # CIFAR-10 twenty put the half-width of precision at 1 anywhere from .015 to .029, a hundred from .020 to .025.
 _FEW_ROWS = 5_000
@@ -44,10 +41,10 @@ def shared_gallery_estimate(
     """
     count = len(sides[0]["features"])
     rows = units_of(metric, labels, groups, rows=count)
-    chosen = _some(rows, seed=seed)
+    chosen = enough_rows(rows, seed=seed)
     if chosen is not None:
         sides = [{name: cut_rows(name, item, chosen) for name, item in side.items()} for side in sides]
-        rows = Rows(count=len(chosen), labels=None if rows.labels is None else rows.labels[chosen])
+        rows = rows.chosen(chosen)
     each = [evaluator(metric, side) for side in sides]
 
     def again(index: Index) -> float | None:
@@ -59,11 +56,7 @@ def shared_gallery_estimate(
     if found is not None and metric.blocks_left_out:
         blocks = block_jackknife(again, value, rows=rows, seed=seed)
         found = found if blocks is None or blocks.error < found.error else blocks
-    if found is None or chosen is None:
-        return found
-    return replace(
-        found, error=found.error * (len(chosen) / count) ** 0.5, method=f"{found.method} of {len(chosen)} rows"
-    )
+    return found if chosen is None else at_all_rows(found, measured=len(chosen), rows=count)
 
 
 def _splits(metric: Metric, rows: int) -> int:
@@ -71,14 +64,3 @@ def _splits(metric: Metric, rows: int) -> int:
     if metric.on_parts is not None:
         return 2 * splits if rows <= _FEW_ROWS else splits
     return splits if rows <= 1000 else splits // 2
-
-
-def _some(rows: Rows, *, seed: int) -> Index | None:
-    """Return as many rows as suffice for the error, of every class its share; None where there are no more, or groups.
-
-    Groups stay whole and are dealt to the halves as they are.
-    """
-    blocks = -(-rows.count // MOST_ROWS)
-    if blocks < 2 or rows.groups is not None:
-        return None
-    return np.flatnonzero(rows.dealt(blocks, seed=seed) == 0)

@@ -17,7 +17,9 @@ from repdiag.metrics.inference.pairs import pair_mean_estimate
 from repdiag.metrics.inference.resampling import (
     Index,
     Rows,
+    at_all_rows,
     block_jackknife,
+    enough_rows,
     evaluate_rows,
     subsampling,
     subsampling_by_turn,
@@ -158,8 +160,14 @@ def _resampled(
     rows = units_of(metric, labels, groups, rows=size)
     if metric.interval == "seeds":
         return _clustered(value, again, rows=rows, **started)
-    repeat = {"u_statistic": block_jackknife, "subsample": subsampling}[metric.interval]
-    return repeat(again, 1.0 / value.value if reciprocal else value.value, rows=rows, seed=seed)
+    whole = 1.0 / value.value if reciprocal else value.value
+    if metric.interval == "u_statistic":
+        return block_jackknife(again, whole, rows=rows, seed=seed)
+    chosen = None if metric.reductions is None else enough_rows(rows, seed=seed)
+    if chosen is None:
+        return subsampling(again, whole, rows=rows, seed=seed)
+    found = subsampling(lambda half: again(chosen[half]), whole, rows=rows.chosen(chosen), seed=seed)
+    return at_all_rows(found, measured=len(chosen), rows=size)
 
 
 def error_parts(value: MetricValue) -> Tensor | None:

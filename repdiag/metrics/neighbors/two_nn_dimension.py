@@ -43,7 +43,7 @@ def _wish(features: Tensor, *, normalize: bool) -> tuple[Rows, Reduction[Neighbo
     direction="context",
     bounds=(0.0, float("inf")),
     invariances={"rotation", "scale", "translation", "row_order"},
-    version=1,
+    version=2,
     reference="facco2017",
     interval="subsample",
     reductions=_requests,

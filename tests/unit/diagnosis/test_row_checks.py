@@ -13,7 +13,7 @@ from torch import Tensor
 
 from repdiag.core.embedding_set import EmbeddingSet
 from repdiag.core.errors import ConfigError
-from repdiag.diagnosis.row_checks import RowChecks, check_rows
+from repdiag.diagnosis.row_checks import RowChecks, check_rows, space_notes
 
 ROWS, CLASSES, DIMS = 600, 6, 32
 
@@ -158,6 +158,17 @@ def test_norms_and_inner_products() -> None:
     notes = {note.what: note for note in checked(long, labels, search=True).notes}
     assert notes["cosine and inner product"].value > 0.8
     assert notes["spread of norms"].look
+
+
+def test_of_very_many_rows_some_are_searched_by_inner_product(monkeypatch: pytest.MonkeyPatch) -> None:
+    features, labels = ordinary()
+    features = features * torch.linspace(0.5, 2.0, ROWS)[:, None]
+    every = {note.what: note for note in checked(features, labels, search=True).notes}["cosine and inner product"]
+    monkeypatch.setattr(space_notes, "_QUERIES", ROWS // 2)
+    some = {note.what: note for note in checked(features, labels, search=True).notes}["cosine and inner product"]
+    assert some.value == pytest.approx(every.value, abs=0.1)
+    assert f"of {ROWS // 2:,} rows drawn by lot" in some.sentence
+    assert "of the rows have" in every.sentence
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 import torch
 from scipy.stats import binomtest
 
-from repdiag.metrics.inference import shared_gallery, with_interval
+from repdiag.metrics.inference import resampling, with_interval
 from repdiag.metrics.inference.resampling import Rows, evaluate_rows, evaluator, halves
 from repdiag.metrics.inference.shared_gallery import shared_gallery_estimate
 from repdiag.metrics.registry import get
@@ -54,12 +54,25 @@ def test_many_rows_have_their_error_measured_on_some(monkeypatch: pytest.MonkeyP
     rows = torch.randn(10, 5, generator=generator(1))[labels] + torch.randn(600, 5, generator=generator(2))
     metric, sides = get("r_precision"), [{"features": rows, "labels": labels}]
     whole = shared_gallery_estimate(metric, sides, 0.5, labels=labels)
-    monkeypatch.setattr(shared_gallery, "MOST_ROWS", 200)
+    monkeypatch.setattr(resampling, "MOST_ROWS", 200)
     some = shared_gallery_estimate(metric, sides, 0.5, labels=labels)
     assert whole is not None
     assert some is not None
     assert some.error == pytest.approx(whole.error, rel=0.4)
     assert some.method.endswith("of 200 rows")
+
+
+def test_halves_of_many_rows_that_are_searched_anew_are_halves_of_some(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = torch.randn(2000, 6, generator=generator(3))
+    metric, arguments = get("two_nn_dimension"), {"features": rows}
+    value = metric.function(**arguments)
+    whole = with_interval(metric, value, arguments)
+    monkeypatch.setattr(resampling, "MOST_ROWS", 500)
+    some = with_interval(metric, value, arguments)
+    widths = [float(found.ci_high) - float(found.ci_low) for found in (whole, some)]
+    assert widths[1] == pytest.approx(widths[0], rel=0.4)
+    assert str(some.ci_method).endswith("of 500 rows")
+    assert str(whole.ci_method).endswith("without replacement")
 
 
 def two_sets(seed: int, *, gain: float = 0.0) -> dict[str, torch.Tensor]:
