@@ -21,6 +21,7 @@ from repdiag.core.reading_notes import ReadingNotes
 from repdiag.embeddings.sources.choose import Chosen, Sidecar, choose, choose_beside, spare_names
 from repdiag.embeddings.sources.column_names import VIEW_NAMES
 from repdiag.embeddings.sources.contents import Contents, of_array
+from repdiag.embeddings.sources.counted_dimensions import note_counted_dimensions
 from repdiag.embeddings.sources.joining import Join, join, join_if_all
 from repdiag.embeddings.sources.label_conflicts import over_own
 from repdiag.embeddings.sources.labels import Labels, read_labels
@@ -90,6 +91,8 @@ def _read(found: Contents, labels: Any, groups: Any, options: VectorOptions) -> 
     flat = one_vector_each(values, options, name=called) if values.ndim > 2 else Flat(values=values)
     vectors, said = as_numbers(flat.values, options, _beside(found), name=called) if _is_flat(flat) else (values, ())
     notes += [*flat.notes, *said]
+    if len(chosen.vectors.names) == 1 and flat.tokens == 1:
+        notes += note_counted_dimensions(vectors)
     given = _labels(found, chosen, labels, options=options, notes=notes)
     together = _groups(found, chosen, groups, options=options, notes=notes)
     row_ids, row_names = _row_ids(found, chosen, notes)
