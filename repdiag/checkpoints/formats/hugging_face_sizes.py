@@ -69,6 +69,7 @@ def _tokens(shapes: Shapes, *, block: str, patches: str, width: str) -> Settings
 
 
 def yolos_settings(shapes: Shapes) -> Settings:
+    """Return the settings of YOLOS, with as many detection tokens as it has."""
     found = _tokens(shapes, block=r"encoder\.layer\.(\d+)\.", patches=r"patch_embeddings\.projection\.weight",
                     width=r"embeddings\.cls_token\b")  # fmt: skip
     spare = _one(shapes, "detection_tokens", 1)
@@ -85,6 +86,7 @@ def yolos_settings(shapes: Shapes) -> Settings:
 
 
 def blip_settings(shapes: Shapes) -> Settings:
+    """Return the settings of BLIP's image encoder."""
     patch = _one(shapes, r"patch_embedding\.weight", 2)
     wide = _one(shapes, r"patch_embedding\.weight")
     return {
@@ -99,6 +101,7 @@ def blip_settings(shapes: Shapes) -> Settings:
 
 
 def aimv2_settings(shapes: Shapes) -> Settings:
+    """Return the settings of AIMv2, whose heads are 128 wide."""
     patch, wide = _one(shapes, r"embeddings\.patch_embed\.weight", 2), _one(shapes, r"embeddings\.patch_embed\.weight")
     return {
         "hidden_size": wide,
@@ -114,6 +117,7 @@ def aimv2_settings(shapes: Shapes) -> Settings:
 
 
 def swinv2_settings(shapes: Shapes) -> Settings:
+    """Return the settings of Swin V2; the window is not among its tensors."""
     stem = r"patch_embeddings\.projection\.weight"
     wide = _one(shapes, stem)
     return {
@@ -129,6 +133,7 @@ def swinv2_settings(shapes: Shapes) -> Settings:
 
 
 def hiera_settings(shapes: Shapes) -> Settings:
+    """Return the settings of Hiera, with one head in its first stage."""
     stem = r"patch_embeddings\.projection\.weight"
     wide, side = _one(shapes, stem), math.isqrt(_one(shapes, "position_embeddings", 1))
     widths = _each(shapes, r"encoder\.stages\.(\d+)\.layers\.0\.attn\.proj\.weight")
@@ -143,6 +148,7 @@ def hiera_settings(shapes: Shapes) -> Settings:
 
 
 def pvt_settings(shapes: Shapes) -> Settings:
+    """Return the settings of PVT, with one head in its first stage."""
     stem, block = r"encoder\.patch_embeddings\.(\d+)\.projection\.weight", r"encoder\.block\.(\d+)\.(\d+)\."
     widths, patches = _each(shapes, stem), _each(shapes, stem, 2)
     reduced = {int(m[2]): s[2] for n, s in shapes.items()
@@ -163,6 +169,7 @@ def pvt_settings(shapes: Shapes) -> Settings:
 
 
 def cvt_settings(shapes: Shapes) -> Settings:
+    """Return the settings of CvT."""
     stem = r"encoder\.stages\.(\d+)\.embedding\.convolution_embeddings\.projection\.weight"
     widths, patches = _each(shapes, stem), _each(shapes, stem, 2)
     hidden = _each(shapes, r"encoder\.stages\.(\d+)\.layers\.0\.intermediate\.dense\.weight")
@@ -178,6 +185,7 @@ def cvt_settings(shapes: Shapes) -> Settings:
 
 
 def levit_settings(shapes: Shapes) -> Settings:
+    """Return the settings of LeViT."""
     attention = r"encoder\.stages\.(\d+)\.layers\.0\.module\."
     heads = _each(shapes, rf"{attention}attention_biases")
     together = _each(shapes, rf"{attention}queries_keys_values\.linear\.weight")
@@ -201,6 +209,7 @@ def levit_settings(shapes: Shapes) -> Settings:
 
 
 def mobilevit_settings(shapes: Shapes) -> Settings:
+    """Return the settings of MobileViT."""
     neck = [_one(shapes, r"conv_stem\.convolution\.weight")]
     first = r"encoder\.layer\.{}\.(layer\.0|downsampling_layer)\.reduce_1x1\.convolution\.weight"
     neck += [_one(shapes, first.format(stage)) for stage in range(5)]
@@ -215,6 +224,7 @@ def mobilevit_settings(shapes: Shapes) -> Settings:
 
 
 def mobilevit2_settings(shapes: Shapes) -> Settings:
+    """Return the settings of MobileViT V2."""
     stem = _one(shapes, r"conv_stem\.convolution\.weight")
     units = [_one(shapes, rf"layer\.{stage}\.conv_1x1\.convolution\.weight") for stage in (2, 3, 4)]
     # 64, 128, 256, ... times the multiplier, where no clamp of the stem (16 to 64) hides it
@@ -253,6 +263,7 @@ def _stages(shapes: Shapes, stem: str, width: str) -> Settings:
 
 
 def regnet_settings(shapes: Shapes) -> Settings:
+    """Return the settings of RegNet."""
     found = _stages(
         shapes, r"embedder\.embedder\.convolution\.weight", r"stages\.(\d+)\.layers\.0\.shortcut\.convolution\.weight"
     )
@@ -264,12 +275,14 @@ def regnet_settings(shapes: Shapes) -> Settings:
 
 
 def bit_settings(shapes: Shapes) -> Settings:
+    """Return the settings of BiT."""
     found = _stages(shapes, r"embedder\.convolution\.weight", r"stages\.(\d+)\.layers\.0\.conv3\.weight")
     last = any(re.search(r"(^|\.)norm\.weight$", name) and ".downsample." not in name for name in shapes)
     return found | {"layer_type": "preactivation" if last else "bottleneck"}
 
 
 def poolformer_settings(shapes: Shapes) -> Settings:
+    """Return the settings of PoolFormer."""
     stem = r"encoder\.patch_embeddings\.(\d+)\.projection\.weight"
     widths = _each(shapes, stem)
     return {
@@ -282,6 +295,7 @@ def poolformer_settings(shapes: Shapes) -> Settings:
 
 
 def focalnet_settings(shapes: Shapes) -> Settings:
+    """Return the settings of FocalNet."""
     stem = r"patch_embeddings\.projection\.weight"
     wide, depths = _one(shapes, stem), _depths(shapes, r"encoder\.stages\.(\d+)\.layers\.(\d+)\.")
     focal = [rf"stages\.{stage}\.layers\.0\.modulation\.focal_layers\." for stage in range(len(depths))]
@@ -298,6 +312,7 @@ def focalnet_settings(shapes: Shapes) -> Settings:
 
 
 def swiftformer_settings(shapes: Shapes) -> Settings:
+    """Return the settings of SwiftFormer."""
     widths = _each(shapes, r"encoder\.network\.(\d+)\.blocks\.0\.(?:local_representation\.)?depth_wise_conv\.weight")
     return {
         "embed_dims": widths,
@@ -307,4 +322,5 @@ def swiftformer_settings(shapes: Shapes) -> Settings:
 
 
 def multiplier_settings(stem: str) -> Callable[[Shapes], Settings]:
+    """Return the settings of MobileNets, whose stems have 32 channels times their multiplier."""
     return lambda shapes: {"depth_multiplier": _one(shapes, stem) / 32}

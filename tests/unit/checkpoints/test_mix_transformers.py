@@ -52,8 +52,13 @@ _PVT = (
     (r"\.attn\.proj\.", ".attention.proj."),
     (r"\.fc([12])\.", r".dense\1."),
 )
-NAMINGS = {"original": ((), 1e-6, 1e-5), "segformer": (_NEW, 1e-5, 1e-5), "segformer-transformers-4": (_OLD, 1e-5, 1e-5),
-           "pvt": (_PVT, 1e-6, 1e-6)}  # fmt: skip
+# The names, the epsilon of the norms of blocks and stages, and that of the norms within.
+NAMINGS: dict[str, tuple[tuple[tuple[str, str], ...], float, float]] = {
+    "original": ((), 1e-6, 1e-5),
+    "segformer": (_NEW, 1e-5, 1e-5),
+    "segformer-transformers-4": (_OLD, 1e-5, 1e-5),
+    "pvt": (_PVT, 1e-6, 1e-6),
+}
 
 
 def network() -> Any:
