@@ -43,7 +43,7 @@ def small_image_vgg(candidate: Candidate, state: Mapping[str, Tensor]) -> Candid
 
 
 def _trunk(candidate: Candidate) -> Candidate:
-    """Return the network as one of maps, where nothing of a classifier is there: its pooling is assumed to be a mean."""
+    """Return the network as one of maps, where nothing of a classifier is there: a mean of them is assumed."""
     if any(fact.flag == "--pool" and fact.source == "told" for fact in candidate.facts):
         return candidate
     pooled = Fact.of("pooling", "mean of the last map", Origin("assumed", "there is no classifier"), flag="--pool")

@@ -46,7 +46,7 @@ def input_of(contents: Contents, resolved: Resolved, read_options: ReadOptions) 
 
 
 def described(preprocessing: Preprocessing, size: int, size_origin: Origin, *, colours: bool = False) -> Input:
-    """Return the input at a size that is settled, with all of it as facts; `colours` is whether channels have an order."""
+    """Return the input at a size that is settled, with all of it as facts; `colours`: channels have an order."""
     resize, framing, framing_origin = _framing(preprocessing, size)
     origin_of = preprocessing.origin_of
     facts = (

@@ -7,7 +7,7 @@ then has to take every tensor, or the guess is dropped.
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -171,12 +171,13 @@ def networks_of_shapes(contents: Contents, state: State, facts: Facts) -> list[C
     return []
 
 
-def kinds_of(names: Mapping[str, Any]) -> list[str]:
+def kinds_of(names: Iterable[str]) -> list[str]:
     """Return the types of models that these names may be of."""
+    given = list(names)
     return [
         model_type
         for model_type, kind in _KINDS.items()
-        if has_name(names, kind.sign) and not (kind.unlike and has_name(names, kind.unlike))
+        if has_name(given, kind.sign) and not (kind.unlike and has_name(given, kind.unlike))
     ]
 
 

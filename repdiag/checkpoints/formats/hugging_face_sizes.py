@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from torch import Size
@@ -41,8 +41,9 @@ def _depth(shapes: Shapes, pattern: str) -> int:
     return len({match[match.re.groups] for name in shapes if (match := re.search(rf"(^|\.){pattern}", name))})
 
 
-def has_name(shapes: Shapes, pattern: str) -> bool:
-    return any(re.search(rf"(^|\.){pattern}", name) for name in shapes)
+def has_name(names: Iterable[str], pattern: str) -> bool:
+    """Say whether a name has a part, from its start or after a point, that begins so."""
+    return any(re.search(rf"(^|\.){pattern}", name) for name in names)
 
 
 def _ratio(wide: int, narrow: int) -> int | float:
@@ -151,8 +152,8 @@ def pvt_settings(shapes: Shapes) -> Settings:
     """Return the settings of PVT, with one head in its first stage."""
     stem, block = r"encoder\.patch_embeddings\.(\d+)\.projection\.weight", r"encoder\.block\.(\d+)\.(\d+)\."
     widths, patches = _each(shapes, stem), _each(shapes, stem, 2)
-    reduced = {int(m[2]): s[2] for n, s in shapes.items()
-               if (m := re.search(r"(^|\.)block\.(\d+)\.0\.attention\.self\.sequence_reduction\.weight$", n))}  # fmt: skip
+    kernel = re.compile(r"(^|\.)block\.(\d+)\.0\.attention\.self\.sequence_reduction\.weight$")
+    reduced = {int(found[2]): shape[2] for name, shape in shapes.items() if (found := kernel.search(name))}
     wide = _each(shapes, r"encoder\.block\.(\d+)\.0\.mlp\.dense1\.weight")
     first = _one(shapes, r"encoder\.patch_embeddings\.0\.position_embeddings", 1)
     return {

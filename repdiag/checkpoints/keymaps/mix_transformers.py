@@ -14,6 +14,7 @@ from repdiag.checkpoints.keymaps.keymap import Keymap, State
 from repdiag.checkpoints.keymaps.renaming import all_names, by_patterns
 from repdiag.core.errors import CheckpointError
 
+_DECODERS = ("decode_head.", "head.", "classifier.")
 _KEYS = re.compile(r"(.*\.attn)\.k\.(weight|bias)")
 
 
@@ -69,6 +70,7 @@ ORIGINAL = Keymap(
     applies=lambda state: all_names(state, [r"patch_embed1\.proj\.", r"block1\.0\.mlp\.dwconv\.dwconv\."]),
     convert=_ORIGINAL,
     candidates=mix_transformer_candidates,
+    beside=_DECODERS,
     defaults={"norm_eps": 1e-6, "activation": "gelu"},
 )
 SEGFORMER = Keymap(
@@ -79,6 +81,7 @@ SEGFORMER = Keymap(
     ),
     convert=_hugging_face,
     candidates=mix_transformer_candidates,
+    beside=_DECODERS,
     facts={"norm_eps": 1e-5},  # whatever its config.json says, which its code does not read
     defaults={"activation": "gelu"},
 )
@@ -89,5 +92,6 @@ PVT = Keymap(
     ),
     convert=_hugging_face,
     candidates=partial(mix_transformer_candidates, eps_within=None),
+    beside=_DECODERS,
     defaults={"norm_eps": 1e-6, "activation": "gelu"},
 )
