@@ -211,7 +211,8 @@ def analyze_inputs(
         found = evaluate(embeddings, **beside, distributed=world.size > 1, **asked)
         judged = hold_against(judge(found), embeddings, inputs.others, groups=groups, seed=asked.get("seed", 0))
     sets = {"val": embeddings} if inputs.bank is None else {"val": embeddings, "bank": inputs.bank}
-    row_checks, findings = check_sets(sets, search=True, seed=asked.get("seed", 0))
+    with listening(counting):
+        row_checks, findings = check_sets(sets, search=True, seed=asked.get("seed", 0))
     drift = None
     if other is not None:
         (called,) = inputs.others
