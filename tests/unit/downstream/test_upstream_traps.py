@@ -1,4 +1,9 @@
-"""Where published downstream code does not do what it seems to do: which side of it a preset takes."""
+"""Where published downstream code does not do what it seems to do: which side of it a preset takes.
+
+Others have their tests beside the code: batch norm of Shi's fine-tuning, the kept head, subsets by file name in
+test_training_protocols; VOC's eleven points and pycocotools' thresholds in test_golden_average_precision; two maps of
+one stride in test_dense_protocols; Caltech's parts in test_transfer_datasets.
+"""
 
 from __future__ import annotations
 
