@@ -104,6 +104,7 @@ def _try_branch(
     attempts, renamed = _options(contents, form, renamed, state, facts=facts, read_options=read_options)
     where = f"{contents.payload.path.name} ({form.name}, {branch.name} branch)"
     heads = (*form.heads, *(part.removeprefix("./") for part in branch.projector if part.startswith("./")))
+    heads = (*heads, *(renamed.keymap.beside if renamed.keymap else ()))
     failures: list[tuple[float, CheckpointError]] = []
     for options in filter(None, attempts):
         fitted = fit(renamed.state, options, file_name=contents.file_name)
