@@ -96,6 +96,7 @@ def test_segmentation_networks_of_torchvision_are_dilated(head: str, tmp_path: P
     assert gap(encoder(images_of(64)), network(images_of(64))) < 1e-5
 
 
+@torch.no_grad()
 def test_a_mobilenet_of_torchvisions_segmentation_is_dilated_too(tmp_path: Path) -> None:
     network: Any = perturbed(torchvision.models.mobilenet_v3_large(dilated=True), 0)
     state = {f"backbone.{name}": value for name, value in network.features.state_dict().items()}
