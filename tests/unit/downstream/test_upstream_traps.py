@@ -22,6 +22,7 @@ from repdiag.data.datasets import open_dataset
 from repdiag.downstream.classifier import EncoderClassifier
 from repdiag.downstream.fine_tuning import FineTuneSettings
 from repdiag.downstream.labelled_features import Machine
+from repdiag.downstream.last_blocks import LastBlocksSettings, blocks_encoder
 from repdiag.downstream.on_images import Place, probe_images
 from repdiag.downstream.presets import get_protocol
 from repdiag.downstream.trained import TrainedSettings
@@ -86,6 +87,22 @@ def test_a_test_set_of_noise_changes_no_choice(name: str) -> None:
     assert one
     assert one == other
     assert found[0].value > found[1].value
+
+
+def test_the_last_blocks_of_a_transformer_are_read_from_the_network_itself() -> None:
+    """Each block's class token after the final norm, the last one first; a network that is given, not named, too."""
+    from timm.models.vision_transformer import VisionTransformer
+
+    torch.manual_seed(0)
+    network = VisionTransformer(img_size=16, patch_size=8, embed_dim=16, depth=2, num_heads=2, num_classes=0).eval()
+    settings = LastBlocksSettings(blocks=(2,))
+    images = torch.rand(3, 3, 16, 16)
+    with torch.no_grad():
+        read = blocks_encoder(repdiag.load_encoder(network, image_size=16), settings).backbone(images)
+        tokens = network.forward_features(images)
+    assert read.shape == (3, 4 * 16)
+    assert torch.allclose(read[:, :16], tokens[:, 0], atol=1e-6)
+    assert torch.allclose(read[:, 32:48], tokens[:, 1:].mean(dim=1), atol=1e-6)
 
 
 @pytest.mark.parametrize(("std", "read_by"), [(IMAGENET_STD, 0.228), ((0.5, 0.5, 0.5), 0.5)])
