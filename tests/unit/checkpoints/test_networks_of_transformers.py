@@ -89,10 +89,14 @@ def test_names_of_transformers_without_a_config_ask_for_it(tmp_path: Path) -> No
 
 def test_without_a_config_the_sizes_are_read_from_shapes(regnet: nn.Module, tmp_path: Path) -> None:
     state = {f"net.{name}": value for name, value in regnet.state_dict().items()}
-    torch.save({"state_dict": state | {"head.weight": torch.zeros(3, 16)}}, tmp_path / "file.ckpt")
+    torch.save(
+        {"state_dict": state | {"head.weight": torch.zeros(3, 16), "odd.weight": torch.zeros(3)}},
+        tmp_path / "file.ckpt",
+    )
     encoder = load_encoder(tmp_path / "file.ckpt")
     assert encoder.info.backbone == "transformers:RegNetModel"
     assert same(encoder(IMAGES), regnet)
+    assert any("1 tensors were not understood and not used, from odd.weight" in note for note in encoder.info.notes)
     (note,) = [note for note in encoder.info.notes if note.startswith("assumed")]
     assert "activation relu (--activation)" in note
     told = load_encoder(tmp_path / "file.ckpt", activation="silu")
