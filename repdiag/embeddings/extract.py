@@ -177,7 +177,7 @@ def encode(
     """Return the features of a batch and, of an encoder with a projector, its projections; on a CPU part by part."""
     together = len(images) if device.type != "cpu" else max(1, _PIXELS // (images.shape[2] * images.shape[3]))
     features, projections = [], []
-    for part in images.split(together):
+    for part in torch.split(images, together):
         found = encoder(normal.apply(part.to(device, non_blocking=True)))
         projected = encoder.project(found)
         features.append(found.float().cpu())
