@@ -89,8 +89,8 @@ def batches(name: str, *, size: int, rounds: int) -> Iterator[str]:
     fast, device = FastEncoder(encoder, dtype=torch.float32), torch.device("cpu")
     ways: dict[str, Callable[[], object]] = {
         "256 at once": lambda: encoder(normal.apply(images)),
-        "as a run does": lambda: encode(encoder, images, device, normal),
-        "the same, --fast in float32": lambda: encode(fast, images, device, normal),
+        "as a run does": lambda: encode(encoder, images, device=device, normal=normal),
+        "the same, --fast in float32": lambda: encode(fast, images, device=device, normal=normal),
     }
     taken: dict[str, list[tuple[float, float]]] = {way: [] for way in ways}
     rates = []

@@ -160,8 +160,8 @@ def _forward(encoder: Encoder, batch: tuple[Tensor, Tensor], device: torch.devic
     if any(module.training for module in encoder.modules()):
         raise CheckpointError("the encoder is in training mode", hint="call encoder.eval() before extracting")
     originals, views = batch
-    features, projections = encode(encoder, originals, device, normal)
-    encoded = [encode(encoder, view, device, normal) for view in views]
+    features, projections = encode(encoder, originals, device=device, normal=normal)
+    encoded = [encode(encoder, view, device=device, normal=normal) for view in views]
     dims = features.shape[1]
     return _Part(
         features=features,
@@ -172,7 +172,7 @@ def _forward(encoder: Encoder, batch: tuple[Tensor, Tensor], device: torch.devic
 
 
 def encode(
-    encoder: Encoder, images: Float[Tensor, "B C H W"], device: torch.device, normal: Normalization
+    encoder: Encoder, images: Float[Tensor, "B C H W"], *, device: torch.device, normal: Normalization
 ) -> tuple[Tensor, Tensor | None]:
     """Return the features of a batch and, of an encoder with a projector, its projections; on a CPU part by part."""
     together = len(images) if device.type != "cpu" else max(1, _PIXELS // (images.shape[2] * images.shape[3]))

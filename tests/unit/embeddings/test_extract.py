@@ -61,7 +61,7 @@ def test_a_cpu_encodes_large_images_a_few_at_a_time():
     normal = Normalization((0.5,) * 3, (0.2,) * 3)
     encoder.eval()
     with torch.inference_mode():
-        features, projections = encode(encoder, images, torch.device("cpu"), normal)
+        features, projections = encode(encoder, images, device=torch.device("cpu"), normal=normal)
         whole = encoder(normal.apply(images))
         torch.testing.assert_close(features, whole, rtol=1e-6, atol=1e-6)
         torch.testing.assert_close(projections, encoder.project(whole), rtol=1e-5, atol=1e-6)
