@@ -1,11 +1,15 @@
 """What reading a checkpoint costs: seconds for small files, memory for large ones, seconds for those that are refused.
 
 python -m benchmarks.checkpoint_reading                 small files, made by torchvision and timm
-python -m benchmarks.checkpoint_reading --large FOLDER  a ViT-H and a ViT-g too, 2.5 GB each, written there and deleted
+python -m benchmarks.checkpoint_reading --large FOLDER  a ViT-H of 2.5 GB, one of twice its depth (5 GB) and a ViT-g of
+                                                        2.3 GB too, one at a time, written there and deleted
 
 Every file is read in a child process. Seconds are processor time beyond the imports; memory is the highest resident
-size, pages of the mapped file included: of the whole process, and beyond what the imports took before (1.06 GB with a
-torch built for CUDA). Promised: 2 s for a small file, 1.3 times the file beyond the imports, 5 s for a refusal.
+size of the whole process, pages of the mapped file included, in times the file. It has a fixed part, what the imports
+take (three quarters of a gigabyte with a torch built for CUDA, nearly all of it torch's own), and one that grows with
+the file, which is printed as "beyond the imports". Promised: 2 s for a small file, 5 s for a refusal, for the whole
+process 1.3 times a file of 5 GB, and beyond the imports 1.1 times a file of 2.5 GB. The whole process takes 1.34 times
+a file of 2.5 GB, of which torch and the weights alone are 1.29.
 """
 
 from __future__ import annotations
@@ -20,10 +24,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-SMALL_SECONDS, REFUSED_SECONDS, TIMES_THE_FILE = 2.0, 5.0, 1.3
+SMALL_SECONDS, REFUSED_SECONDS = 2.0, 5.0
+TIMES_THE_FILE, TIMES_BEYOND_IMPORTS = 1.3, 1.1
 _CHILD = """
 import json, sys, time
-import numpy, torch, torchvision, timm, safetensors.torch
+import numpy, safetensors.torch
+from repdiag.models.network_libraries import import_network_libraries
+import_network_libraries()
 from repdiag.checkpoints.inspect import inspect_checkpoint
 from repdiag.checkpoints.load import load_encoder
 from repdiag.core.errors import RepdiagError
@@ -46,15 +53,18 @@ _SMALL = (
 )
 _WRITE = """
 import sys, torch, timm, safetensors.torch
-name, kind, left_out, *paths = sys.argv[1:]
+name, depth, kind, left_out, *paths = sys.argv[1:]
 with torch.device("meta"):
-    network = timm.create_model(name, num_classes=0)
+    network = timm.create_model(name, num_classes=0, depth=int(depth))
 number = torch.float16 if kind == "half" else torch.float32
 state = {key: torch.full(value.shape, .01, dtype=number) for key, value in network.state_dict().items()}
 state.pop(left_out, None)
 for path in paths:
     safetensors.torch.save_file(state, path) if path.endswith(".safetensors") else torch.save(state, path)
 """
+
+
+_SMALLEST_LARGE = 32  # blocks of the ViT-H, whose file is little more than three times what torch takes
 
 
 def measured(how: str, path: Path) -> Mapping[str, Any]:
@@ -93,20 +103,21 @@ def small_files(folder: Path) -> bool:
 def large_files(folder: Path) -> bool:
     """Print the memory of large files and the seconds of a large one that is refused; say whether promises are kept."""
     kept = True
-    whole = [folder / "vit_h.pth", folder / "vit_h.safetensors"]
-    for path in whole:
-        _run(_WRITE, "vit_huge_patch14_224", "single", "", str(path))
+    whole = [(32, "vit_h.pth"), (32, "vit_h.safetensors"), (64, "vit_h_twice.safetensors")]
+    for depth, name in whole:
+        path = folder / name
+        _run(_WRITE, "vit_huge_patch14_224", str(depth), "single", "", str(path))
         for how in ("inspect", "load"):
             found = measured(how, path)
             size = path.stat().st_size
             times, beyond = found["peak"] / size, (found["peak"] - found["imports"]) / size
-            kept &= beyond <= TIMES_THE_FILE
+            kept &= beyond <= TIMES_BEYOND_IMPORTS and (times <= TIMES_THE_FILE or depth == _SMALLEST_LARGE)
             print(f"{how:8} {path.name:36} {path.stat().st_size / 1e6:7.1f} MB {found['seconds']:6.2f} s "
                   f"peak {times:.2f} x, beyond the imports {beyond:.2f} x  {found['said']}")  # fmt: skip
         path.unlink()
     for suffix in ("pth", "safetensors"):
         path = folder / f"vit_g.{suffix}"
-        _run(_WRITE, "vit_giant_patch14_dinov2", "half", "blocks.7.mlp.fc2.bias", str(path))
+        _run(_WRITE, "vit_giant_patch14_dinov2", "40", "half", "blocks.7.mlp.fc2.bias", str(path))
         found = measured("load", path)
         kept &= found["seconds"] <= REFUSED_SECONDS
         print(f"refuse   {path.name:36} {path.stat().st_size / 1e6:7.1f} MB {found['seconds']:6.2f} s  {found['said']}")

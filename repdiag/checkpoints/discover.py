@@ -15,7 +15,7 @@ from repdiag.checkpoints.reading.branches import BRANCH_NAMES
 from repdiag.checkpoints.reading.contents import Contents, under
 
 _SEGMENTS = 5  # how deep in a name a network may begin
-_SMALLEST = 20  # tensors that a network has at least
+_SMALLEST = 16  # tensors that a network has at least: the trunk of VGG11
 _MOST_NAMES = 20_000  # in all that is looked through; encoders with their twins have a few thousand
 _MOST_TRIED = 64
 _ROLES = {"encoder_q": "query", "encoder_k": "key", "momentum_encoder": "momentum", "base_encoder": "base"}

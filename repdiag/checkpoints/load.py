@@ -229,8 +229,8 @@ def _notes(resolved: Resolved, payload: Payload) -> tuple[str, ...]:
     eight_bits = [name for name, value in resolved.renamed.state.items() if _has_eight_bits(value)]
     if eight_bits:
         notes.append(
-            f"{len(eight_bits)} tensors have eight bits, the first is {eight_bits[0]}: they are read as they stand; "
-            "where they were stored with scales, save the weights multiplied out"
+            f"{len(eight_bits)} tensors have eight bits, the first is {eight_bits[0]}: they are read as they stand, "
+            "which no flag changes; where they were stored with scales, save the weights multiplied out"
         )
     if payload.integrity == "unknown":
         notes.append("the file has no checksum, so its integrity is unknown; compare its sha256")

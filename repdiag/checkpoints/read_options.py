@@ -62,6 +62,10 @@ class ReadOptions:
             value = getattr(self, name)
             if value is not None and value not in choices:
                 raise UsageError(f"unknown {name} {str(value)[:40]!r}", hint=f"one of: {', '.join(choices)}")
+        if self.stem is not None and not (isinstance(self.stem, tuple | list) and len(self.stem) == 2):
+            raise UsageError(
+                f"stem is the stride and whether a max-pool follows, not {str(self.stem)[:40]!r}", hint="(1, False)"
+            )
         if isinstance(self.resize, str) and self.resize not in ("crop", "squash"):
             raise UsageError(f"unknown resize {self.resize[:40]!r}", hint="crop, squash, or the shorter side in pixels")
 

@@ -33,6 +33,13 @@ SPLITS = ("train", "val")
 FOLDER = "imagefolder:"
 ENTRY_POINTS = "repdiag.datasets"
 _DOWNLOAD = "--download fetches it into {root}"
+_GONE = "its files are no longer available online: put them into {root}"
+_DRAWN = "; of {images:,} images a fifth of each class, by hash, is val"
+_WITH_BOXES: Mapping[str, tuple[bool | None, str]] = {
+    "composed": (True, "scenes for detection and segmentation, drawn on this machine"),
+    "coco:PATH": (None, "for detection and segmentation: annotations/, train*/ and val*/"),
+    "voc:PATH": (None, "for detection and segmentation: Annotations/, JPEGImages/, ImageSets/"),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,7 +113,7 @@ _KNOWN: Mapping[str, _Known] = MappingProxyType(
         "caltech101": _Known(
             open=open_caltech101,
             places=(CALTECH101,),
-            how_to_get=_DOWNLOAD + "; a fifth of each class, by hash, is val",
+            how_to_get=_DOWNLOAD + _DRAWN.format(images=8677),
             classes=101,
             train=None,
             val=None,
@@ -118,21 +125,20 @@ _KNOWN: Mapping[str, _Known] = MappingProxyType(
         "eurosat": _Known(
             open=open_eurosat,
             places=(EUROSAT,),
-            how_to_get=_DOWNLOAD + "; a fifth of each class, by hash, is val",
+            how_to_get=_DOWNLOAD + _DRAWN.format(images=27_000),
             classes=10,
-            train=None,
-            val=None,
+            train=21_600,
+            val=5_400,
         ),
         **{
             name: _Known(
                 open=opener_of(name),
                 places=(known.place,),
-                how_to_get=_DOWNLOAD
-                if known.fetched
-                else "its files are no longer available online: put them into {root}",
+                how_to_get=(_DOWNLOAD if known.fetched else _GONE)
+                + (_DRAWN.format(images=known.images) if known.images else ""),
                 classes=known.classes,
-                train=known.sizes[0],
-                val=known.sizes[1],
+                train=known.sizes[0] if known.sizes else None,
+                val=known.sizes[1] if known.sizes else None,
                 measure=known.measure,
             )
             for name, known in SETS.items()
@@ -210,7 +216,11 @@ def list_datasets(root: str | Path | None = None) -> tuple[DatasetInfo, ...]:
         DatasetInfo(name=point.name, present=True, where=None, how_to_get=f"from {point.value}")
         for point in entry_points(group=ENTRY_POINTS)
     )
-    return (*known, *kinds, own, *others)
+    boxes = tuple(
+        DatasetInfo(name=name, present=present, where=None, how_to_get=how, measure="AP")
+        for name, (present, how) in _WITH_BOXES.items()
+    )
+    return (*known, *kinds, own, *boxes, *others)
 
 
 def _opener(name: str) -> Opener:

@@ -36,9 +36,11 @@ class TransferSet:
     val: tuple[Mapping[str, Any], ...]
     listed: Callable[[Any], Listed]
     classes: int
-    sizes: tuple[int, int]
+    sizes: tuple[int, int] | None
     measure: str = "top-1"
     fetched: bool = True
+    images: int | None = None
+    """All images of a set without an official split: a fifth of each class, by hash, is val."""
 
 
 def _images_and_labels(found: Any) -> Listed:
@@ -84,6 +86,10 @@ SETS: Mapping[str, TransferSet] = {
         kind="GTSRB", place="gtsrb/GTSRB", train=_parts("train"), val=_parts("test"),
         listed=_samples, classes=43, sizes=(26_640, 12_630),
     ),
+    "sun397": TransferSet(
+        kind="SUN397", place="SUN397", train=({},), val=({},),
+        listed=_images_and_labels, classes=397, sizes=None, images=108_754,
+    ),
 }  # fmt: skip
 EUROSAT = "eurosat/2750"
 
@@ -113,6 +119,7 @@ def _open(name: str, request: OpenRequest) -> ImageSplit:
         files=[_file(files[place], root) for place in order],
         labels=labels[order],
         class_names=tuple(map(str, getattr(parts[0], "classes", None) or range(known.classes))),
+        drawn=known.images is not None,
     )
     return assemble(found, request.read_request())
 

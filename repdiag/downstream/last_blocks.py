@@ -17,6 +17,7 @@ from repdiag.downstream.labelled_features import LabelledFeatures, class_numbers
 from repdiag.downstream.measures import measured
 from repdiag.downstream.outcome import Outcome
 from repdiag.downstream.protocol import AboveZero, FeatureSettings, Positive, Protocol, Share
+from repdiag.models.feature_maps import unwrapped
 from repdiag.training.schedules import cosine
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ def blocks_encoder(encoder: Encoder, settings: LastBlocksSettings) -> Encoder:
     """Return the encoder read at its last blocks; raises `UsageError` for a network that is no transformer of timm's
     kind with a class token.
     """
-    trunk = getattr(encoder.backbone, "trunk", encoder.backbone)
+    trunk = unwrapped(getattr(encoder.backbone, "trunk", encoder.backbone))
     deepest = max(settings.blocks)
     prefix = int(getattr(trunk, "num_prefix_tokens", 0))
     if not hasattr(trunk, "forward_intermediates") or prefix < 1:

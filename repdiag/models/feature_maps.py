@@ -22,7 +22,7 @@ def feature_maps(trunk: nn.Module, images: Float[Tensor, "B C H W"]) -> dict[int
     after each of them, timm's networks where timm reads them. Never inside a block, where an expansion's map may be the
     last of its stride. A transformer without stages has one map. Raises `UsageError` for a network of unknown make.
     """
-    trunk = _unwrapped(trunk)
+    trunk = unwrapped(trunk)
     if hasattr(trunk, "forward_intermediates"):
         found = trunk.forward_intermediates(images, intermediates_only=True, output_fmt="NCHW")  # type: ignore[operator]
     else:
@@ -37,7 +37,7 @@ def feature_maps(trunk: nn.Module, images: Float[Tensor, "B C H W"]) -> dict[int
     return dict(sorted(by_stride.items()))
 
 
-def _unwrapped(trunk: nn.Module) -> nn.Module:
+def unwrapped(trunk: nn.Module) -> nn.Module:
     """Return the network inside wrappers that hold one part and nothing else."""
     while not isinstance(trunk, nn.Sequential) and not hasattr(trunk, "forward_intermediates"):
         inside = list(trunk.children())

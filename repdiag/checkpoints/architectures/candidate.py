@@ -19,7 +19,7 @@ class Candidate:
     and `image_size_origin` says that its tensors show it. `recorded` says that its sizes are those of a settings
     file and not of the tensors; `settings` are the arguments of timm's constructor that it was built with, and
     `config` is the config.json that describes it, without which it cannot be built again. `tensors` are those of
-    the file under the names of this network, where no keymap gives them.
+    the file under the names of this network, where no keymap gives them, `unused` the names of those that it left.
     """
 
     name: str
@@ -33,3 +33,4 @@ class Candidate:
     settings: Mapping[str, Any] = field(default_factory=dict)
     config: Mapping[str, Any] | None = None
     tensors: Mapping[str, Tensor] | None = None
+    unused: tuple[str, ...] = ()

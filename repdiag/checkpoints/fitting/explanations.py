@@ -13,6 +13,7 @@ from repdiag.checkpoints.fitting.infer_arch import Fitted
 from repdiag.checkpoints.fitting.match import match
 from repdiag.checkpoints.formats.format import Branch, Format
 from repdiag.checkpoints.formats.hugging_face_classes import INSTALL
+from repdiag.checkpoints.formats.hugging_face_shapes import kinds_of
 from repdiag.checkpoints.keymaps import KEYMAPS, rename
 from repdiag.checkpoints.reading.contents import Contents, State, under
 from repdiag.core.errors import CheckpointError
@@ -34,6 +35,8 @@ def unknown_architecture(
         )
     if hint is None and "hugging_face" in where and importlib.util.find_spec("transformers") is None:
         hint = f"{INSTALL}; or --backbone your_file.py:function"
+    elif hint is None and kinds_of(state) and importlib.util.find_spec("transformers") is None:
+        hint = f"the names are those of Hugging Face transformers: {INSTALL}"
     elif hint is None and "hugging_face" not in where and _has_names_of_transformers(state):
         hint = "the names are those of Hugging Face transformers: put the model's config.json next to the file"
     return CheckpointError(

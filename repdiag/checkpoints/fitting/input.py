@@ -14,8 +14,10 @@ from repdiag.checkpoints.formats.format import Preprocessing
 from repdiag.checkpoints.read_options import ReadOptions, flag_of
 from repdiag.checkpoints.reading.contents import Contents
 from repdiag.core.errors import CheckpointError
+from repdiag.models.backbones import input_channels
 
 _USUAL = 224
+_COLOURS = 3
 _SMALL = 64  # images up to this size are used whole
 
 
@@ -39,18 +41,19 @@ def input_of(contents: Contents, resolved: Resolved, read_options: ReadOptions) 
     """Return the input of a resolved network: told, else recorded, else shown by tensors, else the family's."""
     preprocessing = as_told(resolved.format.preprocessing_of(contents), read_options)
     size, size_origin = _size(resolved, preprocessing)
-    return described(preprocessing, bounded_image_size(size), size_origin)
+    colours = input_channels(resolved.fitted.network) == _COLOURS
+    return described(preprocessing, bounded_image_size(size), size_origin, colours=colours)
 
 
-def described(preprocessing: Preprocessing, size: int, size_origin: Origin) -> Input:
-    """Return the input at a size that is settled, with all of it as facts."""
+def described(preprocessing: Preprocessing, size: int, size_origin: Origin, *, colours: bool = False) -> Input:
+    """Return the input at a size that is settled, with all of it as facts; `colours`: channels have an order."""
     resize, framing, framing_origin = _framing(preprocessing, size)
     origin_of = preprocessing.origin_of
     facts = (
         Fact.of("image size", size, size_origin, flag="--image-size"),
         Fact.of("framing", framing, framing_origin, flag="--resize"),
         Fact.of("interpolation", preprocessing.interpolation, origin_of("interpolation"), flag="--interpolation"),
-        *_channel_order(preprocessing),
+        *_channel_order(preprocessing, colours=colours),
         Fact.of("mean", _shown(preprocessing.mean), origin_of("mean"), flag="--mean"),
         Fact.of("std", _shown(preprocessing.std), origin_of("std"), flag="--std"),
     )
@@ -93,10 +96,10 @@ def _framing(preprocessing: Preprocessing, size: int) -> tuple[int | None, str, 
     return size * 8 // 7, f"shorter side to {size * 8 // 7}, then the centre", preprocessing.origin_of("resize")
 
 
-def _channel_order(preprocessing: Preprocessing) -> list[Fact]:
-    """Return the order of channels where somebody says it, or where it is not the one that nearly all take."""
+def _channel_order(preprocessing: Preprocessing, *, colours: bool) -> list[Fact]:
+    """Return the order of channels where somebody says it, where it is assumed, or where it is not the usual one."""
     origin = preprocessing.origin_of("bgr")
-    if not preprocessing.bgr and origin.source != "told":
+    if not preprocessing.bgr and origin.source != "told" and not (colours and origin.source == "assumed"):
         return []
     return [Fact.of("channel order", "BGR" if preprocessing.bgr else "RGB", origin, flag="--channel-order")]
 

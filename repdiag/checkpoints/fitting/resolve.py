@@ -104,6 +104,7 @@ def _try_branch(
     attempts, renamed = _options(contents, form, renamed, state, facts=facts, read_options=read_options)
     where = f"{contents.payload.path.name} ({form.name}, {branch.name} branch)"
     heads = (*form.heads, *(part.removeprefix("./") for part in branch.projector if part.startswith("./")))
+    heads = (*heads, *(renamed.keymap.beside if renamed.keymap else ()))
     failures: list[tuple[float, CheckpointError]] = []
     for options in filter(None, attempts):
         fitted = fit(renamed.state, options, file_name=contents.file_name)
@@ -127,13 +128,19 @@ def _try_branch(
 def _as_read_by_library(
     contents: Contents, form: Format, branch: Branch, network: Candidate, *, read_options: ReadOptions
 ) -> Resolved:  # fmt: skip
-    """Return the network that another library built for the whole file, with all of the file's tensors its own."""
+    """Return the network that another library built for the whole file, and what it left of the file's tensors."""
     state = contents.state(branch.place) or {}
     fitted = fit(state, [network], file_name=contents.file_name)
     _expect_used(read_options, fitted)
+    unused = set(network.unused)
+    heads = {*HEADS, *(start.rstrip(".") for start in form.heads)}
+    roles = {
+        name: "backbone" if name not in unused else "head" if heads & set(name.split(".")) else "unknown"
+        for name in state
+    }
     return Resolved(
         format=form, branch=branch, present=(branch.name,), renamed=Renamed(state, None),
-        facts=form.facts_of(contents), fitted=fitted, roles=dict.fromkeys(state, "backbone"),
+        facts=form.facts_of(contents), fitted=fitted, roles=roles,
     )  # fmt: skip
 
 

@@ -19,6 +19,7 @@ from repdiag.models.backbones import input_channels
 from repdiag.models.network_libraries import without_compiler
 
 _DRAWS = (nn.init.normal_, torch.Tensor.normal_, torch.Tensor.erfinv_, torch.Tensor.clamp_)
+_SCALES = (torch.Tensor.mul, torch.Tensor.mul_, torch.Tensor.__mul__, torch.Tensor.__rmul__)
 _LARGE = 100e6 * 224**2  # parameters times pixels: a second of one core
 
 
@@ -29,7 +30,7 @@ def build_outline(build: Callable[[], nn.Module]) -> nn.Module:
     True
     """
     try:
-        with torch.device("meta"), _NoDraws():
+        with torch.device("meta"), _NoDraws(), without_compiler():
             return build().eval()
     except Exception:  # code that needs values while it builds fails in many ways; it gets them in the other builds
         return build_unfilled(build) or build().eval()
@@ -49,7 +50,7 @@ def build_unfilled(build: Callable[[], nn.Module]) -> nn.Module | None:
 
 
 class _NoDraws(TorchFunctionMode):
-    """Within, the steps that draw normal numbers are left out where there are no numbers.
+    """Within, the steps that draw normal numbers, or scale them, are left out where there are no numbers.
 
     torch has no kernel for them on the meta device: it would load its compiler, 160 MB, to find a shape that is known.
     """
@@ -57,6 +58,8 @@ class _NoDraws(TorchFunctionMode):
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         given = kwargs or {}
         drawn = (args[0] if args else given["tensor"]) if func in _DRAWS else None
+        if func in _SCALES and len(args) == 2 and isinstance(args[1], float) and args[0].is_floating_point():
+            drawn = args[0]
         return drawn if drawn is not None and drawn.is_meta else func(*args, **given)
 
 

@@ -51,7 +51,7 @@ def networks_of_config(config: Mapping[str, Any], tensors: State, facts: Facts) 
     made = _loaded(config, tensors)
     if made is None:
         return []
-    model, kind = made
+    model, kind, unused = made
     network = PooledModel(model, config, told=facts.pool if facts.origin_of("pool").source == "told" else None)
     pooled = Fact.of("pooling", network.pooling, _origin_of_pooling(network, facts, kind), flag=network.flag)
     size = config.get("image_size")
@@ -65,12 +65,13 @@ def networks_of_config(config: Mapping[str, Any], tensors: State, facts: Facts) 
             facts=(pooled,),
             config=dict(config),
             tensors=network.state_dict(),
+            unused=unused,
         )
     ]
 
 
-def _loaded(config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> tuple[nn.Module, str] | None:
-    """Return the network with the tensors in it; None where not all of it is filled."""
+def _loaded(config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> tuple[nn.Module, str, tuple[str, ...]] | None:
+    """Return the network with the tensors in it, its class, and what it left of the file; None if it is not filled."""
     from transformers import AutoConfig
     from transformers.utils import logging
 
@@ -86,9 +87,9 @@ def _loaded(config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> tuple[n
         wanted = sum(value.numel() for value in outline.state_dict().values())
         if wanted > _TIMES * sum(value.numel() for value in tensors.values()) + _SPARE:
             return None
-        network, report = type(outline).from_pretrained(
-            None, config=settings, state_dict=_from_its_prefix(tensors, outline), output_loading_info=True
-        )
+        prefix = _its_prefix(tensors, outline)
+        own = {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+        network, report = type(outline).from_pretrained(None, config=settings, state_dict=own, output_loading_info=True)
     except Exception:  # a config of a stranger fails in many ways; the refusal that follows says what to do
         return None
     finally:
@@ -98,7 +99,9 @@ def _loaded(config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> tuple[n
     missing = [name for name in report["missing_keys"] if not name.startswith(_UNTRAINED)]
     if missing or report["mismatched_keys"]:
         return None
-    return network.float().eval(), type(outline).__name__
+    left = {prefix + name for name in report["unexpected_keys"]}
+    unused = tuple(name for name in tensors if name in left or not name.startswith(prefix))
+    return network.float().eval(), type(outline).__name__, unused
 
 
 def _outline(settings: Any, config: Mapping[str, Any]) -> nn.Module:
@@ -117,13 +120,12 @@ def _outline(settings: Any, config: Mapping[str, Any]) -> nn.Module:
         return made
 
 
-def _from_its_prefix(tensors: Mapping[str, Tensor], outline: nn.Module) -> dict[str, Tensor]:
-    """Return the tensors, without what a user's module puts before the names of the model that it holds."""
+def _its_prefix(tensors: Mapping[str, Tensor], outline: nn.Module) -> str:
+    """Return what a user's module puts before the names of the model that it holds."""
     wanted = list(outline.state_dict())
     last = wanted[0]
     prefixes = [name.removesuffix(last) for name in tensors if name.endswith(last)]
-    best = max(prefixes, key=lambda prefix: sum(prefix + name in tensors for name in wanted), default="")
-    return {name.removeprefix(best): value for name, value in tensors.items() if name.startswith(best)}
+    return max(prefixes, key=lambda prefix: sum(prefix + name in tensors for name in wanted), default="")
 
 
 def _numbers(config: Mapping[str, Any], inside: str) -> Iterator[tuple[str, float]]:

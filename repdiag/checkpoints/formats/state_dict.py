@@ -8,6 +8,7 @@ from repdiag.checkpoints.architectures.named import HEADS
 from repdiag.checkpoints.discover import discovered
 from repdiag.checkpoints.facts import Origin
 from repdiag.checkpoints.formats.format import Branch, Format, Preprocessing
+from repdiag.checkpoints.formats.hugging_face_shapes import networks_of_shapes
 from repdiag.checkpoints.formats.normalizations import HALVES, OPENAI
 from repdiag.checkpoints.reading.contents import Contents, under
 
@@ -130,5 +131,6 @@ FORMAT = Format(
     of_libraries=True,
     notes_on=_notes,
     preprocessing=_preprocessing,
+    last_networks=networks_of_shapes,
     arch=lambda file: file.setting("arch") or file.setting("args", "arch") or file.setting("args", "model"),
 )

@@ -224,6 +224,7 @@ def _swin(state: Mapping[str, Tensor]) -> State:
 
 
 _QKV = r"(vision_model\.)?(encoder\.|model\.)?layers?\.0\.(attention\.attention\.query|(attention|self_attn)\.q_proj)\."
+_TEXTS = ("text_model.", "text_projection.", "logit_scale", "logit_bias")
 _PATCHES = r"(vision_model\.)?embeddings\.patch_embeddings?\."
 SWIN = Keymap(
     name="Hugging Face Swin",
@@ -270,6 +271,7 @@ CLIP = Keymap(
     convert=_transformer,
     facts={"project": True},
     defaults={"norm_eps": 1e-5, "resample": "bicubic", "activation": "quick_gelu", "pool": "token"},
+    beside=_TEXTS,
 )
 SIGLIP = Keymap(
     name="Hugging Face SigLIP",
@@ -279,6 +281,7 @@ SIGLIP = Keymap(
     ),
     convert=_siglip,
     defaults={"norm_eps": 1e-6, "resample": "bicubic", "activation": "gelu_tanh"},
+    beside=_TEXTS,
 )
 VIT = Keymap(
     name="Hugging Face ViT, DeiT",

@@ -17,7 +17,8 @@ State = dict[str, Tensor]
 @dataclass(frozen=True, kw_only=True)
 class Keymap:
     """One naming. `facts` are what it implies about the network (fields of `Facts`), `defaults` what it implies where
-    the family says nothing else; `candidates` builds networks that only this naming belongs to.
+    the family says nothing else; `candidates` builds networks that only this naming belongs to. `beside` are starts of
+    names, after the renaming, that stand next to the encoder, such as a tower for texts.
     """
 
     name: str
@@ -26,6 +27,7 @@ class Keymap:
     facts: Mapping[str, Any] = field(default_factory=dict)
     defaults: Mapping[str, Any] = field(default_factory=dict)
     candidates: Callable[[Mapping[str, Tensor], Facts], list[Candidate]] | None = None
+    beside: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

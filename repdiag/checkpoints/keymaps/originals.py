@@ -62,6 +62,15 @@ def _dinov3(state: Mapping[str, Tensor]) -> State:
     return found
 
 
+_REPVGG = by_patterns(
+    (r"^stage0\.", "stem."),
+    (r"^stage([1-4])\.", lambda found: f"stages.{int(found[1]) - 1}."),
+    (r"\.rbr_dense\.", ".conv_kxk."),
+    (r"\.rbr_1x1\.", ".conv_1x1."),
+    (r"\.rbr_identity\.", ".identity."),
+    (r"\.se\.(down|up)\.", lambda found: f".attn.fc{1 if found[1] == 'down' else 2}."),
+    (r"^linear\.", "head.fc."),
+)
 CONVNEXT = Keymap(
     name="ConvNeXt of its authors",
     applies=lambda state: all_names(state, [r"downsample_layers\.0\.0\.", r"stages\.0\.0\.dwconv\."]),
@@ -95,4 +104,10 @@ DINOV3 = Keymap(
     convert=_dinov3,
     candidates=dinov3_candidates,
     defaults={"norm_eps": 1e-5, "pool": "token"},
+)
+REPVGG = Keymap(
+    name="RepVGG of its authors",
+    applies=lambda state: all_names(state, [r"stage0\.rbr_dense\.conv\.", r"stage1\.0\.rbr_1x1\.bn\."]),
+    convert=_REPVGG,
+    facts={"arch_like": "timm:repvgg"},
 )

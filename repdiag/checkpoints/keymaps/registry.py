@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from repdiag.checkpoints.keymaps import densenets, hugging_face, mobile_networks, originals, resnets, transformers
+from repdiag.checkpoints.keymaps import (
+    densenets,
+    hugging_face,
+    mix_transformers,
+    mobile_networks,
+    monai,
+    originals,
+    resnets,
+    transformers,
+)
 from repdiag.checkpoints.keymaps.keymap import Keymap
 
 KEYMAPS: tuple[Keymap, ...] = (
@@ -23,11 +32,16 @@ KEYMAPS: tuple[Keymap, ...] = (
     mobile_networks.LUKEMELAS,
     mobile_networks.MONAI_EFFICIENTNET,
     mobile_networks.MONAI_DENSENET,
+    monai.VIT,
+    monai.SENET,
     densenets.DOTTED,
     densenets.SMALL,
     densenets.KUANGLIU,
     mobile_networks.LISTED_FEATURES,
     mobile_networks.LISTED_CHILDREN,
+    mix_transformers.ORIGINAL,
+    mix_transformers.SEGFORMER,
+    mix_transformers.PVT,
     hugging_face.SWIN,
     hugging_face.BEIT,
     hugging_face.DINOV3,
@@ -42,6 +56,7 @@ KEYMAPS: tuple[Keymap, ...] = (
     originals.FLATTENED,
     originals.SWIN,
     originals.DINOV3,
+    originals.REPVGG,
     transformers.OPEN_CLIP,
     transformers.TORCHVISION,
     transformers.VISSL,

@@ -61,7 +61,12 @@ _BUILTINS = frozenset(
 _TORCH = (
     *("torch.nn.", "torch.optim.", "torch.utils.data.", "torch.amp.", "torch.cuda.amp.", "torch.distributed.fsdp."),
     *("torch.distributed.tensor.", "torch.distributed._tensor.", "torch.distributed.device_mesh.", "torch.ao.nn."),
-    *("torch.torch_version.TorchVersion", "torch._C._nn.", "torch._dynamo.eval_frame.OptimizedModule"),
+    *(
+        "torch.torch_version.TorchVersion",
+        "torch._C._nn.",
+        "torch._C._VariableFunctions",
+        "torch._dynamo.eval_frame.OptimizedModule",
+    ),
 )
 _TORCH_PLAIN = ("torch._utils._rebuild", "torch._tensor._rebuild", "torch.storage.", "torch.serialization._get_layout")
 _NUMPY = ("numpy.core.multiarray.", "numpy._core.multiarray.", "numpy.core.numeric.", "numpy._core.numeric.")

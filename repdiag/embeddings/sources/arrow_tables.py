@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -103,10 +103,33 @@ def of_schema(name: str, schema: pa.Schema, column: Callable[[str], pa.ChunkedAr
     columns = tuple(
         _of_classes(field, column, rows=rows, names=named[field.name])
         if field.name in named
-        else _column(field, column, rows)
-        for field in schema
+        else _column(field, held, rows)
+        for field, held in _flattened(schema, column)
     )
     return Contents(name=name, columns=columns, index=_only_numbers(schema), is_table=True)
+
+
+def _flattened(
+    fields: Iterable[pa.Field], column: Callable[[str], pa.ChunkedArray]
+) -> Iterator[tuple[pa.Field, Callable[[str], pa.ChunkedArray]]]:
+    """Yield the fields; those of a record (a payload, metadata) one by one, as record/field.
+
+    Records that hold bytes are images, and those of Spark and Ray are vectors: they stay whole.
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    for field in fields:
+        kind = field.type
+        if not pa.types.is_struct(kind) or is_record_of_vectors(kind) or any(_is_bytes(one.type) for one in kind):
+            yield field, column
+            continue
+        inner = [pa.field(f"{field.name}/{one.name}", one.type) for one in kind]
+
+        def held(name: str, record: str = field.name) -> pa.ChunkedArray:
+            return pc.struct_field(column(record), name.removeprefix(f"{record}/"))
+
+        yield from _flattened(inner, held)
 
 
 def _class_names(schema: pa.Schema) -> dict[str, list[str]]:

@@ -43,13 +43,17 @@ class Chosen:
 
 @dataclass(frozen=True, kw_only=True)
 class Sidecar:
-    """One value a row out of a file beside the vectors, with the names of its rows where it has some."""
+    """One value a row out of a file beside the vectors, with the names of its rows where it has some.
+
+    `spare` holds other columns: names of rows if those of the vectors are the same.
+    """
 
     name: str
     what: str  # labels or groups
     column: str
     values: Any
     keys: Mapping[str, Names]
+    spare: Mapping[str, Names] = field(default_factory=dict)
 
 
 def choose(found: Contents, options: VectorOptions, *, labels_beside: bool = False) -> Chosen:
@@ -125,7 +129,8 @@ def choose_beside(found: Contents, wanted: str | None, *, what: str) -> Sidecar:
     if found.parts != 1:
         _expect_in_all_parts(found, column.name, what)
     keys = {name: values for name, values in keys.items() if name != column.name}
-    return Sidecar(name=found.name, what=what, column=column.name, values=values_of(column), keys=keys)
+    spare = {} if keys else spare_names(found, besides=(column.name,))
+    return Sidecar(name=found.name, what=what, column=column.name, values=values_of(column), keys=keys, spare=spare)
 
 
 def _no_column(found: Contents, what: str) -> DataError:
@@ -150,6 +155,19 @@ def values_of(column: Column) -> Any:
         if column.sets is None:
             raise
         return column.sets()
+
+
+def spare_names(found: Contents, *, besides: Sequence[str] = ()) -> dict[str, Names]:
+    """Return the columns of text or whole numbers that no usual name marks as names, with another value in each row."""
+    texts = {
+        column.name: _names(column.load())
+        for column in found.columns
+        if column.name not in besides
+        and column.numbers in ("text", "integer")
+        and column.axes == 1
+        and not column.problem
+    }
+    return {name: values for name, values in texts.items() if len(np.unique(values.astype(str))) == len(values)}
 
 
 def keys_of(found: Contents, *, rows: int | None, split: str | None = None) -> dict[str, Names]:

@@ -54,6 +54,17 @@ def join(first: Mapping[str, Names], second: Mapping[str, Names], *, names: tupl
     raise _differ(first, second, best, names=names)
 
 
+def join_if_all(first: Mapping[str, Names], second: Mapping[str, Names], *, names: tuple[str, str]) -> Join | None:
+    """Return the join by any two columns in which each row of the first source is found; None where there are none."""
+    for a in first:
+        for b in second:
+            try:
+                return join({a: first[a]}, {b: second[b]}, names=names)
+            except DataError:
+                continue
+    return None
+
+
 def _found(places: Integers, there: Names, *, columns: tuple[str, str], how: str, names: tuple[str, str]) -> Join:
     a, b = columns
     by = a if a == b else f"{a} = {b}"

@@ -18,10 +18,11 @@ from repdiag.core.embedding_set import EmbeddingSet
 from repdiag.core.errors import DataError, MetricError
 from repdiag.core.provenance import Provenance
 from repdiag.core.reading_notes import ReadingNotes
-from repdiag.embeddings.sources.choose import Chosen, Sidecar, choose, choose_beside
+from repdiag.embeddings.sources.choose import Chosen, Sidecar, choose, choose_beside, spare_names
 from repdiag.embeddings.sources.column_names import VIEW_NAMES
 from repdiag.embeddings.sources.contents import Contents, of_array
-from repdiag.embeddings.sources.joining import Join, join
+from repdiag.embeddings.sources.counted_dimensions import note_counted_dimensions
+from repdiag.embeddings.sources.joining import Join, join, join_if_all
 from repdiag.embeddings.sources.label_conflicts import over_own
 from repdiag.embeddings.sources.labels import Labels, read_labels
 from repdiag.embeddings.sources.locations import fetched, is_remote
@@ -90,6 +91,8 @@ def _read(found: Contents, labels: Any, groups: Any, options: VectorOptions) -> 
     flat = one_vector_each(values, options, name=called) if values.ndim > 2 else Flat(values=values)
     vectors, said = as_numbers(flat.values, options, _beside(found), name=called) if _is_flat(flat) else (values, ())
     notes += [*flat.notes, *said]
+    if len(chosen.vectors.names) == 1 and flat.tokens == 1:
+        notes += note_counted_dimensions(vectors)
     given = _labels(found, chosen, labels, options=options, notes=notes)
     together = _groups(found, chosen, groups, options=options, notes=notes)
     row_ids, row_names = _row_ids(found, chosen, notes)
@@ -155,13 +158,17 @@ def _labels(found: Contents, chosen: Chosen, labels: Any, *, options: VectorOpti
         return own
     beside = sidecar(labels, options, what="labels")
     read = read_labels(beside.values, options)
-    joined = place(chosen.keys, beside, rows=rows, name=found.name)
+    joined = place(chosen.keys, beside, rows=rows, name=found.name, spare=_spare(found, chosen))
     notes += [*read.notes, *joined.notes]
     read = read.take(joined.rows)
     if own is not None:
         from_file = isinstance(labels, str | Path)
         notes += over_own(own, read, options, names=(found.name, beside.name), is_file=from_file)
     return read
+
+
+def _spare(found: Contents, chosen: Chosen) -> Mapping[str, Any]:
+    return {} if chosen.keys else spare_names(found, besides=chosen.vectors.names)
 
 
 def _groups(
@@ -175,7 +182,7 @@ def _groups(
     else:
         beside = sidecar(groups, options, what="groups")
         rows = len(chosen.vectors.values)
-        joined = place(chosen.keys, beside, rows=rows, name=found.name)
+        joined = place(chosen.keys, beside, rows=rows, name=found.name, spare=_spare(found, chosen))
         notes += joined.notes
         values = np.asarray(beside.values)[joined.rows]
     array = values.numpy() if isinstance(values, Tensor) else np.asarray(values)
@@ -209,9 +216,16 @@ def _of_series(values: Any, what: str) -> Sidecar | None:
     return Sidecar(name=f"the {what}", what=what, column=what, values=values.to_numpy(dtype=object), keys=keys)
 
 
-def place(keys: Mapping[str, Any], beside: Sidecar, *, rows: int, name: str) -> Join:
-    """Return where the values of each row lie: by names where both sides have some, else by order."""
+def place(
+    keys: Mapping[str, Any], beside: Sidecar, *, rows: int, name: str, spare: Mapping[str, Any] | None = None
+) -> Join:
+    """Return where the values of each row lie: by names where both sides have some, else by order.
+
+    `spare` holds columns of the vectors that are names only if all of them are found beside.
+    """
     found = join(keys, beside.keys, names=(name, beside.name))
+    if found is None:
+        found = join_if_all(keys or spare or {}, beside.keys or beside.spare, names=(name, beside.name))
     if found is not None:
         return found
     count = len(beside.values)

@@ -66,11 +66,18 @@ def _one_matrix(path: Path, table: pa.Table) -> Contents:
     a name of its own.
     """
     values = np.stack([column.to_numpy() for column in table.columns], axis=1)
-    whole = [_counts_something(column) for column in values.T]
-    if any(whole) and not all(whole) and sum(whole) <= 2:
-        names = [f"column {place}" if is_one else f"d{place}" for place, is_one in enumerate(whole, start=1)]
+    names = _of_columns(values)
+    if names is not None:
         return of_table(path.name, table.rename_columns(names))
     return Contents(name=path.name, columns=(of_array("features", values),))
+
+
+def _of_columns(values: Any) -> list[str] | None:
+    """Return names for the columns of a matrix that has one or two beside its dimensions; None where all are alike."""
+    whole = [_counts_something(column) for column in values.T]
+    if not any(whole) or all(whole) or sum(whole) > 2:
+        return None
+    return [f"column {place}" if is_one else f"d{place}" for place, is_one in enumerate(whole, start=1)]
 
 
 def _counts_something(column: Any) -> bool:
@@ -156,7 +163,7 @@ def open_lines(path: Path) -> Contents:
     rows = lines[1:] if counted and len(lines) > 1 and len(lines[1].split()) > 2 else lines
     cells = rows[0].split()
     if len(cells) > 1 and _all_numbers(cells) and len(rows) > 1:
-        return Contents(name=path.name, columns=(of_array("features", _matrix(path, [row.split() for row in rows])),))
+        return _lines_of_numbers(path, _matrix(path, [row.split() for row in rows]))
     if len(cells) > 2 and _all_numbers(cells[1:]):
         split = [row.split() for row in rows]
         words = np.asarray([row[0] for row in split])
@@ -167,6 +174,20 @@ def open_lines(path: Path) -> Contents:
         return Contents(name=path.name, columns=named)
     labels = lines if len(lines) != 1 else lines[0].replace(",", " ").split()
     return Contents(name=path.name, columns=(of_array("labels", np.asarray(labels)),))
+
+
+def _lines_of_numbers(path: Path, values: Any) -> Contents:
+    import pyarrow as pa
+
+    names = _of_columns(values)
+    if names is None:
+        return Contents(name=path.name, columns=(of_array("features", values),))
+    # Arrow keeps whole numbers apart from fractions, so that labels are labels.
+    whole = [
+        column.astype(np.int64) if name.startswith("column") else column
+        for name, column in zip(names, values.T, strict=True)
+    ]
+    return of_table(path.name, pa.table([pa.array(column) for column in whole], names=names))
 
 
 def _named_labels(lines: list[str]) -> tuple[Column, ...] | None:

@@ -25,8 +25,8 @@ def calinski_harabasz(features: Features, labels: Labels) -> MetricValue:
     Range:        about 1 (labels unrelated to the rows) upwards without bound.  Better: higher.
     Invariant:    rotation, scale, row order.   Not invariant: translation.
     Conventions:  unit rows z = features / ||features||; m is the mean of all rows.
-    Read it as:   a test statistic rather than a size: it grows with N.
-    Limits:       not comparable between unlike N or C.
+    Read it as:   a test statistic rather than an effect size: it grows with N.
+    Limits:       comparable only at equal N and C.
     Cost:         O(N D) time, O(C D) memory.
     Reference:    Calinski & Harabasz 1974. Code compared: scikit-learn, calinski_harabasz_score.
                   Golden: tests/golden/test_golden_classes.py.

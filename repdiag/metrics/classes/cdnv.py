@@ -28,13 +28,14 @@ def cdnv(features: Features, labels: Labels, *, normalize: bool = False) -> Metr
     Shapes:       features [N, D], labels [N] -> scalar; per_class [C]: mean over the pairs of each class.
     Range:        0 (collapsed classes) upwards without bound.  Better: lower.
     Invariant:    rotation, scale, translation, row order (normalize=True: not translation).
-    Conventions:  raw rows unless normalize=True; variance with ddof 0, so a singleton class has variance 0 (counted
-                  in extra) beside classes that have one; unordered pairs, unweighted. extra["most_alike"] lists the
-                  five pairs of classes that overlap most: [label, label, value]. Rows far from the origin keep their
-                  digits (version 1: .005 % off at a million times the spread, twice the value at a hundred times that).
-    Read it as:   below about 0.1 a nearest-class-mean rule hardly errs; above 1 classes overlap in most directions
-                  together, though not necessarily in the useful ones.
-    Limits:       grows with the number of noise dimensions. One pair of near-equal means dominates the mean; two
+    Conventions:  raw rows unless normalize=True. Variance with ddof 0: a singleton class has variance 0 (counted in
+                  extra) if other classes have one. Unordered pairs, unweighted. extra["most_alike"] lists the five
+                  pairs of classes that overlap most: [label, label, value]. Rows far from the origin keep their digits
+                  (version 1 was .005 % off at a distance of a million times the spread, and a factor of two at a
+                  hundred times that).
+    Read it as:   below about 0.1 a nearest-class-mean rule is hardly ever wrong. Above 1 classes overlap in most
+                  directions taken together, though not necessarily in the useful ones.
+    Limits:       grows with the number of noise dimensions. One pair of nearly equal means dominates the value; two
                   exactly equal means leave it undefined.
     Cost:         O(N D + C^2 D) time, O(C D + C^2) memory.
     Reference:    Galanti, Gyorgy & Hutter 2022, definition 1. Code compared: rhubarbwu/neural-collapse, measure.py.

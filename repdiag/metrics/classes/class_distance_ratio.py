@@ -27,10 +27,10 @@ def class_distance_ratio(features: Features, labels: Labels, *, average: Average
     Range:        0 (collapsed classes) to 1 (classes no tighter than chance).  Better: lower. Slightly above 1 is
                   noise.
     Invariant:    rotation, scale, row order.   Not invariant: translation.
-    Conventions:  as in the two distances; labels permuted at random give 1 in expectation.
-    Read it as:   near 1 while alignment is small: views of one image are close but images of one class are not, the
-                  first sign of over-clustering.
-    Limits:       the ratio of two means, so a few far classes weigh as much as many near ones.
+    Conventions:  as in the two distances. Randomly permuted labels give 1 in expectation.
+    Read it as:   near 1 while alignment is small: views of one image are close, but images of one class are not. That
+                  is the first sign of over-clustering.
+    Limits:       a ratio of two means: a few far classes weigh as much as many near ones.
     Cost:         O(N D) time, O(C D) memory.
     Reference:    Shi et al. 2022, section 3. Golden: tests/golden/test_golden_classes.py.
     Example:

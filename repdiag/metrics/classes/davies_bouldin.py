@@ -27,9 +27,9 @@ def davies_bouldin(features: Features, labels: Labels) -> MetricValue:
     Shapes:       features [N, D], labels [N] -> scalar; per_class [C].
     Range:        0 (collapsed classes) upwards without bound.  Better: lower.
     Invariant:    rotation, scale, row order.   Not invariant: translation.
-    Conventions:  unit rows z = features / ||features||; Euclidean, not squared; m_c is not normalised again.
-    Read it as:   which class has a neighbour that it blends into (per_class).
-    Limits:       takes the worst pair of each class, so it is noisy for many small classes.
+    Conventions:  unit rows z = features / ||features||; Euclidean distance, not squared; m_c is not normalised again.
+    Read it as:   per_class shows which classes blend into a neighbour.
+    Limits:       takes the worst pair of each class, so it is noisy when there are many small classes.
     Cost:         O(N D + C^2 D) time, O(C D + C^2) memory.
     Reference:    Davies & Bouldin 1979. Code compared: scikit-learn, davies_bouldin_score.
                   Golden: tests/golden/test_golden_classes.py.

@@ -34,11 +34,11 @@ def inter_class_distance(
     Range:        0 (everything in one point) over 2 (classes in unrelated directions) to 2 + 2/(C - 1) (simplex of
                   collapsed classes).  Better: higher.
     Invariant:    rotation, scale, row order.   Not invariant: translation.
-    Conventions:  between="rows" takes pairs of rows; between="means" takes the class means m_c (not normalised
-                  again), which leaves out the spread inside the classes. Unweighted mean over pairs of classes
-                  (average="classes") or over pairs of rows (average="pairs"). Singleton classes count. Float64.
-    Read it as:   the yardstick of intra_class_distance; see class_distance_ratio.
-    Limits:       a mean over all class pairs: two merged classes among a hundred do not show.
+    Conventions:  between="rows" takes pairs of rows. between="means" takes the class means m_c (not normalised again),
+                  which leaves out the spread inside classes. Unweighted mean over pairs of classes (average="classes")
+                  or over pairs of rows (average="pairs"). Singleton classes count. Float64.
+    Read it as:   the scale for intra_class_distance; see class_distance_ratio.
+    Limits:       a mean over all pairs of classes: two merged classes among a hundred do not show.
     Cost:         O(N D) time, O(C D) memory (O(C^2) for between="means").
     Reference:    Shi et al. 2022, section 3. Golden: tests/golden/test_golden_classes.py.
     Example:

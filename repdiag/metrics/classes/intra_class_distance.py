@@ -25,13 +25,13 @@ def intra_class_distance(features: Features, labels: Labels, *, average: Average
     Shapes:       features [N, D], labels [N] -> scalar; per_class [C].
     Range:        0 (each class one point) to about 2 (rows of a class no closer than random ones).  Better: lower.
     Invariant:    rotation, scale, row order.   Not invariant: translation.
-    Conventions:  pairs i<j, self-pairs excluded; unweighted mean over classes (average="classes") or over all
-                  same-class pairs (average="pairs"), equal when classes are; classes of one row have no pair: they
-                  are left out and counted in extra; rows normalised here; float64.
-    Read it as:   the "intra-class alignment" of shi2022. Compare with inter_class_distance: alone it falls when
-                  everything collapses, and across recipes of one architecture it can rise with accuracy.
-    Limits:       squared distances only; says nothing about how a class is split: four tight islands and one cloud
-                  can read the same.
+    Conventions:  pairs i<j, self-pairs excluded. Unweighted mean over classes (average="classes") or over all pairs of
+                  the same class (average="pairs"); the two are equal if all classes have the same size. A class of one
+                  row has no pair; it is left out and counted in extra. Rows are normalised here. Float64.
+    Read it as:   the "intra-class alignment" of shi2022. Read it beside inter_class_distance: on its own it also falls
+                  when everything collapses, and across recipes of one architecture it can rise with accuracy.
+    Limits:       squared distances only. It does not show how a class is split: four tight islands and one cloud can
+                  give the same value.
     Cost:         O(N D) time, O(C D) memory.
     Reference:    Shi et al. 2022, section 3. Official code: WOWNICE/ssl-small, eval/stats-dist.py.
                   Golden: tests/golden/test_golden_classes.py.

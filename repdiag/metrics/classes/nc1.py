@@ -37,13 +37,13 @@ def nc1(
     Shapes:       features [N, D], labels [N] -> scalar.
     Range:        0 (every class one point) upwards without bound.  Better: lower.
     Invariant:    rotation, scale, translation, row order (normalize=True: not translation).
-    Conventions:  S_W is weighted by rows, S_B by classes; mu_G is the mean of the class means (center="classes") or
-                  of all rows (center="rows"; the same for equal classes); pinv drops eigenvalues of S_B below D *
-                  2.2e-16 times the largest. Raw rows unless normalize=True. The truncated-SVD form of some
-                  implementations is the pinv form in exact arithmetic. Rows far from the origin keep their digits in
-                  the quotient too (since version 2).
-    Read it as:   the first sign of neural collapse; falls towards 0 late in supervised training.
-    Limits:       S_B has rank at most C - 1, so scatter outside the span of the class means is not seen by pinv.
+    Conventions:  S_W is weighted by rows, S_B by classes. mu_G is the mean of the class means (center="classes") or of
+                  all rows (center="rows"); the two are equal for classes of equal size. pinv drops eigenvalues of S_B
+                  below D * 2.2e-16 times the largest. Raw rows unless normalize=True. The truncated-SVD form of some
+                  implementations equals the pinv form in exact arithmetic. Rows far from the origin keep their digits
+                  in the quotient too (since version 2).
+    Read it as:   the first sign of neural collapse: it falls towards 0 late in supervised training.
+    Limits:       S_B has rank C - 1 at most, so pinv does not see scatter outside the span of the class means.
     Cost:         O(N D C) time, O(C D) memory; no D x D matrix.
     Reference:    Papyan, Han & Donoho 2020, eq. 3. Code compared: rhubarbwu/neural-collapse, measure.py.
                   Golden: tests/golden/test_golden_classes.py.

@@ -28,9 +28,9 @@ def nc2(features: Features, labels: Labels, *, center: Center = "classes", norma
     Invariant:    rotation, scale, translation, row order (normalize=True: not translation).
     Conventions:  mu_G is the mean of the class means (center="classes") or of all rows (center="rows"); raw rows
                   unless normalize=True; Frobenius norms.
-    Read it as:   whether the classes are laid out evenly. With two classes it is 0 by construction for
-                  center="classes".
-    Limits:       needs D >= C - 1 to reach 0; noise in the means of small classes lifts it.
+    Read it as:   whether the classes are laid out evenly. With two classes and center="classes" it is 0 by
+                  construction.
+    Limits:       reaches 0 only if D >= C - 1. Noise in the means of small classes raises it.
     Cost:         O(N D + C^2 D) time, O(C D + C^2) memory.
     Reference:    Papyan, Han & Donoho 2020; matrix form of Zhu et al. 2021. Code compared: rhubarbwu/neural-collapse,
                   measure.py. Golden: tests/golden/test_golden_classes.py.

@@ -32,12 +32,12 @@ def silhouette(features: Features, labels: Labels, *, distance: Distance = "cosi
     Shapes:       features [N, D], labels [N] -> scalar; per_class [C].
     Range:        -1 (every row in the wrong class) over 0 (overlap) to 1 (far, tight classes).  Better: higher.
     Invariant:    rotation, scale, row order.   Not invariant: translation.
-    Conventions:  mean over rows; a row of a singleton class counts 0, as does a row with a = b = 0. The cosine form
-                  needs class sums only; the two distances give different numbers (2 (1 - cos) is the *squared*
-                  distance). Give cluster numbers as labels for the silhouette of a clustering.
-    Read it as:   small positive values are usual in high dimensions; compare with permuted labels, which give about 0
+    Conventions:  mean over rows. A row of a singleton class counts as 0, and so does a row with a = b = 0. The cosine
+                  form needs class sums only. The two distances give different numbers, since 2 (1 - cos) is the
+                  *squared* distance. For the silhouette of a clustering, pass cluster numbers as labels.
+    Read it as:   small positive values are usual in high dimensions. Compare with permuted labels, which give about 0
                   or less.
-    Limits:       favours round clusters of one size; a class of several islands reads low.
+    Limits:       favours round clusters of one size; a class of several islands gets a low value.
     Cost:         cosine O(N C D) time, euclidean O(N^2 D) time; O(C D) memory and one block of rows.
     Reference:    Rousseeuw 1987. Code compared: scikit-learn, silhouette_score. Golden:
                   tests/golden/test_golden_classes.py.

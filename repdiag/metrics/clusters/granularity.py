@@ -71,11 +71,12 @@ def granularity(
     Range:        1/4 to 16, less where half the rows are fewer than 16 C.  1: one cluster a class; above: islands
                   within classes; below: merged classes.
     Invariant:    rotation, scale.   Not invariant: translation, row order.
-    Conventions:  the ami curve is the mean over `seeds` runs; extra holds the curve, the spread of the peaks of the
-                  single runs, and at_edge where the highest point is an end of the range, which then is only a bound.
+    Conventions:  the ami curve is the mean over `seeds` runs. extra holds the curve, the spread of the peaks of the
+                  single runs, and at_edge: the curve is highest at an end of the range, so that the value is only a
+                  bound.
     Read it as:   about 4 for a space that splits each class into four equally large islands.
-    Limits:       flat curves peak anywhere: look at the curve and at the height of the peak.
-    Cost:         that of the cluster metrics it shares its k-means runs with.
+    Limits:       a flat curve can peak anywhere: look at the curve and at the height of the peak.
+    Cost:         that of the cluster metrics, whose k-means runs it shares.
     Reference:    ami: Vinh, Epps & Bailey 2010. Calibration on known islands:
                   tests/closed_form/test_known_islands.py.
     Example:

@@ -42,15 +42,15 @@ def granularity_slope(
     Range:        -1 to 1 or so.  Better: context.
     Invariant:    rotation, scale.   Not invariant: translation; row order, as k-means starts from rows drawn by
                   number.
-    Conventions:  as ami; the mean over `seeds` runs of the difference in each. The interval is paired: both numbers of
-                  clusters see the same halves of the rows. Undefined where both numbers are the same, or more than half
-                  the rows.
-    Read it as:   above 0 for factor 2 or 4: the space is finer than the classes; above 0 for factor .5: coarser; below
-                  0 for all: as fine as the classes. All of them near 0: the curve is flat, and its peak, granularity,
-                  means nothing.
-    Limits:       islands of one class that lie closer together than those of different classes stay one cluster: see
-                  islands.
-    Cost:         that of the cluster metrics it shares its k-means runs with.
+    Conventions:  as ami; the mean over `seeds` runs of the difference within each run. The interval is paired: both
+                  numbers of clusters see the same halves of the rows. Undefined when both numbers are equal or exceed
+                  half the rows.
+    Read it as:   above 0 for factor 2 or 4: the space is finer than the classes. Above 0 for factor .5: it is coarser.
+                  Below 0 for all: it is as fine as the classes. Near 0 for all: the curve is flat, and its peak
+                  (granularity) means nothing.
+    Limits:       islands of one class that lie closer together than islands of different classes stay in one cluster:
+                  see islands.
+    Cost:         that of the cluster metrics, whose k-means runs it shares.
     Reference:    ami: Vinh, Epps & Bailey 2010. Calibration on known islands: tests/closed_form/test_known_islands.py.
     Example:
         >>> import torch

@@ -39,22 +39,23 @@ def islands(
     Range:        1 (every class is one piece) to 16.
     Invariant:    rotation, scale, row order.   Not invariant: translation.
     Conventions:  unit rows in the 64 leading principal directions of their class; S is the covariance within the two
-                  clusters, l = min(1, D / N). Every row is scored by a direction that it had no part in (10 folds);
-                  five deals of the folds, and twice the median p-value, which holds whatever the deals share. The null
-                  of the dip is that of uniform rows, the least favourable of one mode: 200,000 samples for each of 17
-                  numbers of rows. Bonferroni over the classes that are judged. The cut lies where the scores are
-                  sparsest between their two main modes; pieces under 8 rows are none, under 24 rows are not cut again.
-                  Of three pieces or more, two whose union has one mode (p above a half) count as one.
-                  Exact copies count once; rows whose nearest row belongs to another class are confusions and do not
-                  count. A class under `least_rows` unlike rows is not judged. extra: `split` holds for each class in
-                  more than one piece its p-value, the shares of the pieces, and the rows at both ends of the first cut;
-                  `too_few_rows` the rows of each class that was not judged; `share_split` of the judged classes.
-    Read it as:   2 for a label that joins two unrelated kinds of image. Which classes are split counts for more than
-                  the mean.
-    Limits:       islands that overlap so far that no direction shows two modes are not seen, nor, below some thousand
-                  rows, those of less than a sixth of their class; one curved piece may show two modes. How often real
-                  rows are split, and planted ones: docs/uncertainty.md.
-    Cost:         50 small runs of 2-means for every piece that is looked at: about .3 s a class of 1,000 rows.
+                  clusters, l = min(1, D / N). A row is scored only by directions fitted without it (10 folds). Folds
+                  are dealt five times; the p-value is twice the median of the five, which is valid however they depend
+                  on each other. The null of the dip is uniform, the least favourable distribution of one mode: 200,000
+                  samples for each of 17 numbers of rows. Bonferroni over the classes that are judged. The cut lies
+                  where the scores are sparsest between their two main modes. A piece needs 8 rows to count and 24 to be
+                  cut again. Of three pieces or more, two whose union has one mode (p above .5) count as one. Exact
+                  copies count once. A row whose nearest row belongs to another class is a confusion and does not count.
+                  A class with fewer than `least_rows` different rows is not judged. extra: `split` holds, for each
+                  class in more than one piece, its p-value, the shares of the pieces, and the rows at both ends of the
+                  first cut; `too_few_rows` the rows of each class that was not judged; `share_split` the share of the
+                  judged classes that is split.
+    Read it as:   2 for a label that joins two unrelated kinds of image. Which classes are split matters more than the
+                  mean.
+    Limits:       misses islands that overlap so much that no direction shows two modes and, below about a thousand
+                  rows, islands of less than a sixth of their class. One curved piece may show two modes. How often real
+                  and planted classes are split: docs/uncertainty.md.
+    Cost:         50 small runs of 2-means for each piece examined: about .3 s a class of 1,000 rows.
     Reference:    Kalogeratos & Likas 2012 (dip-means); Hartigan & Hartigan 1985; Meinshausen, Meier & Buehlmann 2009.
                   The dip is compared with PyPI's diptest: tests/golden/test_golden_dip.py.
     Example:

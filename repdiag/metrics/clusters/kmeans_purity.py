@@ -36,15 +36,15 @@ def kmeans_purity(
     Range:        1/C (clusters unrelated to equal classes, few of them) to 1.  Better: higher, at one K only.
     Invariant:    rotation, scale.   Not invariant: translation; row order, as k-means starts from rows drawn by
                   number.
-    Conventions:  Euclidean k-means on unit rows with K = clusters (None: one for each class); mean over `seeds` runs,
-                  each the best of `restarts` starts; the spread over the runs is in extra. 1 when every cluster is
-                  one row: the value rises with K by itself.
-    Read it as:   with K well above C: whether small islands are pure, however many a class has.
-    Limits:       never compare unlike K; a cluster number without a second score says nothing.
-    Cost:         O(N K D) time for each iteration of k-means, shared by all cluster metrics; O(N D + K D) memory.
-                  Where a step takes more than 2^25 products, all numbers of clusters share their starts (one beyond 500
-                  clusters), and iterations end where one lowers the objective by less than a ten-thousandth:
-                  since version 4, while since version 3 exact copies of rows leave fewer clusters empty.
+    Conventions:  Euclidean k-means on unit rows; K = clusters (None: one for each class). The value is the mean over
+                  `seeds` runs, each run the best of `restarts` starts; extra holds the spread over the runs. It rises
+                  with K and is 1 when every cluster is one row.
+    Read it as:   with K well above the number of classes: whether small islands are pure, however many a class has.
+    Limits:       compare at equal K only, and read a second score beside it.
+    Cost:         O(N K D) time for each iteration of k-means, which all cluster metrics share; O(N D + K D) memory.
+                  Large problems (more than 2^25 products a step) use one set of starts for all numbers of clusters, a
+                  single start beyond 500 clusters, and stop once an iteration lowers the objective by less than one
+                  part in 10,000 (since version 4). Exact copies of rows leave fewer clusters empty since version 3.
     Reference:    Manning, Raghavan & Schutze 2008, section 16.3. Code compared: scikit-learn. Golden:
                   tests/golden/test_golden_clusters.py.
     Example:

@@ -36,15 +36,15 @@ def nmi(
     Range:        0 (independent) to 1 (the same grouping).  Better: higher, at one K only.
     Invariant:    rotation, scale.   Not invariant: translation; row order, as k-means starts from rows drawn by
                   number.
-    Conventions:  Euclidean k-means on unit rows with K = clusters (None: one for each class); mean over `seeds` runs,
-                  each the best of `restarts` starts; the spread over the runs is in extra. Arithmetic mean of the
-                  entropies; natural logarithms.
+    Conventions:  Euclidean k-means on unit rows; K = clusters (None: one for each class). The value is the mean over
+                  `seeds` runs, each run the best of `restarts` starts; extra holds the spread over the runs. Arithmetic
+                  mean of the entropies; natural logarithms.
     Read it as:   the usual score of deep clustering papers; equal to v_measure.
-    Limits:       positive for random clusters, more so with more of them: use ami for unlike K.
-    Cost:         O(N K D) time for each iteration of k-means, shared by all cluster metrics; O(N D + K D) memory.
-                  Where a step takes more than 2^25 products, all numbers of clusters share their starts (one beyond 500
-                  clusters), and iterations end where one lowers the objective by less than a ten-thousandth:
-                  since version 4, while since version 3 exact copies of rows leave fewer clusters empty.
+    Limits:       positive for random clusters, and more so the more clusters there are: compare different K by ami.
+    Cost:         O(N K D) time for each iteration of k-means, which all cluster metrics share; O(N D + K D) memory.
+                  Large problems (more than 2^25 products a step) use one set of starts for all numbers of clusters, a
+                  single start beyond 500 clusters, and stop once an iteration lowers the objective by less than one
+                  part in 10,000 (since version 4). Exact copies of rows leave fewer clusters empty since version 3.
     Reference:    Strehl & Ghosh 2002; Vinh, Epps & Bailey 2010. Code compared: scikit-learn. Golden:
                   tests/golden/test_golden_clusters.py.
     Example:

@@ -52,22 +52,22 @@ def sub_clusters(features: Features, labels: Labels, *, seed: Seed = 0) -> Metri
     Shapes:       features [N, D], labels [N] -> scalar.
     Range:        1 (every class is one piece) to 32, at most a third of the rows of a class.
     Invariant:    scale.   Not invariant: translation, row order; rotation up to ties of k-means.
-    Conventions:  unit rows; the reference is normal with the class's own covariance. An island is a mode of density
-                  with valleys around it: pieces count where depth is above .5. Depth is read on rows that the centres
-                  were not fitted to (10 folds), on the thinner and the denser side of each border apart, and the lesser
-                  counts: on the thinner side of a cut through one mode density falls from the border on, however heavy
-                  the tail or bent the class. Classes weigh by their gap: those in one piece say nothing about the
-                  islands of others. Exact copies count once; rows whose nearest row belongs to another class are
-                  confusions and do not count; the farthest 5 % of the rows are left out of W; at most 300 rows of a
-                  class. The interval resamples classes; its lower end counts only valleys that chance does not make.
-                  extra: the gap, the lower end of its interval (1 where that is below .03), the depth; at_edge: more
-                  could not be tried.
-    Read it as:   4 with a gap of .1 or more: classes fall into four islands, wherever these lie. granularity finds them
-                  only where islands of one class lie no closer together than those of different classes.
-    Limits:       islands of fewer than three rows are not seen; with fewer than 30 rows or so in all classes together
-                  no valley is told from chance, and the interval begins at 1.
-    Cost:         some 50 small k-means runs a class, and for at most 60 classes ten for each number up to that of the
-                  highest gap: .05 to .2 s a class of 100 rows.
+    Conventions:  unit rows; the reference is normal with the class's own covariance. An island is a mode of the density
+                  with valleys around it: a piece counts if its depth is above .5. Depth is read on rows that the
+                  centres were not fitted to (10 folds), on the thinner and on the denser side of each border
+                  separately; the smaller one counts, because on the thinner side of a cut through one mode the density
+                  falls from the border on, however heavy the tail or bent the class. Classes are weighted by their gap:
+                  a class in one piece says nothing about the islands of others. Exact copies count once. A row whose
+                  nearest row belongs to another class is a confusion and does not count. W leaves out the farthest 5 %
+                  of the rows; at most 300 rows of a class are used. The interval resamples classes; its lower end
+                  counts only valleys that chance does not make. extra: the gap, the lower end of its interval (1 if
+                  that is below .03), the depth, and at_edge: more islands could not be tried.
+    Read it as:   4 with a gap of .1 or more: classes fall into four islands, wherever these lie. granularity finds
+                  islands only if those of one class lie no closer together than those of different classes.
+    Limits:       misses islands of fewer than three rows. With fewer than about 30 rows in all classes together no
+                  valley can be told from chance, and the interval begins at 1.
+    Cost:         some 50 small k-means runs a class, and for up to 60 classes ten more for each number of islands up to
+                  that of the highest gap: .05 to .2 s a class of 100 rows.
     Reference:    Tibshirani, Walther & Hastie 2001, with their reference (b) made normal. No official code compared.
     Example:
         >>> import torch

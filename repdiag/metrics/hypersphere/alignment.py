@@ -26,11 +26,11 @@ def alignment(features: Features, views: Views, *, pair: Pair = "original-view",
     Shapes:       features [N, D], views [V, N, D] -> scalar.
     Range:        0 (views coincide) to 2^alpha (opposite); about 2 at alpha = 2 for unrelated rows.  Better: lower.
     Invariant:    rotation, scale, row order.   Not invariant: translation.
-    Conventions:  "original-view" pairs the original with view 1, "view-view" view 1 with view 2; rows normalised
-                  here; float64. shi2022 calls the readings d-sd and sd-sd, and its value is that of alpha = 2.
+    Conventions:  "original-view" pairs the original with view 1, "view-view" pairs view 1 with view 2. Rows are
+                  normalised here. Float64. shi2022 calls these two d-sd and sd-sd; its value is that of alpha = 2.
     Read it as:   the invariance that the pretext task asks for.
     Limits:       perfect when everything collapses to a point or into a cone: read it beside alignment_margin and
-                  uniformity. Depends on how strong the augmentations are.
+                  uniformity. It depends on the strength of the augmentations.
     Cost:         O(N D) time, O(N) memory.
     Reference:    Wang & Isola 2020, section 4. Official code: SsnL/align_uniform, align_uniform/__init__.py;
                   WOWNICE/ssl-small, eval/stats-dist.py. Golden: tests/golden/test_golden_pairs.py.

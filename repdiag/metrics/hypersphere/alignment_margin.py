@@ -26,13 +26,13 @@ def alignment_margin(features: Features, views: Views, *, pair: Pair = "original
     Range:        about 0 (a view is no more like its original than anything else) to 1 + 1 / (N - 1).
                   Better: higher.
     Invariant:    rotation, scale, row order.   Not invariant: translation.
-    Conventions:  the random pairs are all pairs of anchors (originals, or view 1 for "view-view"), self-pairs
-                  excluded; per_row holds the difference row by row. Its error is that of cos(z_i, z_i^+) - 2 g_i, g_i
-                  the mean cosine of row i with all others: a row counts as an anchor and as a partner (version 1 left
-                  the second out; its intervals were too narrow, its values are the same). Of C classes both roles
-                  weigh C / (C - 1).
+    Conventions:  random pairs are all pairs of anchors (originals, or view 1 for "view-view"), self-pairs excluded.
+                  per_row holds the difference for each row. The error is that of cos(z_i, z_i^+) - 2 g_i, with g_i the
+                  mean cosine of row i with all others, because a row counts both as an anchor and as a partner (version
+                  1 ignored the second, so that its intervals were too narrow; its values are the same). If the rows
+                  come in C classes, both roles are weighted by C / (C - 1).
     Read it as:   alignment that a cone-shaped or collapsed space cannot fake: there both cosines are near 1.
-    Limits:       a mean: says nothing of the nearest competitor, which instance_discrimination_accuracy does.
+    Limits:       a mean: it does not show the nearest competitor, as instance_discrimination_accuracy does.
     Cost:         O(N D) time, O(N) memory.
     Reference:    the two terms of Wang & Isola 2020, on one scale. Closed form: tests/closed_form/test_hypersphere.py.
     Example:      >>> import torch

@@ -27,8 +27,8 @@ def mean_cosine(features: Features) -> MetricValue:
     Invariant:    rotation, scale, row order.   Not invariant: translation.
     Conventions:  pairs i<j, self-pairs excluded; closed form in float64; per_row holds each row's mean over its
                   partners.
-    Read it as:   the cone: near 1, cosines are large whatever the images show.
-    Limits:       says nothing of how many directions the rest of the variance uses.
+    Read it as:   the width of the cone: near 1, all cosines are large whatever the images show.
+    Limits:       does not show how many directions the rest of the variance uses.
     Cost:         O(N D) time, O(D) memory.
     Reference:    Ethayarajh 2019, section 3.2. Closed form: tests/closed_form/test_hypersphere.py.
     Example:      >>> import torch

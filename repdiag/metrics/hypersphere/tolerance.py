@@ -32,14 +32,15 @@ def tolerance(features: Features, labels: Labels, *, average: Average = "pairs")
     Range:        about 0 (classes unrelated to the space) to 1 (each class one direction).  Better: context:
                   high means tight classes, and it is highest in a collapsed space.
     Invariant:    rotation, scale, row order.   Not invariant: translation.
-    Conventions:  average="pairs": all same-class pairs weigh alike; "classes": mean over classes of each class's
-                  mean; "classes_with_self": the published code, whose class mean divides by n_c^2 although its
-                  diagonal is zeroed, hence low by (n_c - 1) / n_c; "all_pairs": the paper's expectation, over all
-                  pairs with 0 for unlike labels; "all_pairs_with_self": the same over N^2 pairs with the diagonal.
-                  Singleton classes have no pair and count for nothing, except 0 in "classes_with_self".
-    Read it as:   1 - intra_class_distance / 2, on the scale of cosines, where both average over pairs or over classes
-                  (by default one does this, the other that: the same for classes of one size).
-    Limits:       rises with mean_cosine whatever the classes.
+    Conventions:  average="pairs" weights all same-class pairs alike. "classes" is the mean over classes of each class's
+                  mean. "classes_with_self" is the published code: its class mean divides by n_c^2 although its diagonal
+                  is set to zero, so it is low by a factor of (n_c - 1) / n_c. "all_pairs" is the paper's expectation:
+                  over all pairs, with 0 for different labels. "all_pairs_with_self" is the same over N^2 pairs with the
+                  diagonal. Singleton classes have no pair and do not count, except as 0 in "classes_with_self".
+    Read it as:   1 - intra_class_distance / 2, on the scale of cosines, if both average over pairs or both over
+                  classes. The defaults differ: this one averages over pairs, that one over classes. For classes of
+                  equal size both are the same.
+    Limits:       rises with mean_cosine, whatever the classes.
     Cost:         O(N D) time, O(C D) memory.
     Reference:    Wang & Liu 2021, section 3.3. Golden: tests/golden/test_golden_pairs.py.
     Example:      >>> import torch

@@ -35,12 +35,12 @@ def uniformity(features: Features, *, t: Positive = 2.0) -> MetricValue:
     Range:        -4t (two opposite rows) at the least; about -2t + 2t^2 / D for rows uniform on the sphere (-4 + 8/D at
                   t = 2); 0 when collapsed.  Better: lower, at equal D only.
     Invariant:    rotation, scale, row order.   Not invariant: translation.
-    Conventions:  exact, over all pairs i<j, self-pairs excluded by index; rows normalised here; tiles in the rows' own
-                  precision (at least float32), accumulation in float64; squared distances clamped at 0. per_row holds
+    Conventions:  exact: all pairs i<j, self-pairs excluded by index. Rows are normalised here. Tiles in the precision
+                  of the rows (at least float32), sums in float64; squared distances are clamped at 0. per_row holds
                   each row's mean potential over its partners: the value is the log of their mean.
-    Read it as:   how much of the sphere is used. Differences below .03 are noise in published numbers that were
-                  estimated from 3 x 128 rows (uniformity_subsampled), not here.
-    Limits:       depends on D; exact duplicates add potential 1 each.
+    Read it as:   how much of the sphere is used. Published values are often estimated from 3 x 128 rows
+                  (uniformity_subsampled): among those, differences below .03 are noise. This value is exact.
+    Limits:       depends on D. Exact duplicates add a potential of 1 each.
     Cost:         O(N^2 D / 2) multiply-adds and N^2 / 2 exponentials, O(N D) memory.
     Reference:    Wang & Isola 2020, section 4. Official code: SsnL/align_uniform, align_uniform/__init__.py;
                   WOWNICE/ssl-small, eval/stats-dist.py, whose `uniform(x, t)` ignores t and always uses 2.

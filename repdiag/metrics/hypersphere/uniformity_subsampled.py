@@ -29,10 +29,11 @@ def uniformity_subsampled(
     Shapes:       features [N, D] -> scalar (nats).
     Range:        as uniformity.  Better: lower, at equal D only.
     Invariant:    rotation, scale.   Not invariant: translation, row order (the draw names row numbers).
-    Conventions:  one permutation drawn from `seed` on the CPU, cut into disjoint subsets; logs are averaged, which
-                  lies below the log of the average by half the variance of a subset's mean, relative to its square.
-    Read it as:   for comparison with published tables only: over the seeds its standard deviation is about .012, so
-                  differences below .03 are noise. Use uniformity, which is exact.
+    Conventions:  one permutation, drawn from `seed` on the CPU and cut into disjoint subsets. The logarithms are
+                  averaged, which lies below the logarithm of the average by half the relative variance of a subset's
+                  mean.
+    Read it as:   only for comparison with published tables. Its standard deviation over seeds is about .012, so
+                  differences below .03 are noise. Otherwise use uniformity, which is exact.
     Limits:       needs size x subsets rows.
     Cost:         O(subsets size^2 D) time.
     Reference:    Shi et al. 2022; official code: WOWNICE/ssl-small, eval/stats-dist.py.

@@ -70,15 +70,16 @@ def best_nn(
     Range:        0 to 1.  Better: higher.
     Invariant:    rotation, scale, translation, row order (normalize=True: not translation; with center_batch: not row
                   order).
-    Conventions:  raw rows and Euclidean distance unless normalize=True; one vote each; equal votes go to the smaller
-                  label, equal accuracies to the smaller k; equal distances to the lower bank row. k stops at the size
-                  of the bank. The chosen k and the whole curve are in extra, per_row holds the hits at that k.
-                  normalize=True is the published reading "norm". normalize=True with center_batch=B is "shift-norm":
-                  every B rows in succession, of the rows and of the bank, minus their own mean, so that the value
-                  depends on B (512 by default there) and on the order; that code shuffles both sets first. Since
-                  version 2 equal distances of quantised rows are equal: rounding broke such ties before.
-    Read it as:   a published figure to compare with.
-    Limits:       optimistic: k is chosen on the rows that it is scored on. knn_accuracy is not.
+    Conventions:  raw rows and Euclidean distance unless normalize=True; one vote each. Equal votes go to the smaller
+                  label, equal accuracies to the smaller k, equal distances to the lower bank row. k stops at the size
+                  of the bank. extra holds the chosen k and the whole curve, per_row the hits at that k. normalize=True
+                  is the published reading "norm". normalize=True with center_batch=B is "shift-norm": it subtracts from
+                  every B consecutive rows, and from every B rows of the bank, their own mean. That value depends on B
+                  (512 by default in the published code) and on the order of the rows; the published code shuffles both
+                  sets first. Since version 2 equal distances of quantised rows count as equal; rounding broke such ties
+                  before.
+    Read it as:   a figure to compare with published ones.
+    Limits:       optimistic: k is chosen on the same rows that it is scored on. knn_accuracy does not do this.
     Cost:         O(N M D) multiply-adds and O(N (K + C)) for the votes of all k; O((N + M) D) memory.
     Reference:    Shi et al. 2022; official code: WOWNICE/ssl-small, eval/knn.py.
                   Golden: tests/golden/test_golden_neighbors.py.

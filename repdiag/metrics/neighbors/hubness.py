@@ -38,14 +38,14 @@ def hubness(features: Features, *, k: Count = 10, normalize: bool = True) -> Met
     Range:        about 0 (every row is equally often a neighbour) upwards; above about 2 a few hubs rule the
                   neighbourhoods.  Better: lower.
     Invariant:    rotation, scale, row order.   Not invariant: translation.
-    Conventions:  unit rows and cosine (normalize=False: raw rows, Euclidean); self excluded by index, so that exactly k
-                  partners are counted: scikit-hubness, given vectors, keeps the self-hit among its k columns and so
-                  reports k = 9 as 10. Equal similarities go to the lower row; where exact copies tie for the k-th
-                  place another choice moves the value in the fourth digit. Population skewness (ddof 0).
-                  extra: share of rows that are nobody's neighbour (antihub_occurrence), share of slots held by rows
-                  with N_k >= 2k (hub_occurrence), Gini and Robin Hood index of N_k, and its maximum.
-    Read it as:   high-dimensional or badly centred spaces grow hubs, and kNN accuracy suffers.
-    Limits:       grows with dimension and somewhat with N: compare at equal N.
+    Conventions:  unit rows and cosine (normalize=False: raw rows, Euclidean). The row itself is excluded by index, so
+                  exactly k partners are counted; scikit-hubness, given vectors, keeps the row itself among its k
+                  columns, so its k = 10 is k = 9 here. Equal similarities go to the lower row; if exact copies tie for
+                  the k-th place, another choice moves the value in the fourth digit. Population skewness (ddof 0).
+                  extra: the share of rows that are nobody's neighbour (antihub_occurrence), the share of slots held by
+                  rows with N_k >= 2k (hub_occurrence), Gini and Robin Hood index of N_k, and its maximum.
+    Read it as:   high-dimensional or badly centred spaces grow hubs, and hubs lower kNN accuracy.
+    Limits:       grows with the dimension and somewhat with N: compare at equal N.
     Cost:         O(N^2 D / 2) multiply-adds, O(N (D + k)) memory.
     Reference:    Radovanovic et al. 2010, eq. 1; code compared: VarIr/scikit-hubness, analysis/estimation.py.
                   Golden: tests/golden/test_golden_neighbors.py.

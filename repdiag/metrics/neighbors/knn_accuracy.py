@@ -49,13 +49,13 @@ def knn_accuracy(
     Shapes:       features [N, D], labels [N], other_features [M, D], other_labels [M] -> scalar.
     Range:        0 to 1; chance is the share of the largest class.  Better: higher.
     Invariant:    rotation, scale, row order.   Not invariant: translation.
-    Conventions:  the DINO protocol: unit rows, T = .07; the bank is another set (the train rows), so no row is left
-                  out; neighbours are exact, equal similarities go to the lower bank row, equal votes to the smaller
-                  label. top=5 counts classes that received votes only: the published code fills up from classes
-                  without votes in an arbitrary order, so its top-5 at small k may differ by the share of queries
-                  with fewer than five voted classes, which is in extra.
-    Read it as:   linear-probe accuracy without training anything.
-    Limits:       k beyond the smallest class of the bank lets large classes win.
+    Conventions:  the DINO protocol: unit rows, T = .07. The bank is another set (the train rows), so no row is left
+                  out. Neighbours are exact. Equal similarities go to the lower bank row, equal votes to the smaller
+                  label. top=5 counts only classes that received votes; the published code fills up with classes without
+                  votes in an arbitrary order, so its top-5 can differ at small k, by at most the share of queries with
+                  fewer than five voted classes (in extra).
+    Read it as:   an estimate of linear-probe accuracy without training anything.
+    Limits:       if k exceeds the smallest class of the bank, large classes win.
     Cost:         O(N M D) multiply-adds, O((N + M) D) memory; all k share one pass in evaluate.
     Reference:    Caron et al. 2021, appendix; official code: facebookresearch/dino, eval_knn.py.
                   Golden: tests/golden/test_golden_neighbors.py.

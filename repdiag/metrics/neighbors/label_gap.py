@@ -91,16 +91,17 @@ def label_gap(
     Shapes:       features [N, D], labels [N], other_features [M, D], other_labels [M] -> scalar.
     Range:        -1 to 1.  Better: near 0.
     Invariant:    rotation, scale, row order.   Not invariant: translation.
-    Conventions:  as precision_at_1 and r_precision, on unit rows. Galleries hold as many rows of each class, since
-                  retrieval rises with the class and falls with the gallery: a set with more rows of every class is
-                  dealt into as many galleries of the smaller one's counts as it holds, at most 8, and their mean
-                  counts (version 1: no value); rows left over do not. extra: how many galleries. Without such an order
-                  of the sets there is no value. The interval is that of two sets of images of the same classes, drawn
-                  independently; four galleries on one side make it a fifth narrower.
-    Read it as:   overfitting to the labels. An encoder that memorised 200 images has +.35; healthy ones trained with
-                  labels have +.04 to +.08 after augmentation.
-    Limits:       speaks of the images in the bank: take those that were trained on.
-    Cost:         a search as of r_precision for each gallery.
+    Conventions:  as precision_at_1 and r_precision, on unit rows. Retrieval rises with the size of a class and falls
+                  with the size of the gallery, so both galleries must hold as many rows of each class. If one set has
+                  at least as many rows of every class, it is dealt into as many galleries with the other set's counts
+                  as it holds, at most 8, and their mean counts (version 1: no value); leftover rows do not count. If
+                  neither set has at least as many of every class, there is no value. extra: the number of galleries.
+                  The interval is that of two sets of images of the same classes, drawn independently; four galleries on
+                  one side make it a fifth narrower.
+    Read it as:   overfitting to the labels. An encoder that memorised 200 images has +.35. Healthy encoders trained
+                  with labels have +.04 to +.08 after augmentation.
+    Limits:       judges the images in the bank: take those that the encoder was trained on.
+    Cost:         one search, as for r_precision, for each gallery.
     Reference:    the difference of a measure of Musgrave et al. 2020. Closed form: tests/closed_form/test_neighbors.py.
     Example:      >>> import torch
                   >>> rows = torch.tensor([[1.0, 0.0], [1.0, 0.1], [0.0, 1.0], [0.1, 1.0]])

@@ -38,12 +38,12 @@ def locality(features: Features, labels: Labels, *, normalize: bool = True) -> M
                   Better: context, since merged classes lower it as islands do.
     Invariant:    rotation, scale, row order.   Not invariant: translation.
     Conventions:  as precision_at_1 and r_precision; rows that are alone in their class are left out. One interval, of
-                  the ratio itself, from halves of the rows. Undefined where the nearest rows are of the same class no
-                  more often than guessing, give or take two standard errors.
-    Read it as:   low beside a high precision_at_1: classes are scattered in islands, or share them with others; finer
-                  granularity as well says which.
-    Limits:       an encoder that knows little has little to lose: its locality is uncertain.
-    Cost:         that of r_precision, with which it shares the search.
+                  the ratio itself, from halves of the rows. Undefined if precision at 1 is within two standard errors
+                  of chance, or below it.
+    Read it as:   low beside a high precision_at_1: classes are scattered in islands, or share islands with other
+                  classes. A finer granularity beside it says that they are scattered.
+    Limits:       uncertain for an encoder that knows little, because the ratio then divides two small numbers.
+    Cost:         that of r_precision, whose search it shares.
     Reference:    the ratio of two measures of Musgrave et al. 2020. No official code compared.
     Example:      >>> import torch
                   >>> rows = torch.tensor([[1.0, 0.0], [1.0, 0.1], [0.0, 1.0], [0.1, 1.0]])

@@ -28,8 +28,8 @@ def mean_average_precision(features: Features, labels: Labels, *, normalize: boo
     Invariant:    rotation, scale, row order.   Not invariant: translation.
     Conventions:  as precision_at_1: leave-one-out, unit rows unless normalize=False, ties to the lower row, lone rows
                   left out and counted in extra; float64 scores.
-    Read it as:   how far down one has to go to find the whole class.
-    Limits:       ruled by the far tail of the ranking; map_at_r looks at the near part only, and is cheaper.
+    Read it as:   how far down the ranking one has to go to find the whole class.
+    Limits:       dominated by the far end of the ranking. map_at_r looks only at the near end, and is cheaper.
     Cost:         O(N^2 (D + log N)), in panels.
     Reference:    Musgrave et al. 2020; code compared: pytorch-metric-learning, utils/accuracy_calculator.py, k=None.
                   Golden: tests/golden/test_golden_neighbors.py.

@@ -38,12 +38,12 @@ def multilabel_knn(
     Shapes:       features [N, D], label_matrix [N, C], other_features [M, D], other_label_matrix [M, C] -> scalar.
     Range:        0 to 1; chance is about the mean share of rows that have a label.  Better: higher.
     Invariant:    rotation, scale, row order.   Not invariant: translation.
-    Conventions:  votes as in knn_accuracy: unit rows, T = .07, exact neighbours, equal similarities to the lower bank
-                  row. Average precision as scikit-learn's, steps without interpolation, equal scores (to 1e-12)
-                  as one. Labels that none or all of the rows have are left out and counted in extra; per_class holds
-                  each label's. k larger than the bank takes all of it.
-    Read it as:   multilabel_probe without training anything.
-    Limits:       rare labels weigh as much as common ones; no interval, since labels are not rows.
+    Conventions:  votes as in knn_accuracy: unit rows, T = .07, exact neighbours; equal similarities go to the lower
+                  bank row. Average precision as in scikit-learn: steps without interpolation; scores equal to 1e-12
+                  count as one. Labels that none or all of the rows have are left out and counted in extra. per_class
+                  holds the value of each label. A k larger than the bank takes all of it.
+    Read it as:   an estimate of multilabel_probe without training anything.
+    Limits:       rare labels weigh as much as common ones. No interval, because labels are not rows.
     Cost:         O(N M D) multiply-adds, O((N + M) D + N C) memory.
     Reference:    Caron et al. 2021, for the vote. Closed form: tests/closed_form/test_multilabel.py.
     Example:      >>> import torch

@@ -27,10 +27,10 @@ def multilabel_map(features: Features, label_matrix: LabelMatrix, *, normalize: 
     Shapes:       features [N, D], label_matrix [N, C] of zeros and ones -> scalar.
     Range:        0 to 1; chance is a little above the share of pairs that share a label.  Better: higher.
     Invariant:    rotation, scale, row order.   Not invariant: translation.
-    Conventions:  as mean_average_precision, a partner being relevant where it has one label or more in common; rows
-                  without a label, or alone with theirs, ask for nothing and are counted in extra. With one label a row
-                  it is mean_average_precision.
-    Read it as:   how far down one has to go to find what has anything in common with the row.
+    Conventions:  as mean_average_precision; a partner is relevant if it shares at least one label. Rows without a
+                  label, and rows that share a label with nobody, are left out as queries and counted in extra. With one
+                  label for each row it equals mean_average_precision.
+    Read it as:   how far down the ranking one has to go to find all rows that have something in common with the query.
     Limits:       a label that most rows have makes nearly everything relevant.
     Cost:         O(N^2 (D + C + log N)), in panels.
     Reference:    Musgrave et al. 2020, for one label a row. Closed form: tests/closed_form/test_multilabel.py.

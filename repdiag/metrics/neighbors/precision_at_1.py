@@ -35,14 +35,14 @@ def precision_at_1(features: Features, labels: Labels, *, normalize: bool = True
     Shapes:       features [N, D], labels [N] -> scalar.
     Range:        0 to 1; chance is about 1 / C.  Better: higher.
     Invariant:    rotation, scale, row order.   Not invariant: translation.
-    Conventions:  leave-one-out within one set, self excluded by index; unit rows (normalize=False: raw rows, Euclidean
-                  distance); equal similarities go to the lower row. Rows that are alone in their class cannot succeed
-                  and are left out, counted in extra["lone_rows"]. Since version 2 the interval speaks of other
-                  images of these classes, which are gallery and queries at once; that of version 1 spoke of other
-                  classes. The values are the same.
-    Read it as:   locality: are the very nearest rows of the same class? Far above r_precision it says that classes lie
-                  in many islands.
-    Limits:       near-duplicates of one photograph make it look good.
+    Conventions:  leave-one-out within one set; the row itself is excluded by index. Unit rows (normalize=False: raw
+                  rows, Euclidean distance). Equal similarities go to the lower row. Rows that are alone in their class
+                  cannot succeed; they are left out and counted in extra["lone_rows"]. Since version 2 the interval
+                  covers other images of these classes, which are gallery and queries at once; that of version 1 covered
+                  other classes. The values are the same.
+    Read it as:   locality: are the very nearest rows of the same class? If it is far above r_precision, classes lie in
+                  many islands.
+    Limits:       near-duplicates of one photograph raise it.
     Cost:         O(N^2 D / 2) multiply-adds, O(N D) memory.
     Reference:    Musgrave et al. 2020; code compared: pytorch-metric-learning, utils/accuracy_calculator.py.
                   Golden: tests/golden/test_golden_neighbors.py.

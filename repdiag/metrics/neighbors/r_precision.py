@@ -28,9 +28,9 @@ def r_precision(features: Features, labels: Labels, *, normalize: bool = True) -
     Invariant:    rotation, scale, row order.   Not invariant: translation.
     Conventions:  as precision_at_1: leave-one-out, unit rows unless normalize=False, ties to the lower row, lone rows
                   left out and counted in extra.
-    Read it as:   compactness: 1 when each class is nearer to itself than to anything else. Small beside a large
-                  precision_at_1: classes are scattered in islands.
-    Limits:       pulled down by classes of several natural parts even where those parts are well separated.
+    Read it as:   compactness: 1 if each class is nearer to itself than to anything else. If it is small beside a large
+                  precision_at_1, classes are scattered in islands.
+    Limits:       low for classes of several natural parts, even if those parts are well separated.
     Cost:         O(N^2 D / 2) multiply-adds, O(N (D + max R)) memory.
     Reference:    Musgrave et al. 2020; code compared: pytorch-metric-learning, utils/accuracy_calculator.py.
                   Golden: tests/golden/test_golden_neighbors.py.

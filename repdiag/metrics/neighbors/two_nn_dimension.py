@@ -62,8 +62,8 @@ def two_nn_dimension(
                   a row are dropped first, since r_1 = 0 has no ratio, and counted in extra["duplicates"].
                   duplicates="keep" follows scikit-dimension: their mu is infinite, sorts last and falls into the
                   discarded tenth, which biases the fit (5 to 7 % low at 2 to 3 % duplicates).
-    Read it as:   how many directions matter locally, against effective_rank, which is global.
-    Limits:       few rows in a high dimension read low: some hundred are not enough beyond ten dimensions.
+    Read it as:   how many directions matter locally; effective_rank counts them globally.
+    Limits:       reads low for few rows in a high dimension: a few hundred rows are not enough beyond ten dimensions.
     Cost:         O(N^2 D / 2) multiply-adds, O(N D) memory.
     Reference:    Facco et al. 2017, eq. 5; code compared: scikit-dimension, skdim/id/_TwoNN.py.
                   Golden: tests/golden/test_golden_neighbors.py.

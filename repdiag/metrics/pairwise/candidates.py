@@ -13,11 +13,14 @@ import torch
 from torch import Tensor
 
 from repdiag.core.progress import counted
-from repdiag.metrics.pairwise.near_ties import SPARE, Neighbors, settled
+from repdiag.metrics.pairwise.near_ties import Neighbors, settled
 from repdiag.metrics.pairwise.pairing import Pairing
 from repdiag.metrics.pairwise.rows import RawRows
 from repdiag.metrics.pairwise.top_k import TopK
 
+# Candidates beyond k: they cost faiss nothing that could be measured, a row whose k-th is not settled among them costs
+# a product with the whole bank.
+_SPARE = 16
 _QUERIES = 1 << 14  # are searched for at a time: a few of faiss's own blocks, so that progress can be told
 _MOST = 1000  # beyond this many neighbours the candidates of a block of queries outgrow the caches
 _BUFFERS = 64 << 20  # bytes that faiss works in: a block of 4096 queries by 1024 rows, and its results
@@ -43,7 +46,7 @@ def search(pairing: Pairing, wish: TopK) -> Neighbors:
     with _threads(torch.get_num_threads()):
         distance = faiss.METRIC_L2 if euclidean else faiss.METRIC_INNER_PRODUCT
         parts = [
-            faiss.knn(queries[start : start + _QUERIES], bank, min(wish.k + SPARE, len(bank)), metric=distance)
+            faiss.knn(queries[start : start + _QUERIES], bank, min(wish.k + _SPARE, len(bank)), metric=distance)
             for start in counted("neighbours", range(0, len(queries), _QUERIES))
         ]
     found, index = (np.concatenate(side) for side in zip(*parts, strict=True))

@@ -76,17 +76,19 @@ def _settle(candidates: _Candidates, k: int) -> tuple[Tensor, Tensor, Tensor]:
     """
     pairing, rows, index, error = candidates.pairing, candidates.rows, candidates.index, candidates.error
     left, right, block = pairing.left, pairing.right, slice(int(rows[0]), int(rows[-1]) + 1)
-    score = candidates.score.double()
+    score, width = candidates.score.double(), index.shape[1]
     # No partner that was dropped scored higher in its tile.
     dropped = score[:, -1] if score.shape[1] < pairing.partners else torch.full_like(score[:, -1], NOTHING)
     # Where the k-th lies that near to what was dropped, the whole row is looked at again: order here is for nothing.
     lost = score[:, k - 1] - dropped <= 2 * error
-    where, place = _members(_near_ties(score, error) & ~lost[:, None])
-    score[where, place] = left.rounded_scores(rows[where], right, index[where, place])
+    place = _members(_near_ties(score, error, k) & ~lost[:, None])
+    where, partner = rows.index_select(0, place // width), index.view(-1).index_select(0, place)
+    score.view(-1).index_copy_(0, place, left.rounded_scores(where, right, partner))
     score, order = score.sort(dim=1, descending=True)
     index = index.gather(1, order)
-    where, place = _members(_near_ties(score, left.rounding(block, right)) & ~lost[:, None])
-    score[where, place] = left.exact_scores(rows[where], right, index[where, place])
+    place = _members(_near_ties(score, left.rounding(block, right), k) & ~lost[:, None])
+    where, partner = place // width, index.view(-1).index_select(0, place)
+    score.view(-1).index_copy_(0, place, left.exact_scores(rows[where], right, partner))
     moved = torch.unique(where)  # the rows that are not in order yet: equal scores are near ties as well
     order = _by_score_then_index(score[moved], index[moved])
     score[moved], index[moved] = score[moved].gather(1, order), index[moved].gather(1, order)
@@ -94,16 +96,19 @@ def _settle(candidates: _Candidates, k: int) -> tuple[Tensor, Tensor, Tensor]:
     return index[:, :k], score[:, :k], open_ended
 
 
-def _near_ties(score: Tensor, error: Tensor) -> Tensor:
-    """Say which neighbouring scores [q, K - 1], from large to small, do not differ for certain."""
-    return score[:, :-1] - score[:, 1:] <= 2 * error[:, None]
+def _near_ties(score: Tensor, error: Tensor, k: int) -> Tensor:
+    """Say which neighbouring scores [q, K - 1], from large to small, do not differ for certain and may matter.
+
+    What lies below the k-th for certain may stand in any order.
+    """
+    slack = 2 * error[:, None]
+    return (score[:, :-1] - score[:, 1:] <= slack) & (score[:, 1:] >= score[:, k - 1 : k] - slack)
 
 
-def _members(close: Tensor) -> tuple[Tensor, Tensor]:
-    """Return (row, place) of all candidates that belong to a near tie."""
+def _members(close: Tensor) -> Tensor:
+    """Return the places of all candidates that belong to a near tie, counted through all rows."""
     none = close.new_zeros(len(close), 1)
-    where, place = (torch.cat([close, none], dim=1) | torch.cat([none, close], dim=1)).nonzero(as_tuple=True)
-    return where, place
+    return (torch.cat([close, none], dim=1) | torch.cat([none, close], dim=1)).flatten().nonzero().flatten()
 
 
 def _from_tiles(pairing: Pairing, rows: Tensor, k: int, *, most: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -171,6 +176,9 @@ def _by_index(scores: Tensor, border: Tensor, slack: Tensor, width: int) -> Tens
 
 
 def _by_score_then_index(score: Tensor, index: Tensor) -> Tensor:
-    by_index = index.argsort(dim=1)
-    by_score = score.gather(1, by_index).argsort(dim=1, descending=True, stable=True)
-    return by_index.gather(1, by_score)
+    found, order = score.sort(dim=1, descending=True)
+    tied = (found[:, 1:] == found[:, :-1]).any(dim=1).nonzero().flatten()  # few rows: the others have one order only
+    by_index = index[tied].argsort(dim=1)
+    by_score = score[tied].gather(1, by_index).argsort(dim=1, descending=True, stable=True)
+    order[tied] = by_index.gather(1, by_score)
+    return order

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
+import numpy as np
 import torch
 from torch import Tensor
 from typing_extensions import override
@@ -128,14 +129,25 @@ class Rows(ABC):
     def rounded_scores(self, index: Tensor, other: Rows, other_index: Tensor) -> Tensor:
         """Return the scores of `fast` rows taken in pairs: cheaper, and wrong by `rounding` at most."""
         result = torch.empty(len(index), dtype=torch.float64, device=self.fast.device)
+        order = _as_they_lie(other_index, len(other))
+        ours, theirs = index.index_select(0, order), other_index.index_select(0, order)
         # Buffers of its own: allocating anew for every part costs as much again as the arithmetic.
         step = min(len(index), 4 * _batch_rows(self.fast))
         left, right = (self.fast.new_empty(step, self.dims) for _ in range(2))
-        for part in torch.split(torch.arange(len(index), device=index.device), step) if step else ():
-            first = torch.index_select(self.fast, 0, index[part], out=left[: len(part)])
-            second = torch.index_select(other.fast, 0, other_index[part], out=right[: len(part)])
-            result[part] = _sum_by_halves(self.terms(first, second, out=first)).double()
-        return result
+        for start in range(0, len(index), max(1, step)):
+            rows, partners = ours[start : start + step], theirs[start : start + step]
+            first = torch.index_select(self.fast, 0, rows, out=left[: len(rows)])
+            second = torch.index_select(other.fast, 0, partners, out=right[: len(rows)])
+            result[start : start + step] = _sum_by_halves(self.terms(first, second, out=first))
+        return torch.empty_like(result).index_copy_(0, order, result)
+
+
+def _as_they_lie(index: Tensor, rows: int) -> Tensor:
+    """Return an order in which the rows at `index` are read about as they lie in memory: half the cost of any other."""
+    if index.device.type != "cpu":
+        return torch.arange(len(index), device=index.device)
+    near = index.numpy() >> max(0, (rows - 1).bit_length() - 16)
+    return torch.from_numpy(near.astype(np.uint16).argsort(kind="stable"))  # 16 bits are sorted by their digits
 
 
 def _sum_by_halves(terms: Tensor) -> Tensor:
@@ -153,7 +165,7 @@ class UnitRows(Rows):
 
     @override
     def exact(self, index: Tensor) -> Tensor:
-        return _unit(self.source[index].double(), self.source)
+        return _unit(self.source.index_select(0, index).double(), self.source)
 
     @override
     def tile(self, rows: slice | Tensor, other: Rows, columns: slice, *, out: Tensor) -> None:
@@ -196,7 +208,7 @@ class RawRows(Rows):
 
     @override
     def exact(self, index: Tensor) -> Tensor:
-        return self.source[index].double() - self.center
+        return self.source.index_select(0, index).double() - self.center
 
     @override
     def tile(self, rows: slice | Tensor, other: Rows, columns: slice, *, out: Tensor) -> None:

@@ -27,12 +27,13 @@ def contrast_accuracy(views: Views, *, queue_size: Count = 65536, k: Count = 1, 
     Shapes:       views [V, N, P] of projections -> scalar.
     Range:        k / (K + 1) (chance) to 1.  Better: higher.
     Invariant:    rotation, scale.   Not invariant: translation, row order (the draw names row numbers).
-    Conventions:  unit rows; one encoder makes queries and keys; K = min(queue_size, N - 1) keys of other images, drawn
-                  from `seed`, the same for all queries but for a query's own; a tie counts as a miss. K is in extra.
-    Read it as:   what the training log calls accuracy, on a fixed set. Only with the trained projector: its space is
-                  the one that the loss saw.
-    Limits:       rises as K falls: compare at equal K only. Training's own figure mixes in the momentum encoder and
-                  stale keys.
+    Conventions:  unit rows; one encoder makes queries and keys. K = min(queue_size, N - 1) keys of other images are
+                  drawn from `seed`: the same keys for all queries, without a query's own. A tie counts as a miss. extra
+                  holds K.
+    Read it as:   what the training log calls accuracy, on a fixed set. Read it only with the trained projector, whose
+                  space the loss saw.
+    Limits:       rises as K falls: compare at equal K only. Training's own figure also contains the momentum encoder
+                  and stale keys.
     Cost:         O(N K P) multiply-adds, O(N P) memory.
     Reference:    He et al. 2020, algorithm 1; official code: facebookresearch/moco, moco/builder.py.
                   Closed form: tests/closed_form/test_pretext.py.

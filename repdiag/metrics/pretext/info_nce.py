@@ -26,10 +26,10 @@ def info_nce(views: Views, *, temperature: Positive = 0.2, queue_size: Count = 6
 
     Formula:      mean_i -log [ e^{q_i.k_i^+ / T} / (e^{q_i.k_i^+ / T} + sum_{j in queue} e^{q_i.k_j / T}) ]
     Shapes:       views [V, N, P] of projections -> scalar (nats).
-    Range:        0 to log(K + 1) at chance, above it when the positive is less alike than others.  Better: lower.
+    Range:        0 to log(K + 1) at chance; above that if the positive is less similar than others.  Better: lower.
     Invariant:    rotation, scale.   Not invariant: translation, row order (the draw names row numbers).
-    Conventions:  unit rows; q from view 1, k from view 2 of one encoder; K = min(queue_size, N - 1) as in
-                  contrast_accuracy, stated in extra; T = .2 as in MoCo v2: give the one of the training.
+    Conventions:  unit rows; q from view 1, k from view 2 of one encoder. K = min(queue_size, N - 1) as in
+                  contrast_accuracy, and given in extra. T = .2 as in MoCo v2; pass the temperature of the training.
     Read it as:   the training loss without stale keys, on images of either split.
     Limits:       grows with log K and with 1/T: compare at equal K and T only.
     Cost:         O(N K P) multiply-adds and N K exponentials, O(N P) memory.

@@ -62,16 +62,17 @@ def instance_discrimination_accuracy(
     Shapes:       features [N, D], views [V, N, D] -> scalar.
     Range:        k / N (chance) to 1.  Better: higher.
     Invariant:    rotation, scale, row order.   Not invariant: translation.
-    Conventions:  "original-view" (d-sd): query = original, positive = its view 1, negatives = all other originals;
-                  "view-view" (sd-sd): query = view 1, positive = view 2, negatives = all other view 1. The row
-                  itself is excluded by index. A tie with the positive counts as a miss; extra["ties"] says how many
-                  queries missed only for that. Ranks are exact: scores within rounding of the positive's are redone
-                  in float64. shi2022's code leaves the query among its candidates and reads top-(k + 1): the same
-                  number unless a row has an exact duplicate, which takes the place granted to the query itself.
+    Conventions:  "original-view" (d-sd): query = original, positive = its view 1, negatives = all other originals.
+                  "view-view" (sd-sd): query = view 1, positive = view 2, negatives = all other view 1. The row itself
+                  is excluded by index. A tie with the positive counts as a miss; extra["ties"] counts the queries that
+                  missed only for that. Ranks are exact: scores within rounding of the positive's are computed again in
+                  float64. shi2022's code leaves the query among its candidates and reads top-(k + 1): the same number,
+                  unless a row has an exact duplicate, which takes the place meant for the query itself.
                   average="views": the hit of an image is its mean over all its views (or over views 1 and 2, 3 and 4,
-                  ...), which says the same with less chance in it. gallery=n, at most N: the mean over all galleries of
-                  n of the N rows, so that sets of unlike size compare: with a rows ahead a query hits with the
-                  probability that fewer than k of them are among n - 1 drawn of the N - 1 others (hypergeometric).
+                  ...), which estimates the same quantity with less noise. gallery=n, at most N: the mean over all
+                  galleries of n of the N rows, so that sets of different sizes can be compared: a query with a rows
+                  ahead of its positive hits with the probability that fewer than k of them are among n - 1 rows drawn
+                  from the N - 1 others (hypergeometric).
     Read it as:   the pretext task itself, without projector, queue or temperature.
     Limits:       falls as N grows: compare at equal gallery size only.
     Cost:         O(N^2 D / 2) multiply-adds, O(N D) memory; both pairs and all k share the passes of evaluate.

@@ -74,14 +74,14 @@ def pretext_gap(
     Shapes:       features [N, D], views [V, N, D], other_features [M, D], other_views [W, M, D] -> scalar.
     Range:        -1 to 1.  Better: near 0.
     Invariant:    rotation, scale, row order.   Not invariant: translation.
-    Conventions:  as instance_discrimination_accuracy, the same pair, k and average on both sides. Accuracy falls with
-                  the size of the gallery: of a larger set the mean over all galleries of the smaller one's size counts
-                  (version 2: no value). A bank four times as large makes the interval a fifth narrower, all views of
-                  an image (average="views") up to a third. The labels only serve the interval: images are drawn
-                  within their classes (version 1: without them).
-    Read it as:   overfitting to the pretext task: above 0, the encoder knows its train images by heart.
-    Limits:       shares of the classes should be equal in both sets; that is the caller's to see to.
-    Cost:         two passes of instance_discrimination_accuracy, with average="views" more of them.
+    Conventions:  as instance_discrimination_accuracy, with the same pair, k and average on both sides. Accuracy falls
+                  with the size of the gallery: for the larger set the mean over all galleries of the smaller set's size
+                  counts (version 2: no value). A bank four times as large makes the interval a fifth narrower; all
+                  views of an image (average="views") make it up to a third narrower. Labels matter only for the
+                  interval: images are drawn within their classes (version 1: without them).
+    Read it as:   overfitting to the pretext task: above 0, the encoder has memorised its train images.
+    Limits:       both sets should hold the classes in equal shares; the caller has to see to that.
+    Cost:         two passes of instance_discrimination_accuracy; more with average="views".
     Reference:    Shi et al. 2022, section 3. Closed form: tests/closed_form/test_pretext.py.
     Example:      >>> import torch
                   >>> rows = torch.eye(3)

@@ -58,17 +58,18 @@ def linear_probe_accuracy(
     Range:        0 to 1; chance is the share of the largest class.  Better: higher.
     Invariant:    scale, translation (rows="standardised" only).   Not invariant: rotation, since dimensions are
                   standardised one by one; row order, since the rows that choose the penalty are drawn by number.
-    Conventions:  multinomial, all classes at once, intercepts not penalised; solved to its optimum by L-BFGS in
-                  float64, so no learning rate, no epochs, no augmentation. rows="standardised": every dimension minus
-                  the bank's mean, over the bank's standard deviation (a constant one is left out); or "unit", or "raw".
-                  penalty=None chooses among 1e-6, 1e-5, ... 1 by the accuracy on a fifth of each class of the bank,
-                  drawn from `seed`, the larger one among equals, and fits the whole bank again; extra holds the choice
-                  and its curve. Classes of a single bank row are only fitted. Rows whose class the bank lacks count as
-                  misses, counted in extra; per_row holds the hits.
-    Read it as:   the field's linear accuracy, without the training recipe behind it: published figures come from SGD
-                  on augmented views and differ by a point or two either way.
+    Conventions:  multinomial, all classes at once; intercepts are not penalised. Solved to its optimum by L-BFGS in
+                  float64: no learning rate, no epochs, no augmentation. rows="standardised" subtracts the bank's mean
+                  from each dimension and divides by the bank's standard deviation (constant dimensions are left out);
+                  or "unit", or "raw". penalty=None chooses among 1e-6, 1e-5, ... 1 by the accuracy on a fifth of each
+                  class of the bank, drawn from `seed`; of equals it takes the larger. Then it fits the whole bank
+                  again. extra holds the choice and its curve. A class with a single bank row is used for fitting only.
+                  Rows whose class the bank lacks count as misses and are counted in extra. per_row holds the hits.
+    Read it as:   the field's linear accuracy without its training recipe. Published figures come from SGD on augmented
+                  views and differ by a point or two in either direction.
     Limits:       with fewer bank rows than dimensions it says as much about the penalty as about the features.
-    Cost:         O(M D C) for each of some hundred steps, eight fits; O(M D) memory. Not among the defaults for that.
+    Cost:         O(M D C) for each of about a hundred steps, eight fits; O(M D) memory. For that reason not among the
+                  defaults.
     Reference:    Alain & Bengio 2016. Closed form: tests/closed_form/test_probes.py.
     Example:      >>> import torch
                   >>> rows, labels = torch.eye(3).repeat(5, 1), torch.arange(3).repeat(5)

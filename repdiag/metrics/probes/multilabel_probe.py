@@ -39,13 +39,15 @@ def multilabel_probe(
     Shapes:       features [N, D], label_matrix [N, C], other_features [M, D], other_label_matrix [M, C] -> scalar.
     Range:        0 to 1; chance is about the mean share of rows that have a label.  Better: higher.
     Invariant:    scale, translation, row order.   Not invariant: rotation, since dimensions are standardised.
-    Conventions:  every dimension minus the bank's mean, over the bank's standard deviation (a constant one is left
-                  out); intercepts not penalised; solved to its optimum by L-BFGS in float64. Average precision as
-                  scikit-learn's. Labels on none or all of the bank's rows have no classifier; they, and those on none
-                  or all of the rows, are left out and counted in extra; per_class holds each label's.
-    Read it as:   the mAP that papers give for linear classification of scenes with several objects.
-    Limits:       rare labels weigh as much as common ones; one penalty for all labels.
-    Cost:         O(M D) for each of some hundred steps, a fit a label; O(M D) memory. Not among the defaults for that.
+    Conventions:  subtracts the bank's mean from each dimension and divides by the bank's standard deviation (constant
+                  dimensions are left out); intercepts are not penalised; solved to its optimum by L-BFGS in float64.
+                  Average precision as in scikit-learn. A label on none or all of the bank's rows has no classifier.
+                  Such labels, and those on none or all of the rows, are left out and counted in extra. per_class holds
+                  the value of each label.
+    Read it as:   the mAP that papers report for linear classification of scenes with several objects.
+    Limits:       rare labels weigh as much as common ones. All labels share one penalty.
+    Cost:         O(M D) for each of about a hundred steps, one fit for each label; O(M D) memory. For that reason not
+                  among the defaults.
     Reference:    Alain & Bengio 2016, for the probe. Closed form: tests/closed_form/test_multilabel.py.
     Example:      >>> import torch
                   >>> rows, labels = torch.eye(3).repeat(4, 1), torch.tensor([[1, 0], [1, 1], [0, 1]]).repeat(4, 1)

@@ -44,11 +44,11 @@ def cknna(
     Range:        about 0 (no common neighbours) to about 1; not a true bound, as M differs between the three terms.
                   Better: higher.
     Invariant:    rotation, scale, row order.   Not invariant: translation; scale on raw rows, because of eps.
-    Conventions:  similarity="cosine" takes unit rows, "inner_product" raw ones, for neighbours and kernels alike; the
-                  row itself is excluded by its index; HSIC as in Song et al. 2012, eq. 5, with eps as platonic-rep
-                  adds it.
+    Conventions:  similarity="cosine" uses unit rows, "inner_product" raw rows, for neighbours and kernels alike. The
+                  row itself is excluded by its index. HSIC as in Song et al. 2012, eq. 5, with eps added as in
+                  platonic-rep.
     Read it as:   between linear_cka (all pairs) and mutual_knn (neighbours, without distances).
-    Limits:       most entries are zero, so HSIC is tiny and eps is not negligible: state it.
+    Limits:       most entries are zero, so HSIC is tiny and eps is not negligible: report eps.
     Cost:         O(N^2 (D + E)) time, O(N k) memory: the masked kernels are kept as lists.
     Reference:    Huh et al. 2024, appendix A. Code compared: minyoungg/platonic-rep, metrics.py.
                   Golden: tests/golden/test_golden_similarity.py.

@@ -38,13 +38,13 @@ def cross_gallery(
                   higher.
     Invariant:    one rotation of both encoders, scale, row order.   Not invariant: translation, a rotation of one of
                   them.
-    Conventions:  unit rows, own row left out of the gallery, near ties as in neighbors_kept.
-                  rotated=True first turns the new vectors by the orthogonal map that fits them best to the old ones,
-                  fitted on one half of the rows and applied to the other, both ways: what it repairs was a rotation.
-                  extra["own_found"] is the share of rows whose new vector lies nearest to their own old one.
-    Read it as:   whether a stored index must be made anew.
+    Conventions:  unit rows; a row's own entry is left out of the gallery; near ties as in neighbors_kept. rotated=True
+                  first turns the new vectors by the orthogonal map that fits them best to the old ones. The map is
+                  fitted on one half of the rows and applied to the other, both ways: whatever it repairs was a
+                  rotation. extra["own_found"] is the share of rows whose new vector lies nearest to their own old one.
+    Read it as:   whether a stored index must be built again.
     Limits:       falls as the gallery grows. A rotation cannot be fitted to fewer rows than dimensions: with N / 2 < D
-                  rotated=True is an underestimate.
+                  the value of rotated=True is too low.
     Cost:         O(N^2 D) time, O(N) memory and one tile; rotated=True adds O(N D E + D^3).
     Reference:    Ours; Huh et al. 2024 compare neighbour sets, each in its own gallery.
     Example:

@@ -29,12 +29,13 @@ def linear_cka(
     Range:        about 0 (unrelated; the debiased form can be slightly negative) to 1 (equal up to rotation and
                   scale). Better: higher.
     Invariant:    rotation, scale, translation, row order, the same for all rows of either encoder.
-    Conventions:  raw rows, centred. debiased=True uses the unbiased HSIC of Song et al., without which wide encoders
-                  look alike on few rows. eps=1e-6 is what platonic-rep adds: it divides HSIC by N (N - 3), and eps is
-                  taken on that scale; it moves the fourth digit on unit rows. Float32 rows from 4,096 on are multiplied
-                  in float32, a thousand at a time, and added up in float64 (about 1e-7 from float64).
-    Read it as:   whether two encoders see the same large-variance directions.
-    Limits:       dominated by the largest directions; a few outlying rows can set it. Always state debiased or not.
+    Conventions:  raw rows, centred. debiased=True uses the unbiased HSIC of Song et al.; without it, wide encoders look
+                  alike on few rows. eps=1e-6 is what platonic-rep adds: that code divides HSIC by N (N - 3), and eps is
+                  taken on that scale; it moves the fourth digit on unit rows. From 4,096 rows on, float32 rows are
+                  multiplied in float32, a thousand at a time, and summed in float64 (within about 1e-7 of float64).
+    Read it as:   whether two encoders share their directions of large variance.
+    Limits:       dominated by the largest directions; a few outlying rows can determine it. Always report whether it is
+                  debiased.
     Cost:         O(N (D^2 + E^2 + D E)) time, O((D + E)^2) memory; no N x N matrix.
     Reference:    Kornblith et al. 2019, eq. 3; Song et al. 2012. Code compared: google-research,
                   representation_similarity; minyoungg/platonic-rep. Golden: tests/golden/test_golden_similarity.py.

@@ -32,11 +32,11 @@ def minibatch_cka(
     Shapes:       features [N, D], other_features [N, E] -> scalar.
     Range:        as linear_cka.  Better: higher.
     Invariant:    rotation, scale, translation.   Not invariant: row order, which with the seed makes the batches.
-    Conventions:  raw rows; batches drawn without replacement by a seeded permutation; a last batch of fewer rows is
-                  left out, the rows used are in extra. Because HSIC_u is unbiased at any batch size, the value
-                  estimates the debiased linear_cka.
+    Conventions:  raw rows. Batches are drawn without replacement by a seeded permutation. An incomplete last batch is
+                  left out; extra holds the rows used. HSIC_u is unbiased at any batch size, so the value estimates the
+                  debiased linear_cka.
     Read it as:   linear_cka for sets that do not fit in memory together, or for comparison with papers that use it.
-    Limits:       noisier than linear_cka on the same rows, which this package computes exactly in one pass.
+    Limits:       noisier than linear_cka on the same rows, which repdiag computes exactly in one pass.
     Cost:         O(N (D^2 + E^2 + D E)) time, O((D + E)^2) memory.
     Reference:    Nguyen, Raghu & Kornblith 2021, eq. 3.
     Example:

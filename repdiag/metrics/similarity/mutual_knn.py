@@ -40,14 +40,14 @@ def mutual_knn(
     Shapes:       features [N, D], other_features [N, E] -> scalar; per_row [N].
     Range:        k / (N - 1) in expectation (unrelated) to 1 (the same neighbours).  Better: higher.
     Invariant:    rotation, scale, row order.   Not invariant: translation.
-    Conventions:  similarity "cosine" or "inner_product" of the raw rows; the row itself is excluded by its index; of
-                  exact copies either may count as the nearer. clamp=0.95 is the platonic-rep pipeline: it first
-                  clamps each encoder's features to the 95 % quantile of their absolute values, and sorts all
-                  similarities, which orders exact copies as that code does. The interval comes from splits of the rows
-                  (of whole classes, where there are labels) into halves that share none; version 1 kept the gallery
-                  fixed, and was too narrow.
+    Conventions:  similarity "cosine", or "inner_product" of the raw rows. The row itself is excluded by its index. Of
+                  exact copies, either may count as the nearer. clamp=0.95 is the platonic-rep pipeline: it first clamps
+                  each encoder's features at the 95 % quantile of their absolute values, and sorts all similarities,
+                  which orders exact copies as that code does. The interval comes from splits of the rows (of whole
+                  classes, if there are labels) into disjoint halves; version 1 kept the gallery fixed, and its interval
+                  was too narrow.
     Read it as:   agreement of the local structure, which linear_cka does not see.
-    Limits:       hubs are neighbours of everything and lift the value; compare at equal N and k.
+    Limits:       hubs are neighbours of everything and raise the value. Compare at equal N and k.
     Cost:         O(N^2 (D + E)) time, O(N k) memory and one tile.
     Reference:    Huh et al. 2024, appendix A. Code compared: minyoungg/platonic-rep, metrics.py.
                   Golden: tests/golden/test_golden_similarity.py.

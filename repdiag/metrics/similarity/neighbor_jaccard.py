@@ -38,11 +38,11 @@ def neighbor_jaccard(
     Shapes:       features [N, D], other_features [N, E] -> scalar; per_row [N].
     Range:        0 (no neighbour in common) to 1 (the same neighbours).  Better: higher.
     Invariant:    rotation, scale, row order.   Not invariant: translation.
-    Conventions:  as mutual_knn; with m common neighbours of k a row scores m / (2 k - m), always at most m / k.
-                  The interval as there (since version 2).
+    Conventions:  as mutual_knn. With m of k neighbours in common a row scores m / (2 k - m), at most m / k. The
+                  interval is that of mutual_knn (since version 2).
     Read it as:   mutual_knn on the scale of the similarity literature.
     Limits:       as mutual_knn.
-    Cost:         that of mutual_knn, with which it shares its neighbours.
+    Cost:         that of mutual_knn, whose neighbours it shares.
     Reference:    Wang et al. 2021, nearest-neighbour similarity. Golden: the overlap counts of mutual_knn.
     Example:
         >>> import torch

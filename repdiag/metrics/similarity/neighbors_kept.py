@@ -41,12 +41,14 @@ def neighbors_kept(features: Features, *, other_features: Float[Tensor, "M E"], 
     Shapes:       features [N, D], other_features [N, E] -> scalar; per_row [N].
     Range:        about k / (N - 1) (unrelated) to 1 (the same neighbours).  Better: higher.
     Invariant:    rotation and scale of each encoder, row order.   Not invariant: translation.
-    Conventions:  unit rows; the row itself is excluded by its index. k=1 is the share of rows whose nearest row is the
-                  same one. Near ties count as kept: a neighbour that was swapped for one as near, to the digits of
-                  float32, changes no search result, and of exact copies either is the nearest. The interval comes from
-                  splits of the rows into halves that share none, since the rows are each other's gallery.
-    Read it as:   what a search shows after an export, a quantisation or a retraining. Class accuracy does not see it.
-    Limits:       falls as the gallery grows, since the runner-up comes nearer: compare at equal N. On few rows kind.
+    Conventions:  unit rows; the row itself is excluded by its index. k=1 is the share of rows whose nearest row stays
+                  the same. Near ties count as kept: if two neighbours are equally near to the digits of float32, or are
+                  exact copies, swapping them changes no search result. The interval comes from splits of the rows into
+                  disjoint halves, because the rows are each other's gallery.
+    Read it as:   how many search results survive an export, a quantisation or a retraining. Class accuracy does not
+                  show this.
+    Limits:       falls as the gallery grows, because the runner-up comes nearer: compare at equal N. Few rows flatter
+                  it.
     Cost:         O(N^2 (D + E)) time, O(N k) memory and one tile.
     Reference:    Ours; without the ties it is mutual_knn (Huh et al. 2024, appendix A).
     Example:

@@ -34,12 +34,12 @@ def procrustes_distance(
     Shapes:       features [N, D], other_features [N, E] -> scalar.
     Range:        0 (equal up to rotation and scale) to sqrt(2) (unrelated).  Better: lower.
     Invariant:    rotation, scale, translation, row order (form="size_and_shape": not scale).
-    Conventions:  the narrower encoder counts as padded with zero columns, which needs no padding here. Other forms:
-                  "squared" 2 - 2 s; "angular" arccos s; "disparity" 1 - s^2 (scipy.spatial.procrustes, which also
-                  rescales the second matrix); "size_and_shape" sqrt(||Xc||^2 + ||Yc||^2 - 2 ||Xc^T Yc||_*), not
-                  normalised, in the units of the features.
-    Read it as:   like linear_cka but a metric in the mathematical sense, and with weight on smaller directions too.
-    Limits:       grows with dimension on few rows: unrelated encoders look closer when D is near N.
+    Conventions:  the narrower encoder counts as padded with zero columns, without being padded. Other forms: "squared"
+                  2 - 2 s; "angular" arccos s; "disparity" 1 - s^2 (scipy.spatial.procrustes, which also rescales the
+                  second matrix); "size_and_shape" sqrt(||Xc||^2 + ||Yc||^2 - 2 ||Xc^T Yc||_*), not normalised, in the
+                  units of the features.
+    Read it as:   like linear_cka, but a metric in the mathematical sense, and with more weight on small directions.
+    Limits:       grows with the dimension on few rows; unrelated encoders look closer when D is near N.
     Cost:         O(N D E + min(D, E)^3) time, O(D E) memory.
     Reference:    Schonemann 1966; Ding, Denain & Steinhardt 2021. Code compared: scipy, mklabunde/resi.
                   Golden: tests/golden/test_golden_similarity.py.

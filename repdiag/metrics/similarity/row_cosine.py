@@ -27,9 +27,9 @@ def row_cosine(features: Features, *, other_features: Float[Tensor, "M E"]) -> M
     Range:        -1 to 1 (the same directions).  Better: higher.
     Invariant:    one rotation of both encoders, scale, row order.   Not invariant: translation, a rotation of one of
                   them.
-    Conventions:  raw rows, not centred; undefined for unlike widths. extra["lowest"] is the smallest of the cosines.
-    Read it as:   how far the rows moved. It says little of what a search finds: at a mean of .9996 the nearest row of
-                  every sixth query was another one; neighbors_kept counts that.
+    Conventions:  raw rows, not centred; undefined if the widths differ. extra["lowest"] is the smallest of the cosines.
+    Read it as:   how far the rows moved. It says little about search results: at a mean of .9996 the nearest row
+                  changed for every sixth query. neighbors_kept counts that.
     Limits:       rows in a narrow cone have cosines near 1 whatever happens to them.
     Cost:         O(N D) time and memory.
     Reference:    Ours; the neighbour sets of Huh et al. 2024 say what follows of it.

@@ -36,14 +36,13 @@ def alpha_req(
     Shapes:       features [N, D] -> scalar.
     Range:        0 (flat spectrum) upwards.  Near 1 is held to be good; not monotone.
     Invariant:    rotation, scale, translation, row order (fit="log_linear": not translation).
-    Conventions:  raw rows, centred. `first` and `last` are the half-open range of 0-based indices of other code:
-                  10..99 as in reptrix; fastssl's scripts use 3..99 or 11..49. The range is clipped to the eigenvalues
-                  there are, and the ranks used are in extra. fit="log_linear" is what google-research names
-                  alpha_req: the least-squares slope of log s_k of the uncentred rows on a line that falls from 1 to 0
-                  over all k.
-    Read it as:   far above 1: few directions carry the variance; far below: noise directions are as strong as signal.
-    Limits:       moves with the range, so unlike ranges are never compared; meaningless where the curve is not
-                  straight.
+    Conventions:  raw rows, centred. `first` and `last` are the half-open range of 0-based indices of other code: 10..99
+                  as in reptrix; fastssl's scripts use 3..99 or 11..49. The range is clipped to the eigenvalues that
+                  exist; extra holds the ranks used. fit="log_linear" is what google-research calls alpha_req: the
+                  least-squares slope of log s_k of the uncentred rows on a line that falls from 1 to 0 over all k.
+    Read it as:   far above 1: a few directions carry the variance. Far below 1: noise directions are as strong as
+                  signal.
+    Limits:       depends on the range: compare at equal ranges only. Meaningless if the log-log curve is not straight.
     Cost:         O(N D min(N, D)) time, O(min(N, D)^2) memory.
     Reference:    Agrawal et al. 2022. Code compared: kumarkrishna/fastssl, BARL-SSL/reptrix, google-research.
                   Golden: tests/golden/test_golden_spectrum.py.

@@ -32,10 +32,10 @@ def coherence(features: Features) -> MetricValue:
     Range:        rank / r, which is 1 unless directions are empty (all rows weigh alike), to N / r (a row has a
                   direction of its own).  Better: lower.
     Invariant:    rotation, scale, row order.   Not invariant: translation.
-    Conventions:  raw rows, uncentred; directions of singular value 0 (below 1e-12 of the largest) are left out, and
-                  r is still min(N, D). The interval is for the median of the maximum, from how far the five next
-                  leverages lie below it; half-samples, which version 1 used, do not see what a larger row would do.
-    Read it as:   whether outliers carry directions of the space.
+    Conventions:  raw rows, uncentred. Directions with a singular value below 1e-12 of the largest are left out; r stays
+                  min(N, D). The interval is for the median of the maximum, derived from how far the five next leverages
+                  lie below it; half-samples, which version 1 used, do not see what a larger row would do.
+    Read it as:   whether single outliers carry directions of the space.
     Limits:       a maximum over rows: it grows with N.
     Cost:         O(N D min(N, D)) time, O(N D) memory.
     Reference:    Tsitsulin, Munkhoeva & Perozzi 2023. Code compared: google-research, graph_embedding.

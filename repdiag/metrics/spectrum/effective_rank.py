@@ -24,9 +24,9 @@ def effective_rank(features: Features) -> MetricValue:
     Shapes:       features [N, D] -> scalar.
     Range:        1 (one direction of variation) to min(N - 1, D).  Better: higher, at equal D and N only.
     Invariant:    rotation, scale, translation, row order.
-    Conventions:  raw rows, centred; eigenvalues (variances), no eps: a zero eigenvalue adds nothing.
-    Read it as:   the number of directions that the *variation* fills, where rankme also counts the mean.
-    Limits:       as rankme; variances weigh large directions more than singular values do.
+    Conventions:  raw rows, centred; eigenvalues (variances); no eps: a zero eigenvalue adds nothing.
+    Read it as:   the number of directions that the *variation* fills; rankme also counts the mean.
+    Limits:       as rankme. Variances put more weight on large directions than singular values do.
     Cost:         O(N D min(N, D)) time, O(min(N, D)^2) memory.
     Reference:    Roy & Vetterli 2007, on eigenvalues. Golden: tests/golden/test_golden_spectrum.py.
     Example:

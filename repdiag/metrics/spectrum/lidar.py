@@ -45,15 +45,15 @@ def lidar(
     Shapes:       features [N, D], views [V, N, D] -> scalar.
     Range:        1 to about min(N - 1, D).  Better: higher, at equal D, N and q only.
     Invariant:    rotation, translation, row order.   Not invariant: scale, because of delta.
-    Conventions:  n = N images, q = members of each: its views, or original and views; both are in extra.
+    Conventions:  n = N images; q = the members of each: its views, or original and views. extra holds both.
                   form="reptrix" is another number under the same name: S_b is the sum over the images (not divided),
-                  S_w the mean over the images of the sum over members, delta and eps are 1e-6 and 1e-7 there, p = l /
-                  sum(l) + eps, and the entropy is that of the eigenvalues of the *covariance of the rows* of the
-                  whitened matrix, which squares its spectrum.
-    Read it as:   rank of what is stable under augmentation: rankme counts every direction, lidar those that carry
-                  identity.
-    Limits:       with q = 2 S_w is poorly estimated; delta sets a scale. Unlike n, q, delta or form are not
-                  comparable.
+                  S_w the mean over the images of the sum over members, delta and eps are 1e-6 and 1e-7, p = l / sum(l)
+                  + eps, and the entropy is that of the eigenvalues of the *covariance of the rows* of the whitened
+                  matrix, which squares its spectrum.
+    Read it as:   the rank of what is stable under augmentation: rankme counts every direction, lidar those that
+                  identify images.
+    Limits:       with q = 2, S_w is poorly estimated, and delta sets a scale. Compare at equal n, q, delta and form
+                  only.
     Cost:         O(q N D^2 + D^3) time, O(D^2) memory.
     Reference:    Thilak et al. 2024, eq. 1-3. Code compared: rbalestr-lab/stable-pretraining, BARL-SSL/reptrix.
                   Golden: tests/golden/test_golden_spectrum.py.

@@ -24,8 +24,8 @@ def nesum(features: Features) -> MetricValue:
     Range:        1 (one direction) to min(N - 1, D) (whitened).  Better: higher, at equal D and N only.
     Invariant:    rotation, scale, translation, row order.
     Conventions:  raw rows, centred; the ddof cancels; no eps.
-    Read it as:   between collapsed (1) and whitened (D) features.
-    Limits:       sees only the largest eigenvalue and the sum.
+    Read it as:   1 for collapsed features, D for whitened ones.
+    Limits:       uses only the largest eigenvalue and the sum.
     Cost:         O(N D min(N, D)) time, O(min(N, D)^2) memory.
     Reference:    He & Ozay 2022, definition 4.1. Code compared: google-research, graph_embedding. Golden:
                   tests/golden/test_golden_spectrum.py.

@@ -24,7 +24,7 @@ def participation_ratio(features: Features) -> MetricValue:
     Range:        1 (one direction) to min(N - 1, D) (equal variance in all).  Better: higher, at equal D and N only.
     Invariant:    rotation, scale, translation, row order.
     Conventions:  raw rows, centred; the ddof of the covariance cancels.
-    Read it as:   the number of equally strong directions with the same second moments; less moved by a long weak tail
+    Read it as:   the number of equally strong directions with the same second moments. A long weak tail moves it less
                   than effective_rank.
     Limits:       dominated by the few largest eigenvalues; grows with N until N is many times D.
     Cost:         O(N D min(N, D)) time, O(min(N, D)^2) memory.

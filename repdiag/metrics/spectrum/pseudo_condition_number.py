@@ -25,7 +25,7 @@ def pseudo_condition_number(features: Features) -> MetricValue:
     Range:        0 (rank deficient) to 1 (all equal).  Better: higher, at equal D and N only.
     Invariant:    rotation, scale, row order.   Not invariant: translation.
     Conventions:  raw rows, uncentred, no eps; the inverse of the usual condition number.
-    Read it as:   near 0: at least one direction is not used at all.
+    Read it as:   near 0: at least one direction is not used.
     Limits:       a single dead direction makes it 0.
     Cost:         O(N D min(N, D)) time, O(min(N, D)^2) memory.
     Reference:    Tsitsulin, Munkhoeva & Perozzi 2023. Code compared: google-research, graph_embedding. Golden:

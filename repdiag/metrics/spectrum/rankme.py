@@ -34,11 +34,11 @@ def rankme(
     Shapes:       features [N, D] -> scalar.
     Range:        1 (rank one) to about min(N, D).  Better: higher, at equal D and N only.
     Invariant:    rotation, scale, row order.   Not invariant: translation (unless centred), normalising the rows.
-    Conventions:  raw rows, uncentred, singular values (not their squares), eps added after normalising, so that the p
-                  sum to 1 + D eps. Other public versions: eps=1e-12 (google-research), eps=1e-5 (stable-pretraining),
+    Conventions:  raw rows, uncentred; singular values (not their squares); eps is added after normalising, so that the
+                  p sum to 1 + D eps. Other public versions: eps=1e-12 (google-research), eps=1e-5 (stable-pretraining),
                   spectrum="eigenvalues" with centred=True (reptrix: another quantity under the same name).
-    Read it as:   how many directions carry the features; a value far below min(N, D) is dimensional collapse.
-    Limits:       unlike versions, N or D are not comparable; one large mean direction hides the rest of the spectrum.
+    Read it as:   how many directions carry the features. A value far below min(N, D) is dimensional collapse.
+    Limits:       compare at equal version, N and D only. One large mean direction hides the rest of the spectrum.
     Cost:         O(N D min(N, D)) time, O(min(N, D)^2) memory.
     Reference:    Garrido et al. 2023, eq. 1. Golden: tests/golden/test_golden_spectrum.py.
     Example:

@@ -27,7 +27,7 @@ def self_clustering(features: Features) -> MetricValue:
     Conventions:  unit rows, uncentred, self-pairs included in Q and in E; no eps. Q = ||Z^T Z||_F^2, so no pair is
                   formed.
     Read it as:   how far the cloud is from filling its sphere; opposite rows count as equal.
-    Limits:       at equal D only.
+    Limits:       compare at equal D only.
     Cost:         O(N D^2) time, O(D^2) memory.
     Reference:    Tsitsulin, Munkhoeva & Perozzi 2023, definition 3.5. Code compared: google-research,
                   graph_embedding. Golden: tests/golden/test_golden_spectrum.py.

@@ -26,9 +26,9 @@ def singular_spectrum(features: Features) -> MetricValue:
     Shapes:       features [N, D] -> scalar; extra["curve"] [min(N, D)].
     Range:        1 / min(N - 1, D) (whitened) to 1 (one direction).  Better: context.
     Invariant:    rotation, scale, translation, row order.
-    Conventions:  raw rows, centred; the curve is divided by its first value, which makes it free of scale.
-    Read it as:   a curve that drops to zero early is dimensional collapse; extra["used"] counts the values above 1e-4
-                  of the first; where extra["longest_rows_share"] is near 1, the longest thousandth of the rows makes
+    Conventions:  raw rows, centred; the curve is divided by its first value, which removes its scale.
+    Read it as:   a curve that drops to zero early is dimensional collapse. extra["used"] counts the values above 1e-4
+                  of the first. If extra["longest_rows_share"] is near 1, the longest thousandth of the rows determines
                   the spectrum.
     Limits:       the tail of the curve below about sqrt(D / N) of the head is sampling noise.
     Cost:         O(N D min(N, D)) time, O(min(N, D)^2) memory.

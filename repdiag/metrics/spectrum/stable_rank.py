@@ -24,8 +24,8 @@ def stable_rank(features: Features) -> MetricValue:
     Range:        1 (rank one) to min(N, D).  Better: higher, at equal D and N only.
     Invariant:    rotation, scale, row order.   Not invariant: translation.
     Conventions:  raw rows, uncentred, no eps.
-    Read it as:   robust to small singular values; near 1 whenever the mean dominates.
-    Limits:       sees only the largest singular value and the sum.
+    Read it as:   robust to small singular values. Near 1 if the mean dominates.
+    Limits:       uses only the largest singular value and the sum.
     Cost:         O(N D min(N, D)) time, O(min(N, D)^2) memory.
     Reference:    Rudelson & Vershynin 2007. Code compared: google-research, graph_embedding. Golden:
                   tests/golden/test_golden_spectrum.py.

@@ -31,16 +31,16 @@ def gbc(features: Features, labels: Labels, *, dims: Count = 64) -> MetricValue:
     Shapes:       features [N, D], labels [N] -> scalar; per_class [C]: the class's part of the sum times C.
     Range:        -C (C - 1) (all classes alike) to 0 (no two overlap).  Better: higher.
     Invariant:    rotation, scale, translation, row order.
-    Conventions:  raw rows, centred and projected on their `dims` largest principal components (all of them where there
-                  are fewer); diagonal covariances, ddof 0, plus 1e-4 of the mean variance of the components, so that
-                  a class is no point. Every pair counts twice, as in the paper. Classes of one row are left out,
+    Conventions:  raw rows, centred and projected on their `dims` largest principal components (on all, if there are
+                  fewer). Diagonal covariances, ddof 0, plus 1e-4 of the mean variance of the components, so that no
+                  class is a point. Every pair counts twice, as in the paper. Classes of one row are left out and
                   counted in extra.
-    Read it as:   -0.5 is one pair of classes that share a quarter of their mass (each pair counts twice), the others
-                  apart. Compare on the same classes only.
-    Limits:       near 0 for all good encoders; heavy tails and classes of several islands are no Gaussians. Grows with
+    Read it as:   -0.5 means that one pair of classes shares a quarter of its mass (each pair counts twice) and the
+                  others are apart. Compare on the same classes only.
+    Limits:       near 0 for all good encoders. Heavy tails and classes of several islands are not Gaussian. Grows with
                   the number of components.
-    Cost:         O(N D^2 + D^3 + C^2 dims) time, O(D^2 + N dims) memory; its interval evaluates it without
-                  each of thirty blocks. Not among the defaults for that: see logme.
+    Cost:         O(N D^2 + D^3 + C^2 dims) time, O(D^2 + N dims) memory; the interval evaluates it without each of
+                  thirty blocks. For that reason not among the defaults: see logme.
     Reference:    Pandy et al. 2022, eq. 3 to 5 (diagonal variant). Golden: tests/golden/test_golden_transfer.py.
     Example:
         >>> import torch

@@ -30,14 +30,14 @@ def h_score(features: Features, labels: Labels, *, shrink: bool = True) -> Metri
     Shapes:       features [N, D], labels [N] -> scalar.
     Range:        0 (equal class means) to min(C - 1, D) (rows of a class are one point).  Better: higher.
     Invariant:    rotation, scale, translation, row order.
-    Conventions:  raw rows, centred; both covariances with ddof 0; classes weigh by their rows. The factor 1 - s is that
-                  of Ibrahim et al. 2021: what is shrunk away is not counted. Unshrunk, variances below 1e-12 of the
-                  largest count as zero; extra["shrinkage"] holds s.
+    Conventions:  raw rows, centred; both covariances with ddof 0; classes are weighted by their rows. The factor 1 - s
+                  is that of Ibrahim et al. 2021: what is shrunk away does not count. Unshrunk, variances below 1e-12 of
+                  the largest count as zero. extra["shrinkage"] holds s.
     Read it as:   the sum of the C - 1 squared canonical correlations of features and classes: how linearly readable the
-                  classes are. Unshrunk it grows with D / N alone and reaches C - 1 on noise once D >= N - 1.
-    Limits:       compares encoders of unlike width only as far as the shrinkage undoes the width.
-    Cost:         O(N D^2 + D^3) time, O(D^2) memory; its interval evaluates it on twenty halves. Not among the defaults
-                  for that: see logme.
+                  classes are. Unshrunk, it grows with D / N alone and reaches C - 1 on noise once D >= N - 1.
+    Limits:       compares encoders of different width only as far as shrinkage corrects for the width.
+    Cost:         O(N D^2 + D^3) time, O(D^2) memory; the interval evaluates it on twenty halves. For that reason not
+                  among the defaults: see logme.
     Reference:    Bao et al. 2019, definition 2; Ibrahim, Ponomareva & Mazumder 2021, eq. 5; Ledoit & Wolf 2004, lemma
                   3.2 to 3.4. Code compared: thuml/Transfer-Learning-Library, tllib/ranking/hscore.py, which takes
                   ddof 1 for B alone. Golden: tests/golden/test_golden_transfer.py.

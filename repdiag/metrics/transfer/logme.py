@@ -39,16 +39,16 @@ def logme(features: Features, labels: Labels) -> MetricValue:
     Shapes:       features [N, D], labels [N] -> scalar (nats a row); per_class [C].
     Range:        -1.42 (nothing learnt) to 4.84 (labels given exactly).  Better: higher.
     Invariant:    rotation, scale, row order.   Not invariant: translation, since the model has no intercept.
-    Conventions:  raw rows, neither centred nor scaled; one model for each class against the rest, classes weigh alike.
-                  For a given a / b the best b is known in closed form, and the one number left is searched for over
-                  its whole range, so that the maximum is found where alternating updates stop early or creep. With
-                  fewer rows than dimensions the directions without rows add nothing (the authors' code adds
-                  (D - N) / (2 N) log a for them). Directions below 1e-6 of the largest singular value count as zero.
-    Read it as:   the order of encoders by what a linear probe would find; the default score to rank them by. The number
-                  itself depends on the classes' number and sizes: compare it on the same rows and labels only.
-    Limits:       linear; grows with the number of rows. Differences between half as many rows are about as large as
-                  those between like encoders: take its interval, or the paired one of a comparison.
-    Cost:         O(N D^2 + D^3 + C D) time, O(D^2) memory, with fewer rows than dimensions N and D change places; its
+    Conventions:  raw rows, neither centred nor scaled. One model for each class against the rest; classes weigh alike.
+                  For a given a / b the best b is known in closed form. The one remaining number is searched over its
+                  whole range, so the maximum is found where alternating updates stop early or creep. With fewer rows
+                  than dimensions, directions without rows add nothing (the authors' code adds (D - N) / (2 N) log a for
+                  them). Directions below 1e-6 of the largest singular value count as zero.
+    Read it as:   the order of encoders by what a linear probe would find; the default score for ranking. The number
+                  itself depends on the number and sizes of the classes: compare it on the same rows and labels only.
+    Limits:       linear; grows with the number of rows. Twice the rows move it about as much as similar encoders
+                  differ: use its interval, or the paired one of a comparison.
+    Cost:         O(N D^2 + D^3 + C D) time, O(D^2) memory; with fewer rows than dimensions N and D change places. The
                   interval evaluates it on twenty halves: 1 s for 2,000 x 512, some 10 s for 10,000 x 1,024 on one core.
     Reference:    You, Liu, Wang & Long 2021, eq. 2. Code compared: thuml/LogME, LogME.py.
                   Golden: tests/golden/test_golden_transfer.py.

@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from repdiag.checkpoints.formats.hugging_face_shapes import kinds_of, settings_of
 from repdiag.checkpoints.load import convert_checkpoint, load_encoder
 from repdiag.core.errors import CheckpointError
 from tests.unit.checkpoints.families import perturbed, vit
@@ -79,8 +80,106 @@ def test_names_of_transformers_without_a_config_ask_for_it(tmp_path: Path) -> No
     state = {
         f"backbone.{name}".replace("blocks.", "encoder.layer."): value for name, value in vit().state_dict().items()
     }
-    state["backbone.embeddings.detection_tokens"] = torch.zeros(1, 5, 192)
+    state["backbone.embeddings.odd_tokens"] = torch.zeros(1, 5, 192)
     torch.save(state, tmp_path / "file.pth")
     with pytest.raises(CheckpointError) as caught:
         load_encoder(tmp_path / "file.pth")
     assert "config.json next to the file" in str(caught.value.hint)
+
+
+def test_without_a_config_the_sizes_are_read_from_shapes(regnet: nn.Module, tmp_path: Path) -> None:
+    state = {f"net.{name}": value for name, value in regnet.state_dict().items()}
+    torch.save(
+        {"state_dict": state | {"head.weight": torch.zeros(3, 16), "odd.weight": torch.zeros(3)}},
+        tmp_path / "file.ckpt",
+    )
+    encoder = load_encoder(tmp_path / "file.ckpt")
+    assert encoder.info.backbone == "transformers:RegNetModel"
+    assert same(encoder(IMAGES), regnet)
+    assert any("1 tensors were not understood and not used, from odd.weight" in note for note in encoder.info.notes)
+    (note,) = [note for note in encoder.info.notes if note.startswith("assumed")]
+    assert "activation relu (--activation)" in note
+    told = load_encoder(tmp_path / "file.ckpt", activation="silu")
+    assert not torch.allclose(told(IMAGES), encoder(IMAGES))
+    assert "activation" not in " ".join(note for note in told.info.notes if note.startswith("assumed"))
+    convert_checkpoint(tmp_path / "file.ckpt", tmp_path / "own" / "file.safetensors")
+    assert torch.equal(load_encoder(tmp_path / "own" / "file.safetensors")(IMAGES), encoder(IMAGES))
+
+
+def test_without_config_and_library_the_way_to_it_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    find = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name, *rest: find(name, *rest) if name != "transformers" else None
+    )
+    names = ("embedder.embedder.convolution.weight", "encoder.stages.0.layers.0.layer.0.convolution.weight")
+    torch.save({name: torch.zeros(8, 3, 3, 3) for name in names}, tmp_path / "file.pth")
+    with pytest.raises(CheckpointError) as caught:
+        load_encoder(tmp_path / "file.pth")
+    assert "pip install 'repdiag[transformers]'" in str(caught.value.hint)
+
+
+SHAPES: dict[str, tuple[dict[str, tuple[int, ...]], dict[str, Any]]] = {
+    "hiera": (
+        {
+            "embeddings.position_embeddings": (1, 3136, 96),
+            "embeddings.patch_embeddings.projection.weight": (96, 3, 7, 7),
+            "encoder.stages.0.layers.0.attn.proj.weight": (96, 96),
+            "encoder.stages.0.layers.0.attn.qkv.weight": (288, 96),
+            "encoder.stages.0.layers.0.mlp.fc1.weight": (384, 96),
+            "encoder.stages.1.layers.0.attn.proj.weight": (192, 192),
+            "encoder.stages.1.layers.1.attn.proj.weight": (192, 192),
+        },
+        {"embed_dim": 96, "image_size": [224, 224], "depths": [1, 2], "num_heads": [1, 2], "mlp_ratio": 4.0},
+    ),
+    "pvt": (
+        {
+            "encoder.patch_embeddings.0.position_embeddings": (1, 3136, 64),
+            "encoder.patch_embeddings.0.projection.weight": (64, 3, 4, 4),
+            "encoder.patch_embeddings.1.projection.weight": (128, 64, 2, 2),
+            "encoder.block.0.0.attention.self.sequence_reduction.weight": (64, 64, 8, 8),
+            "encoder.block.0.0.mlp.dense1.weight": (512, 64),
+            "encoder.block.0.1.mlp.dense1.weight": (512, 64),
+            "encoder.block.1.0.mlp.dense1.weight": (512, 128),
+        },
+        {
+            **{"hidden_sizes": [64, 128], "depths": [2, 1], "mlp_ratios": [8, 4], "num_attention_heads": [1, 2]},
+            **{"sequence_reduction_ratios": [8, 1], "image_size": 224},
+        },
+    ),
+    "efficientnet": (
+        {
+            "embeddings.convolution.weight": (32, 3, 3, 3),
+            "encoder.top_bn.weight": (1280,),
+            **{f"encoder.blocks.{at}.depthwise_conv.depthwise_conv.weight": (32, 1, 3, 3) for at in range(23)},
+        },
+        {"width_coefficient": 1.0, "depth_coefficient": 1.1, "image_size": 240},  # B1 by its paper
+    ),
+    "mobilenet_v2": (
+        {"conv_stem.first_conv.convolution.weight": (16, 3, 3, 3)},
+        {"depth_multiplier": 0.5},
+    ),
+    "yolos": (
+        {
+            "embeddings.cls_token": (1, 1, 192),
+            "embeddings.detection_tokens": (1, 100, 192),
+            "embeddings.position_embeddings": (1, 297, 192),
+            "embeddings.patch_embeddings.projection.weight": (192, 3, 16, 16),
+            "encoder.layer.0.intermediate.dense.weight": (768, 192),
+            "encoder.layer.1.attention.attention.query.bias": (192,),
+        },
+        {
+            **{"hidden_size": 192, "num_hidden_layers": 2, "num_attention_heads": 3, "image_size": [224, 224]},
+            **{"num_detection_tokens": 100, "qkv_bias": True, "use_mid_position_embeddings": False},
+        },
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", SHAPES)
+@pytest.mark.parametrize("owner", ["", "model.backbone."])
+def test_settings_follow_from_shapes(kind: str, owner: str) -> None:
+    shapes, wanted = SHAPES[kind]
+    owned = {owner + name: torch.Size(shape) for name, shape in shapes.items()}
+    assert kinds_of(owned) == [kind]
+    found = settings_of(kind, owned)
+    assert {name: found[name] for name in wanted} == wanted

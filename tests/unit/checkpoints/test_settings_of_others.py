@@ -96,6 +96,18 @@ def test_segmentation_networks_of_torchvision_are_dilated(head: str, tmp_path: P
     assert gap(encoder(images_of(64)), network(images_of(64))) < 1e-5
 
 
+@torch.no_grad()
+def test_a_mobilenet_of_torchvisions_segmentation_is_dilated_too(tmp_path: Path) -> None:
+    network: Any = perturbed(torchvision.models.mobilenet_v3_large(dilated=True), 0)
+    state = {f"backbone.{name}": value for name, value in network.features.state_dict().items()}
+    path = saved(state | {"classifier.cbr.0.weight": torch.zeros(128, 960, 1, 1)}, tmp_path)
+    images = images_of(128)
+    assert gap(load_encoder(path)(images), network.features(images).mean((2, 3))) < 1e-5
+    plain = torchvision.models.mobilenet_v3_large().eval()
+    plain.load_state_dict(network.state_dict())
+    assert gap(load_encoder(path, dilated=False)(images), plain.features(images).mean((2, 3))) < 1e-5
+
+
 def test_a_vgg_with_three_layers_of_512_is_one_for_small_images(tmp_path: Path) -> None:
     torch.manual_seed(0)
     network: Any = torchvision.models.vgg11_bn(num_classes=10)

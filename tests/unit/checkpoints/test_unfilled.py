@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import mmap
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -132,3 +134,18 @@ def test_what_was_looked_at_in_a_mapped_file_takes_no_memory_afterwards(tmp_path
     assert resident() - before > size // 2
     forget_all_pages()
     assert resident() - before < size // 4
+
+
+def test_no_outline_loads_the_compiler() -> None:
+    code = (
+        "import sys\n"
+        "from repdiag.models.network_libraries import import_network_libraries\n"
+        "import_network_libraries()\n"
+        "from repdiag.checkpoints.fitting.unfilled import build_outline\n"
+        "import timm\n"
+        "for name in ('convnext_atto', 'swin_tiny_patch4_window7_224'):\n"
+        "    build_outline(lambda: timm.create_model(name))\n"
+        "print('torch._dynamo' in sys.modules)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False"]

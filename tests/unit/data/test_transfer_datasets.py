@@ -146,10 +146,31 @@ def test_eurosat_is_split_by_hash(tmp_path: Path) -> None:
     assert not set(train.row_ids) & set(val.row_ids)
 
 
+def test_sun397_is_split_by_hash_and_reads_classes_of_two_folders(tmp_path: Path) -> None:
+    text(tmp_path / "SUN397" / "ClassName.txt", ["/a/abbey", "/a/apartment_building/outdoor"])
+    for label, kind in enumerate(("abbey", "apartment_building/outdoor")):
+        for number in range(20):
+            image(tmp_path / "SUN397" / "a" / kind / f"sun_{number:03d}.jpg", 100 * (label + 1))
+    train, val = (open_dataset("sun397", split, root=tmp_path) for split in ("train", "val"))
+    assert (np.bincount(train.labels).tolist(), np.bincount(val.labels).tolist()) == ([16, 16], [4, 4])
+    assert not set(train.row_ids) & set(val.row_ids)
+    assert val.class_names == ("abbey", "apartment_building/outdoor")
+    reds = [float(val.image(row)[0].float().mean()) for row in range(len(val))]
+    assert np.abs(np.array(reds) - 100 * (val.labels + 1)).max() < 4
+
+
+def test_sets_with_boxes_are_listed(tmp_path: Path) -> None:
+    listed = {info.name: info for info in list_datasets(tmp_path)}
+    assert listed["composed"].present
+    assert {listed[name].measure for name in ("composed", "coco:PATH", "voc:PATH")} == {"AP"}
+
+
 def test_the_list_names_the_measure_that_the_protocols_report(tmp_path: Path) -> None:
     """What is listed as mean per class is what `repdiag probe` reports first."""
     listed = {info.name: info for info in list_datasets(tmp_path)}
     assert {name for name, info in listed.items() if info.measure == "mean per class"} == MEAN_PER_CLASS
     for name, known in SETS.items():
-        assert (listed[name].train, listed[name].val, listed[name].classes) == (*known.sizes, known.classes)
+        sizes = known.sizes or (None, None)
+        assert (listed[name].train, listed[name].val, listed[name].classes) == (*sizes, known.classes)
+        assert known.images is None or f"{known.images:,} images" in listed[name].how_to_get
         assert str(tmp_path) in listed[name].how_to_get

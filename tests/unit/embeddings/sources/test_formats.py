@@ -278,3 +278,26 @@ def test_vectors_in_records_of_unlike_length_are_refused(tmp_path: Path) -> None
     found = as_embedding_set(tmp_path / "a.parquet")
     assert found.features.tolist() == [[1.0, 2.0], [3.0, 4.0]]
     assert "1 row was left out, 1 without a vector: 1." in found.provenance.reading.notes
+
+
+def test_labels_in_a_payload_are_read(tmp_path: Path) -> None:
+    """Exports of vector databases keep what describes a row in a record of its own."""
+    points = [
+        {"id": n, "vector": row.tolist(), "payload": {"label": name, "shelf": {"row": n}}}
+        for n, (row, name) in enumerate(zip(ROWS, NAMES, strict=True))
+    ]
+    (tmp_path / "points.json").write_text(json.dumps(points))
+    found = as_embedding_set(tmp_path / "points.json")
+    assert [found.class_names[label] for label in found.labels.tolist()] == NAMES.tolist()
+    assert "payload/shelf/row" in " ".join(found.provenance.reading.notes)
+
+
+def test_a_number_of_the_class_at_the_end_of_each_line_is_no_dimension(tmp_path: Path) -> None:
+    classes = np.arange(len(ROWS)) % 3
+    np.savetxt(tmp_path / "rows.txt", np.c_[ROWS, classes], fmt="%.6f")
+    found = as_embedding_set(tmp_path / "rows.txt")
+    assert found.features.shape == ROWS.shape
+    column = f"column {ROWS.shape[1] + 1}"
+    assert column in " ".join(found.provenance.reading.notes)
+    labelled = as_embedding_set(tmp_path / "rows.txt", label_column=column)
+    assert labelled.labels.tolist() == classes.tolist()

@@ -60,6 +60,24 @@ def test_names_may_be_written_in_two_ways(mine: np.ndarray, theirs: list[str]) -
     assert classes(as_embedding_set(table, labels=labels)) == LABELS.tolist()
 
 
+@pytest.mark.parametrize("names", [IDS, np.char.rstrip(IDS, ".png"), np.arange(40)])
+def test_a_column_of_names_is_known_by_its_values_whatever_it_is_called(tmp_path: Path, names: np.ndarray) -> None:
+    path = write(tmp_path, "parquet", ROWS, names if names.dtype.kind == "i" else IDS)
+    pd.DataFrame({"name": names[ORDER], "class": LABELS[ORDER]}).to_csv(tmp_path / "l.tsv", index=False, sep="\t")
+    found = as_embedding_set(path, labels=tmp_path / "l.tsv")
+    assert classes(found) == LABELS.tolist()
+    assert "id = name" in " ".join(found.provenance.reading.notes)
+
+
+def test_text_that_names_other_rows_is_no_name(tmp_path: Path) -> None:
+    path = write(tmp_path, "parquet", ROWS, IDS)
+    notes = [f"photograph number {n}" for n in range(40)]
+    pd.DataFrame({"remark": notes, "class": LABELS}).to_csv(tmp_path / "l.csv", index=False)
+    found = as_embedding_set(path, labels=tmp_path / "l.csv")
+    assert classes(found) == LABELS.tolist()
+    assert "they were joined in their order" in " ".join(found.provenance.reading.notes)
+
+
 def test_more_labels_than_rows_are_left_out_and_fewer_refused(tmp_path: Path) -> None:
     pd.DataFrame({"id": IDS[ORDER], "label": LABELS[ORDER]}).to_csv(tmp_path / "l.csv", index=False)
     part = as_embedding_set({"features": ROWS[5:20], "id": IDS[5:20]}, labels=tmp_path / "l.csv")

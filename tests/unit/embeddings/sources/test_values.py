@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -185,3 +187,19 @@ def test_vectors_that_may_be_transposed_are_asked_about(tmp_path) -> None:
     assert any("transposed" in note for note in as_embedding_set(tmp_path / "a.npz").provenance.reading.notes)
     np.savez(tmp_path / "a.npz", fea=ROWS, gnd=np.arange(60) % 3)
     assert not any("transposed" in note for note in as_embedding_set(tmp_path / "a.npz").provenance.reading.notes)
+
+
+@pytest.mark.parametrize("kind", ["npy", "npz", "pt"])
+def test_a_label_saved_as_one_more_dimension_is_said(tmp_path: Path, kind: str) -> None:
+    rows = np.random.default_rng(0).normal(size=(60, 8))
+    both = np.c_[rows, np.arange(60) % 3]
+    for name, values in (("both", both), ("rows", rows), ("dead", np.c_[rows, np.zeros(60)])):
+        path = tmp_path / f"{name}.{kind}"
+        if kind == "npy":
+            np.save(path, values)
+        elif kind == "npz":
+            np.savez(path, features=values)
+        else:
+            torch.save(torch.from_numpy(values), path)
+        notes = " ".join(as_embedding_set(path).provenance.reading.notes)
+        assert ("dimension 8 holds whole numbers only, 3 different ones" in notes) == (name == "both")
