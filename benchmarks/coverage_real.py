@@ -140,6 +140,7 @@ QUERIES: tuple[Wanted, ...] = (
     ("pretext_gap", {"k": 1}),
     ("label_gap", {"of": "precision_at_1"}),
     ("label_gap", {"of": "r_precision"}),
+    ("probe_gap", {}),
 )
 BANKED: tuple[Wanted, ...] = (("knn_accuracy", {"k": 20}), ("best_nn", {}))
 SPACES: tuple[Wanted, ...] = _of(

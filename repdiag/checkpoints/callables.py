@@ -24,7 +24,10 @@ class _Called(nn.Module):
         self._identity = uuid.uuid4().hex
 
     def forward(self, images: Tensor) -> Tensor:
-        found = to_floating("the output of the encoder", self.function(images))
+        answer = self.function(images)
+        learns = isinstance(answer, Tensor) and answer.requires_grad and answer.itemsize > 1
+        # What gradients flow through stays as it is: a copy would cut fine-tuning off from the network.
+        found = answer if learns else to_floating("the output of the encoder", answer)
         if found.ndim != 2 or len(found) != len(images):
             raise CheckpointError(
                 "an encoder must return features [B, D]",

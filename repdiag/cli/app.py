@@ -70,7 +70,7 @@ def _version(wanted: bool) -> None:
         raise typer.Exit
 
 
-_SHARED = ("train", "analyze")  # commands that share their work under torchrun
+_SHARED = ("train", "analyze", "embed", "compare", "probe")  # commands that share their work under torchrun
 
 
 @app.callback()

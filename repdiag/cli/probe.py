@@ -42,13 +42,14 @@ def probe(
     Writes metrics.csv, metrics.parquet, per_row.parquet, paired_probes.csv (several checkpoints, paired tests on the
     same test images) and run.json to --out (default: runs/probe/NAME-PROTOCOL).
     """
+    from repdiag.core.distributed.first_process import is_first_process
     from repdiag.results.places import default_place
     from repdiag.results.transaction import check_place
     from repdiag.training.progress import PlainProgress
     from repdiag.workflows.probe import ProbeOptions, chosen_protocol, probe_checkpoints
     from repdiag.workflows.probed import save_probes
 
-    console = console_of(speaking)
+    console = console_of(speaking, speaks=is_first_process())
     if list_all or show is not None:
         _show_protocols(console, show)
         return
@@ -65,9 +66,11 @@ def probe(
     again = overwrite or out is None
 
     def before(names: list[str]) -> None:
-        check_place(_place(out, names, protocol), overwrite=again)
+        check_place(_place(out, names, protocol), overwrite=again or not is_first_process())
 
     names, probes = probe_checkpoints(checkpoints or [], chosen, asked, untrained=untrained, before=before)
+    if not is_first_process():
+        return
     folder = _place(out, names, protocol)
     said = {"data": images["data"], "limit": images["limit"], "seed": seed, "protocols": [one.name for one in chosen]}
     save_probes(probes, folder, options=said, overwrite=again)

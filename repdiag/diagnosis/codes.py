@@ -86,10 +86,12 @@ _CODES = (
         code="RD202",
         title="overfits the labels",
         question="overfitting",
-        means="The nearest image is of the same class more often on train than on new images, "
-        "by more than `label_gap`.",
+        means="A linear probe, or the checkpoint's own classifier, is right more often on train images than on new "
+        "ones, by more than `probe_gap` or `label_gap`. Without either, the nearest image is of the same class more "
+        "often.",
         matters="Accuracy on train overstates accuracy on new images.",
-        decides="The interval of `label_gap` against 8, 15 and 25 points; healthy encoders have 4 to 8.",
+        decides="The interval of `probe_gap` against 5, 12 and 25 points, where healthy encoders have at most 5; of a "
+        "classifier or of `label_gap` against 8, 15 and 25 points, where healthy encoders have 4 to 8.",
         tries="Try more labelled images, augmentation, weight decay or label smoothing, or stop earlier.",
     ),
     Code(

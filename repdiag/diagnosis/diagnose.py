@@ -44,6 +44,7 @@ _REQUIRED = (
     "participation_ratio",
     "precision_at_1",
     "pretext_gap",
+    "probe_gap",
     "r_precision",
     "rankme",
     "singular_spectrum",
@@ -183,7 +184,7 @@ def _with_train(
     names = [name for name in _possible(gallery, _PRETEXT) if name in _possible(its, _PRETEXT)]
     gaps = ["pretext_gap"] if names else []
     if gallery.labels is not None and its.labels is not None:
-        gaps.append("label_gap")
+        gaps += ["label_gap", "probe_gap"]
     if not gaps:
         return table
     source = replace(judged.provenance, split=TRAIN)

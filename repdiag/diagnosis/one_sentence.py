@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 _NAMED = 3  # classes that the sentence names
 _FAULT, _FINE, _OPEN = range(3)
-_GAPS = {"pretext_gap": "pretext", "classifier_gap": "classifier's", "label_gap": "label"}
+_GAPS = {"pretext_gap": "pretext", "classifier_gap": "classifier's", "probe_gap": "probe", "label_gap": "label"}
 # What makes every other answer worthless comes before all of them.
 _FIRST = {
     "RD401": "the images are not preprocessed as in training; fix this first",

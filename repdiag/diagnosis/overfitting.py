@@ -119,10 +119,22 @@ def _pretext(rows: JudgedRows, thresholds: Thresholds) -> Finding:
 
 
 def _labels(rows: JudgedRows, thresholds: Thresholds, top1: ClassifierTop1 | None) -> Finding | None:
-    """Judge the gap of the labels: of the file's own classifier, else of nearest neighbours; None without either."""
-    neighbours = _neighbours(rows, thresholds)
-    if top1 is None:
-        return neighbours
+    """Judge the gap of the labels: of the file's own classifier, else of a linear probe, else of nearest neighbours.
+
+    Those that do not answer stand beside it as evidence. None where there is none of them.
+    """
+    own = None if top1 is None else _classifier(rows, thresholds, top1)
+    probe = _of_row(rows, thresholds, _PROBE)
+    neighbours = _of_row(rows, thresholds, _NEIGHBOURS)
+    known = [each for each in (own, probe, neighbours) if each is not None]
+    if not known:
+        return None
+    evidence = tuple(item for each in known for item in each.evidence)
+    used = {name: limit for each in known for name, limit in each.thresholds.items()}
+    return replace(known[0], evidence=evidence, thresholds=used)
+
+
+def _classifier(rows: JudgedRows, thresholds: Thresholds, top1: ClassifierTop1) -> Finding:
     limits = (thresholds.label_gap, thresholds.label_gap_marked, thresholds.label_gap_severe)
     gap = top1.gap
     verdict, summary = decided(gap, limits, what="gap of the checkpoint's own classifier", rows=top1.val[1])
@@ -147,27 +159,51 @@ def _labels(rows: JudgedRows, thresholds: Thresholds, top1: ClassifierTop1 | Non
         verdict=verdict,
         severity=grade_range(gap, limits),
         summary=summary,
-        evidence=(evidence, *(() if neighbours is None else neighbours.evidence)),
+        evidence=(evidence,),
         thresholds=thresholds.only("label_gap", "label_gap_marked", "label_gap_severe"),
         advice=advice_for(verdict),
     )
 
 
-def _neighbours(rows: JudgedRows, thresholds: Thresholds) -> Finding | None:
-    """Judge the gap in nearest neighbours of the same class between train and the judged split; None without one."""
-    row = None if rows.split == TRAIN else rows.find("label_gap", of="precision_at_1")
+@dataclass(frozen=True, kw_only=True)
+class _Measured:
+    """A gap of the labels that is a row of the table: its metric, its thresholds, and how it is said."""
+
+    metric: str
+    params: dict[str, str]
+    what: str
+    sentence: str
+
+
+_PROBE = _Measured(
+    metric="probe_gap",
+    params={},
+    what="gap of a linear probe",
+    sentence="A linear probe is right {points:.1f} points {more} often on train images that it has not seen.",
+)
+_NEIGHBOURS = _Measured(
+    metric="label_gap",
+    params={"of": "precision_at_1"},
+    what="gap in nearest neighbours of the same class",
+    sentence="The nearest image shares the class {points:.1f} points {more} often on train.",
+)
+
+
+def _of_row(rows: JudgedRows, thresholds: Thresholds, measured: _Measured) -> Finding | None:
+    """Judge a gap of the labels that was measured between train and the judged split; None without one."""
+    row = None if rows.split == TRAIN else rows.find(measured.metric, **measured.params)
     bounds = None if row is None else interval_of(row)
     if row is None or row.value is None or bounds is None:
         return None
-    limits = (thresholds.label_gap, thresholds.label_gap_marked, thresholds.label_gap_severe)
+    used = thresholds.only(*(f"{measured.metric}{grade}" for grade in ("", "_marked", "_severe")))
+    limits = (used[measured.metric], used[f"{measured.metric}_marked"], used[f"{measured.metric}_severe"])
     found = Estimate(row.value, *bounds)
-    verdict, summary = decided(found, limits, what="gap in nearest neighbours of the same class", rows=row.n)
+    verdict, summary = decided(found, limits, what=measured.what, rows=row.n)
     more = "more" if row.value >= 0.0 else "less"
-    sentence = f"The nearest image shares the class {abs(100 * row.value):.1f} points {more} often on train."
     evidence = evidence_from(
         row,
         reading=found.reading(limits[0], above="for"),
-        sentence=sentence,
+        sentence=measured.sentence.format(points=abs(100 * row.value), more=more),
         threshold=limits[0],
         against_what="train split",
     )
@@ -177,7 +213,7 @@ def _neighbours(rows: JudgedRows, thresholds: Thresholds) -> Finding | None:
         severity=grade_range(found, limits),
         summary=summary,
         evidence=(evidence,),
-        thresholds=thresholds.only("label_gap", "label_gap_marked", "label_gap_severe"),
+        thresholds=used,
         advice=advice_for(verdict),
     )
 

@@ -21,6 +21,7 @@ from repdiag.core.errors import MetricError
 from repdiag.core.plain_records import plain_records
 from repdiag.embeddings.same_rows import on_same_rows
 from repdiag.metrics.pairwise import sharing
+from repdiag.metrics.probes.ridge_halves import dealt_halves, ridge_hits
 from repdiag.metrics.registry import get
 
 if TYPE_CHECKING:
@@ -30,7 +31,6 @@ COLUMNS = ("checkpoint", "rank", "p_best", "by", "parameters", "width", "gflops"
 BY_LABELS, BY_VIEWS = ("logme", "r_precision", "probe"), ("instance_discrimination_accuracy",)
 MAX_ROWS, HALVES, DRAWS = 4000, 24, 20_000
 CLEAR = 0.95
-_PENALTIES = np.logspace(-2.0, 4.0, 7)
 Score = Callable[[EmbeddingSet], float | None]
 
 
@@ -138,24 +138,8 @@ def probe_accuracy(features: Tensor, labels: Tensor, *, seed: int = 0) -> float 
         >>> probe_accuracy(torch.eye(2).repeat(8, 1), torch.arange(2).repeat(8))
         1.0
     """
-    from sklearn.linear_model import RidgeClassifierCV
-
-    truth = labels.cpu().numpy()
-    counts = np.unique(truth, return_counts=True)[1]
-    if len(counts) < 2 or counts.min() < 2:
-        return None
-    rows = features.double().cpu().numpy()
-    side = _dealt(truth, seed=seed)
-    hits = []
-    for learn in (0, 1):
-        own, other = side == learn, side != learn
-        mean, spread = rows[own].mean(axis=0), rows[own].std(axis=0)
-        varies = spread > 1e-9 * max(float(spread.max()), 1e-300)
-        if not varies.any():
-            return float(counts.max() / counts.sum())
-        x, z = ((rows[which][:, varies] - mean[varies]) / spread[varies] for which in (own, other))
-        hits.append(RidgeClassifierCV(_PENALTIES).fit(x, truth[own]).predict(z) == truth[other])
-    return float(np.concatenate(hits).mean())
+    hits = ridge_hits((features, labels), seed=seed)
+    return None if hits is None else float(hits.mean())
 
 
 def _same_rows(sets: Mapping[str, EmbeddingSet], *, max_rows: int, seed: int) -> dict[str, EmbeddingSet]:
@@ -185,7 +169,7 @@ def _scored(
         values = [score(each) for each in sets.values()]
     halves = []
     for number in range(HALVES if len(sets) > 1 else 0):
-        rows = np.flatnonzero(_dealt(truth, seed=1_000_003 * (seed + 1) + number) == number % 2)
+        rows = np.flatnonzero(dealt_halves(truth, seed=1_000_003 * (seed + 1) + number) == number % 2)
         halves.append([score(each.select(rows)) for each in sets.values()])
     if any(value is None for found in (values, *halves) for value in found):
         return None
@@ -215,15 +199,6 @@ def chances_of_best(
     drawn = values + noise * scale
     best = drawn == drawn.max(axis=1, keepdims=True)
     return np.asarray((best / best.sum(axis=1, keepdims=True)).mean(axis=0))
-
-
-def _dealt(truth: NDArray[Any], *, seed: int) -> NDArray[np.int64]:
-    """Return the half (0 or 1) of every row, each class halved."""
-    order = np.random.default_rng(seed).permutation(len(truth))
-    order = order[np.argsort(truth[order], kind="stable")]
-    side = np.empty(len(truth), dtype=np.int64)
-    side[order] = np.arange(len(truth)) % 2
-    return side
 
 
 def _labels(rows: EmbeddingSet) -> Tensor:

@@ -31,6 +31,15 @@ class Thresholds:
     label_gap_severe: float = 0.25
     """The same gap from which overfitting to the labels is severe."""
 
+    probe_gap: float = 0.05
+    """Accuracy of a linear probe on train minus on val up to which labels are not overfitted: the most of healthy."""
+
+    probe_gap_marked: float = 0.12
+    """The same gap from which overfitting to the labels is marked; an interval below it rules that out."""
+
+    probe_gap_severe: float = 0.25
+    """The same gap from which overfitting to the labels is severe."""
+
     split_mild: float = 0.15
     """Share of the classes in separate groups up to which these are named and the space is not over-clustered."""
 

@@ -53,6 +53,12 @@ class EncoderClassifier(Method):
         images = batch.views[0].flip(1) if self._bgr else batch.views[0]
         with torch.set_grad_enabled(self._learns):
             features = self.backbone(images)
+        if self._learns and torch.is_grad_enabled() and not features.requires_grad:
+            raise UsageError(
+                "the network cannot be fine-tuned",
+                found="features that no gradient flows through, such as those of a function or an exported file",
+                hint="a protocol with a frozen backbone, such as moco-lincls or linear",
+            )
         logits = self.logits(features).float()
         loss = F.cross_entropy(logits, batch.labels)
         return loss, {"accuracy": (logits.detach().argmax(dim=1) == batch.labels).float().mean()}

@@ -165,6 +165,7 @@ def _trained(
 ) -> EncoderClassifier:
     """Run the training loop in the place's folder, from where a killed run left it, and return the end of it."""
     from repdiag.checkpoints.own.native import read_native
+    from repdiag.core.distributed.world import join_world
     from repdiag.training.assembly import GivenParts
     from repdiag.training.loop import Resume
     from repdiag.training.loop import train as run_loop
@@ -181,7 +182,9 @@ def _trained(
 
     given = GivenParts(split=train, build=build)
     resume: Resume = "never" if place.again else "auto"
-    last = run_loop(run, place.folder, resume=resume, device=machine.device, progress=place.progress, given=given)
+    with join_world(on_gpu=machine.device.startswith("cuda")) as world:
+        last = run_loop(run, place.folder, resume=resume, device=machine.device, progress=place.progress, given=given)
+        world.wait()  # the first process writes what all of them read
     state = read_native(last)
     method = built[0]
     for name, module in method.branches().items():

@@ -60,6 +60,9 @@ def probe(
     classes. `options` are device, batch_size, workers, fast, cache, download, strict_data, check_content and
     read_options.
 
+    Under torchrun every process makes this call, which takes a protocol that trains on images, and `fits`, a folder
+    that all of them see; the training is shared among them.
+
     Values are shares in 0 .. 1. Every row records protocol, version, features, scaling, crop, selection, seeds,
     interval.
 
@@ -135,9 +138,23 @@ def _probe_loaded(encoder: Encoder, protocol: Protocol, options: ProbeOptions) -
     from repdiag.downstream.detection import DetectionSettings
     from repdiag.workflows.analyze import images_of
 
+    _check_shared(protocol)
     if isinstance(protocol.settings, DetectionSettings):
         return probe_on_scenes(encoder, protocol, options)
     return probe_encoder(encoder, images_of(encoder, options.data), protocol, options=options)
+
+
+def _check_shared(protocol: Protocol) -> None:
+    """Refuse several processes for a protocol whose work cannot be shared among them."""
+    from repdiag.core.distributed.first_process import process_count
+    from repdiag.downstream.trained import TrainedSettings
+
+    if process_count() > 1 and not isinstance(protocol.settings, TrainedSettings):
+        raise UsageError(
+            f"{protocol.name} cannot share its work among processes",
+            found=f"{process_count()} processes, as started by torchrun",
+            hint="start it without torchrun; protocols that train on images can share it",
+        )
 
 
 def probe_checkpoints(
@@ -153,19 +170,23 @@ def probe_checkpoints(
     With `untrained` the untrained copy of each is tried out as well. `before` is called with the names when all
     checkpoints are found and none has been read.
     """
+    from repdiag.core.distributed.world import join_world
     from repdiag.workflows.targets import find_checkpoint, unique_names
 
+    for protocol in protocols:
+        _check_shared(protocol)
     if not words:
         raise UsageError("nothing to evaluate", hint="repdiag probe CHECKPOINT --data DATA; --list shows the protocols")
     targets = [find_checkpoint(word, download=options.download) for word in words]
     names = unique_names(targets)
     before(names)
-    found = [
-        probe_checkpoint(replace(target, name=name), protocol, options, name=name, untrained=copied)
-        for protocol in protocols
-        for target, name in zip(targets, names, strict=True)
-        for copied in ((False, True) if untrained else (False,))
-    ]
+    with join_world(on_gpu=str(options.machine.get("device", "cpu")).startswith("cuda")):  # one group for all runs
+        found = [
+            probe_checkpoint(replace(target, name=name), protocol, options, name=name, untrained=copied)
+            for protocol in protocols
+            for target, name in zip(targets, names, strict=True)
+            for copied in ((False, True) if untrained else (False,))
+        ]
     return names, found
 
 
@@ -230,6 +251,7 @@ def probe_on_scenes(encoder: Encoder, protocol: Protocol, options: ProbeOptions)
 @contextmanager
 def _place(encoder: Encoder, spec: str, protocol: Protocol, options: ProbeOptions) -> Iterator[Place]:
     """Give the folder of a training run: one that stays, or one that goes with the call."""
+    from repdiag.core.distributed.first_process import process_count
     from repdiag.downstream.on_images import Place
 
     how: dict[str, Any] = {"spec": spec, "progress": options.progress, "again": options.again}
@@ -237,6 +259,8 @@ def _place(encoder: Encoder, spec: str, protocol: Protocol, options: ProbeOption
     if options.fits is not None:
         yield Place(folder=options.fits / name, **how)
         return
+    if process_count() > 1:
+        raise UsageError("several processes need one folder for the training run", hint="fits=FOLDER, which all see")
     with tempfile.TemporaryDirectory(prefix="repdiag-probe-") as folder:
         yield Place(folder=Path(folder) / name, **how)
 

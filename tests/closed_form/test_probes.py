@@ -1,11 +1,15 @@
 """The linear probe where its optimum can be worked out, and against another solver of the same problem."""
 
+import sys
+
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
 from repdiag.core.errors import MetricError
-from repdiag.metrics.probes import linear_probe_accuracy
+from repdiag.metrics.probes import linear_probe_accuracy, probe_gap, ridge_probe_accuracy
+from repdiag.metrics.probes.ridge_halves import dealt_halves, dealt_parts
 
 
 def generator(seed: int) -> torch.Generator:
@@ -81,3 +85,70 @@ def test_what_cannot_be_fitted_says_why() -> None:
     assert linear_probe_accuracy(rows, labels, **bank_of(torch.ones_like(rows), labels)).reason
     with pytest.raises(MetricError, match="penalty must be positive"):
         linear_probe_accuracy(rows, labels, **bank_of(rows, labels), penalty=0.0)
+
+
+def ridge_by_hand(rows: np.ndarray, truth: np.ndarray, asked: np.ndarray) -> np.ndarray:
+    """Ridge regression of +1 and -1 on standardised rows, with the penalty of the smallest leave-one-out error."""
+    mean, spread = rows.mean(axis=0), rows.std(axis=0)
+    z, queries = (rows - mean) / spread, (asked - mean) / spread
+    targets = np.where(truth[:, None] == np.unique(truth), 1.0, -1.0)
+    errors, weights = [], []
+    for penalty in np.logspace(-2, 4, 7):
+        inverse = np.linalg.inv(z.T @ z + penalty * np.eye(z.shape[1]))
+        weight = inverse @ z.T @ (targets - targets.mean(axis=0))
+        leverage = np.einsum("nd,de,ne->n", z, inverse, z) + 1.0 / len(z)  # of the intercept too
+        left_out = (targets - targets.mean(axis=0) - z @ weight) / (1.0 - leverage)[:, None]
+        errors.append(np.square(left_out).mean())
+        weights.append(weight)
+    return (queries @ weights[int(np.argmin(errors))] + targets.mean(axis=0)).argmax(axis=1)
+
+
+def test_the_probe_of_halves_is_ridge_regression() -> None:
+    rows, labels = clouds(3, rows=180)
+    found = ridge_probe_accuracy(rows, labels, seed=4)
+    side = dealt_halves(labels.numpy(), seed=4)
+    assert [np.bincount(side[labels.numpy() == one]).tolist() for one in range(3)] == [[30, 30]] * 3
+    hits = np.zeros(180)
+    for half in (0, 1):
+        own = side == half
+        read = ridge_by_hand(rows.numpy()[own], labels.numpy()[own], rows.numpy()[~own])
+        hits[~own] = read == labels.numpy()[~own]
+    assert found.per_row.tolist() == hits.tolist()
+    assert 0.5 < float(found) < 1.0
+
+
+def test_a_probe_of_a_bank_reads_each_row_once() -> None:
+    rows, labels = clouds(3, rows=90)
+    bank, classes = clouds(5, rows=60)
+    found = ridge_probe_accuracy(rows, labels, **bank_of(bank, classes), seed=1)
+    mine, its = dealt_halves(labels.numpy(), seed=1), dealt_halves(classes.numpy(), seed=1)
+    read = [ridge_by_hand(bank.numpy()[its == half], classes.numpy()[its == half], rows.numpy()) for half in (0, 1)]
+    assert found.per_row.tolist() == (np.where(mine == 0, *read) == labels.numpy()).tolist()
+
+
+def test_the_gap_is_that_of_the_two_accuracies_and_zero_for_fresh_rows() -> None:
+    (rows, labels), (bank, classes) = clouds(3, rows=90), clouds(5, rows=120)
+    found = probe_gap(rows, labels, **bank_of(bank, classes))
+    seen, held_out = ridge_probe_accuracy(bank, classes), ridge_probe_accuracy(rows, labels, **bank_of(bank, classes))
+    assert float(found) == float(seen) - float(held_out)
+    assert abs(float(found)) < 0.15
+    memorised = bank + 3.0 * torch.eye(5, dtype=torch.float64)[classes]
+    assert float(probe_gap(rows, labels, **bank_of(memorised, classes))) > 0.3
+
+
+def test_of_a_large_bank_some_rows_of_every_class_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    (rows, labels), (bank, classes) = clouds(3, rows=90), clouds(5, rows=600)
+    monkeypatch.setattr(sys.modules["repdiag.metrics.probes.probe_gap"], "MOST_ROWS", 90)
+    found = probe_gap(rows, labels, **bank_of(bank, classes))
+    assert found.extra["bank_rows"] == 90
+    chosen = dealt_parts(classes, most=90, seed=0)
+    assert torch.bincount(classes[chosen]).tolist() == [30, 30, 30]
+
+
+def test_a_gap_needs_two_rows_of_each_class_and_the_same_classes() -> None:
+    rows, labels = clouds(3, rows=30)
+    assert probe_gap(rows, labels, **bank_of(rows, labels.clamp_max(1))).reason is not None
+    alone = labels.clone()
+    alone[0] = 7
+    assert ridge_probe_accuracy(rows, alone).reason == "a class has a single row to fit"
+    assert ridge_probe_accuracy(rows, labels * 0).reason == "there is one class only to fit"

@@ -55,6 +55,7 @@ def both(tmp_path_factory):
     """The runs of every method in one process and in two; "resumed" is begun by one and ended by two."""
     folder = tmp_path_factory.mktemp("distributed")
     plan = [(name, name, [*RUN, *overrides]) for name, overrides in METHODS.items()]
+    plan.append(("fine-tuned", "semi-10", []))
     resumed = ("resumed", "digits_moco_v2", [*RUN, *QUEUE, "loop.keep_every_epochs=1"])
     alone = launch([*plan, resumed], folder, processes=1)
     first_epoch = folder / "resumed-2" / "checkpoints" / "last.pt"
@@ -79,6 +80,17 @@ def test_two_processes_follow_the_curve_of_one(both, name):
         assert found["loss"] == pytest.approx(expected["loss"], rel=1e-5)
     for key, value in weights(both[0][name]).items():
         torch.testing.assert_close(weights(both[1][name])[key], value, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.slow
+def test_two_processes_fine_tune_as_one_does(both):
+    one, two = (runs["fine-tuned"] for runs in both)
+    states = [read_native(run / "encoder-semi-10" / "checkpoints" / "last.pt") for run in (one, two)]
+    for key, value in states[0]["backbone"].items():
+        torch.testing.assert_close(states[1]["backbone"][key], value, rtol=1e-4, atol=1e-5)
+    values = [json.loads((run / f"value-{rank}.json").read_text()) for run, rank in ((one, 0), (two, 0), (two, 1))]
+    assert values[1] == values[2]
+    assert values[0] == pytest.approx(values[1], abs=1.5 / 160)  # an image at the border of two classes at most
 
 
 @pytest.mark.slow

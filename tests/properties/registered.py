@@ -14,7 +14,7 @@ from repdiag.metrics.registry import Metric, load_all
 
 ROWS, BANK, DIMS, OTHER_DIMS, CLASSES = 64, 80, 12, 9, 4
 METRICS = load_all()
-EQUAL_GALLERIES = {"pretext_gap", "label_gap"}  # differences between two sets of one make
+EQUAL_GALLERIES = {"pretext_gap", "label_gap", "probe_gap"}  # differences between two sets of one make
 ONE_WIDTH = {"cross_gallery", "row_cosine"}  # of two encoders whose vectors have a common space
 Data = dict[str, Tensor]
 

@@ -81,6 +81,22 @@ def test_a_killed_fine_tuning_ends_in_the_same_bits(tmp_path: Path) -> None:
         )
 
 
+def test_fine_tuning_reaches_the_network_and_refuses_what_cannot_learn(tmp_path: Path) -> None:
+    given = encoder()
+    before = {name: value.clone() for name, value in given.backbone.state_dict().items()}
+    settings = {"epochs": 1, "batch_size": 32, "milestones": ()}
+    repdiag.probe(
+        given, data="digits", protocol="fine-tune", limit=64, settings={**settings, "steps": 2}, fits=tmp_path
+    )
+    (folder,) = tmp_path.iterdir()
+    learnt = read_native(folder / "checkpoints" / "last.pt")["backbone"]
+    assert all(torch.equal(before[name], value) for name, value in given.backbone.state_dict().items())
+    assert not torch.equal(learnt["function.0.weight"], before["function.0.weight"])
+    fixed = repdiag.load_encoder(lambda images: images.mean(dim=(2, 3)).detach(), image_size=8)
+    with pytest.raises(UsageError, match="cannot be fine-tuned"):
+        repdiag.probe(fixed, data="digits", protocol="semi-10", limit=64, settings=settings)
+
+
 def test_a_frozen_backbone_stays_as_it_is_and_the_last_epoch_counts() -> None:
     given = encoder()
     before = {name: value.clone() for name, value in given.state_dict().items()}
