@@ -84,8 +84,8 @@ def _parameters_without_values() -> Iterator[None]:
 def width_of_output(network: nn.Module, size: int) -> int:
     """Return the length of the vector that the network gives for an image [1, C, size, size].
 
-    A large network or image is run on a few patches where it takes any number of them, else on shapes alone, which takes
-    a second where the numbers would take a minute.
+    A large network or image is run on a few patches where it takes any number of them, else on shapes alone, which
+    takes a second where the numbers would take a minute.
     """
     large = sum(parameter.numel() for parameter in network.parameters()) * size**2 > _LARGE
     channels = input_channels(network) or 3
