@@ -27,6 +27,17 @@ def show_interval(low: float | None, high: float | None, *, percent: bool = Fals
     return "[" + ", ".join(show_value(end, percent=percent).removesuffix(" %") for end in (low, high)) + "]"
 
 
+def show_points(change: float, low: float | None = None, high: float | None = None) -> str:
+    """Return a difference of shares in points, with its interval where it is known.
+
+    Example:
+        >>> show_points(0.467, 0.408, 0.525), show_points(-0.03)
+        ('+46.7 points [+40.8, +52.5]', '-3.0 points')
+    """
+    interval = "" if low is None or high is None else f" [{100 * low:+.1f}, {100 * high:+.1f}]"
+    return f"{100 * change:+.1f} points{interval}"
+
+
 def show_p(value: float) -> str:
     """Return a p-value.
 

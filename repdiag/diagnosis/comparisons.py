@@ -10,7 +10,7 @@ import torch
 
 from repdiag.core.embedding_set import EmbeddingSet
 from repdiag.core.metric_table import MetricTable
-from repdiag.core.numbers import say_p
+from repdiag.core.numbers import say_p, show_points
 from repdiag.core.progress import counted
 from repdiag.diagnosis.intervals import SQUARE_AND_ADD, Estimate, difference
 from repdiag.diagnosis.rows import JudgedRows, evidence_from, interval_of
@@ -91,7 +91,7 @@ def paired_evidence(
 
 def _paired(embeddings: EmbeddingSet, metric: str, test: PairedTest, *, p_value: float, name: str) -> Evidence:
     differs = p_value <= _LEVEL
-    said = f"{test.difference:+.3f} against the {name}" if differs else f"indistinguishable from the {name}"
+    said = f"{show_points(test.difference)} against the {name}" if differs else f"indistinguishable from the {name}"
     return Evidence(
         metric=metric,
         params={"p_holm": p_value},
@@ -161,7 +161,7 @@ def stored_evidence(rows: JudgedRows, other: MetricTable, *, name: str) -> list[
         gap = difference(Estimate(mine.value, *bounds), Estimate(its.value, *other_bounds))
         differs = gap.low > 0.0 or gap.high < 0.0
         reading: Reading = _speaks(metric, gap.value) if differs else "neutral"
-        said = f"{gap.value:+.3f} against the {name}" if differs else f"not clearly different from the {name}"
+        said = f"{show_points(gap.value)} against the {name}" if differs else f"not clearly different from the {name}"
         row = evidence_from(mine, reading=reading, sentence=f"{metric}: {said}.", threshold=0.0, against_what=name)
         found.append(replace(row, value=gap.value, ci_low=gap.low, ci_high=gap.high, ci_method=SQUARE_AND_ADD))
     return found
@@ -192,7 +192,7 @@ def standing(evidence: Sequence[Evidence], *, name: str) -> Standing | None:
 
 
 def _change(item: Evidence) -> str:
-    return f"{_WORDS[item.metric]} {item.value:+.3f} [{item.ci_low:+.3f}, {item.ci_high:+.3f}]"
+    return f"{_WORDS[item.metric]} {show_points(item.value or 0.0, item.ci_low, item.ci_high)}"
 
 
 def _speaks(metric: str, change: float) -> Reading:

@@ -215,7 +215,11 @@ def _summary(frame: pd.DataFrame) -> str:
         return f"{names[0]} is the only encoder."
     said = []
     for name in names:
-        by = [f"{by} (probability {row['p_best']:.2f})" for by, row in winners.items() if row["checkpoint"] == name]
+        by = [
+            f"{by} (probability {100 * row['p_best']:.0f} %)"
+            for by, row in winners.items()
+            if row["checkpoint"] == name
+        ]
         said.append(f"{name} is best by {' and '.join([', '.join(by[:-1]), by[-1]] if len(by) > 1 else by)}")
     sentence = "; ".join(said) + "."
     surest = max(float(row["p_best"]) for row in winners.values())
@@ -244,9 +248,10 @@ def _headline(frame: pd.DataFrame) -> str:
 def _scores_said(firsts: pd.DataFrame, *, named: bool = False) -> str:
     words = {"logme": "LogME", "r_precision": "R-precision", "probe": "a small probe"}
     rows = firsts.to_dict(orient="records")
+    chances = ["probability " * (not place) + f"{100 * row['p_best']:.0f} %" for place, row in enumerate(rows)]
     said = [
-        f"{row['checkpoint'] + ' by ' if named else ''}{words.get(row['by'], row['by'])} ({row['p_best']:.2f})"
-        for row in rows
+        f"{row['checkpoint'] + ' by ' if named else ''}{words.get(row['by'], row['by'])} ({chance})"
+        for row, chance in zip(rows, chances, strict=True)
     ]
     return said[0] if len(said) == 1 else f"{', '.join(said[:-1])} and {said[-1]}"
 

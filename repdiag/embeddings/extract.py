@@ -18,6 +18,7 @@ from repdiag.core.distributed import rows as processes
 from repdiag.core.distributed.agreement import all_agree
 from repdiag.core.embedding_set import EmbeddingSet
 from repdiag.core.errors import CheckpointError, UsageError
+from repdiag.core.memory import keep_freed_memory
 from repdiag.core.provenance import Provenance
 from repdiag.core.shapes import Float
 from repdiag.data.image_split import ImageSplit
@@ -28,6 +29,10 @@ from repdiag.embeddings.fast import FastEncoder, fast_type
 from repdiag.embeddings.normalization import Normalization, normalization_of
 
 Progress = Callable[[int, int], None]
+
+# Pixels that a CPU encodes at a time: five images of 224 px. What their layers give stays in memory that is used again;
+# larger tensors are mapped anew by the system for every layer, which takes longer than their arithmetic.
+_PIXELS = 1 << 18
 
 
 def extract(
@@ -59,6 +64,8 @@ def extract(
     def make() -> EmbeddingSet:
         own = split.subset(processes.rows_of_this_process(len(split))) if distributed else split
         batches = _batches(own, views, batch_size, workers, pin_memory=place.type == "cuda")
+        if place.type == "cpu":
+            keep_freed_memory()
         runner = FastEncoder(encoder, dtype=fast_type(place)) if fast else encoder
         with nullcontext() if fast else _float32_convolutions():
             parts = [_forward(runner, batch, place, normal) for batch in _counted(batches, len(own), progress)]
@@ -153,8 +160,8 @@ def _forward(encoder: Encoder, batch: tuple[Tensor, Tensor], device: torch.devic
     if any(module.training for module in encoder.modules()):
         raise CheckpointError("the encoder is in training mode", hint="call encoder.eval() before extracting")
     originals, views = batch
-    features, projections = _encode(encoder, originals, device, normal)
-    encoded = [_encode(encoder, view, device, normal) for view in views]
+    features, projections = encode(encoder, originals, device=device, normal=normal)
+    encoded = [encode(encoder, view, device=device, normal=normal) for view in views]
     dims = features.shape[1]
     return _Part(
         features=features,
@@ -164,12 +171,18 @@ def _forward(encoder: Encoder, batch: tuple[Tensor, Tensor], device: torch.devic
     )
 
 
-def _encode(
-    encoder: Encoder, images: Float[Tensor, "B C H W"], device: torch.device, normal: Normalization
+def encode(
+    encoder: Encoder, images: Float[Tensor, "B C H W"], *, device: torch.device, normal: Normalization
 ) -> tuple[Tensor, Tensor | None]:
-    features = encoder(normal.apply(images.to(device, non_blocking=True)))
-    projections = encoder.project(features)
-    return features.float().cpu(), None if projections is None else projections.float().cpu()
+    """Return the features of a batch and, of an encoder with a projector, its projections; on a CPU part by part."""
+    together = len(images) if device.type != "cpu" else max(1, _PIXELS // (images.shape[2] * images.shape[3]))
+    features, projections = [], []
+    for part in torch.split(images, together):
+        found = encoder(normal.apply(part.to(device, non_blocking=True)))
+        projected = encoder.project(found)
+        features.append(found.float().cpu())
+        projections += [] if projected is None else [projected.float().cpu()]
+    return torch.cat(features), torch.cat(projections) if projections else None
 
 
 def _stack(parts: list[Tensor | None]) -> Tensor | None:

@@ -69,12 +69,12 @@ def alignment_uniformity_plane(
         bar = figure.colorbar(
             ink, ax=axes, label="kNN accuracy", shrink=min(0.8, 1.6 / figure.get_figheight()), pad=0.02
         )
-        bar.ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=None))
+        bar.ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=None, symbol=" %"))
         bar.outline.set_visible(False)
     _legend(figure, distinct(known, "split"))
     gaps = missing_note(frame, "uniformity") or missing_note(frame, "alignment")
     blank = "White points: unknown accuracy" if colored and frame["accuracy"].isna().any() else ""
-    bars = "Bars: 95% intervals" if set(ENDS) <= set(frame) else ""
+    bars = "Bars: 95 % intervals" if set(ENDS) <= set(frame) else ""
     add_caption(figure, source_of(frame), bars, blank, gaps)
     _label(axes, known, spaces=spaces, colors=dict.fromkeys(colors, "black") if colored else colors)
     return figure

@@ -62,7 +62,7 @@ def checkpoint_comparison(
         _dress(axis, rows[0], title=22 if width > 5 else 20)
         axis.set_ylim(len(names) - 0.4, -0.6)
         axis.set_yticks(range(len(names)), [shown[name] for name in names] if number % columns == 0 else [])
-    intervals = "Lines: 95% intervals" if frame["ci_low"].notna().any() else ""
+    intervals = "Lines: 95 % intervals" if frame["ci_low"].notna().any() else ""
     hollow = "Hollow rings and dashed lines: untrained" if any(not style.trained for style in styles.values()) else ""
     gaps = missing_note(frame, "value", by=("checkpoint", "metric"))
     add_caption(figure, source_of(frame), intervals, hollow, gaps)

@@ -60,7 +60,7 @@ def cluster_class_confusion(frame: pd.DataFrame, *, width: float = TWO_COLUMNS) 
         bar = figure.colorbar(
             image, ax=axes, shrink=min(0.8, 1.6 / figure.get_figheight()), pad=0.01, label="share of the class"
         )
-        bar.ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+        bar.ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0, symbol=" %"))
         bar.outline.set_visible(False)
     meaning = "As many clusters as classes, each named by its most common class. A dark diagonal means agreement"
     add_caption(figure, source_of(frame), meaning, "Numbers: percent of the class")

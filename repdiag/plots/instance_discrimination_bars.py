@@ -59,7 +59,7 @@ def instance_discrimination_bars(
         axis.set_xlabel("top-k" if number + columns >= len(names) else "")
     add_legend(figure, axes[0].get_legend_handles_labels()[0], columns=2)
     pair = f"Pair: {', '.join(distinct(frame, 'pair'))}" if "pair" in frame else ""
-    whiskers = "Whiskers: 95% intervals; pt: percentage points" if frame["ci_low"].notna().any() else ""
+    whiskers = "Whiskers: 95 % intervals; pt: percentage points" if frame["ci_low"].notna().any() else ""
     add_caption(figure, source_of(frame), pair, whiskers, missing_note(frame, "value", by=("checkpoint", "split")))
     return figure
 
@@ -81,7 +81,7 @@ def _draw(axis: Axes, rows: pd.DataFrame, *, splits: list[str]) -> None:
         for place in at[np.isnan(value)]:
             axis.text(place + side, 0.02, "n/a", ha="center", va="bottom", rotation=90, size=5.5, color="#666666")
     axis.set_xticks(at, [str(k) for k in ks])
-    axis.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    axis.yaxis.set_major_formatter(PercentFormatter(1, decimals=0, symbol=" %"))
     axis.grid(axis="y")
     axis.tick_params(axis="x", length=0)
 

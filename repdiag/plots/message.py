@@ -126,6 +126,21 @@ def _map(frame: pd.DataFrame) -> str:
     return f"{frame['row_id'].nunique():,} images of {frame['class_name'].nunique()} classes"
 
 
+def _deployment(frame: pd.DataFrame) -> str:
+    """Hold the best encoder against the cheapest, by the first measure and the first cost."""
+    panel = frame[(frame["metric"] == frame["metric"].iloc[0]) & (frame["cost"] == frame["cost"].iloc[0])]
+    known = panel.dropna(subset=["value", "amount"])
+    if len(known) < 2:
+        return ""
+    best, cheap = known.loc[known["value"].idxmax()], known.loc[known["amount"].idxmin()]
+    label = str(best["label"]).partition(",")[0]
+    if best["checkpoint"] == cheap["checkpoint"]:
+        return f"{best['checkpoint']} is the best by {label} and the cheapest"
+    gain, factor = 100 * (best["value"] - cheap["value"]), best["amount"] / cheap["amount"]
+    cost = str(best["cost_label"])
+    return f"{best['checkpoint']}: {label} {gain:+.1f} points over {cheap['checkpoint']} at {factor:.1f} x {cost}"
+
+
 def _history(frame: pd.DataFrame) -> str:
     ends = {}
     for name, rows in frame.dropna(subset=["loss"]).groupby("checkpoint", sort=False):
@@ -171,6 +186,7 @@ _MESSAGES: dict[str, Callable[[pd.DataFrame], str]] = {
     "singular_spectrum": _spectrum,
     "split_classes": _split,
     "embedding_map": _map,
+    "deployment_tradeoff": _deployment,
     "training_history": _history,
     "training_trajectory": _trajectory,
     "scatter_against_accuracy": _scatter,

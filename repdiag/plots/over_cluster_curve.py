@@ -97,6 +97,6 @@ def _dress(axis: Axes, part: pd.DataFrame) -> None:
     axis.xaxis.set_minor_formatter(NullFormatter())
     axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.3g}"))
     axis.axvline(1.0, color="#444444", linewidth=0.8, linestyle=(0, (3, 2)), zorder=1)
-    axis.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    axis.yaxis.set_major_formatter(PercentFormatter(1, decimals=0, symbol=" %"))
     axis.set_ylim(min(0.0, float(part["value"].min(skipna=True)) if part["value"].notna().any() else 0.0), 1)
     axis.grid(axis="y")

@@ -55,8 +55,8 @@ def scatter_against_accuracy(
         else:
             axis.set_ylabel("accuracy" if number % columns == 0 else "")
     has_interval = "correlation_low" in frame and frame["correlation_low"].notna().any()
-    interval = "In brackets: 95% interval of the rank correlation" if has_interval else ""
-    bars = "Bars: 95% intervals" if set(frame) >= BARS else ""
+    interval = "In brackets: 95 % interval of the rank correlation" if has_interval else ""
+    bars = "Bars: 95 % intervals" if set(frame) >= BARS else ""
     gaps = missing_note(frame, "value", by=("checkpoint", "metric")) or missing_note(frame, "accuracy")
     add_caption(figure, source_of(frame), bars, interval, gaps)
     shown = short_names(list(styles), limit=22)
@@ -86,7 +86,7 @@ def _draw(axis: Axes, rows: pd.DataFrame, *, styles: dict[str, CheckpointStyle])
             for bar in bars[2]:
                 bar.set(linewidth=0.6, alpha=0.5)
         axis.scatter([x], [y], s=24, marker=style.marker, c=style.face, edgecolors=style.color, zorder=3)
-    axis.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    axis.yaxis.set_major_formatter(PercentFormatter(1, decimals=0, symbol=" %"))
     axis.xaxis.set_major_locator(MaxNLocator(5))
     axis.grid()
     axis.margins(0.16)

@@ -53,11 +53,11 @@ def setting_curves(frame: pd.DataFrame, *, untrained: tuple[str, ...] = (), widt
         first = frame[of_metric].iloc[0]
         axis.set_title(textwrap.fill(str(first["label"]), 26))
         if bool(first["percent"]):
-            axis.yaxis.set_major_formatter(PercentFormatter(1, decimals=None))
+            axis.yaxis.set_major_formatter(PercentFormatter(1, decimals=None, symbol=" %"))
         _dress(axis, [shown[name] for name in settings], is_last_row=number >= len(metrics) - columns)
         if number >= len(metrics) - columns:
             axis.set_xlabel(textwrap.fill(str(first["varied"]), 30))
-    intervals = "Bars: 95% intervals over the images of one run" if frame["ci_low"].notna().any() else ""
+    intervals = "Bars: 95 % intervals over the images of one run" if frame["ci_low"].notna().any() else ""
     hollow = "Hollow: the untrained copy" if is_untrained.any() else ""
     gaps = missing_note(frame, "value", by=("checkpoint", "metric"))
     add_caption(figure, source_of(frame), intervals, hollow, gaps)

@@ -60,7 +60,7 @@ def _dress(axis: Axes, column: str, *, across: str) -> None:
     axis.margins(x=0.02)
     if column == "contrast_accuracy":
         axis.set_ylim(0, 1)
-        axis.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+        axis.yaxis.set_major_formatter(PercentFormatter(1, decimals=0, symbol=" %"))
     else:
         axis.set_ylabel("nats" if column == "loss" else "")
         axis.set_ylim(bottom=0 if column == "lr" else None)

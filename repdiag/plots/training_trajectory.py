@@ -52,11 +52,11 @@ def training_trajectory(frame: pd.DataFrame, *, width: float = TWO_COLUMNS) -> F
         axis.xaxis.set_major_locator(MaxNLocator(5, integer=True))
         axis.yaxis.set_major_locator(MaxNLocator(4))
         if bool(part["percent"].iloc[0]):
-            axis.yaxis.set_major_formatter(PercentFormatter(1, decimals=None))
+            axis.yaxis.set_major_formatter(PercentFormatter(1, decimals=None, symbol=" %"))
         axis.grid(axis="y")
     if len(names) > 1:
         add_legend(figure, axes[0].get_legend_handles_labels()[0], columns=3 if width > 5 else 1)
-    bands = "Bands: 95% intervals" if frame["ci_low"].notna().any() else ""
+    bands = "Bands: 95 % intervals" if frame["ci_low"].notna().any() else ""
     add_caption(
         figure,
         names[0] if len(names) == 1 else "",

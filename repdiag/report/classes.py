@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 from collections.abc import Iterator, Mapping
@@ -40,6 +41,14 @@ class ClassTable:
 
     headings: tuple[tuple[str, str], ...]
     lines: tuple[tuple[str, int, tuple[ClassCell, ...]], ...]
+
+    @property
+    def groups(self) -> list[tuple[str, list[str]]]:
+        """The checkpoints in the order of their columns, each with the headings of its own."""
+        return [
+            (name, [heading for heading, _ in columns])
+            for name, columns in itertools.groupby(self.headings, key=lambda heading: heading[1])
+        ]
 
 
 def class_table(

@@ -12,6 +12,7 @@ import torch
 from repdiag.config.training import TrainSettings
 from repdiag.core.distributed.world import World, join_world
 from repdiag.core.errors import RepdiagError, StoppedError, TrainingError
+from repdiag.core.memory import keep_freed_memory
 from repdiag.methods.base import Clock, Method
 from repdiag.methods.seed import Teacher
 from repdiag.training.assembly import GivenParts, assemble
@@ -53,6 +54,8 @@ def train(
     its tables go to monitor/. `given` brings images and a method along, such as an encoder with a classifier on top.
     """
     compute = choose_compute(settings.loop, device=device)
+    if compute.device.type == "cpu":
+        keep_freed_memory()
     with (
         join_world(on_gpu=compute.device.type == "cuda") as world,
         StopRequest() as stop,

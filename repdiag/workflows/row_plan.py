@@ -70,7 +70,8 @@ class RowPlan:
                 f"{self.rows:,} in {show_seconds(self.seconds)}; the rest would {self._narrower()} (--max-minutes)"
             )
         if self.limited_by == "needs":
-            return f"{self.rows:,} of {self.available:,} images of each split decide: {shown_needs(self.needs)}"
+            said = f"{self.rows:,} of {self.available:,} images of each split are read"
+            return f"{said}; the questions need: {shown_needs(self.needs)}"
         which = f"all {self.rows:,}" if self.limited_by == "available" else f"{self.rows:,} of {self.available:,}"
         said = f"{which} images of each split are read"
         if self.views > VIEWS:

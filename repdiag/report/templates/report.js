@@ -17,7 +17,7 @@
   }
 
   for (const table of document.querySelectorAll("table.sortable")) {
-    const headings = [...table.tHead.rows[0].cells];
+    const headings = [...table.tHead.rows[table.tHead.rows.length - 1].cells];
     headings.forEach((heading, column) => {
       heading.querySelector("button").addEventListener("click", () => {
         const descending = heading.getAttribute("aria-sort") === "ascending";
@@ -26,6 +26,25 @@
         sortBy(table, column, descending);
       });
     });
+  }
+
+  // A table that goes on beyond the edge says so, in words and by a shadow, until its end is in sight.
+  const hint = (box) => {
+    const more = box.scrollWidth - box.clientWidth - box.scrollLeft > 2;
+    const line = box.nextElementSibling?.classList.contains("more") ? box.nextElementSibling : null;
+    box.classList.toggle("more-right", more);
+    if (line) line.hidden = !more;
+    if (line || !more) return;
+    const said = document.createElement("p");
+    said.className = "more on-screen";
+    said.textContent = "more columns: scroll sideways \u2192";
+    box.after(said);
+  };
+  const boxes = [...document.querySelectorAll("div.scroll")].filter((box) => box.querySelector("table"));
+  const resized = new ResizeObserver((entries) => entries.forEach((entry) => hint(entry.target)));
+  for (const box of boxes) {
+    resized.observe(box);
+    box.addEventListener("scroll", () => hint(box), { passive: true });
   }
 
   for (const box of document.querySelectorAll("input.search")) {

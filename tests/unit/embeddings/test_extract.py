@@ -12,7 +12,8 @@ from repdiag.config.views import EvaluationSettings
 from repdiag.core.errors import CheckpointError
 from repdiag.data.datasets import open_dataset
 from repdiag.embeddings.cache import EmbeddingCache
-from repdiag.embeddings.extract import extract, weights_digest
+from repdiag.embeddings.extract import encode, extract, weights_digest
+from repdiag.embeddings.normalization import Normalization
 
 
 def make_encoder(*, projector: bool = True, name: str = "tiny", seed: int = 0) -> Encoder:
@@ -50,6 +51,21 @@ def test_every_field_is_there_and_aligned(digits):
     assert found.row_ids.tolist() == digits.row_ids.tolist()
     assert found.labels.tolist() == digits.labels.tolist()
     assert found.provenance.dataset_fingerprint == digits.fingerprint
+
+
+def test_a_cpu_encodes_large_images_a_few_at_a_time():
+    """Layers of a whole batch of 224 px would not fit memory that is used again: the system maps it anew each time."""
+    encoder, seen = make_encoder(), []
+    encoder.register_forward_pre_hook(lambda _, inputs: seen.append(len(inputs[0])))
+    images = torch.rand(13, 3, 224, 224, generator=torch.Generator().manual_seed(0))
+    normal = Normalization((0.5,) * 3, (0.2,) * 3)
+    encoder.eval()
+    with torch.inference_mode():
+        features, projections = encode(encoder, images, device=torch.device("cpu"), normal=normal)
+        whole = encoder(normal.apply(images))
+        torch.testing.assert_close(features, whole, rtol=1e-6, atol=1e-6)
+        torch.testing.assert_close(projections, encoder.project(whole), rtol=1e-5, atol=1e-6)
+    assert seen == [5, 5, 3, 13]
 
 
 def test_an_encoder_without_projector_gives_features_only(digits):

@@ -47,7 +47,7 @@ def ranking(names: list[str]) -> dict[str, Any]:
         {"checkpoint": name, "rank": place, "p_best": 0.98 if place == 1 else 0.01, "by": "r_precision", **cost}
         for place, name in enumerate(names, start=1)
     ]
-    said = f"Take {names[0]}: best by R-precision (0.98). It costs 1.5 M parameters."
+    said = f"Take {names[0]}: best by R-precision (probability 98 %). It costs 1.5 M parameters."
     return {"headline": said, "summary": said, "rows": rows}
 
 
