@@ -106,6 +106,15 @@ def test_a_network_for_other_channels_is_found_behind_a_prefix(tmp_path: Path) -
     assert _apart(load_encoder(tmp_path / "file.pth", image_size=64)(images), network(images)) < 1e-5
 
 
+def test_an_average_kept_as_timm_does_may_be_of_a_users_own_module(tmp_path: Path) -> None:
+    network, other = vit(), vit(seed=1)
+    tree = {key: {f"model.{name}": value for name, value in of.state_dict().items()}
+            for key, of in (("state_dict", other), ("state_dict_ema", network))}  # fmt: skip
+    torch.save(tree, tmp_path / "file.ckpt")
+    assert _apart(load_encoder(tmp_path / "file.ckpt", branch="ema")(IMAGES), network(IMAGES)) < 1e-5
+    assert _apart(load_encoder(tmp_path / "file.ckpt")(IMAGES), other(IMAGES)) < 1e-5
+
+
 def test_an_order_of_channels_that_nobody_says_is_said(tmp_path: Path) -> None:
     torch.save(vit().state_dict(), tmp_path / "file.pth")
     assumed = load_encoder(tmp_path / "file.pth")
