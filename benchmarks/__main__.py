@@ -51,6 +51,7 @@ BY_HAND = (
     "drift_pairs",
     "checkpoint_reading",
     "typical_values",
+    "scene_objects",
 )
 
 

@@ -8,8 +8,8 @@ Every file is read in a child process. Seconds are processor time beyond the imp
 size of the whole process, pages of the mapped file included, in times the file. It has a fixed part, what the imports
 take (three quarters of a gigabyte with a torch built for CUDA, nearly all of it torch's own), and one that grows with
 the file, which is printed as "beyond the imports". Promised: 2 s for a small file, 5 s for a refusal, for the whole
-process 1.3 times a file of 5 GB, and beyond the imports 1.1 times a file of 2.5 GB. The whole process takes 1.34 times
-a file of 2.5 GB, of which torch and the weights alone are 1.29.
+process 1.3 times a file of 5 GB (it takes 1.18), and beyond the imports 1.1 times a file of 2.5 GB. For that one the
+whole process takes 1.35 times the file, of which torch and the weights alone are 1.29.
 """
 
 from __future__ import annotations

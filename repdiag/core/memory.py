@@ -49,7 +49,7 @@ def memory_taken(work: Callable[[], object]) -> int | None:
 
     What was freed before is given back to the system first, so that work does not hide in it. Linux alone tells.
     """
-    _give_back_what_is_free()
+    give_back_what_is_free()
     try:
         _FORGET.write_text(_THE_PEAK, "ascii")
         before, peak = _resident("VmRSS:"), _resident("VmHWM:")
@@ -69,7 +69,8 @@ def _resident(name: str) -> int | None:
     return None
 
 
-def _give_back_what_is_free() -> None:
+def give_back_what_is_free() -> None:
+    """Let the system have the memory that this process has freed and holds, where its C library can do that."""
     try:
         ctypes.CDLL(None).malloc_trim(0)
     except (AttributeError, OSError, TypeError):  # no glibc

@@ -47,8 +47,10 @@ def known_names(state: Mapping[str, Tensor], other_shapes: Mapping[str, Size] | 
 
 
 def is_indexed(state: Mapping[str, Tensor]) -> bool:
-    """Say whether a network of torchvision or timm has exactly these names and shapes."""
-    return bool(known_names(state))
+    """Say whether a network of torchvision or timm has exactly these names and shapes, but for its images' channels."""
+    stem = next(((name, value.shape) for name, value in state.items() if value.ndim == 4), None)
+    other = {} if stem is None or stem[1][1] == 3 else {stem[0]: Size((stem[1][0], 3, *stem[1][2:]))}
+    return bool(known_names(state) or (other and known_names(state, other)))
 
 
 def named_candidates(state: Mapping[str, Tensor], recorded: str | None, like: str | None) -> list[Candidate]:

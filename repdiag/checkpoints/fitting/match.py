@@ -13,9 +13,11 @@ from torch import Tensor, nn
 
 from repdiag.checkpoints.reading.file_blocks import forget_all_pages, forget_pages
 from repdiag.core.errors import CheckpointError
+from repdiag.core.memory import give_back_what_is_free
 
 _IN_FILE: ContextVar[bool] = ContextVar("weights stay in the file", default=False)
 _PIECE = 2**20
+_OFTEN = 2**28  # bytes of weights after which what was freed between them goes back to the system
 _COUNTER = "num_batches_tracked"  # never read in eval mode, and absent from converted files
 _SHOWN = 8
 
@@ -88,6 +90,7 @@ def fill(network: nn.Module, state: Mapping[str, Tensor]) -> None:
     wanted = network.state_dict()
     taken: set[int] = set()
     values: dict[str, Tensor] = {}
+    since = 0
     for name in wanted:
         value = state.get(name, wanted[name])
         if value.is_floating_point() and not _is_finite(value):
@@ -100,6 +103,10 @@ def fill(network: nn.Module, state: Mapping[str, Tensor]) -> None:
             raise CheckpointError("a variance is negative", found=name, hint="the file is damaged: take another copy")
         values[name] = _own(value, wanted[name], taken)
         forget_pages(value)
+        since += value.nbytes
+        if since > _OFTEN:
+            give_back_what_is_free()
+            since = 0
     load_strictly(network, values, assign=True)
 
 

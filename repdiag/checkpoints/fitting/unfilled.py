@@ -84,17 +84,32 @@ def _parameters_without_values() -> Iterator[None]:
 def width_of_output(network: nn.Module, size: int) -> int:
     """Return the length of the vector that the network gives for an image [1, C, size, size].
 
-    A large network or image is run on shapes alone, which takes a second where the numbers would take a minute.
+    A large network or image is run on a few patches where it takes any number of them, else on shapes alone, which
+    takes a second where the numbers would take a minute.
     """
     large = sum(parameter.numel() for parameter in network.parameters()) * size**2 > _LARGE
     channels = input_channels(network) or 3
     with torch.no_grad():
-        for of_shapes in (_on_meta_device, _on_fake_tensors) if large else ():
+        for of_shapes in (_on_few_patches, _on_meta_device, _on_fake_tensors) if large else ():
             try:
                 return _width(of_shapes(network, (1, channels, size, size)))
             except Exception:  # operations that need numbers have them below, where what fails says why
                 continue
         return _width(network(torch.zeros(1, channels, size, size)))
+
+
+def _on_few_patches(network: nn.Module, shape: tuple[int, ...]) -> Any:
+    """Return what a transformer for any number of patches makes of 2 x 2; `ValueError` for other networks and sizes.
+
+    Running a large network on shapes loads torch's algebra, 60 MB, which this spares.
+    """
+    patches: Any = getattr(network, "patch_embed", None)
+    side = getattr(patches, "patch_size", None)
+    if getattr(patches, "strict_img_size", True) or not isinstance(side, tuple):
+        raise ValueError("its patches are of one number")
+    if any(size % step or size < 2 * step for size, step in zip(shape[2:], side, strict=True)):
+        raise ValueError("the image is not cut into patches")
+    return network(torch.zeros(*shape[:2], *(2 * step for step in side)))
 
 
 def _on_meta_device(network: nn.Module, shape: tuple[int, ...]) -> Any:

@@ -183,8 +183,9 @@ def kinds_of(names: Iterable[str]) -> list[str]:
 
 def settings_of(model_type: str, shapes: Shapes) -> Settings:
     """Return the settings of a type of model that shapes show; `LookupError` where a tensor for them is not there."""
+    channels = next((shape[1] for shape in shapes.values() if len(shape) == 4), 3)  # of the first convolution
     try:
-        return _KINDS[model_type].settings(shapes)
+        return _KINDS[model_type].settings(shapes) | ({"num_channels": channels} if channels != 3 else {})
     except StopIteration:
         raise LookupError(f"a tensor that {model_type} has is not there") from None
 

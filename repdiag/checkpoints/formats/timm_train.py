@@ -79,13 +79,18 @@ def _notes(file: Contents) -> tuple[str, ...]:
     return (f"args.model_kwargs has arguments that are not understood and not used: {', '.join(odd)}",) if odd else ()
 
 
+_OWNERS = ("", "model.", "module.", "net.", "backbone.", "encoder.")  # modules that keep the average as timm does
 FORMAT = Format(
     name="timm",
     reads=("args: model, gp, model_kwargs, in_chans, bn_eps, img_size, mean, std, crop_pct, interpolation",),
     title="timm's train.py",
     tried="timm 1.0.31",
     recognise=lambda file: file.has_keys("arch", "version", "state_dict") or file.has_keys("state_dict_ema"),
-    branches=(Branch(name="online"), Branch(name="ema", place="state_dict_ema")),
+    branches=tuple(
+        Branch(name=name, place=place, prefix=prefix)
+        for name, place in (("online", "state_dict"), ("ema", "state_dict_ema"))
+        for prefix in _OWNERS
+    ),
     preprocessing=_preprocessing,
     facts=_facts,
     networks=_networks,

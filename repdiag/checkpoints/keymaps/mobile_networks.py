@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from torch import Tensor
 
 from repdiag.checkpoints.architectures.fixed_padding import fixed_padding_candidates
+from repdiag.checkpoints.architectures.named import is_indexed
 from repdiag.checkpoints.architectures.small_mobilenets import small_mobilenet_candidates
 from repdiag.checkpoints.keymaps.keymap import Keymap, State
 from repdiag.checkpoints.keymaps.renaming import all_names, any_name, by_patterns
@@ -119,6 +120,19 @@ LISTED_FEATURES = Keymap(
         all_names(state, [r"0\.0\.weight", r"0\.1\.running_mean"]) and any_name(state, r"1\.(conv|block)\.")
     ),
     convert=by_patterns((r"^(\d+)\.", r"features.\1.")),
+)
+_AS_FEATURES = by_patterns((r"^(\d+)\.", r"features.\1."))
+_OF_A_LIST = re.compile(r"\d+\.(weight|bias|running_mean|running_var|num_batches_tracked)")
+LISTED_VGG = Keymap(
+    name="the `features` of a VGG as a list",
+    applies=lambda state: (
+        "0.weight" in state
+        and state["0.weight"].shape[0] == 64
+        and state["0.weight"].shape[2:] == (3, 3)
+        and all(_OF_A_LIST.fullmatch(name) for name in state)
+        and is_indexed(_AS_FEATURES(state))  # and not any list of convolutions
+    ),
+    convert=_AS_FEATURES,
 )
 LISTED_CHILDREN = Keymap(
     name="the children of a torchvision network as a list",

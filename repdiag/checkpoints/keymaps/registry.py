@@ -38,6 +38,7 @@ KEYMAPS: tuple[Keymap, ...] = (
     densenets.SMALL,
     densenets.KUANGLIU,
     mobile_networks.LISTED_FEATURES,
+    mobile_networks.LISTED_VGG,
     mobile_networks.LISTED_CHILDREN,
     mix_transformers.ORIGINAL,
     mix_transformers.SEGFORMER,

@@ -91,6 +91,30 @@ def test_a_vgg_without_its_classifier_is_pooled_by_the_mean_aloud(tmp_path: Path
     assert _apart(load_encoder(tmp_path / "file.pth", image_size=64, pool="max")(IMAGES), maps.amax((2, 3))) < 1e-5
 
 
+def test_a_vgg_as_a_list_of_layers_is_one_of_maps(tmp_path: Path) -> None:
+    network: Any = perturbed(torchvision.models.vgg11_bn(), 0)
+    state = {f"unet.encoder.{name}": value for name, value in network.features.state_dict().items()}
+    torch.save(state | {"unet.decoder.0.weight": torch.zeros(4, 512, 3, 3)}, tmp_path / "file.pth")
+    encoder = load_encoder(tmp_path / "file.pth", image_size=64)
+    assert _apart(encoder(IMAGES), network.features(IMAGES).mean((2, 3))) < 1e-5
+
+
+def test_a_network_for_other_channels_is_found_behind_a_prefix(tmp_path: Path) -> None:
+    network = perturbed(timm.create_model("lcnet_050", num_classes=0, in_chans=6), 0)
+    torch.save({f"net.{name}": value for name, value in network.state_dict().items()}, tmp_path / "file.pth")
+    images = torch.cat([IMAGES, IMAGES], dim=1)
+    assert _apart(load_encoder(tmp_path / "file.pth", image_size=64)(images), network(images)) < 1e-5
+
+
+def test_an_average_kept_as_timm_does_may_be_of_a_users_own_module(tmp_path: Path) -> None:
+    network, other = vit(), vit(seed=1)
+    tree = {key: {f"model.{name}": value for name, value in of.state_dict().items()}
+            for key, of in (("state_dict", other), ("state_dict_ema", network))}  # fmt: skip
+    torch.save(tree, tmp_path / "file.ckpt")
+    assert _apart(load_encoder(tmp_path / "file.ckpt", branch="ema")(IMAGES), network(IMAGES)) < 1e-5
+    assert _apart(load_encoder(tmp_path / "file.ckpt")(IMAGES), other(IMAGES)) < 1e-5
+
+
 def test_an_order_of_channels_that_nobody_says_is_said(tmp_path: Path) -> None:
     torch.save(vit().state_dict(), tmp_path / "file.pth")
     assumed = load_encoder(tmp_path / "file.pth")

@@ -149,3 +149,11 @@ def test_no_outline_loads_the_compiler() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["False"]
+
+
+def test_the_width_of_a_large_transformer_is_read_from_a_few_patches() -> None:
+    network = vit(dynamic_img_size=True)
+    shapes: list[torch.Size] = []
+    network.patch_embed.register_forward_pre_hook(lambda _, given: shapes.append(given[0].shape))  # type: ignore[union-attr, operator]
+    assert width_of_output(network, 4096) == 192
+    assert shapes == [torch.Size([1, 3, 32, 32])]
