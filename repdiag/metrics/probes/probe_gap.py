@@ -71,8 +71,8 @@ def probe_gap(
                   ones at most +.05, most of them less than .03. More sensitive than label_gap.
     Limits:       judges the images in the bank: take those that the encoder was trained on. A probe on few rows of many
                   classes reads little on either side.
-    Cost:         two fits, as ridge_probe_accuracy, on at most 2,000 rows. One core: 2 s for 10,000 x 384 and 100 classes
-                  or for 20,000 x 256 and 1,000 classes, 15 s for 4,000 x 2048 and 1,000 classes.
+    Cost:         two fits, as ridge_probe_accuracy, on at most 2,000 rows. One core: 2 s for 10,000 x 384 and 100
+                  classes or for 20,000 x 256 and 1,000 classes, 15 s for 4,000 x 2048 and 1,000 classes.
     Reference:    the difference of a measure of Alain & Bengio 2016. Closed form: tests/closed_form/test_probes.py.
     Example:      >>> import torch
                   >>> rows, seen = torch.eye(2).repeat(6, 1), torch.arange(2).repeat(6)
