@@ -21,7 +21,7 @@ from repdiag.core.errors import MetricError
 from repdiag.core.plain_records import plain_records
 from repdiag.embeddings.same_rows import on_same_rows
 from repdiag.metrics.pairwise import sharing
-from repdiag.metrics.probes.ridge_halves import dealt_halves, ridge_hits
+from repdiag.metrics.probes.ridge_halves import dealt_halves, fit_halves, same_share
 from repdiag.metrics.registry import get
 
 if TYPE_CHECKING:
@@ -138,8 +138,8 @@ def probe_accuracy(features: Tensor, labels: Tensor, *, seed: int = 0) -> float 
         >>> probe_accuracy(torch.eye(2).repeat(8, 1), torch.arange(2).repeat(8))
         1.0
     """
-    hits = ridge_hits((features, labels), seed=seed)
-    return None if hits is None else float(hits.mean())
+    halves = fit_halves(features, labels, seed=seed)
+    return None if halves is None else float(halves.unseen_hits(features, labels).mean())
 
 
 def _same_rows(sets: Mapping[str, EmbeddingSet], *, max_rows: int, seed: int) -> dict[str, EmbeddingSet]:
@@ -150,13 +150,9 @@ def _same_rows(sets: Mapping[str, EmbeddingSet], *, max_rows: int, seed: int) ->
     if labelled is not None:
         found = {name: each.select(labelled) for name, each in found.items()}
     first = found[first_name]
-    if len(first) <= max_rows:
-        return found
     truth = np.zeros(len(first), dtype=np.int64) if first.labels is None else _labels(first).cpu().numpy()
-    order = np.random.default_rng(seed).permutation(len(first))
-    order = order[np.argsort(truth[order], kind="stable")]
-    rows = np.sort(order[np.linspace(0, len(order) - 1, max_rows).round().astype(np.int64)])
-    return {name: each.select(rows) for name, each in found.items()}
+    rows = same_share(truth, most=max_rows, seed=seed)
+    return found if rows is None else {name: each.select(rows) for name, each in found.items()}
 
 
 def _scored(

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from repdiag.core.errors import MetricError
 from repdiag.metrics.probes import linear_probe_accuracy, probe_gap, ridge_probe_accuracy
-from repdiag.metrics.probes.ridge_halves import dealt_halves, dealt_parts
+from repdiag.metrics.probes.ridge_halves import as_first_seen, dealt_halves, same_share
 
 
 def generator(seed: int) -> torch.Generator:
@@ -141,7 +141,7 @@ def test_of_a_large_bank_some_rows_of_every_class_are_read(monkeypatch: pytest.M
     monkeypatch.setattr(sys.modules["repdiag.metrics.probes.probe_gap"], "MOST_ROWS", 90)
     found = probe_gap(rows, labels, **bank_of(bank, classes))
     assert found.extra["bank_rows"] == 90
-    chosen = dealt_parts(classes, most=90, seed=0)
+    chosen = same_share(as_first_seen(classes.numpy()), most=90, seed=0)
     assert torch.bincount(classes[chosen]).tolist() == [30, 30, 30]
 
 

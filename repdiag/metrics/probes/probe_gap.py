@@ -8,7 +8,8 @@ import torch
 
 from repdiag.core.metric_value import MetricValue, undefined
 from repdiag.core.shapes import Features, Float, Integer, Labels, Tensor
-from repdiag.metrics.probes.ridge_halves import dealt_parts
+from repdiag.metrics.inference.resampling import cut_rows
+from repdiag.metrics.probes.ridge_halves import as_first_seen, same_share
 from repdiag.metrics.probes.ridge_probe_accuracy import ridge_probe_accuracy
 from repdiag.metrics.registry import Part, Sides, metric
 from repdiag.metrics.settings import Seed
@@ -25,11 +26,11 @@ def _sides(
     seed: int = 0,
     **_: Any,
 ) -> Sides:
-    rows = dealt_parts(other_labels, most=MOST_ROWS, seed=seed)
-    bank = {
-        "features": other_features if rows is None else other_features[rows],
-        "labels": other_labels if rows is None else other_labels[rows],
-    }
+    bank = {"features": other_features, "labels": other_labels}
+    chosen = same_share(as_first_seen(other_labels.cpu().numpy()), most=MOST_ROWS, seed=seed)
+    rows = None if chosen is None else torch.from_numpy(chosen).to(other_labels.device)
+    if chosen is not None:
+        bank = {name: cut_rows(name, value, chosen) for name, value in bank.items()}
     fitted = {"other_features": bank["features"], "other_labels": bank["labels"], "seed": seed}
     name = "ridge_probe_accuracy"
     return (

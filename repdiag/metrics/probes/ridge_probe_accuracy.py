@@ -7,7 +7,8 @@ import torch
 from repdiag.core.metric_value import MetricValue, undefined
 from repdiag.core.shapes import Features, Float, Integer, Labels, Tensor
 from repdiag.metrics.algebra.classes_not_in_bank import NO_CLASS_IN_COMMON, share_no_class
-from repdiag.metrics.probes.ridge_halves import ridge_hits
+from repdiag.metrics.pairwise.sharing import memoised, tensor_key
+from repdiag.metrics.probes.ridge_halves import fit_halves
 from repdiag.metrics.registry import metric
 from repdiag.metrics.settings import Seed
 
@@ -52,18 +53,20 @@ def ridge_probe_accuracy(
                   >>> float(ridge_probe_accuracy(rows, labels))
                   1.0
     """
-    if other_features is None or other_labels is None:
-        fitted, read, classes = (features, labels), None, labels
-    else:
-        fitted, read, classes = (other_features, other_labels), (features, labels), other_labels
-        if share_no_class(labels, other_labels):
-            return undefined(NO_CLASS_IN_COMMON, n=len(features))
+    fitted, classes, own = features, labels, True
+    if other_features is not None and other_labels is not None:
+        fitted, classes, own = other_features, other_labels, False
+    if share_no_class(labels, classes):
+        return undefined(NO_CLASS_IN_COMMON, n=len(features))
     counts = torch.unique(classes, return_counts=True)[1]
     if len(counts) < 2:
         return undefined("there is one class only to fit", n=len(features))
     if int(counts.min()) < 2:
         return undefined("a class has a single row to fit", n=len(features))
-    hits = ridge_hits(fitted, read, seed=seed)
-    assert hits is not None
+    # Both sides of probe_gap, and its interval, read off the same two fits.
+    key = ("ridge_halves", tensor_key(fitted), tensor_key(classes), seed)
+    halves = memoised(key, lambda: fit_halves(fitted, classes, seed=seed), keep=(fitted, classes))
+    assert halves is not None
+    hits = halves.unseen_hits(features, labels) if own else halves.hits(features, labels, seed=seed)
     per_row = torch.from_numpy(hits).double().to(features.device)
     return MetricValue(value=float(per_row.mean()), n=len(features), per_row=per_row)
