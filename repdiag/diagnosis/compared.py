@@ -20,7 +20,7 @@ from repdiag.metrics.clusters.granularity import curve_centre
 from repdiag.metrics.inference.compare import compare
 from repdiag.metrics.inference.estimate import LEVEL, Estimate
 from repdiag.metrics.inference.means import difference_estimate
-from repdiag.metrics.inference.resampling import Index, Rows, cut_rows, subsampling, units_of
+from repdiag.metrics.inference.resampling import Index, cut_rows, enough_rows, subsampling, units_of
 from repdiag.metrics.inference.units import as_groups
 from repdiag.metrics.inference.with_interval import estimate
 from repdiag.metrics.labelled_rows import labelled
@@ -210,10 +210,10 @@ def _granularity(pair: _Pair) -> Change | str:
     sides, rows = [], []
     for side, units in zip(pair.sides, groups, strict=True):
         its_rows, arguments = units_of(metric, side.labels, units, rows=len(side)), _clustered(side)
-        if its_rows.count > MOST_ROWS and units is None:
-            chosen = np.flatnonzero(its_rows.dealt(-(-its_rows.count // MOST_ROWS), seed=pair.seed) == 0)
+        chosen = enough_rows(its_rows, seed=pair.seed, most=MOST_ROWS)
+        if chosen is not None:
             arguments = {name: cut_rows(name, item, chosen) for name, item in arguments.items()}
-            its_rows = Rows(count=len(chosen), labels=None if its_rows.labels is None else arguments["labels"])
+            its_rows = its_rows.chosen(chosen)
         sides.append(arguments)
         rows.append(its_rows)
     curves = [_curve(side) for side in sides]

@@ -145,12 +145,12 @@ def split_halves(evaluate: Evaluate, value: float, *, rows: Rows, seed: int, spl
     return Estimate(value=value, error=error, freedom=float(min(splits, rows.units - 1)), method=method)
 
 
-def enough_rows(rows: Rows, *, seed: int) -> Index | None:
+def enough_rows(rows: Rows, *, seed: int, most: int | None = None) -> Index | None:
     """Return as many rows as suffice for the error, of every class its share; None where there are no more, or groups.
 
-    Groups stay whole and are dealt to the halves as they are.
+    Groups stay whole and are dealt to the halves as they are. `most` is how many suffice, `MOST_ROWS` by default.
     """
-    blocks = -(-rows.count // MOST_ROWS)
+    blocks = -(-rows.count // (most or MOST_ROWS))
     if blocks < 2 or rows.groups is not None:
         return None
     return np.flatnonzero(rows.dealt(blocks, seed=seed) == 0)
