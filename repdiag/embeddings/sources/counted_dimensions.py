@@ -22,10 +22,8 @@ def note_counted_dimensions(vectors: Any) -> tuple[str, ...]:
     numbers = some.double().numpy() if isinstance(some, Tensor) else np.asarray(some)
     if numbers.dtype.kind != "f" or numbers.ndim != 2 or numbers.shape[1] < _FEWEST_DIMENSIONS:
         return ()
-    with np.errstate(invalid="ignore"):
-        whole = np.flatnonzero((numbers == np.round(numbers)).all(axis=0))
-    different = {int(place): len(np.unique(numbers[:, place])) for place in whole}
-    counted = {place: count for place, count in different.items() if 1 < count <= len(numbers) // 2}
+    different = whole_columns(numbers)
+    counted = {place: count for place, count in different.items() if is_few(count, rows=len(numbers))}
     if not 0 < len(counted) <= _MOST or len(counted) < len(different):
         return ()
     return tuple(
@@ -33,3 +31,15 @@ def note_counted_dimensions(vectors: Any) -> tuple[str, ...]:
         "It was taken as a dimension."
         for place, count in counted.items()
     )
+
+
+def whole_columns(numbers: Any) -> dict[int, int]:
+    """Return the columns [N, D] that hold whole numbers only, and how many different ones."""
+    with np.errstate(invalid="ignore"):
+        whole = np.flatnonzero((np.isfinite(numbers) & (numbers == np.round(numbers))).all(axis=0))
+    return {int(place): len(np.unique(numbers[:, place])) for place in whole}
+
+
+def is_few(different: int, *, rows: int) -> bool:
+    """Say whether as many different numbers over so many rows count classes: more than one, each more than once."""
+    return 1 < different <= rows // 2

@@ -34,6 +34,7 @@ from repdiag.embeddings.sources.tokens import Flat, one_vector_each
 from repdiag.embeddings.sources.vector_options import VectorOptions
 
 Integers = NDArray[np.int64]
+Spare = Callable[[], Mapping[str, Any]]
 
 
 def read_vectors(
@@ -167,8 +168,8 @@ def _labels(found: Contents, chosen: Chosen, labels: Any, *, options: VectorOpti
     return read
 
 
-def _spare(found: Contents, chosen: Chosen) -> Mapping[str, Any]:
-    return {} if chosen.keys else spare_names(found, besides=chosen.vectors.names)
+def _spare(found: Contents, chosen: Chosen) -> Spare:
+    return lambda: spare_names(found, besides=chosen.vectors.names)
 
 
 def _groups(
@@ -216,16 +217,15 @@ def _of_series(values: Any, what: str) -> Sidecar | None:
     return Sidecar(name=f"the {what}", what=what, column=what, values=values.to_numpy(dtype=object), keys=keys)
 
 
-def place(
-    keys: Mapping[str, Any], beside: Sidecar, *, rows: int, name: str, spare: Mapping[str, Any] | None = None
-) -> Join:
+def place(keys: Mapping[str, Any], beside: Sidecar, *, rows: int, name: str, spare: Spare | None = None) -> Join:
     """Return where the values of each row lie: by names where both sides have some, else by order.
 
-    `spare` holds columns of the vectors that are names only if all of them are found beside.
+    `spare` gives columns of the vectors that are names only if all of them are found beside.
     """
     found = join(keys, beside.keys, names=(name, beside.name))
-    if found is None:
-        found = join_if_all(keys or spare or {}, beside.keys or beside.spare, names=(name, beside.name))
+    there = beside.keys or beside.spare
+    if found is None and there:
+        found = join_if_all(keys or (spare() if spare else {}), there, names=(name, beside.name))
     if found is not None:
         return found
     count = len(beside.values)

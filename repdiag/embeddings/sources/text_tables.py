@@ -13,6 +13,7 @@ from repdiag.core.errors import DataError
 from repdiag.embeddings.sources.arrow_tables import of_table
 from repdiag.embeddings.sources.column_names import GROUP_NAMES, LABEL_NAMES, ROW_NAMES
 from repdiag.embeddings.sources.contents import Column, Contents, of_array
+from repdiag.embeddings.sources.counted_dimensions import is_few, whole_columns
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -74,18 +75,14 @@ def _one_matrix(path: Path, table: pa.Table) -> Contents:
 
 def _of_columns(values: Any) -> list[str] | None:
     """Return names for the columns of a matrix that has one or two beside its dimensions; None where all are alike."""
-    whole = [_counts_something(column) for column in values.T]
-    if not any(whole) or all(whole) or sum(whole) > 2:
+    beside = {
+        place
+        for place, different in whole_columns(values).items()
+        if is_few(different, rows=len(values)) or bool((np.diff(values[:, place]) == 1).all())  # numbers of its rows
+    }
+    if not 0 < len(beside) <= 2 or len(beside) == values.shape[1]:
         return None
-    return [f"column {place}" if is_one else f"d{place}" for place, is_one in enumerate(whole, start=1)]
-
-
-def _counts_something(column: Any) -> bool:
-    """Say whether a column holds few whole numbers, each more than once, or the numbers of its rows."""
-    if not bool((np.isfinite(column) & (column == np.round(column))).all()):
-        return False
-    given = len(np.unique(column))
-    return 1 < given <= len(column) // 2 or bool((np.diff(column) == 1).all())
+    return [f"{'column ' if place in beside else 'd'}{place + 1}" for place in range(values.shape[1])]
 
 
 def _is_number(kind: pa.DataType) -> bool:
