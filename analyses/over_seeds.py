@@ -9,7 +9,6 @@ encoder does not hold. An answer is counted over the seeds.
 
 from __future__ import annotations
 
-import argparse
 import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -19,7 +18,7 @@ from typing import Any
 
 import pandas as pd
 
-from analyses.results_page import redraw
+from analyses.results_page import arguments, draw
 
 QUESTIONS = {
     "over_clustering": "over-clustering",
@@ -46,20 +45,16 @@ class Seeds:
 
 def main() -> None:
     """Draw the page that the command line names."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = arguments(doc=__doc__)
     parser.add_argument("comparisons", type=Path, nargs="+", help="folders of finished comparisons, one a seed")
     parser.add_argument("--page", type=Path, required=True, help="a page of docs/results/ with the two marks")
     parser.add_argument("--against", action="append", required=True, help="an encoder that the others are held against")
-    parser.add_argument("--command", required=True, help="what made the comparisons")
-    parser.add_argument("--date", required=True, help="when")
-    parser.add_argument("--commit", required=True, help="of which commit the code was")
     options = parser.parse_args()
     found = read_seeds(options.comparisons)
     text = "\n".join([*verdict_lines(found), "", *value_lines(found)])
     for reference in options.against:
         text += "\n".join(["", f"Against `{reference}`, seed by seed:", "", *answer_lines(found, reference), ""])
-    redraw(options.page, f"Made by `{options.command}` on {options.date} at commit {options.commit}.", text)
-    print(f"wrote {options.page}")
+    draw(options, text)
 
 
 def read_seeds(folders: Sequence[Path]) -> Seeds:

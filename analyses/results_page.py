@@ -22,19 +22,29 @@ BEGIN, END = "<!-- drawn: begin -->", "<!-- drawn: end -->"
 
 def main() -> None:
     """Draw the page that the command line names."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = arguments(doc=__doc__)
     parser.add_argument("comparison", type=Path, help="the folder of a finished comparison")
     parser.add_argument("page", type=Path, help="a page of docs/results/ with the two marks")
-    parser.add_argument("--command", required=True, help="what made the comparison")
-    parser.add_argument("--date", required=True, help="when")
-    parser.add_argument("--commit", required=True, help="of which commit the code was")
     parser.add_argument("--rename", action="append", default=[], metavar="OLD=NEW", help="another name in the page")
     options = parser.parse_args()
-    made = f"Made by `{options.command}` on {options.date} at commit {options.commit}."
     found = measured(options.comparison)
     for old, _, new in (each.partition("=") for each in options.rename):
         found = found.replace(old, new)
-    redraw(options.page, made, found)
+    draw(options, found)
+
+
+def arguments(*, doc: str | None) -> argparse.ArgumentParser:
+    """Return the parser of what every drawn page is asked: what made its numbers, when, by which code."""
+    parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--command", required=True, help="what made them")
+    parser.add_argument("--date", required=True, help="when")
+    parser.add_argument("--commit", required=True, help="of which commit the code was")
+    return parser
+
+
+def draw(options: argparse.Namespace, found: str) -> None:
+    """Draw the page that the options name, and say so."""
+    redraw(options.page, f"Made by `{options.command}` on {options.date} at commit {options.commit}.", found)
     print(f"wrote {options.page}")
 
 

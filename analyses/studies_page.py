@@ -6,7 +6,6 @@ python -m analyses.studies_page out/temperature out/projector ... --page docs/re
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,23 +13,18 @@ from typing import Any
 import pandas as pd
 
 from analyses.over_seeds import answers_against
-from analyses.results_page import redraw
+from analyses.results_page import arguments, draw
 
 COLUMNS = ("knn_accuracy", "r_precision", "class_distance_ratio", "granularity")
 
 
 def main() -> None:
     """Draw the page that the command line names."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = arguments(doc=__doc__)
     parser.add_argument("studies", type=Path, nargs="+", help="folders of finished studies")
     parser.add_argument("--page", type=Path, required=True, help="a page of docs/results/ with the two marks")
-    parser.add_argument("--command", required=True, help="what made them")
-    parser.add_argument("--date", required=True, help="when")
-    parser.add_argument("--commit", required=True, help="of which commit the code was")
     options = parser.parse_args()
-    made = f"Made by `{options.command}` on {options.date} at commit {options.commit}."
-    redraw(options.page, made, "\n".join(lines(options.studies)) + "\n")
-    print(f"wrote {options.page}")
+    draw(options, "\n".join(lines(options.studies)) + "\n")
 
 
 def lines(studies: Sequence[Path]) -> Iterator[str]:
